@@ -1,0 +1,6 @@
+"""The method: face records, crops, the PaCo-FR model, its rivals and the pretraining loop.
+
+Importing this package is cheap on purpose: command-line help must not wait for torch.
+"""
+
+__version__ = "0.1.0"
