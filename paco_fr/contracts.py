@@ -1,0 +1,90 @@
+"""The two contracts for a picture. Pixels belong to the weights, the face crop belongs to the task.
+
+Both are frozen values whose hashes enter cache keys and result rows, so that a number can never be read
+without knowing how its pictures were prepared. This module imports nothing heavy: task declarations use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+def content_hash(value: Any) -> str:
+    """Return 16 hex digits of sha256 over the canonical JSON of a plain value."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class PixelContract:
+    """What a set of weights expects of a prepared picture.
+
+    Attributes:
+        size: side of the square input in pixels.
+        mean: per-channel mean subtracted after scaling to ``value_range``, in ``channels`` order.
+        std: per-channel divisor, in ``channels`` order.
+        channels: colour order.
+        value_range: range that uint8 0..255 is mapped to before mean and std.
+        interpolation: filter used to resize the task's canvas to ``size`` (always antialiased).
+
+    """
+
+    size: int
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    channels: Literal["RGB", "BGR"] = "RGB"
+    value_range: tuple[float, float] = (0.0, 1.0)
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hex digits that change with any field."""
+        return content_hash(asdict(self))
+
+
+@dataclass(frozen=True)
+class CropContract:
+    """How a face is cut out of a photograph onto a square canvas.
+
+    Attributes:
+        rule: ``template`` maps five points by a similarity onto a named template; ``box`` takes the square
+            around the centre of the record's box with side ``(1 + 2 * margin) * max(width, height)``;
+            ``whole`` fits the whole photograph (letterboxed).
+        template: name of the template in :mod:`paco_fr.alignment`, only for rule ``template``.
+        margin: share of the box's larger side added on each side, only for rule ``box``.
+        canvas: side of the canvas in pixels.
+        jitter: largest relative shift and scale change of a box crop, drawn from (seed, image); 0 for none.
+        copies: number of jittered crops taken of one photograph.
+
+    """
+
+    rule: Literal["template", "box", "whole"]
+    template: str | None = None
+    margin: float = 0.0
+    canvas: int = 112
+    jitter: float = 0.0
+    copies: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that mean nothing."""
+        if (self.rule == "template") != (self.template is not None):
+            raise ValueError(f"rule '{self.rule}' and template {self.template!r} do not fit together")
+        if self.canvas < 8 or self.copies < 1 or self.jitter < 0:
+            raise ValueError(f"canvas, copies or jitter out of range in {self}")
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hex digits that change with any field."""
+        return content_hash(asdict(self))
+
+
+CROPS: dict[str, CropContract] = {
+    "farl": CropContract("template", template="farl"),
+    "arcface": CropContract("template", template="arcface"),
+    "box": CropContract("box", margin=0.25),
+    "whole": CropContract("whole"),
+}
+"""The named crops that tasks and ``--crops`` refer to."""

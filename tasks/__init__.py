@@ -1,0 +1,1 @@
+"""The benchmarks: one declaration each, with the kinds, heads, metrics and readers that they share."""

@@ -1,0 +1,65 @@
+"""A task is data without logic: what to read, how to crop, what to score. No torch, no numpy here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Literal
+
+from paco_fr.contracts import CropContract
+
+DataKind = Literal["official", "mimic", "synthetic", "user"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The declaration of one benchmark.
+
+    Attributes:
+        name: ``family/dataset``.
+        version: raised with any change of its scores.
+        kind: module in ``tasks.kinds`` that owns targets, heads, metrics and items.
+        reader: ``module:function`` returning face records with a ``split`` column; resolved lazily.
+        crop: how faces are cut out; part of the protocol.
+        main_metric: the one number that stands for the task.
+        licence: terms of the data.
+        obtain: what a user without the data must do.
+        citation: where the data and the protocol come from.
+        reader_options: keyword arguments of the reader.
+        files: paths under the data root that must exist; empty for data that is made, not found.
+        data_kind: what the pictures are.
+        reductions: summaries of patch tokens that validation may choose from.
+        options: what the kind needs to know beyond this, e.g. the normaliser of landmarks.
+        tags: for globs and reports, e.g. ``real``, ``synthetic``, ``occlusion``.
+        tried_on: whether a number was ever measured on the real data or only on a miniature.
+
+    """
+
+    name: str
+    version: int
+    kind: str
+    reader: str
+    crop: CropContract
+    main_metric: str
+    licence: str
+    obtain: str
+    citation: str = ""
+    reader_options: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    data_kind: DataKind = "official"
+    reductions: tuple[str, ...] = ("mean", "grid4")
+    options: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    tried_on: Literal["real data", "miniature", "synthetic"] = "miniature"
+
+    @property
+    def family(self) -> str:
+        """The part of the name before the dataset, e.g. ``pose`` or ``occlusion/pose``."""
+        return self.name.rpartition("/")[0]
+
+
+def resolve(reference: str) -> Any:
+    """Import what a ``module:attribute`` reference names."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)
