@@ -1,0 +1,130 @@
+"""Pretraining crops: faces cut to the encoder's size once, then kept as one uint8 array on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from datasets import Dataset
+from tqdm import tqdm
+
+from paco_fr.alignment import crop_image, crop_transform
+from paco_fr.config import PretrainConfig
+from paco_fr.contracts import CropContract, content_hash
+from paco_fr.errors import PacoError
+from paco_fr.files import atomic_folder, cache_folder
+from paco_fr.images import ImageError, read_image
+from paco_fr.randomness import generator
+from paco_fr.sources import load_source
+
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class CropPool:
+    """All crops of one source.
+
+    Attributes:
+        images: (n, S, S, 3) uint8 RGB, memory-mapped.
+        anchors: for each crop the name of its region map, see :data:`paco_fr.regions.ANCHORS`.
+        fingerprint: hash of the source and the way it was cut.
+        skipped: what could not be read or cut, one line each.
+
+    """
+
+    images: npt.NDArray[np.uint8]
+    anchors: tuple[str, ...]
+    fingerprint: str
+    skipped: tuple[str, ...]
+
+
+def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = False) -> CropPool:
+    """Return the pool of a configuration, cut on first use and found in the cache afterwards."""
+    records = load_source(config.data.source)
+    recipe = {"size": config.encoder.size, "data": config.data.model_dump(exclude={"flip"}), "records": records._fingerprint}
+    fingerprint = content_hash(recipe)
+    folder = cache_folder("crops") / fingerprint
+    if not folder.exists():
+        _cut(records, config, folder, workers or os.cpu_count() or 1, progress)
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+    return CropPool(images, tuple(about["anchors"]), fingerprint, tuple(about["skipped"]))
+
+
+def _cut(records: Dataset, config: PretrainConfig, folder: Path, workers: int, progress: bool) -> None:
+    jobs = [(records, config, range(at, min(at + CHUNK, len(records)))) for at in range(0, len(records), CHUNK)]
+    images: list[npt.NDArray[np.uint8]] = []
+    anchors: list[str] = []
+    skipped: list[str] = []
+    with tqdm(total=len(records), desc="cutting faces", unit="img", disable=not progress) as bar:
+        for cut, kinds, failures, seen in _run(jobs, workers):
+            images.append(cut)
+            anchors += kinds
+            skipped += failures
+            bar.update(seen)
+    if not anchors:
+        first = f" First: {skipped[0]}" if skipped else ""
+        raise PacoError(f"{config.data.source}: not one of {len(records)} faces could be used.{first}")
+    with atomic_folder(folder) as made:
+        np.save(made / "images.npy", np.concatenate(images))
+        (made / "about.json").write_text(json.dumps({"anchors": anchors, "skipped": skipped}), encoding="utf-8")
+
+
+Job = tuple[Dataset, PretrainConfig, range]
+Cut = tuple[npt.NDArray[np.uint8], list[str], list[str], int]
+
+
+def _run(jobs: Iterable[Job], workers: int) -> Iterator[Cut]:
+    if workers == 1:
+        yield from map(_cut_chunk, jobs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_cut_chunk, jobs)
+
+
+def _cut_chunk(job: Job) -> Cut:
+    records, config, chunk = job
+    images, anchors, failures = [], [], []
+    for index in chunk:
+        row = records[index]
+        kind = str(generator("crop kind", index).choice(list(config.data.crops), p=list(config.data.crops.values())))
+        try:
+            images.append(_cut_one(row, kind, config, index))
+        except ImageError as error:
+            failures.append(f"{row['image_id']}: {error}")
+            continue
+        anchors.append(config.data.template if kind == "aligned" else kind)
+    size = config.encoder.size
+    stacked = np.stack(images) if images else np.empty((0, size, size, 3), dtype=np.uint8)
+    return stacked, anchors, failures, len(chunk)
+
+
+def _cut_one(row: dict, kind: str, config: PretrainConfig, index: int) -> npt.NDArray[np.uint8]:
+    image = read_image(row["image"])
+    contract = training_crop(kind, config)
+    transform = crop_transform(
+        contract,
+        landmarks=row.get("landmarks"),
+        scheme=row.get("scheme"),
+        box=row.get("box"),
+        image_size=(image.shape[1], image.shape[0]),
+        image_key=index,
+    )
+    return crop_image(image, transform, config.encoder.size)
+
+
+def training_crop(kind: str, config: PretrainConfig) -> CropContract:
+    """Return the crop contract of one kind of pretraining crop."""
+    size, jitter = config.encoder.size, config.data.jitter
+    if kind == "aligned":
+        return CropContract("template", template=config.data.template, canvas=size, jitter=jitter)
+    if kind == "box":
+        return CropContract("box", margin=0.25, canvas=size, jitter=jitter)
+    return CropContract("whole", canvas=size)
