@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from paco_fr.errors import PacoError
 
@@ -124,7 +124,7 @@ def _open(data: bytes | Path, name: str) -> Image.Image:
         image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise _too_large(name) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError(
             f"{name}: not a picture in a known format ({', '.join(FORMATS)}). Convert or remove it."
         ) from error
@@ -159,7 +159,9 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
-            raise ImageError(f"{name}: grey values beyond 16 bit have no known scale. Save it as 8 or 16 bit.")
+            raise ImageError(
+                f"{name}: grey values beyond 16 bit have no known scale. Save it as 8 or 16 bit."
+            )
         return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise ImageError(f"{name}: floating-point pixels have no known scale. Save it as 8 or 16 bit.")
