@@ -1,0 +1,318 @@
+"""Tables as data: which encoder scored what, how sure it is, and what must be said beside it.
+
+One table holds one family under one protocol. A column is one metric of one task at one version, subset
+and level, so that numbers that were not measured alike never stand under one heading; miniatures
+(``mimic``) have tables of their own and only where asked for. Renderers are in
+:mod:`paco_eval.table_formats`.
+"""
+
+from __future__ import annotations
+
+import statistics as stdlib_statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from paco_eval.rows import Metric, Row, Stored
+
+Distinguishable = Callable[[str, Sequence[Stored], Sequence[Stored]], bool]
+"""Says of a metric and the rows (one per pretraining seed) of two encoders whether they surely differ."""
+
+BASELINES = ("random", "pixels", "constant")
+"""Encoders that learned nothing; they stand at the foot of a table."""
+
+DECIMALS = {"auc": 3, "correlation": 3, "%": 1, "count": 0}
+"""Digits after the point by unit; two where a unit is not named."""
+
+
+@dataclass(frozen=True, order=True)
+class Column:
+    """What the numbers under one heading have in common."""
+
+    task: str
+    task_version: int
+    split: str
+    subset: str
+    level: int
+    order: int
+    metric: str
+    unit: str = field(compare=False)
+    higher_is_better: bool = field(compare=False)
+    main: bool = field(compare=False)
+
+    @property
+    def arrow(self) -> str:
+        """Direction in which numbers get better."""
+        return "↑" if self.higher_is_better else "↓"
+
+    @property
+    def place(self) -> str:
+        """Task with version, and subset and level where they are not the plain ones."""
+        parts = [f"{self.task.rpartition('/')[2]} v{self.task_version}"]
+        parts += [self.subset] if self.subset != "all" else []
+        parts += [self.split] if self.split != "test" else []
+        parts += [f"level {self.level}"] if self.level >= 0 else []
+        return ", ".join(parts)
+
+    @property
+    def heading(self) -> str:
+        """Metric with direction and unit."""
+        unit = {"% of normaliser": "%", "auc": "", "correlation": "", "count": "", "ratio": ""}.get(
+            self.unit, self.unit
+        )
+        return f"{self.metric.replace('_', ' ')}{f' ({unit})' if unit else ''} {self.arrow}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of one encoder.
+
+    Attributes:
+        value: the estimate; mean over pretraining seeds where there are several; None if undefined.
+        low: lower end of the interval, the lowest of the seeds' where there are several.
+        high: upper end, likewise.
+        rows: the rows it comes from, one per seed; none for a published number.
+        best: best of its column and distinguishable from every other measured encoder.
+        flags: sentences that must stand beside the number.
+        printed: a published number as its source prints it.
+
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    rows: tuple[Stored, ...] = ()
+    best: bool = False
+    flags: tuple[str, ...] = ()
+    printed: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """An encoder, or a method with its pretraining seeds, across the columns of a table."""
+
+    label: str
+    note: str
+    cells: tuple[Cell | None, ...]
+    kind: Literal["measured", "published"] = "measured"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One family under one protocol; ``lines`` are as long as ``columns``."""
+
+    family: str
+    protocol: str
+    mimic: bool
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    caption: str
+
+    @property
+    def title(self) -> str:
+        """Family and protocol, and a warning where the data are miniatures."""
+        return f"{self.family.capitalize()}, {self.protocol}{', MINIATURES' if self.mimic else ''}"
+
+    @property
+    def notes(self) -> list[str]:
+        """The flags of all cells, each once, in the order of their marks."""
+        return list(
+            dict.fromkeys(flag for line in self.lines for cell in line.cells if cell for flag in cell.flags)
+        )
+
+    def marks(self, cell: Cell) -> list[str]:
+        """Return the footnote letters of a cell: a, b, ... z, aa, ..."""
+        return [_letters(self.notes.index(flag)) for flag in cell.flags]
+
+    def main_only(self) -> Table:
+        """Return the table with the main metric of each task only."""
+        keep = [i for i, column in enumerate(self.columns) if column.main]
+        lines = [replace(line, cells=tuple(line.cells[i] for i in keep)) for line in self.lines]
+        kept = tuple(line for line in lines if any(line.cells))
+        return replace(self, columns=tuple(self.columns[i] for i in keep), lines=kept)
+
+
+def _letters(index: int) -> str:
+    head, last = divmod(index, 26)
+    return (_letters(head - 1) if head else "") + "abcdefghijklmnopqrstuvwxyz"[last]
+
+
+def number(value: float | None, unit: str) -> str:
+    """Return a value with the digits that its unit deserves; a dash for what is undefined."""
+    return "–" if value is None else f"{value:.{DECIMALS.get(unit, 2)}f}"
+
+
+def intervals_apart(metric: str, a: Sequence[Stored], b: Sequence[Stored]) -> bool:
+    """Say whether all intervals of ``a`` lie to one side of all of ``b``: surer than a paired difference."""
+    (low_a, high_a), (low_b, high_b) = _range(metric, a), _range(metric, b)
+    if low_a is None or high_a is None or low_b is None or high_b is None:
+        return False
+    return high_a < low_b or high_b < low_a
+
+
+def family_tables(
+    rows: Iterable[Stored], *, distinguishable: Distinguishable = intervals_apart, include_mimic: bool = False
+) -> list[Table]:
+    """Return the tables of all families and protocols among ``rows``, in alphabetical order.
+
+    Args:
+        rows: as :func:`paco_eval.rows.load_rows` returns them.
+        distinguishable: decides whether the best of a column is printed bold.
+        include_mimic: whether rows of miniatures get tables too; else they are left out.
+
+    """
+    groups: dict[tuple[str, str, bool], list[Stored]] = defaultdict(list)
+    for stored in rows:
+        mimic = stored.row.data_kind == "mimic"
+        if include_mimic or not mimic:
+            groups[stored.row.family, stored.row.protocol, mimic].append(stored)
+    return [
+        _table(*key, members, distinguishable) for key, members in sorted(groups.items(), key=lambda g: g[0])
+    ]
+
+
+def _table(
+    family: str, protocol: str, mimic: bool, rows: list[Stored], distinguishable: Distinguishable
+) -> Table:
+    columns = sorted({column for stored in rows for column in _columns(stored.row)})
+    cells: dict[tuple[str, Column], list[Stored]] = defaultdict(list)
+    seeds: dict[str, set[int | None]] = defaultdict(set)
+    several = _methods_with_seeds(rows)
+    for stored in rows:
+        label = stored.row.method if stored.row.method in several else stored.row.encoder
+        seeds[label].add(stored.row.pretrain_seed)
+        for column in _columns(stored.row):
+            cells[label, column].append(stored)
+    usual = {
+        column: _usual([s.row for (_, c), found in cells.items() if c == column for s in found])
+        for column in columns
+    }
+    labels = sorted(seeds, key=line_order)
+    grid = [
+        [
+            _cell(column, cells[label, column], usual[column]) if (label, column) in cells else None
+            for column in columns
+        ]
+        for label in labels
+    ]
+    for position, column in enumerate(columns):
+        _mark_best(grid, position, column, distinguishable)
+    lines = tuple(
+        Line(label, _seed_note(seeds[label]), tuple(row)) for label, row in zip(labels, grid, strict=True)
+    )
+    return Table(family, protocol, mimic, tuple(columns), lines, _caption(protocol, rows))
+
+
+def line_order(label: str) -> tuple[int, str]:
+    """Sort key of encoders: learned ones by name, then the untrained, pixels and the constant."""
+    kind = label.partition(":")[0]
+    return (BASELINES.index(kind) + 1 if kind in BASELINES else 0, label)
+
+
+def _methods_with_seeds(rows: Iterable[Stored]) -> set[str]:
+    seeds: dict[str, set[int]] = defaultdict(set)
+    for stored in rows:
+        if stored.row.pretrain_seed is not None:
+            seeds[stored.row.method].add(stored.row.pretrain_seed)
+    return {method for method, found in seeds.items() if len(found) > 1}
+
+
+def _columns(row: Row) -> list[Column]:
+    names = sorted(row.metrics, key=lambda name: (name != row.main_metric, list(row.metrics).index(name)))
+    return [
+        Column(
+            row.task, row.task_version, row.split, row.subset, -1 if row.level is None else row.level,
+            order, name, row.metrics[name].unit, row.metrics[name].higher_is_better, name == row.main_metric,
+        )
+        for order, name in enumerate(names)
+    ]  # fmt: skip
+
+
+def _usual(rows: Sequence[Row]) -> tuple[str, str, int]:
+    """Return the crop, data and count that most rows of a column share."""
+    return Counter((row.crop_hash, row.data_fingerprint, row.n_expected) for row in rows).most_common(1)[0][0]
+
+
+def _cell(column: Column, rows: list[Stored], usual: tuple[str, str, int]) -> Cell:
+    metrics = [stored.row.metrics[column.metric] for stored in rows]
+    low, high = _range(column.metric, rows)
+    flags = dict.fromkeys(flag for stored in rows for flag in _flags(stored.row, usual))
+    return Cell(seed_mean(metrics), low, high, tuple(rows), flags=tuple(flags))
+
+
+def seed_mean(metrics: Sequence[Metric]) -> float | None:
+    """Return the mean of one metric over pretraining seeds; undefined if it is in any of them."""
+    values = [metric.value for metric in metrics if metric.value is not None]
+    return stdlib_statistics.fmean(values) if len(values) == len(metrics) else None
+
+
+def _range(metric: str, rows: Sequence[Stored]) -> tuple[float | None, float | None]:
+    """Return the lowest low and highest high over seeds, or None, None if a seed has no interval."""
+    found = [stored.row.metrics[metric] for stored in rows]
+    lows = [m.low for m in found if m.low is not None]
+    highs = [m.high for m in found if m.high is not None]
+    return (min(lows), max(highs)) if len(lows) == len(found) else (None, None)
+
+
+def _flags(row: Row, usual: tuple[str, str, int]) -> list[str]:
+    crop, data, expected = usual
+    flags = []
+    if row.crop_hash != crop:
+        flags.append("another face crop than the rest of the column")
+    if row.data_fingerprint != data:
+        flags.append("other images than the rest of the column")
+    elif row.n_expected != expected:
+        flags.append(f"{row.n_expected} items, the rest of the column {expected}")
+    if row.n_scored < row.n_expected:
+        flags.append(
+            f"{row.n_expected - row.n_scored} of {row.n_expected} items failed and count by the task's rule"
+        )
+    return flags
+
+
+def _seed_note(seeds: set[int | None]) -> str:
+    trained = seeds - {None}
+    if not trained:
+        return ""
+    return "1 seed, observed" if len(trained) == 1 else f"mean of {len(trained)} seeds"
+
+
+def _mark_best(
+    grid: list[list[Cell | None]], position: int, column: Column, distinguishable: Distinguishable
+) -> None:
+    sign = -1 if column.higher_is_better else 1
+    found = [
+        (cell.value, i) for i, row in enumerate(grid) if (cell := row[position]) and cell.value is not None
+    ]
+    # From best to worst: the runner-up is the likeliest to be indistinguishable, so little is computed.
+    ranked = [grid[i][position] for _, i in sorted((sign * value, i) for value, i in found)]
+    if len(ranked) < 2 or any(cell is None or not _comparable(cell) for cell in ranked):
+        return
+    best, *others = [cell for cell in ranked if cell]
+    if all(distinguishable(column.metric, best.rows, other.rows) for other in others):
+        row = next(row for row in grid if row[position] is best)
+        row[position] = replace(best, best=True)
+
+
+def _comparable(cell: Cell) -> bool:
+    return not any("rest of the column" in flag for flag in cell.flags)
+
+
+def _caption(protocol: str, rows: Sequence[Stored]) -> str:
+    counts: dict[str, set[int]] = defaultdict(set)
+    for stored in rows:
+        counts[stored.row.task.rpartition("/")[2]].add(stored.row.n_scored)
+    scored = "; ".join(f"{name} n = {_span(found)}" for name, found in sorted(counts.items()))
+    intervals = [stored.row.interval for stored in rows if stored.row.interval]
+    kinds = sorted({(i.method, i.unit, i.confidence, i.replicates) for i in intervals})
+    made = "; ".join(f"{100 * c:g} % {m} intervals over {u}, {r} replicates" for m, u, c, r in kinds)
+    return (
+        f"Protocol: {protocol}. Scored items: {scored}. In brackets: {made or 'no intervals'}. "
+        "Bold: best of its column and distinguishable from every other measured encoder there. "
+        "Several seeds: mean, with the widest ends of their intervals."
+    )
+
+
+def _span(found: set[int]) -> str:
+    return f"{min(found)}" if len(found) == 1 else f"{min(found)}–{max(found)}"
