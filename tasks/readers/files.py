@@ -33,14 +33,18 @@ def read_lines(path: Path, *, encoding: str = "utf-8", obtain: str = "Restore it
     try:
         return path.read_bytes().decode("utf-8-sig" if encoding == "utf-8" else encoding).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(path, None, f"cannot be read as text ({error})", "Restore the original file.") from error
+        raise FormatError(
+            path, None, f"cannot be read as text ({error})", "Restore the original file."
+        ) from error
 
 
 def read_numbers(path: Path, line: int, text: str, count: int, remedy: str) -> list[float]:
     """Return the ``count`` finite numbers of a blank-separated line."""
     fields = text.split()
     if len(fields) != count:
-        raise FormatError(path, line, f"expected {count} numbers, found {len(fields)} fields in {text!r}", remedy)
+        raise FormatError(
+            path, line, f"expected {count} numbers, found {len(fields)} fields in {text!r}", remedy
+        )
     try:
         numbers = [float(field) for field in fields]
     except ValueError:

@@ -27,7 +27,9 @@ from tasks.readers.files import require, to_records
 from tasks.readers.psychomorph import read_tem
 
 FOLDER = "london_set"
-OBTAIN = "Download the Face Research Lab London Set (doi 10.6084/m9.figshare.5047666) into <data root>/london_set."
+OBTAIN = (
+    "Download the Face Research Lab London Set (doi 10.6084/m9.figshare.5047666) into <data root>/london_set."
+)
 MEDIA = {"neutral": ("neutral_front", "03"), "smiling": ("smiling_front", "08")}
 SELECTION = 20
 POINTS = 134
@@ -53,7 +55,11 @@ def read_recognition(data_root: str | Path) -> Dataset:
     views = {"": _fixed_box(photos["neutral"], selection), "control": _control_box(photos["neutral"])}
     rows = [
         _row(path, person, media, selection)
-        | {"image_id": f"{path.stem}{'-' if view else ''}{view}", "box": box, "subsets": [view] if view else []}
+        | {
+            "image_id": f"{path.stem}{'-' if view else ''}{view}",
+            "box": box,
+            "subsets": [view] if view else [],
+        }
         for view, box in views.items()
         for media, found in photos.items()
         for person, path in found.items()
