@@ -15,7 +15,6 @@ Images stay encoded. A file that does not decode remains a record: whoever reads
 
 from __future__ import annotations
 
-import glob
 import os
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def load_source(source: str) -> Dataset:
     path = Path(source).expanduser()
     if path.is_dir():
         return _folder(path)
-    files = sorted(glob.glob(str(path))) if path.suffix == ".parquet" else []
+    files = sorted(map(str, path.parent.glob(path.name))) if path.suffix == ".parquet" else []
     if files:
         return _parquet(files, source)
     raise MissingDataError(f"Source '{source}' does not exist. A source is {FORMS}.")

@@ -54,6 +54,16 @@ def read_numbers(path: Path, line: int, text: str, count: int, remedy: str) -> l
     return numbers
 
 
+def inside(folder: Path, name: str, source: Path) -> Path:
+    """Return ``folder / name`` if that stays in ``folder``, else raise naming ``source``, which said it."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise FormatError(
+            source, None, f"{name!r} leads out of its folder", f"Move the image below {folder}."
+        )
+    return path
+
+
 def to_records(rows: Sequence[Mapping[str, Any]], source: str) -> Dataset:
     """Return face records of rows that share their columns; images are paths, opened only when used."""
     if not rows:

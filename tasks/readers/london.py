@@ -85,8 +85,8 @@ def selection_people(people: Iterable[str]) -> frozenset[str]:
     ordered = sorted(people, key=lambda person: hashlib.sha256(person.encode()).hexdigest())
     if len(ordered) <= SELECTION:
         raise PacoError(
-            f"{FOLDER}: {len(ordered)} people with a neutral photograph, but {SELECTION} are for selection and "
-            f"none would be left to score. {OBTAIN}"
+            f"{FOLDER}: {len(ordered)} people with a neutral photograph; {SELECTION} are for selection, "
+            f"so none would be left to score. {OBTAIN}"
         )
     return frozenset(ordered[:SELECTION])
 

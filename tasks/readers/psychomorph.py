@@ -17,12 +17,13 @@ from tasks.readers.files import FormatError, read_lines, read_numbers
 REMEDY = "Restore the original .tem file."
 
 
-def read_tem(path: str | Path, points: int = 189) -> npt.NDArray[np.float64]:
-    """Return the points (``points``, 2) of a template as x, y in pixels.
+def read_tem(path: str | Path, points: int | None = 189) -> npt.NDArray[np.float64]:
+    """Return the points (K, 2) of a template as x, y in pixels.
 
     Args:
         path: the ``.tem`` file.
-        points: how many points the scheme has; 189 for the Face Research Lab London Set.
+        points: how many points the scheme has; 189 for the Face Research Lab London Set; None
+            accepts what the file announces.
 
     Raises:
         MissingDataError: there is no such file.
@@ -32,8 +33,9 @@ def read_tem(path: str | Path, points: int = 189) -> npt.NDArray[np.float64]:
     path = Path(path)
     lines = read_lines(path, obtain=REMEDY)
     count = lines[0].strip() if lines else ""
-    if count != str(points):
-        raise FormatError(path, 1, f"expected the count {points}, found {count!r}", REMEDY)
+    if not (count.isascii() and count.isdigit() and int(count) > 0) or points not in (None, int(count)):
+        raise FormatError(path, 1, f"expected the count {points or 'of points'}, found {count!r}", REMEDY)
+    points = int(count)
     if len(lines) <= points:
         raise FormatError(path, len(lines), f"ends after {len(lines) - 1} of {points} points", REMEDY)
     return np.array([read_numbers(path, n + 1, lines[n], 2, REMEDY) for n in range(1, points + 1)])
