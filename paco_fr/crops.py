@@ -22,6 +22,7 @@ from paco_fr.errors import PacoError
 from paco_fr.files import atomic_folder, cache_folder
 from paco_fr.images import ImageError, read_image
 from paco_fr.randomness import generator
+from paco_fr.records import fingerprint
 from paco_fr.sources import load_source
 
 CHUNK = 256
@@ -48,14 +49,14 @@ class CropPool:
 def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = False) -> CropPool:
     """Return the pool of a configuration, cut on first use and found in the cache afterwards."""
     records = load_source(config.data.source)
-    recipe = {"size": config.encoder.size, "data": config.data.model_dump(exclude={"flip"}), "records": records._fingerprint}
-    fingerprint = content_hash(recipe)
-    folder = cache_folder("crops") / fingerprint
+    recipe = {"size": config.encoder.size, "data": config.data.model_dump(exclude={"flip"}), "records": fingerprint(records)}
+    name = content_hash(recipe)
+    folder = cache_folder("crops") / name
     if not folder.exists():
         _cut(records, config, folder, workers or os.cpu_count() or 1, progress)
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-    return CropPool(images, tuple(about["anchors"]), fingerprint, tuple(about["skipped"]))
+    return CropPool(images, tuple(about["anchors"]), name, tuple(about["skipped"]))
 
 
 def _cut(records: Dataset, config: PretrainConfig, folder: Path, workers: int, progress: bool) -> None:
@@ -114,7 +115,7 @@ def _cut_one(row: dict, kind: str, config: PretrainConfig, index: int) -> npt.ND
         landmarks=row.get("landmarks"),
         scheme=row.get("scheme"),
         box=row.get("box"),
-        image_size=(image.shape[1], image.shape[0]),
+        image_size=image.shape[:2],
         image_key=index,
     )
     return crop_image(image, transform, config.encoder.size)

@@ -10,13 +10,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
 from paco_fr.checkpoint import load_into, read_card, save_checkpoint
 from paco_fr.config import PretrainConfig
-from paco_fr.crops import crop_pool
+from paco_fr.crops import CropPool, crop_pool
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file, owned_folder
 from paco_fr.objectives import Batch, Output, build_objective
@@ -110,11 +112,16 @@ def _train(config: PretrainConfig, out: Path, resume: bool, progress: bool) -> P
 
 def learning_rate(config: PretrainConfig, step: int, steps: int) -> float:
     """Return the rate of one step: linear warm-up, then cosine to zero; scaled with the batch from 64."""
-    peak = config.optimiser.learning_rate * config.optimiser.batch / 64
+    peak = learning_rate_peak(config)
     warmup = config.optimiser.warmup * steps
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def learning_rate_peak(config: PretrainConfig) -> float:
+    """Return the highest rate of a run: the recipe's at batch 64, scaled linearly."""
+    return config.optimiser.learning_rate * config.optimiser.batch / 64
 
 
 def _parameter_groups(model: torch.nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:
@@ -208,3 +215,44 @@ class _Log:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         return means
+
+
+def plan(config: PretrainConfig) -> str:
+    """Build the objective, run two steps on noise of the right shape, and say what a run would be."""
+    noise = _noise(config)
+    pool = CropPool(noise, (config.data.template,) * len(noise), "noise", ())
+    views = Views(pool, config)
+    model = build_objective(config)
+    optimiser = torch.optim.AdamW(_parameter_groups(model, config), betas=config.optimiser.betas)
+    model.start(views.at(range(len(noise))).images, generator("codebook", config.seed))
+    for step in range(2):
+        started = time.monotonic()
+        batch = views.at(range(step * config.optimiser.batch, (step + 1) * config.optimiser.batch))
+        output = model(batch)
+        _finite(output, step)
+        output.loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        model.after_step(batch, output, float(step), generator("revive", config.seed, step))
+        rate = config.optimiser.batch / (time.monotonic() - started)
+    steps = math.ceil(config.optimiser.presentations / config.optimiser.batch)
+    parameters, encoder = (sum(p.numel() for p in part.parameters()) for part in (model, model.encoder))
+    return "\n".join(
+        [
+            f"{config.objective} with recipe {config.name}, seed {config.seed}",
+            f"encoder: {config.encoder.size} px, patch {config.encoder.patch}, {config.encoder.depth} blocks of "
+            f"{config.encoder.dim}, {encoder / 1e6:.2f} M parameters ({parameters / 1e6:.2f} M with what is thrown away)",
+            f"data: {config.data.source}; crops {config.data.crops}",
+            f"masking: {config.masking.strategy}, {config.hidden_cells} of {config.encoder.cells} patches hidden",
+            f"{steps} steps of {config.optimiser.batch}, peak learning rate {learning_rate_peak(config):.2g} "
+            f"({config.optimiser.learning_rate:.2g} at batch 64, scaled linearly)",
+            f"two steps on noise went through at {rate:.0f} images/s on this machine's CPU: "
+            f"about {config.optimiser.presentations / rate / 60:.0f} minutes for {config.optimiser.presentations:,} pictures",
+        ]
+    )
+
+
+def _noise(config: PretrainConfig) -> npt.NDArray[np.uint8]:
+    count = max(config.optimiser.batch, config.codebook.tokens)
+    size = config.encoder.size
+    return generator("noise", 0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)

@@ -8,6 +8,7 @@ from typing import Any
 
 import timm
 import torch
+from accelerate import PartialState
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
@@ -32,7 +33,8 @@ class TimmEncoder:
 
     def __post_init__(self) -> None:
         """Freeze the model and read off it what the harness asks for."""
-        self.model.eval().requires_grad_(False)
+        self.device = PartialState().device
+        self.model.eval().requires_grad_(False).to(self.device)
         self.weight_hash = weight_hash(self.model)
         self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         depth = len(self.model.feature_info)
@@ -45,7 +47,7 @@ class TimmEncoder:
     def tokens(self, images: Tensor, blocks: Sequence[str]) -> Mapping[str, Tokens]:
         """Return tokens of blocks counted from 1, after the model's final norm."""
         indices = [int(block) - 1 for block in blocks]
-        maps = self.model.forward_intermediates(images, indices=indices, norm=True, intermediates_only=True)
+        maps = self.model.forward_intermediates(images.to(self.device), indices=indices, norm=True, intermediates_only=True)
         found = {}
         for block, feature_map in zip(blocks, maps, strict=True):
             patches = feature_map.flatten(2).transpose(1, 2)
