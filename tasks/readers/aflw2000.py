@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,13 +63,13 @@ def read_mat(path: str | Path) -> PoseFile:
     return PoseFile(np.array([yaw, pitch, roll]), points[:2].T.copy())
 
 
-def _field(path: Path, content: dict, name: str, shape: tuple[int, int]) -> Array:
+def _field(path: Path, content: dict[str, Any], name: str, shape: tuple[int, int]) -> Array:
     if name not in content:
         raise FormatError(path, None, f"has no field {name}", REMEDY)
     found = content[name]
     if found.shape != shape or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
         raise FormatError(path, None, f"{name} is not {shape[0]} x {shape[1]} finite numbers", REMEDY)
-    return found.astype(np.float64)
+    return np.asarray(found, dtype=np.float64)
 
 
 def read_aflw2000(data_root: str | Path, folder: str = FOLDER) -> Dataset:

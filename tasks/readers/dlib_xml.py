@@ -98,11 +98,11 @@ def read_faces(path: str | Path) -> list[Face]:
     return faces
 
 
-def read_dlib(path: str | Path, points: int = 68) -> Dataset:
-    """Return the boxes that are not ignored as records; images lie relative to the file's folder.
+def read_dlib(path: str | Path) -> Dataset:
+    """Return the boxes with 68 iBUG points that are not ignored; images lie relative to the file's folder.
 
     Raises:
-        FormatError: as :func:`read_faces`, a face without all ``points``, or an image outside the folder.
+        FormatError: as :func:`read_faces`, a face without all 68 parts, or an image outside the folder.
 
     """
     path = Path(path)
@@ -110,10 +110,8 @@ def read_dlib(path: str | Path, points: int = 68) -> Dataset:
     for index, face in enumerate(read_faces(path)):
         if face.ignore:
             continue
-        if len(face.parts) != points:
-            raise FormatError(
-                path, None, f"box {index} has {len(face.parts)} parts, expected {points}", REMEDY
-            )
+        if len(face.parts) != 68:
+            raise FormatError(path, None, f"box {index} has {len(face.parts)} parts, expected 68", REMEDY)
         rows.append(
             {
                 "image": str(inside(path.parent, face.file, path)),
@@ -121,7 +119,7 @@ def read_dlib(path: str | Path, points: int = 68) -> Dataset:
                 "group": face.file,
                 "box": list(face.box),
                 "landmarks": face.points.tolist(),
-                "scheme": f"ibug{points}",
+                "scheme": "ibug68",
             }
         )
     return to_records(rows, str(path))

@@ -2,8 +2,9 @@
 
 Two layouts of the same votes: ``fer2013new.csv`` (all rows, in the order of fer2013.csv, 173 of them
 without an image because they show no face), and ``FER2013{Train,Valid,Test}/label.csv`` beside the
-images, with a quoted box and without a header. They are not the same table: 1,602 images have other votes
-in ``label.csv``, which is what Microsoft's training code reads; say which one a number comes from.
+images, with a quoted box and without a header. They are not the same table: 1,601 images have other votes
+in ``label.csv``, which is what Microsoft's training code reads; say which one a number comes from. Four
+names stand twice in ``fer2013new.csv``, ``fer0033120.png`` once as neutral and once as no face.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ class Votes(NamedTuple):
 
 
 def read_votes(path: str | Path) -> list[Votes]:
-    """Return all rows of ``fer2013new.csv``, those without an image included.
+    """Return all rows of ``fer2013new.csv`` in order, those without an image and repeated names included.
 
     Raises:
         MissingDataError: there is no such file.
-        FormatError: header, columns, usage, votes, or an image twice; names file and line.
+        FormatError: header, columns, usage or votes; names file and line.
 
     """
     path = Path(path)
@@ -57,11 +58,11 @@ def read_votes(path: str | Path) -> list[Votes]:
         found.append(
             Votes(row[1] if len(row) > 1 else "", USAGES[row[0]] if row else "", _count(path, line, row))
         )
-    return _unique(path, found, first_line=2)
+    return found
 
 
 def read_labels(path: str | Path, split: str) -> list[Votes]:
-    """Return the rows of one ``label.csv``; errors as in :func:`read_votes`."""
+    """Return the rows of one ``label.csv``; errors as in :func:`read_votes`, and a name twice."""
     path = Path(path)
     found = [
         Votes(row[0] if row else "", split, _count(path, line, row))
@@ -69,7 +70,11 @@ def read_labels(path: str | Path, split: str) -> list[Votes]:
     ]
     if not all(row.image for row in found):
         raise FormatError(path, 1 + [bool(row.image) for row in found].index(False), "no image name", REMEDY)
-    return _unique(path, found, first_line=1)
+    first: dict[str, int] = {}
+    for line, row in enumerate(found, 1):
+        if first.setdefault(row.image, line) != line:
+            raise FormatError(path, line, f"{row.image} stands already in line {first[row.image]}", REMEDY)
+    return found
 
 
 def majority(votes: tuple[int, ...]) -> int | None:
@@ -116,12 +121,3 @@ def _count(path: Path, line: int, row: list[str]) -> tuple[int, ...]:
     if "/" in row[0] + row[1] or "\\" in row[0] + row[1]:
         raise FormatError(path, line, "an image name with a folder in it", REMEDY)
     return votes
-
-
-def _unique(path: Path, found: list[Votes], first_line: int) -> list[Votes]:
-    seen: set[str] = set()
-    for line, row in enumerate(found, first_line):
-        if row.image and row.image in seen:
-            raise FormatError(path, line, f"{row.image} stands twice", REMEDY)
-        seen.add(row.image)
-    return found

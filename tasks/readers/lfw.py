@@ -60,7 +60,7 @@ def _pair(path: Path, number: int, line: str, *, same: bool, fold: int) -> Pair:
     fields = line.strip().split("\t")
     if len(fields) != (3 if same else 4):
         kind, columns = ("genuine", 3) if same else ("impostor", 4)
-        raise FormatError(path, number, f"{len(fields)} columns, a {kind} pair has {columns}", REMEDY)
+        raise FormatError(path, number, f"{len(fields)} columns, {kind} pairs have {columns}", REMEDY)
     names, indices = ((fields[0], fields[0]), fields[1:]) if same else ((fields[0], fields[2]), fields[1::2])
     for name, index in zip(names, indices, strict=True):
         if not _NAME.fullmatch(name) or not (index.isascii() and index.isdigit() and int(index) > 0):
