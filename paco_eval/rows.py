@@ -43,20 +43,16 @@ IDENTIFYING = (
 """Fields that say which measurement a row is. The encoder's name is among them beside its weights, so
 that what a user asked for under one name is never answered by a row under another."""
 
-Unit = Literal["%", "% of normaliser", "deg", "auc", "correlation", "mm", "px", "count", "ratio"]
+Unit = Literal["%", "deg", "mm", ""]
+"""Of a metric; the empty one is a plain number from 0 to 1, such as an area under a ROC curve."""
 
-RANGES: dict[str, tuple[float, float]] = {
-    "%": (0.0, 100.0),  # shares: accuracy, failure rate, F1, area under a cumulative error curve
-    "% of normaliser": (0.0, math.inf),  # errors such as NME, which may exceed 100
-    "deg": (0.0, 180.0),
-    "auc": (0.0, 1.0),
-    "correlation": (-1.0, 1.0),
-    "mm": (0.0, math.inf),
-    "px": (0.0, math.inf),
-    "count": (0.0, math.inf),
-    "ratio": (0.0, math.inf),
-}
-"""Values that a metric of each unit can have."""
+
+def possible(unit: Unit, higher_is_better: bool) -> tuple[float, float]:
+    """Return the least and the largest value that a metric can have."""
+    if unit == "%":  # an error in percent of a length, as NME, may exceed 100; a share may not
+        return 0.0, 100.0 if higher_is_better else math.inf
+    return 0.0, {"deg": 180.0, "mm": math.inf, "": 1.0}[unit]
+
 
 _KEY_FILE = re.compile(r"[0-9a-f]{16}\.json")
 _SLACK = 1e-9  # rounding of the last digit in a sum is no broken invariant
@@ -79,7 +75,7 @@ class Metric(BaseModel):
             raise ValueError("an interval needs both ends and a value")
         if self.value is None:
             return self
-        least, most = RANGES[self.unit]
+        least, most = possible(self.unit, self.higher_is_better)
         if not least - _SLACK <= self.value <= most + _SLACK:
             raise ValueError(f"{self.value} is outside {least:g}..{most:g}, the range of '{self.unit}'")
         low, high = (self.value if end is None else end for end in (self.low, self.high))
@@ -228,11 +224,13 @@ def write_row(folder: str | Path, row: Row, items: pd.DataFrame) -> Path:
     Args:
         folder: made if it is not there.
         row: its ``items_sha256`` and ``digest`` are computed here.
-        items: one line per scored unit with at least ``id`` and ``group``; no pictures.
+        items: one line per scored unit with ``id`` and ``group`` (pairs: ``group_a`` and ``group_b``); no
+            pictures.
 
     """
     folder = Path(folder)
-    missing = {"id", "group"} - set(items.columns)
+    groups = {"group_a", "group_b"} if "group_a" in items else {"group"}
+    missing = ({"id"} | groups) - set(items.columns)
     if missing:
         raise PacoError(f"The items of {row.task} lack the column {', '.join(sorted(missing))}.")
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from paco_eval.tables import Cell, Column, Line, Table, number
+from paco_eval.tables import Cell, Column, Line, Table
 
 
 def to_markdown(table: Table) -> str:
@@ -43,7 +43,7 @@ def _pipe(text: str) -> str:
 def _markdown_cell(table: Table, column: Column, cell: Cell | None) -> str:
     if cell is None:
         return ""
-    value = cell.printed or number(cell.value, column.unit)
+    value = cell.printed or column.number(cell.value)
     value = f"**{value}**" if cell.best else value
     marks = f"<sup>{','.join(table.marks(cell))}</sup>" if cell.flags else ""
     return f"{value}{marks}{_interval(column, cell)}"
@@ -52,7 +52,7 @@ def _markdown_cell(table: Table, column: Column, cell: Cell | None) -> str:
 def _interval(column: Column, cell: Cell) -> str:
     if cell.low is None:
         return ""
-    return f" [{number(cell.low, column.unit)}, {number(cell.high, column.unit)}]"
+    return f" [{column.number(cell.low)}, {column.number(cell.high)}]"
 
 
 def _footnotes(table: Table) -> list[tuple[str, str]]:
@@ -186,7 +186,7 @@ def _latex_line(table: Table, line: Line) -> str:
 def _latex_cell(table: Table, column: Column, cell: Cell | None) -> str:
     if cell is None:
         return ""
-    value = escape_latex(cell.printed or number(cell.value, column.unit))
+    value = escape_latex(cell.printed or column.number(cell.value))
     value = rf"\textbf{{{value}}}" if cell.best else value
     marks = rf"\textsuperscript{{{','.join(table.marks(cell))}}}" if cell.flags else ""
     interval = _interval(column, cell).strip()

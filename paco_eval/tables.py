@@ -22,9 +22,6 @@ Distinguishable = Callable[[str, Sequence[Stored], Sequence[Stored]], bool]
 BASELINES = ("random", "pixels", "constant")
 """Encoders that learned nothing; they stand at the foot of a table."""
 
-DECIMALS = {"auc": 3, "correlation": 3, "%": 1, "count": 0}
-"""Digits after the point by unit; two where a unit is not named."""
-
 
 @dataclass(frozen=True, order=True)
 class Column:
@@ -58,10 +55,17 @@ class Column:
     @property
     def heading(self) -> str:
         """Metric with direction and unit."""
-        unit = {"% of normaliser": "%", "auc": "", "correlation": "", "count": "", "ratio": ""}.get(
-            self.unit, self.unit
-        )
-        return f"{self.metric.replace('_', ' ')}{f' ({unit})' if unit else ''} {self.arrow}"
+        unit = {"": "", "deg": " (°)"}.get(self.unit, f" ({self.unit})")
+        return f"{self.metric.replace('_', ' ')}{unit} {self.arrow}"
+
+    @property
+    def decimals(self) -> int:
+        """Digits after the point: NME is read to a hundredth, accuracy to a tenth of a percent."""
+        return {"": 3, "%": 1 if self.higher_is_better else 2}.get(self.unit, 2)
+
+    def number(self, value: float | None) -> str:
+        """Return a value with its digits; a dash for what is undefined."""
+        return "–" if value is None else f"{value:.{self.decimals}f}"
 
 
 @dataclass(frozen=True)
@@ -136,11 +140,6 @@ class Table:
 def _letters(index: int) -> str:
     head, last = divmod(index, 26)
     return (_letters(head - 1) if head else "") + "abcdefghijklmnopqrstuvwxyz"[last]
-
-
-def number(value: float | None, unit: str) -> str:
-    """Return a value with the digits that its unit deserves; a dash for what is undefined."""
-    return "–" if value is None else f"{value:.{DECIMALS.get(unit, 2)}f}"
 
 
 def intervals_apart(metric: str, a: Sequence[Stored], b: Sequence[Stored]) -> bool:

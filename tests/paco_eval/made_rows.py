@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from paco_eval.rows import Interval, Metric, Row, write_row
+from paco_eval.rows import Interval, Metric, Row, Unit, possible, write_row
 from paco_fr.randomness import generator
 
 
@@ -20,7 +20,7 @@ class Made:
 
     task: str
     main: str
-    unit: str
+    unit: Unit
     higher: bool
     worst: float
     best: float
@@ -29,11 +29,11 @@ class Made:
 
 
 TASKS = (
-    Made("recognition/synthetic", "auc", "auc", True, 0.5, 0.86),
-    Made("recognition/london", "auc", "auc", True, 0.5, 0.93, "official", "CC BY 4.0"),
+    Made("recognition/synthetic", "auc", "", True, 0.5, 0.86),
+    Made("recognition/london", "auc", "", True, 0.5, 0.93, "official", "CC BY 4.0"),
     Made("pose/synthetic", "mae", "deg", False, 21.0, 5.4),
-    Made("landmarks/synthetic", "nme_box", "% of normaliser", False, 14.0, 6.2),
-    Made("landmarks/london", "nme_ocular", "% of normaliser", False, 10.1, 4.6, "official", "CC BY 4.0"),
+    Made("landmarks/synthetic", "nme_box", "%", False, 14.0, 6.2),
+    Made("landmarks/london", "nme_ocular", "%", False, 10.1, 4.6, "official", "CC BY 4.0"),
     Made("expression/synthetic", "accuracy", "%", True, 14.3, 66.0),
 )
 QUALITY = {"constant": 0.0, "pixels": 0.42, "random:paco-tiny@0": 0.45, "mae-tiny": 0.93, "paco-tiny": 0.97}
@@ -41,25 +41,27 @@ EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust",
 
 
 def _items(made: Made, encoder: str, level: float, n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Return items with the columns that the kinds of task write."""
     shared = generator("shared-items", n, len(made.task))
-    frame = pd.DataFrame(
-        {"id": [f"{i:05d}" for i in range(n)], "group": [f"p{i // 6:03d}" for i in range(n)]}
-    )
-    if made.unit == "auc":
+    people = [f"p{i // 6:03d}" for i in range(n)]
+    frame = pd.DataFrame({"id": [f"{i:05d}" for i in range(n)], "failure": ""})
+    if made.unit == "":
         truth = shared.random(n) < 0.5
-        gap = 3.2 * (level - 0.5)
-        return frame.assign(truth=truth, score=np.where(truth, gap, 0.0) + rng.normal(0, 1, n))
-    if made.unit == "%":
+        score = np.where(truth, 3.2 * (level - 0.5), 0.0) + rng.normal(0, 1, n)
+        other = np.where(truth, people, np.roll(people, 7))
+        return frame.assign(group_a=people, group_b=other, truth=truth, score=score)
+    frame["group"] = people
+    if made.main == "accuracy":
         truth = shared.integers(len(EXPRESSIONS), size=n)
         wrong = (truth + rng.integers(1, len(EXPRESSIONS), n)) % len(EXPRESSIONS)
         prediction = np.where(rng.random(n) < level / 100, truth, wrong)
-        names = np.array(EXPRESSIONS)
-        return frame.assign(
-            truth=names[truth], prediction=names[prediction], error=(prediction != truth) * 1.0
-        )
+        return frame.assign(truth=truth, prediction=prediction, error=(prediction != truth) * 1.0)
     yaw = shared.uniform(-75, 75, n)
     hard = shared.gamma(6, 1 / 6, n) * (0.7 + 0.6 * (np.abs(yaw) / 75) ** 2)
-    return frame.assign(yaw=yaw, error=level * hard / hard.mean() * rng.gamma(20, 1 / 20, n))
+    frame["error"] = level * hard / hard.mean() * rng.gamma(20, 1 / 20, n)
+    if made.unit == "deg":
+        return frame.assign(yaw_true=yaw, geodesic=frame.error * 1.6)
+    return frame.assign(**{"yaw": yaw, made.main: frame.error})
 
 
 def make_row(
@@ -69,15 +71,15 @@ def make_row(
     rng = generator("made-row", seed, n, *map(ord, encoder + made.task))
     level = made.worst + (made.best - made.worst) * min(1, QUALITY.get(encoder, 0.6) + rng.normal(0, 0.02))
     items = _items(made, encoder, level, n, rng)
-    if made.unit == "auc":
+    if made.unit == "":
         a, b = items[items.truth].score.to_numpy(), items[~items.truth].score.to_numpy()
         value = float((a[:, None] > b[None]).mean())
-    elif made.unit == "%":
+    elif made.main == "accuracy":
         value = float(100 - 100 * items.error.mean())
     else:
         value = float(items.error.mean())
     half = abs(made.best - made.worst) * 1.1 / np.sqrt(n) * 2
-    top = {"auc": 1.0, "%": 100.0}.get(made.unit, np.inf)
+    top = possible(made.unit, made.higher)[1]
     metric = Metric(
         value=value, low=max(0, value - half), high=min(top, value + half),
         higher_is_better=made.higher, unit=made.unit,
@@ -102,9 +104,7 @@ def make_row(
         "val_score": value,
         "metrics": {made.main: metric, "failure_rate": second},
         "main_metric": made.main,
-        "interval": Interval(
-            method="bootstrap percentile", unit="identity", n_units=items.group.nunique(), replicates=1000
-        ),
+        "interval": Interval(method="bootstrap percentile", unit="identity", n_units=n // 6, replicates=1000),
         "n_expected": n + 2,
         "n_scored": n,
         "cost": {"parameters": 4.7e5 if trained or "random" in encoder else 0.0, "images_per_s": 950.0},

@@ -80,11 +80,11 @@ def test_defaults_count_in_the_key() -> None:
     [
         ({"value": 101.0, "unit": "%"}, "outside 0..100"),
         ({"value": -0.1, "unit": "deg"}, "outside 0..180"),
-        ({"value": 1.01, "unit": "auc"}, "outside 0..1"),
-        ({"value": 0.5, "low": 0.6, "high": 0.7, "unit": "auc"}, "outside its own interval"),
-        ({"value": 0.5, "low": 0.4, "unit": "auc"}, "both ends"),
-        ({"value": None, "low": 0.4, "high": 0.5, "unit": "auc"}, "and a value"),
-        ({"value": float("nan"), "unit": "auc"}, "finite"),
+        ({"value": 1.01, "unit": ""}, "outside 0..1"),
+        ({"value": 0.5, "low": 0.6, "high": 0.7, "unit": ""}, "outside its own interval"),
+        ({"value": 0.5, "low": 0.4, "unit": ""}, "both ends"),
+        ({"value": None, "low": 0.4, "high": 0.5, "unit": ""}, "and a value"),
+        ({"value": float("nan"), "unit": ""}, "finite"),
     ],
 )
 def test_impossible_metrics_are_refused(metric: dict[str, object], said: str) -> None:
@@ -92,8 +92,12 @@ def test_impossible_metrics_are_refused(metric: dict[str, object], said: str) ->
         Metric(higher_is_better=True, **metric)
 
 
+def test_an_error_in_percent_may_exceed_100() -> None:
+    assert Metric(value=140.0, higher_is_better=False, unit="%").value == 140
+
+
 def test_undefined_is_not_zero() -> None:
-    assert Metric(value=None, higher_is_better=True, unit="auc").value is None
+    assert Metric(value=None, higher_is_better=True, unit="").value is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from made_rows import TASKS, make_row, write_run
 
 from paco_eval.rows import Metric, Stored, load_rows
 from paco_eval.table_formats import escape_latex, latex_document, to_csv, to_latex, to_markdown
-from paco_eval.tables import Table, family_tables, intervals_apart, number
+from paco_eval.tables import Table, family_tables, intervals_apart
 
 POSE = TASKS[2]
 
@@ -133,12 +133,15 @@ def test_intervals_apart_is_symmetric() -> None:
     assert intervals_apart("mae", [a], [c]) and intervals_apart("mae", [c], [a])
 
 
-def test_digits() -> None:
-    assert [number(0.91249, "auc"), number(93.96, "%"), number(3.991, "% of normaliser")] == [
-        "0.912",
-        "94.0",
-        "3.99",
-    ]
+def test_digits_and_headings(tables: list[Table]) -> None:
+    said = {
+        column.heading: column.number(0.98765) for table in tables for column in table.main_only().columns
+    }
+    assert said == {
+        "accuracy (%) ↑": "1.0", "nme ocular (%) ↓": "0.99", "nme box (%) ↓": "0.99", "mae (°) ↓": "0.99",
+        "auc ↑": "0.988",
+    }  # fmt: skip
+    assert tables[0].columns[0].number(None) == "–"
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +170,7 @@ def test_caption_states_protocol_count_and_interval(tables: list[Table]) -> None
 def test_markdown_is_a_well_formed_pipe_table(tables: list[Table]) -> None:
     lines = [line for line in to_markdown(tables[2].main_only()).splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {3} and len(lines) == 2 + 5
-    assert "mae (deg) ↓" in lines[0]
+    assert "mae (°) ↓" in lines[0]
 
 
 def test_hostile_names_stay_text() -> None:

@@ -1,0 +1,29 @@
+"""Figures in one house style. Every function takes plain arrays or frames and returns a matplotlib Figure."""
+
+from paco_eval.plots.curves import confusion_matrix, cumulative_error, error_against_yaw, roc
+from paco_eval.plots.pictures import codebook_atlas, landmark_sheet, reconstruction_sheet
+from paco_eval.plots.scores import accuracy_against_cost, dot_and_interval, few_shot_curves, robustness_curves
+from paco_eval.plots.style import Look, looks, save, to_svg
+from paco_eval.plots.training import codebook_health, compare_losses, loss_curves, read_metrics
+
+__all__ = [
+    "Look",
+    "accuracy_against_cost",
+    "codebook_atlas",
+    "codebook_health",
+    "compare_losses",
+    "confusion_matrix",
+    "cumulative_error",
+    "dot_and_interval",
+    "error_against_yaw",
+    "few_shot_curves",
+    "landmark_sheet",
+    "looks",
+    "loss_curves",
+    "read_metrics",
+    "reconstruction_sheet",
+    "robustness_curves",
+    "roc",
+    "save",
+    "to_svg",
+]

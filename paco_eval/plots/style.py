@@ -1,0 +1,159 @@
+"""The house style: one ink, hairline grids, labels at the lines, one fixed colour and mark per encoder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+INK, MUTED, RULE, PAPER = "#1d2329", "#68727d", "#d9dee3", "#fefefe"
+
+PALETTE = (
+    "#0072b2", "#d55e00", "#009e73", "#b5478a", "#c98a00",
+    "#4a9fd8", "#6f4bb0", "#7a8b1f", "#8c3b2a", "#2f8f9d",
+)  # fmt: skip
+"""Okabe and Ito's colours, yellow replaced and extended; told apart with the common colour blindnesses."""
+
+MARKS = ("o", "s", "D", "^", "v", "P")
+
+OWN_COLOUR = {"paco": 0, "mae": 1, "simmim": 2, "farl": 3}
+"""Encoder families that always have the same colour."""
+
+GREYS = {"random": "#7b858f", "pixels": "#545d66", "constant": "#98a1aa"}
+"""What learned nothing is grey."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour and mark of an encoder."""
+
+    colour: str
+    mark: str
+
+
+def looks(encoders: Iterable[str]) -> dict[str, Look]:
+    """Return a look for every encoder, the same whatever else is in the plot as far as colours go round.
+
+    A family with a colour of its own keeps it; its further members and all others take the free colours in
+    alphabetical order, and a new mark each time these are used up.
+    """
+    names = sorted(set(encoders))
+    taken: dict[str, Look] = {}
+    for name in names:
+        family = name.replace(":", "-").replace("/", "-").partition("-")[0]
+        if family in GREYS:
+            earlier = sum(look.colour == GREYS[family] for look in taken.values())
+            taken[name] = Look(GREYS[family], MARKS[earlier % len(MARKS)])
+        elif family in OWN_COLOUR and PALETTE[OWN_COLOUR[family]] not in {
+            look.colour for look in taken.values()
+        }:
+            taken[name] = Look(PALETTE[OWN_COLOUR[family]], MARKS[0])
+    used = {look.colour for look in taken.values()}
+    free = [colour for i, colour in enumerate(PALETTE) if colour not in used and i not in OWN_COLOUR.values()]
+    for position, name in enumerate(name for name in names if name not in taken):
+        turn, place = divmod(position, len(free))
+        taken[name] = Look(free[place], MARKS[turn % len(MARKS)])
+    return taken
+
+
+STYLE: dict[Any, Any] = {
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 9,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.fonttype": "none",  # text stays text: searchable, and set in the fonts of the page
+    "svg.hashsalt": "paco-eval",  # the same picture gives the same bytes
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Apply the style to figures made inside, and to nothing else."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return a figure (inches) and its axes in reading order; no global state is touched."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def save(figure: Figure, stem: str | Path, dpi: int = 200) -> tuple[Path, Path]:
+    """Write ``stem.png`` on white and ``stem.svg`` without a ground, and return their paths."""
+    stem = Path(stem)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    png, svg = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
+    with house_style():
+        figure.savefig(png, dpi=dpi, facecolor=PAPER, metadata={"Software": None})
+        figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    return png, svg
+
+
+def to_svg(figure: Figure) -> str:
+    """Return the figure as an ``<svg>`` element without prologue."""
+    buffer = io.StringIO()
+    with house_style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: float = 0.062) -> None:
+    """Write names beside the right ends (name, x, y, colour) of lines, pushed apart where they collide.
+
+    ``gap`` is the least distance of two labels as a share of the axes' height.
+    """
+    if not ends:
+        return
+    transform = axes.transData + axes.transAxes.inverted()
+    placed = sorted((float(transform.transform((x, y))[1]), name, colour) for name, x, y, colour in ends)
+    heights = np.array([height for height, _, _ in placed])
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + gap)
+    heights -= max(0.0, heights[-1] - 1.0) if len(heights) * gap <= 1 else 0.0
+    for height, (_, name, colour) in zip(heights, placed, strict=True):
+        axes.text(
+            1.015, height, name, transform=axes.transAxes, color=colour, fontsize=8, va="center", ha="left"
+        )  # fmt: skip
