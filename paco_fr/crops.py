@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -83,10 +82,7 @@ Cut = tuple[npt.NDArray[np.uint8], list[str], list[str], int]
 
 
 def _run(jobs: Iterable[Job], workers: int) -> Iterator[Cut]:
-    if workers == 1:
-        yield from map(_cut_chunk, jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ThreadPoolExecutor(workers) as pool:  # Pillow decodes and resizes outside the interpreter lock
         yield from pool.map(_cut_chunk, jobs)
 
 

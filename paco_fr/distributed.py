@@ -22,3 +22,9 @@ def gathered(value: Tensor) -> Tensor:
         dist.all_gather(parts, value.contiguous())
         return torch.cat(parts)
     return value
+
+
+def averaged(value: Tensor) -> Tensor:
+    """Return the mean of ``value`` over all processes."""
+    world = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return summed(value) / world

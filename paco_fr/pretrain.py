@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from paco_fr.checkpoint import load_into, read_card, save_checkpoint
 from paco_fr.config import PretrainConfig
 from paco_fr.crops import CropPool, crop_pool
+from paco_fr.distributed import averaged
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file, owned_folder
 from paco_fr.objectives import Batch, Output, build_objective
@@ -40,18 +42,20 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, progres
         PacoError: the folder holds another run, cannot be written, or the loss is not finite.
 
     """
-    with owned_folder(out):
+    accelerator = Accelerator()
+    with owned_folder(out) if accelerator.is_main_process else nullcontext():
         if not resume and any((out / name).exists() for name in ("card.json", "state.pt")):
             raise PacoError(f"{out} already holds a run. Add --resume to continue it or choose another --out.")
         if resume and (out / "card.json").exists():
             _same_run(read_card(out)[1], config, out)
             return out
-        return _train(config, out, resume, progress)
+        accelerator.wait_for_everyone()
+        return _train(config, out, accelerator, resume, progress)
 
 
-def _train(config: PretrainConfig, out: Path, resume: bool, progress: bool) -> Path:
-    accelerator = Accelerator()
-    pool = crop_pool(config, progress=progress)
+def _train(config: PretrainConfig, out: Path, accelerator: Accelerator, resume: bool, progress: bool) -> Path:
+    with accelerator.main_process_first():
+        pool = crop_pool(config, progress=progress and accelerator.is_main_process)
     views = Views(pool, config)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -63,7 +67,7 @@ def _train(config: PretrainConfig, out: Path, resume: bool, progress: bool) -> P
     steps = math.ceil(config.optimiser.presentations / config.optimiser.batch)
     step, seconds = _restore(out, model, optimiser, config) if resume else (0, 0.0)
     learner, optimiser = accelerator.prepare(model, optimiser)
-    log = _Log(out / "metrics.jsonl", step)
+    log = _Log(out / "metrics.jsonl", step, accelerator.is_main_process)
     saved = started = time.monotonic()
     bar = tqdm(total=steps * config.optimiser.batch, initial=step * config.optimiser.batch, unit="img",
                desc=f"{config.objective} {config.name}", disable=not (progress and accelerator.is_main_process))  # fmt: skip
@@ -84,7 +88,7 @@ def _train(config: PretrainConfig, out: Path, resume: bool, progress: bool) -> P
         bar.update(config.optimiser.batch)
         log.add(output.terms, extra)
         if step % LOG_EVERY_STEPS == 0 or step == steps:
-            terms = log.write(step, epoch, learning_rate(config, step - 1, steps), accelerator.is_main_process)
+            terms = log.write(step, epoch, learning_rate(config, step - 1, steps))
             bar.set_postfix({name: f"{terms[name]:.3f}" for name in ("reconstruction", "belief") if name in terms})
         if time.monotonic() - saved > SAVE_EVERY_SECONDS and accelerator.is_main_process:
             _save_state(out, model, optimiser, config, step, seconds + time.monotonic() - started)
@@ -196,10 +200,12 @@ def _restore(
 
 
 class _Log:
-    """Means of the loss terms between log lines, appended to ``metrics.jsonl``."""
+    """Means of the loss terms between log lines, appended to ``metrics.jsonl`` by the main process."""
 
-    def __init__(self, path: Path, step: int) -> None:
-        self.path, self.sums = path, defaultdict[str, list[float]](list)
+    def __init__(self, path: Path, step: int, main: bool) -> None:
+        self.path, self.main, self.sums = path, main, defaultdict[str, list[float]](list)
+        if not main:
+            return
         kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step] if step else []
         path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
@@ -207,10 +213,13 @@ class _Log:
         for name, value in {**terms, **extra}.items():
             self.sums[name].append(float(value))
 
-    def write(self, step: int, epoch: float, rate: float, main: bool) -> dict[str, float]:
-        means = {name: sum(values) / len(values) for name, values in self.sums.items()}
+    def write(self, step: int, epoch: float, rate: float) -> dict[str, float]:
+        """Return the means since the last line, over all processes."""
+        names = sorted(self.sums)
+        local = torch.tensor([sum(self.sums[name]) / len(self.sums[name]) for name in names], dtype=torch.float64)
+        means = dict(zip(names, averaged(local).tolist(), strict=True))
         self.sums.clear()
-        if main:
+        if self.main:
             line = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate, **means}
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
