@@ -207,7 +207,7 @@ def _prepare_batch(batch: list[int], sources: list[dict], units: Units, contract
     for unit, source in zip(batch, sources, strict=True):
         try:
             canvas = crop_image(read_image(source), units.transforms[unit], units.canvas)
-        except ImageError as error:
+        except PacoError as error:  # an unreadable picture, or a box that cannot be cut
             broken[unit] = str(error)
             continue
         pictures.append(resize(canvas, contract))

@@ -19,7 +19,7 @@ from paco_fr.config import PretrainConfig
 from paco_fr.contracts import CropContract, content_hash
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_folder, cache_folder
-from paco_fr.images import ImageError, read_image
+from paco_fr.images import read_image
 from paco_fr.randomness import generator
 from paco_fr.records import fingerprint
 from paco_fr.sources import load_source
@@ -94,7 +94,7 @@ def _cut_chunk(job: Job) -> Cut:
         kind = str(generator("crop kind", index).choice(list(config.data.crops), p=list(config.data.crops.values())))
         try:
             images.append(_cut_one(row, kind, config, index))
-        except ImageError as error:
+        except PacoError as error:  # an unreadable picture, or points that cannot be aligned
             failures.append(f"{row['image_id']}: {error}")
             continue
         anchors.append(config.data.template if kind == "aligned" else kind)
