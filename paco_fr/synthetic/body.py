@@ -1,0 +1,103 @@
+"""Ears, neck and clothes: small coloured meshes around the head."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from paco_fr.synthetic import geometry as g
+from paco_fr.synthetic.parameters import Clothes
+
+Floats = npt.NDArray[np.float64]
+
+_EAR_RADII = np.array([0.0, 0.30, 0.52, 0.68, 0.80, 0.90, 0.97, 1.0])
+_EAR_HEIGHT = np.array([0.0, -0.01, 0.030, 0.052, 0.030, 0.062, 0.055, 0.010])
+_EAR_LIGHT = np.array([0.42, 0.50, 0.85, 1.0, 0.72, 1.0, 1.0, 0.9])
+EAR_ANGLES = 21
+
+
+def ear(rest: npt.NDArray[np.float32], side: int) -> tuple[Floats, Floats]:
+    """Return points (R, C, 3) in the head frame and the light each keeps (R, C) of an ear.
+
+    Args:
+        rest: (ROWS, COLUMNS, 3) the head without expression, to which the ear is fixed.
+        side: -1 for the picture's left, 1 for its right.
+
+    """
+    place = g.column_of_angle(np.array([side * np.radians(88.0)]))[0]
+    row = g.grid_place(np.zeros(1), np.array([0.13]))[0, 1]
+    root = rest[round(float(row)), round(float(place))].astype(np.float64)
+    turn = np.linspace(0, 2 * np.pi, EAR_ANGLES)
+    # The grid must read clockwise from outside, so the two ears run opposite ways round.
+    turn = turn if side > 0 else turn[::-1]
+    r = _EAR_RADII[:, None]
+    lobe = 1 - 0.38 * np.clip(np.sin(turn), 0, 1)[None, :] ** 2
+    back = 0.165 * r * np.cos(turn)[None, :] * lobe
+    down = 0.315 * r * np.sin(turn)[None, :]
+    rearward = g.ramp((np.cos(turn)[None, :] + 0.9) / 1.2)
+    rise = _EAR_HEIGHT[:, None] * (0.35 + 0.65 * rearward)
+    flare = np.radians(24)
+    outward = side * ((back + 0.10) * np.sin(flare) + rise * np.cos(flare) + 0.005)
+    depth = (back + 0.10) * np.cos(flare) - rise * np.sin(flare)
+    points = np.stack([root[0] + outward, root[1] + down - 0.18 * back, root[2] + depth], axis=-1)
+    light = np.repeat(_EAR_LIGHT[:, None], EAR_ANGLES, axis=1)
+    return points, light
+
+
+NECK_ROWS, NECK_COLUMNS = 12, 33
+
+
+def neck(rotation: Floats, body: Floats, width: float) -> tuple[Floats, Floats]:
+    """Return points (R, C, 3) in the camera frame and the light each keeps (R, C) of the neck.
+
+    Args:
+        rotation: (3, 3) of the head, whose underside the neck leaves.
+        body: (3, 3) of the shoulders, where it ends.
+        width: half width in head units.
+
+    """
+    share = np.linspace(0, 1, NECK_ROWS)[:, None, None]
+    turn = np.linspace(-np.pi, np.pi, NECK_COLUMNS)
+    top, middle, end = rotation @ [0, 0.40, 0.28], rotation @ [0, 0.95, 0.30], body @ [0, 1.95, 0.42]
+    path = (1 - share) ** 2 * top + 2 * share * (1 - share) * middle + share**2 * end
+    flare = 1 + 0.35 * g.ramp((share - 0.6) / 0.4)
+    ring = np.stack([np.sin(turn), np.zeros_like(turn), -0.95 * np.cos(turn)], axis=-1)[None] * width * flare
+    light = np.repeat(0.62 + 0.38 * g.ramp((share[:, :, 0] - 0.35) / 0.5), NECK_COLUMNS, axis=1)
+    return path + ring @ body.T, light
+
+
+TORSO_COLUMNS = 41
+_TORSO = np.array(
+    # down, half width, half depth, forward
+    [(1.48, 0.50, 0.45, -0.36), (1.58, 0.60, 0.50, -0.38), (1.70, 0.80, 0.56, -0.40), (1.82, 1.12, 0.62, -0.40),
+     (1.94, 1.50, 0.66, -0.38), (2.06, 1.74, 0.70, -0.36), (2.25, 1.88, 0.76, -0.34), (2.6, 1.95, 0.84, -0.30),
+     (3.2, 1.96, 0.90, -0.28), (4.6, 1.98, 0.95, -0.26)]
+)  # fmt: skip
+
+
+def torso(body: Floats, clothes: Clothes, skin: Floats) -> tuple[Floats, Floats]:
+    """Return points (R, C, 3) in the camera frame and colours (R, C, 3) of shoulders and clothes."""
+    fine = np.linspace(0, len(_TORSO) - 1, 28)
+    profile = np.stack([np.interp(fine, np.arange(len(_TORSO)), _TORSO[:, k]) for k in range(4)], axis=-1)
+    turn = np.linspace(-np.pi, np.pi, TORSO_COLUMNS)
+    down, wide, deep, forward = (profile[:, k, None] for k in range(4))
+    x = clothes.width * wide * np.sin(turn)
+    shape = np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.8
+    sag = 0.16 * np.cos(turn) * g.ramp((2.2 - down) / 0.6)
+    points = np.stack([x, down + sag, -(forward + deep * shape)], axis=-1)
+    depth = {"crew": 1.62, "v": 1.62 + 0.62 * np.exp(-np.abs(turn) / 0.22), "shirt": 1.60 + 0.45 * np.exp(
+        -np.abs(turn) / 0.16), "high": 0.0}[clothes.collar]  # fmt: skip
+    edge = np.broadcast_to(np.asarray(depth), turn.shape)[None, :]
+    covered = g.ramp((down - edge) / 0.05 + 0.5)
+    first, second = np.array(clothes.colour), np.array(clothes.second)
+    cloth = np.broadcast_to(first, (*x.shape, 3)).copy()
+    if clothes.stripes > 0:
+        band = clothes.stripes * g.ramp(2.0 * np.sin(down * 26) + 0.5)
+        cloth += (second - cloth) * band[..., None]
+    if clothes.collar in ("shirt", "crew"):
+        rim = np.exp(-(((down - edge - 0.07) / 0.07) ** 2)) * (np.abs(turn)[None, :] < 2.2)
+        cloth = cloth * (1 - 0.35 * rim[..., None]) + (second if clothes.collar == "crew" else first * 1.2) * 0.35 * rim[
+            ..., None]  # fmt: skip
+    folds = 1 + 0.05 * np.sin(9 * np.abs(turn)[None, :] + 5 * down)
+    colour = (skin + (cloth - skin) * covered[..., None]) * folds[..., None]
+    return points @ body.T, np.clip(colour, 0, 1)

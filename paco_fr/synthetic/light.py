@@ -1,0 +1,169 @@
+"""Light on grid meshes: one far light with a soft cast shadow, and a surround that is brighter above.
+
+Everything is linear light in the camera frame. The shadow is a depth map of the head as the light sees
+it; a point is lit by the share of nine neighbouring cells that do not lie clearly before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from paco_fr.synthetic.compiled import compiled
+from paco_fr.synthetic.rasteriser import F32, draw_places
+
+MAP_CELLS = 56
+MAP_REACH = 1.55
+"""Half side of the shadow map in head units: the whole head."""
+_EMPTY = np.float32(1e9)
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """Depth of the head seen from the light: ``axes`` rows are the map's x, y and the viewing axis."""
+
+    axes: F32
+    depth: F32
+
+
+def cast_shadow(points: F32, direction: npt.ArrayLike) -> Shadow:
+    """Return the shadow map of a mesh.
+
+    Args:
+        points: (R, C, 3) camera-frame points.
+        direction: unit vector toward the light.
+
+    """
+    away = -np.asarray(direction, dtype=np.float64)
+    helper = np.array([0.0, 1.0, 0.0]) if abs(away[1]) < 0.95 else np.array([0.0, 0.0, 1.0])
+    right = np.cross(helper, away)
+    right /= np.linalg.norm(right)
+    axes = np.stack([right, np.cross(away, right), away]).astype(np.float32)
+    depth = np.full((MAP_CELLS, MAP_CELLS), _EMPTY, dtype=np.float32)
+    draw_places(seen_from(points, axes), depth, np.empty((MAP_CELLS, MAP_CELLS, 2), dtype=np.float32))
+    return Shadow(axes, depth)
+
+
+@compiled
+def seen_from(points: F32, axes: F32) -> F32:
+    """Return (R, C, 3) map cell x, y and depth of every point."""
+    rows, columns = points.shape[:2]
+    out = np.empty((rows, columns, 3), dtype=np.float32)
+    scale = np.float32(MAP_CELLS / (2 * MAP_REACH))
+    middle = np.float32((MAP_CELLS - 1) / 2)
+    for r in range(rows):
+        for c in range(columns):
+            x, y, z = points[r, c, 0], points[r, c, 1], points[r, c, 2]
+            out[r, c, 0] = middle + scale * (axes[0, 0] * x + axes[0, 1] * y + axes[0, 2] * z)
+            out[r, c, 1] = middle + scale * (axes[1, 0] * x + axes[1, 1] * y + axes[1, 2] * z)
+            out[r, c, 2] = axes[2, 0] * x + axes[2, 1] * y + axes[2, 2] * z
+    return out
+
+
+@compiled
+def normals(points: F32, above: npt.NDArray[np.int64], below: npt.NDArray[np.int64], closed: bool) -> F32:
+    """Return (R, C, 3) unit normals that point to the side from which the grid reads left to right.
+
+    Args:
+        points: (R, C, 3).
+        above: (R,) row whose difference to ``below`` gives the slope down the grid.
+        below: (R,) see above.
+        closed: whether the first and the last column are the same points.
+
+    """
+    rows, columns = points.shape[:2]
+    out = np.empty((rows, columns, 3), dtype=np.float32)
+    for r in range(rows):
+        up, dn = above[r], below[r]
+        for c in range(columns):
+            left, right = c - 1, c + 1
+            if left < 0:
+                left = columns - 2 if closed else 0
+            if right >= columns:
+                right = 1 if closed else columns - 1
+            ux = points[r, right, 0] - points[r, left, 0]
+            uy = points[r, right, 1] - points[r, left, 1]
+            uz = points[r, right, 2] - points[r, left, 2]
+            vx = points[dn, c, 0] - points[up, c, 0]
+            vy = points[dn, c, 1] - points[up, c, 1]
+            vz = points[dn, c, 2] - points[up, c, 2]
+            nx, ny, nz = vy * uz - vz * uy, vz * ux - vx * uz, vx * uy - vy * ux
+            length = np.sqrt(nx * nx + ny * ny + nz * nz)
+            if length < 1e-9:
+                out[r, c, 0], out[r, c, 1], out[r, c, 2] = 0.0, 0.0, -1.0
+            else:
+                out[r, c, 0], out[r, c, 1], out[r, c, 2] = nx / length, ny / length, nz / length
+    return out
+
+
+@compiled
+def irradiance(
+    points: F32,
+    normal: F32,
+    direction: F32,
+    key: F32,
+    ambient: F32,
+    wrap: F32,
+    gloss: float,
+    axes: F32,
+    shadow: F32,
+) -> F32:
+    """Return (R, C, 4): red, green and blue light that falls on each point, and its white highlight.
+
+    Args:
+        points: (R, C, 3) camera frame.
+        normal: (R, C, 3) unit.
+        direction: (3,) unit, toward the light.
+        key: (3,) colour of the light.
+        ambient: (3,) colour of the surround.
+        wrap: (3,) how far light creeps past the terminator under the skin, per colour.
+        gloss: exponent of the highlight.
+        axes: (3, 3) of the shadow map.
+        shadow: its depths.
+
+    """
+    rows, columns = points.shape[:2]
+    out = np.empty((rows, columns, 4), dtype=np.float32)
+    scale = np.float32(MAP_CELLS / (2 * MAP_REACH))
+    middle = np.float32((MAP_CELLS - 1) / 2)
+    hx, hy, hz = direction[0], direction[1], direction[2] - np.float32(1.0)
+    norm = np.sqrt(hx * hx + hy * hy + hz * hz) + np.float32(1e-6)
+    hx, hy, hz = hx / norm, hy / norm, hz / norm
+    one = np.float32(1.0)
+    for r in range(rows):
+        for c in range(columns):
+            nx, ny, nz = normal[r, c, 0], normal[r, c, 1], normal[r, c, 2]
+            cosine = nx * direction[0] + ny * direction[1] + nz * direction[2]
+            lit = one
+            if cosine > -0.3:
+                # The point is moved off its surface so that it does not shadow itself.
+                x = points[r, c, 0] + np.float32(0.05) * nx
+                y = points[r, c, 1] + np.float32(0.05) * ny
+                z = points[r, c, 2] + np.float32(0.05) * nz
+                mx = middle + scale * (axes[0, 0] * x + axes[0, 1] * y + axes[0, 2] * z)
+                my = middle + scale * (axes[1, 0] * x + axes[1, 1] * y + axes[1, 2] * z)
+                depth = axes[2, 0] * x + axes[2, 1] * y + axes[2, 2] * z
+                column, row = int(np.floor(mx)), int(np.floor(my))
+                if 1 <= column < MAP_CELLS - 2 and 1 <= row < MAP_CELLS - 2:
+                    u, v = mx - column, my - row
+                    total = np.float32(0.0)
+                    for i in range(-1, 3):
+                        weight_y = one - v if i == -1 else (v if i == 2 else one)
+                        for j in range(-1, 3):
+                            weight_x = one - u if j == -1 else (u if j == 2 else one)
+                            gap = depth - shadow[row + i, column + j]
+                            share = min(max((np.float32(0.16) - gap) / np.float32(0.10), np.float32(0.0)), one)
+                            total += weight_x * weight_y * share
+                    lit = total / np.float32(9.0)
+            surround = np.float32(0.78) - np.float32(0.22) * ny
+            for k in range(3):
+                wrapped = max((cosine + wrap[k]) / (one + wrap[k]), np.float32(0.0))
+                # The wrapped part is light that has passed through the skin: shadow does not cut it sharply.
+                out[r, c, k] = ambient[k] * surround + key[k] * wrapped * lit
+            half = max(nx * hx + ny * hy + nz * hz, np.float32(0.0))
+            rim = one - max(-nz, np.float32(0.0))
+            shine = half ** np.float32(gloss) * (np.float32(0.6) + np.float32(1.2) * rim * rim)
+            out[r, c, 3] = shine * lit * (key[0] + key[1] + key[2]) / np.float32(3.0)
+    return out
