@@ -1,0 +1,61 @@
+"""Kinds of task. A kind owns target coding, items and metrics; a declaration only names its kind.
+
+A kind is a module of this package with the attributes of :class:`Kind`. ``labels`` has one row per unit (a
+crop to be scored): the columns of the face record without pictures, lists as object cells, and ``unit_id``,
+``group``, ``transform`` (2 x 3, photograph to canvas pixels) and ``canvas`` (side in pixels). ``outputs``
+are a head's numbers, one row per unit in the same order; a row that is not finite marks a unit that could
+not be read, and each kind states how it is scored.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, Protocol, cast
+
+from paco_fr.errors import unknown_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from tasks.metrics.metric import Metric
+    from tasks.task import Task
+
+HeadName = Literal["ridge", "logistic", "whitening"]
+
+KINDS = ("classification", "landmarks", "pose", "verification")
+
+
+class Kind(Protocol):
+    """What the module of a kind offers."""
+
+    @property
+    def HEAD(self) -> HeadName:  # noqa: N802 - a constant of the module
+        """Solver that turns features into outputs."""
+        ...
+
+    def targets(self, labels: pd.DataFrame, task: Task) -> np.ndarray:
+        """Return what the head is fitted to, (n,) codes or (n, T) numbers."""
+        ...
+
+    def items(self, outputs: np.ndarray, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
+        """Return one line per scored unit: id, group, prediction or score, truth, error, failure, flags.
+
+        Units held by different folds are turned into items fold by fold and then put under each other.
+        """
+        ...
+
+    def metrics(self, task: Task) -> tuple[Metric, ...]:
+        """Return the metrics of these items; ``task.main_metric`` names one of them."""
+        ...
+
+    def perfect(self, labels: pd.DataFrame, task: Task) -> np.ndarray:
+        """Return the outputs of a predictor that is never wrong."""
+        ...
+
+
+def load_kind(name: str) -> Kind:
+    """Import the module of a kind; an unknown name is an error that suggests the nearest."""
+    if name not in KINDS:
+        raise unknown_name("kind of task", name, KINDS)
+    return cast(Kind, import_module(f"tasks.kinds.{name}"))

@@ -1,0 +1,64 @@
+"""Reading labels and beginning an item table: what all kinds share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paco_fr.errors import PacoError
+from tasks.metrics.metric import Array
+
+CARRIED = ("image_id", "yaw", "light", "occluder")
+"""Columns of the labels that items keep where they exist, for plots against them."""
+
+NO_OUTPUT = "no finite output"
+"""Failure reason of a unit whose row of outputs is not finite."""
+
+
+def stacked(labels: pd.DataFrame, column: str, *shape: int) -> Array:
+    """Return a column of equally long (nested) lists as one array (n, ...), -1 in ``shape`` for any length.
+
+    Raises:
+        PacoError: the column is missing, or cells have another shape; the first such unit is named.
+
+    """
+    if column not in labels:
+        raise PacoError(f"The labels have no column '{column}', which this kind of task needs.")
+    cells = [np.asarray(_plain(cell), dtype=np.float64) for cell in labels[column]]
+    length = cells[0].shape[0] if cells and cells[0].ndim else 0
+    expected = tuple(length if side < 0 else side for side in shape)
+    for unit, cell in zip(labels["unit_id"], cells, strict=True):
+        if cell.shape != expected:
+            raise PacoError(f"Unit '{unit}': '{column}' has shape {cell.shape}, expected {expected}.")
+    return np.stack(cells) if cells else np.empty((0, *expected))
+
+
+def _plain(cell: Any) -> Any:
+    """Turn nested object arrays, as parquet readers give them, into nested lists."""
+    if isinstance(cell, np.ndarray) and cell.dtype == object:
+        return [_plain(part) for part in cell]
+    return cell
+
+
+def start_items(labels: pd.DataFrame, finite: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """Return an item table with id, group, failure reason, subset flags and what plots are drawn against."""
+    columns: dict[str, Any] = {
+        "id": labels["unit_id"].to_numpy(),
+        "group": labels["group"].to_numpy(),
+        "failure": np.where(finite, "", NO_OUTPUT),
+    }
+    columns |= {name: labels[name].to_numpy() for name in CARRIED if name in labels}
+    if "subsets" in labels:
+        member = [set() if cell is None else set(cell) for cell in labels["subsets"]]
+        for name in sorted(set().union(*member)):
+            columns[f"subset:{name}"] = np.array([name in names for names in member])
+    return pd.DataFrame(columns)
+
+
+def finite_rows(outputs: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Return (n,) whether all outputs (n, ...) of a unit are finite."""
+    array = np.asarray(outputs)
+    return np.asarray(np.isfinite(array.reshape(len(array), -1)).all(axis=1))

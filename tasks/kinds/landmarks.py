@@ -1,0 +1,132 @@
+"""Landmarks: points regressed on the canvas and scored in the photograph.
+
+Targets are canvas coordinates ``(p + 0.5) / canvas`` of all L points. Outputs are carried back through the
+crop, so that an error is always in pixels of the photograph and then in percent of a length of the true
+face. ``task.options``:
+
+========== =========================================================================================
+normaliser main length: ``box`` (sqrt(w h) of the box of all points, also written ``box68``),
+           ``outer_corners`` or ``pupils``
+corners    two point numbers, the outer eye corners; with ``box``: adds the inter-ocular error of
+           frontal faces
+pupils     two entries, a point number or a list of them; adds the inter-pupil error
+frontal    largest absolute yaw in degrees of a frontal face, default 30
+threshold  t of FR@t and AUC@t in percent, default 7
+visibility true to score visible and hidden points apart
+========== =========================================================================================
+
+A unit without a finite output is scored as if all its points lay at the centre of the true ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paco_fr.errors import PacoError, unknown_name
+from tasks.kinds import HeadName
+from tasks.kinds.labels import finite_rows, stacked, start_items
+from tasks.metrics import landmarks as scores
+from tasks.metrics.metric import Array, Metric, mean_of
+from tasks.task import Task
+
+HEAD: HeadName = "ridge"
+
+MAIN = {"box": "nme_box", "box68": "nme_box", "outer_corners": "nme_interocular", "pupils": "nme_interpupil"}
+"""Error column that each normaliser gives."""
+
+
+def main_error(task: Task) -> str:
+    """Return the error column that the task is about."""
+    name = task.options.get("normaliser", "box")
+    if name not in MAIN:
+        raise unknown_name("normaliser of landmarks", name, MAIN)
+    return MAIN[name]
+
+
+def _lengths(points: Array, task: Task) -> Mapping[str, Array]:
+    """Return the normalising length (n,) in pixels of each error column."""
+    lengths = {}
+    if main_error(task) == "nme_box":
+        lengths["nme_box"] = scores.box_size(points)
+    for column, option in (("nme_interocular", "corners"), ("nme_interpupil", "pupils")):
+        if option in task.options:
+            lengths[column] = scores.distance_between(points, *task.options[option])
+    if main_error(task) not in lengths:
+        raise PacoError(f"{task.name}: its normaliser needs point numbers in options 'corners' or 'pupils'.")
+    return lengths
+
+
+def targets(labels: pd.DataFrame, task: Task) -> Array:
+    """Return (n, 2 L) canvas coordinates x0 y0 x1 y1 ..., 0 to 1 inside the canvas."""
+    points, (linear, shift) = stacked(labels, "landmarks", -1, 2), _transforms(labels)
+    on_canvas = points @ linear.transpose(0, 2, 1) + shift[:, None, :]
+    canvas = labels["canvas"].to_numpy(dtype=np.float64)[:, None, None]
+    return np.asarray(((on_canvas + 0.5) / canvas).reshape(len(points), -1))
+
+
+def points_in_photo(outputs: npt.ArrayLike, labels: pd.DataFrame) -> Array:
+    """Return (n, L, 2) points in pixels of the photograph for outputs (n, 2 L) on the canvas."""
+    relative = np.asarray(outputs, dtype=np.float64).reshape(len(labels), -1, 2)
+    linear, shift = _transforms(labels)
+    on_canvas = relative * labels["canvas"].to_numpy(dtype=np.float64)[:, None, None] - 0.5
+    return np.asarray((on_canvas - shift[:, None, :]) @ np.linalg.inv(linear).transpose(0, 2, 1))
+
+
+def _transforms(labels: pd.DataFrame) -> tuple[Array, Array]:
+    """Return the linear parts (n, 2, 2) and shifts (n, 2) of the crops."""
+    transform = stacked(labels, "transform", 2, 3)
+    return transform[:, :, :2], transform[:, :, 2]
+
+
+def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Return a line per unit: errors in percent, ``error`` the main one, and points predicted and true."""
+    true, finite = stacked(labels, "landmarks", -1, 2), finite_rows(outputs)
+    centre = np.broadcast_to(true.mean(axis=1, keepdims=True), true.shape)
+    rows = np.where(finite[:, None], np.asarray(outputs, dtype=np.float64), 0.0)
+    predicted = np.where(finite[:, None, None], points_in_photo(rows, labels), centre)
+    table, lengths = start_items(labels, finite), _lengths(true, task)
+    for column, length in lengths.items():
+        for row in np.flatnonzero(~(length > 0))[:1]:
+            raise PacoError(f"Unit '{table['id'].iloc[row]}': the length that {column} divides by is 0.")
+        table[column] = scores.nme(predicted, true, length)
+    table["error"] = table[main_error(task)]
+    if "yaw" in table:
+        table["frontal"] = table["yaw"].abs().le(float(task.options.get("frontal", 30.0)))
+    if task.options.get("visibility"):
+        visible = stacked(labels, "visible", true.shape[1]) > 0
+        for column, points in (("visible", visible), ("hidden", ~visible)):
+            table[f"nme_{column}"] = scores.nme(predicted, true, lengths[main_error(task)], points)
+            table[f"has_{column}"] = np.asarray(points.any(axis=1))
+    table["prediction"], table["truth"] = list(predicted.tolist()), list(true.tolist())
+    return table
+
+
+def metrics(task: Task) -> tuple[Metric, ...]:
+    """Return the main error in percent, FR and AUC at the threshold, and what the options add."""
+    main, threshold = main_error(task), float(task.options.get("threshold", 7.0))
+    found = [
+        _error(main, main),
+        scores.failure_rate("error", f"fr{threshold:g}", threshold),
+        scores.area_under_curve("error", f"auc{threshold:g}", threshold),
+    ]
+    if "corners" in task.options and main == "nme_box":
+        found.append(_error("nme_interocular", "nme_interocular_frontal", keep="frontal"))
+    if "pupils" in task.options and main != "nme_interpupil":
+        found.append(_error("nme_interpupil", "nme_interpupil"))
+    if task.options.get("visibility"):
+        found.append(_error("nme_visible", "nme_visible", keep="has_visible"))
+        found.append(_error("nme_hidden", "nme_hidden", keep="has_hidden"))
+    return tuple(found)
+
+
+def _error(column: str, name: str, keep: str | None = None) -> Metric:
+    return mean_of(column, name, unit="%", best=0.0, worst=np.inf, keep=keep)
+
+
+def perfect(labels: pd.DataFrame, task: Task) -> Array:
+    """Return the targets."""
+    return targets(labels, task)

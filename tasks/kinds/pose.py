@@ -1,0 +1,80 @@
+"""Head pose: a rotation regressed as six numbers, scored by its angles and by its geodesic error.
+
+The target is the first two columns of the rotation matrix (Zhou et al. 2019, section 4; used for heads by
+6DRepNet, Hempel et al. 2022). A unit without a finite output, and an output that spans no plane, is scored
+as the frontal upright head.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paco_fr.rotation import angles_from_rotation, rotation_from_angles
+from tasks.kinds import HeadName
+from tasks.kinds.labels import finite_rows, stacked, start_items
+from tasks.metrics import pose as scores
+from tasks.metrics.metric import Array, Metric
+from tasks.task import Task
+
+HEAD: HeadName = "ridge"
+
+ANGLES = ("yaw", "pitch", "roll")
+
+
+def true_rotation(labels: pd.DataFrame) -> Array:
+    """Return the rotations (n, 3, 3), from the angles where a source knows only these."""
+    if "rotation" not in labels and all(angle in labels for angle in ANGLES):
+        return rotation_from_angles(*(labels[angle].to_numpy(dtype=np.float64) for angle in ANGLES))
+    return stacked(labels, "rotation", 3, 3)
+
+
+def targets(labels: pd.DataFrame, task: Task) -> Array:
+    """Return (n, 6): first column of the rotation, then second."""
+    return true_rotation(labels)[:, :, :2].transpose(0, 2, 1).reshape(-1, 6)
+
+
+def rotation_from_6d(outputs: npt.ArrayLike) -> Array:
+    """Return rotations (n, 3, 3) whose first two columns are the Gram-Schmidt of outputs (n, 6).
+
+    Rows that are not finite or span no plane give the identity; the result is always a rotation.
+    """
+    rows = np.asarray(outputs, dtype=np.float64)
+    rows = np.where(finite_rows(rows)[:, None], rows, 0.0)
+    first, second = rows[:, :3], rows[:, 3:]
+    x, length = _unit(first)
+    y, rest = _unit(second - (x * second).sum(axis=1, keepdims=True) * x)
+    rotation = np.stack([x, y, np.cross(x, y)], axis=-1)
+    spans = (length > 1e-8) & (rest > 1e-8)
+    return np.asarray(np.where(spans[:, None, None], rotation, np.eye(3)))
+
+
+def _unit(vectors: Array) -> tuple[Array, Array]:
+    length = np.linalg.norm(vectors, axis=1)
+    return vectors / np.maximum(length, 1e-12)[:, None], length
+
+
+def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Return a line per unit: true and predicted angles, their errors, the mean error, the geodesic error."""
+    truth, predicted = true_rotation(labels), rotation_from_6d(outputs)
+    table = start_items(labels, finite_rows(outputs)).drop(columns="yaw", errors="ignore")
+    true_angles, predicted_angles = angles_from_rotation(truth), angles_from_rotation(predicted)
+    errors = scores.angle_error(predicted_angles, true_angles)
+    for i, angle in enumerate(ANGLES):
+        table[f"{angle}_true"] = true_angles[:, i]
+        table[f"{angle}_pred"] = predicted_angles[:, i]
+        table[f"error_{angle}"] = errors[:, i]
+    table["error"] = errors.mean(axis=1)
+    table["geodesic"] = scores.geodesic_error(predicted, truth)
+    return table
+
+
+def metrics(task: Task) -> tuple[Metric, ...]:
+    """Return the mean absolute errors (main: ``mae``) and the geodesic error, in degrees."""
+    return scores.METRICS
+
+
+def perfect(labels: pd.DataFrame, task: Task) -> Array:
+    """Return the targets."""
+    return targets(labels, task)

@@ -1,0 +1,141 @@
+"""Verification: are two pictures of one person? Scored by the cosine of their embeddings.
+
+``task.options["pairs"]`` says which pairs:
+
+``sampled``
+    all genuine pairs and a seeded draw of ``impostors`` (default 20,000; all if there are fewer) from all
+    others, over sorted ids, so that the list does not depend on the order of the records.
+``gallery_probe``
+    every picture whose ``media`` is ``gallery`` against every one whose ``media`` is ``probe``; adds rank-1.
+
+An embedding that is zero is alike to nothing (cosine 0); pairs of a unit without a finite output have no
+score and rank below all others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paco_fr.errors import PacoError, unknown_name
+from paco_fr.randomness import generator
+from tasks.kinds import HeadName
+from tasks.kinds.labels import NO_OUTPUT, finite_rows
+from tasks.metrics.metric import Array, Metric
+from tasks.metrics.verification import AUC, EER, RANK1, tar_at_far
+from tasks.task import Task
+
+HEAD: HeadName = "whitening"
+
+Pairs = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+
+
+def targets(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.int64]:
+    """Return (n,) codes of the identities; the group stands in where a source knows no identity."""
+    names = labels["identity" if "identity" in labels else "group"].to_numpy(dtype=str)
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def pairs(labels: pd.DataFrame, task: Task) -> Pairs:
+    """Return the rows (P,) of ``labels`` on either side of each pair; with a gallery it is the first side.
+
+    Raises:
+        PacoError: an unknown choice of pairs, or nobody with two pictures to compare.
+
+    """
+    protocol, person = task.options.get("pairs", "sampled"), targets(labels, task)
+    if protocol == "sampled":
+        impostors, seed = task.options.get("impostors", 20_000), task.options.get("seed", 0)
+        first, second = _sampled(labels["unit_id"].to_numpy(dtype=str), person, impostors, seed)
+    elif protocol == "gallery_probe":
+        first, second = _gallery_probe(labels, task.options["gallery"], task.options["probe"])
+    else:
+        raise unknown_name("choice of pairs", protocol, ("sampled", "gallery_probe"))
+    if not (person[first] == person[second]).any():
+        raise PacoError(
+            f"{task.name}: nobody has two of these {len(labels)} pictures, so no pair is genuine."
+        )
+    return first, second
+
+
+def _sampled(ids: npt.NDArray[np.str_], person: npt.NDArray[np.int64], impostors: int, seed: int) -> Pairs:
+    order = np.argsort(ids, kind="stable")
+    person = person[order]
+    members = [np.flatnonzero(person == code) for code in np.unique(person)]
+    same = np.concatenate([rows[np.array(np.triu_indices(len(rows), k=1))] for rows in members], axis=1)
+    # Pairs are numbered along the rows of the upper triangle; row i begins at starts[i]. Of the drawn ones
+    # at most as many are genuine as there are genuine pairs, so enough impostors remain.
+    starts = np.concatenate([[0], np.cumsum(np.arange(len(ids) - 1, 0, -1))])
+    every = int(starts[-1])
+    drawn = generator("pairs", seed).choice(every, size=min(every, impostors + same.shape[1]), replace=False)
+    a = np.searchsorted(starts, drawn, side="right") - 1
+    b = drawn - starts[a] + a + 1
+    other = np.stack([a, b])[:, person[a] != person[b]][:, :impostors]
+    first, second = order[np.concatenate([same, other], axis=1)]
+    return first, second
+
+
+def _gallery_probe(labels: pd.DataFrame, gallery: str, probe: str) -> Pairs:
+    if "media" not in labels:
+        raise PacoError("The labels have no column 'media', which tells gallery and probes apart.")
+    sides = [np.flatnonzero(labels["media"].to_numpy() == name) for name in (gallery, probe)]
+    for name, rows in zip((gallery, probe), sides, strict=True):
+        if not len(rows):
+            raise PacoError(f"No picture has media '{name}'; found: {sorted(set(labels['media']))}.")
+    first, second = np.meshgrid(*sides)
+    return first.ravel(), second.ravel()
+
+
+def pair_list_hash(items: pd.DataFrame) -> str:
+    """Return sixteen hex digits of the list of pairs and of which are genuine."""
+    lines = items["id_a"] + "\t" + items["id_b"] + "\t" + items["truth"].astype(int).astype(str)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Return a line per pair: ids and groups of both sides, ``score`` (cosine), ``truth`` (genuine)."""
+    first, second = pairs(labels, task)
+    person, finite = targets(labels, task), finite_rows(outputs)
+    rows = np.where(finite[:, None], np.asarray(outputs, dtype=np.float64), 0.0)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+    scored = finite[first] & finite[second]
+    ids, groups = labels["unit_id"].to_numpy(dtype=object), labels["group"].to_numpy(dtype=object)
+    return pd.DataFrame(
+        {
+            "id": [f"{a}|{b}" for a, b in zip(ids[first], ids[second], strict=True)],
+            "id_a": ids[first],
+            "id_b": ids[second],
+            "group_a": groups[first],
+            "group_b": groups[second],
+            "score": np.where(scored, _row_products(unit, first, second), np.nan),
+            "truth": person[first] == person[second],
+            "failure": np.where(scored, "", NO_OUTPUT),
+        }
+    )
+
+
+def _row_products(unit: Array, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]) -> Array:
+    """Return the inner product of each pair, some thousand pairs at a time to bound the memory."""
+    step = 16_384
+    starts = range(0, len(first), step)
+    parts = [np.einsum("pd,pd->p", unit[first[i : i + step]], unit[second[i : i + step]]) for i in starts]
+    return np.concatenate(parts)
+
+
+def metrics(task: Task) -> tuple[Metric, ...]:
+    """Return AUC (main), TAR at FAR 0.1 and 0.01 with the FAR achieved, EER, and rank-1 with a gallery.
+
+    Accuracy is left to balanced lists of pairs: most of these pairs are impostors.
+    """
+    found = (AUC, *tar_at_far(1e-1), *tar_at_far(1e-2), EER)
+    return (*found, RANK1) if task.options.get("pairs") == "gallery_probe" else found
+
+
+def perfect(labels: pd.DataFrame, task: Task) -> Array:
+    """Return embeddings that are equal for one person and orthogonal for two."""
+    codes = targets(labels, task)
+    return np.eye(codes.max() + 1)[codes]

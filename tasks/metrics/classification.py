@@ -1,0 +1,64 @@
+"""Classification: accuracy, class-mean accuracy, macro F1, confusion matrix.
+
+Items have integer columns ``truth`` and ``prediction``; a prediction of -1 (no output) is wrong for every
+class. Means over classes run over the classes present in the truth, of each replicate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tasks.metrics.metric import Array, Metric, group_codes, group_sums, ratio, weighted_mean
+
+
+def present_classes(items: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Return the sorted classes that occur in the truth; means over classes are over these."""
+    return np.unique(items["truth"].to_numpy(dtype=np.int64))
+
+
+def confusion_matrix(items: pd.DataFrame, classes: int) -> npt.NDArray[np.int64]:
+    """Return (C, C + 1) counts, truth by prediction; the last column counts units without output."""
+    truth = items["truth"].to_numpy(dtype=np.int64)
+    prediction = items["prediction"].to_numpy(dtype=np.int64)
+    prediction = np.where(prediction < 0, classes, prediction)
+    counts = np.bincount(truth * (classes + 1) + prediction, minlength=classes * (classes + 1))
+    return counts.reshape(classes, classes + 1)
+
+
+def _accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
+    return 100.0 * weighted_mean(items, items["truth"] == items["prediction"], weights)
+
+
+def _class_counts(items: pd.DataFrame, weights: Array | None) -> tuple[Array, Array, Array]:
+    """Return (R, C) counts of right, true and predicted units of each class present in the truth."""
+    codes, names = group_codes(items)
+    classes = present_classes(items)
+    is_true = items["truth"].to_numpy()[:, None] == classes
+    is_predicted = items["prediction"].to_numpy()[:, None] == classes
+    table = np.stack([is_true & is_predicted, is_true, is_predicted], axis=1)
+    sums = group_sums(codes, table, len(names), weights)
+    return sums[:, 0], sums[:, 1], sums[:, 2]
+
+
+def _mean_over_present(scores: Array, true: Array) -> Array:
+    present = (true > 0).astype(np.float64)
+    return 100.0 * ratio(np.where(true > 0, scores, 0.0).sum(axis=1), present.sum(axis=1))
+
+
+def _class_mean_accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
+    right, true, _ = _class_counts(items, weights)
+    return _mean_over_present(ratio(right, true), true)
+
+
+def _macro_f1(items: pd.DataFrame, weights: Array | None) -> Array:
+    right, true, predicted = _class_counts(items, weights)
+    return _mean_over_present(ratio(2.0 * right, true + predicted), true)
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("accuracy", "%", True, 100.0, 0.0, _accuracy),
+    Metric("class_mean_accuracy", "%", True, 100.0, 0.0, _class_mean_accuracy),
+    Metric("macro_f1", "%", True, 100.0, 0.0, _macro_f1),
+)

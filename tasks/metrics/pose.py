@@ -1,0 +1,38 @@
+"""Head pose: absolute angle errors with a plain wrap, and the geodesic error of the rotation.
+
+Errors are folded at ±360 degrees only. Folding at ±180 as well, as one published scorer does, would score
+a head that looks backwards as right (PROTOCOLS 4.2).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.metrics.metric import Array, Metric, mean_of
+
+
+def angle_error(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Array:
+    """Return absolute differences of angles in degrees, in [0, 180]."""
+    turn = np.abs(np.asarray(predicted, dtype=np.float64) - np.asarray(true, dtype=np.float64)) % 360.0
+    return np.asarray(np.minimum(turn, 360.0 - turn))
+
+
+def geodesic_error(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Array:
+    """Return the angle in degrees, in [0, 180], between rotations (..., 3, 3) and (..., 3, 3).
+
+    It is ``arccos((trace(A B^T) - 1) / 2)``, written with the chord ``|A - B|``, which is exactly 0 for equal
+    matrices and exact to rounding for small angles, where the arccosine is not.
+    """
+    chord = np.linalg.norm(np.asarray(predicted, dtype=np.float64) - np.asarray(true), axis=(-2, -1))
+    return np.asarray(np.degrees(2.0 * np.arcsin(np.minimum(chord / np.sqrt(8.0), 1.0))))
+
+
+METRICS: tuple[Metric, ...] = (
+    mean_of("error", "mae", unit="deg", best=0.0, worst=180.0),
+    mean_of("error_yaw", "mae_yaw", unit="deg", best=0.0, worst=180.0),
+    mean_of("error_pitch", "mae_pitch", unit="deg", best=0.0, worst=180.0),
+    mean_of("error_roll", "mae_roll", unit="deg", best=0.0, worst=180.0),
+    mean_of("geodesic", "geodesic", unit="deg", best=0.0, worst=180.0),
+)
+"""Of items with columns ``error`` (mean of the three), ``error_yaw`` and so on, ``geodesic``, in degrees."""

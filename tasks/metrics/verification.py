@@ -1,0 +1,173 @@
+"""Verification of pairs and identification in a gallery, weighted by bootstrap replicates.
+
+Items are pairs with ``group_a``, ``group_b``, ``id_a``, ``id_b``, ``score`` (higher means more alike) and
+``truth`` (true for genuine). A pair without a score counts as the least alike of all: its genuine is
+rejected, its impostor too. A threshold accepts scores at or above it, so equal scores pass or fail
+together, and it is chosen anew in every replicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tasks.metrics.metric import COMPUTE_CELLS, Array, Metric, group_codes, group_sums, item_weights, ratio
+
+Statistic = Callable[[Array, Array], Array]
+"""From accepted genuine and impostor weights (R, K + 1), none accepted to all accepted, to (R,)."""
+
+
+class Roc(NamedTuple):
+    """Points of a ROC curve from the strictest threshold (nothing accepted) to the laxest.
+
+    Attributes:
+        threshold: (K + 1,) scores at or above which a pair is accepted; infinite first.
+        far: (K + 1,) share of impostor pairs accepted.
+        tar: (K + 1,) share of genuine pairs accepted.
+
+    """
+
+    threshold: Array
+    far: Array
+    tar: Array
+
+
+def _scores(items: pd.DataFrame) -> Array:
+    scores = items["score"].to_numpy(dtype=np.float64)
+    return np.where(np.isnan(scores), -np.inf, scores)
+
+
+def _descending(items: pd.DataFrame) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Array]:
+    """Return the order of falling scores, the last place of each run of equal ones, the distinct scores."""
+    scores = _scores(items)
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
+    ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)
+    return order, ends, falling[ends]
+
+
+def _accepted(pair_weights: Array, ends: npt.NDArray[np.intp]) -> Array:
+    """Return (R, K + 1) weights accepted at each distinct threshold, beginning with none."""
+    return np.pad(np.cumsum(pair_weights, axis=1)[:, ends], ((0, 0), (1, 0)))
+
+
+def _of_pairs(statistic: Statistic) -> Callable[[pd.DataFrame, Array | None], Array]:
+    """Turn a statistic of accepted weights into the ``compute`` of a metric."""
+
+    def compute(items: pd.DataFrame, weights: Array | None) -> Array:
+        codes, names = group_codes(items)
+        draws = np.ones((1, len(names))) if weights is None else weights
+        order, ends, _ = _descending(items)
+        codes, genuine = codes[order], items["truth"].to_numpy(dtype=bool)[order]
+        step = max(1, COMPUTE_CELLS // len(items))
+        values = []
+        for start in range(0, len(draws), step):
+            pair_weights = item_weights(codes, draws[start : start + step])
+            accepted = [_accepted(pair_weights * part, ends) for part in (genuine, ~genuine)]
+            values.append(statistic(*accepted))
+        return np.concatenate(values)
+
+    return compute
+
+
+def _rates(genuine: Array, impostor: Array) -> tuple[Array, Array]:
+    """Return TAR and FAR (R, K + 1); NaN without genuine or without impostor pairs."""
+    return ratio(genuine, genuine[:, -1:]), ratio(impostor, impostor[:, -1:])
+
+
+def _auc(genuine: Array, impostor: Array) -> Array:
+    tar, far = _rates(genuine, impostor)
+    return np.asarray((np.diff(far, axis=1) * (tar[:, 1:] + tar[:, :-1])).sum(axis=1) / 2.0)
+
+
+def _equal_error_rate(genuine: Array, impostor: Array) -> Array:
+    tar, far = _rates(genuine, impostor)
+    gap = far - (1.0 - tar)  # rises from -1 to 1
+    after = np.argmax(gap >= 0, axis=1)[:, None]
+    before = np.maximum(after - 1, 0)
+    gap0, gap1, far0, far1 = (
+        np.take_along_axis(curve, at, axis=1)[:, 0] for curve in (gap, far) for at in (before, after)
+    )
+    return 100.0 * (far0 + ratio(-gap0, gap1 - gap0) * (far1 - far0))
+
+
+def _best_accuracy(genuine: Array, impostor: Array) -> Array:
+    right = genuine + impostor[:, -1:] - impostor
+    return 100.0 * ratio(right.max(axis=1), genuine[:, -1] + impostor[:, -1])
+
+
+def _at_most(far: float, genuine: Array, impostor: Array) -> tuple[Array, Array]:
+    """Return TAR and achieved FAR (R,) at the laxest threshold whose FAR is at most ``far``."""
+    tar, achieved = _rates(genuine, impostor)
+    allowed = impostor <= far * impostor[:, -1:] * (1.0 + 1e-12)  # 0.29 * 100 rounds to below 29
+    last = allowed.sum(axis=1, keepdims=True) - 1
+    tar, achieved = (np.take_along_axis(curve, last, axis=1)[:, 0] for curve in (tar, achieved))
+    undefined = np.isnan(tar + achieved)
+    return np.where(undefined, np.nan, 100.0 * tar), np.where(undefined, np.nan, 100.0 * achieved)
+
+
+def tar_at_far(far: float) -> tuple[Metric, Metric]:
+    """Return the metrics TAR at a FAR of at most ``far``, and the FAR achieved there, both in percent.
+
+    With fewer than ``1 / far`` impostor pairs the achieved FAR is 0. Undefined without genuine or impostor
+    pairs. Published scorers take the ROC point nearest in FAR, which may lie above (PROTOCOLS 8).
+    """
+    name = f"{far:.0e}".replace("e-0", "e-")
+    return (
+        Metric(f"tar@far={name}", "%", True, 100.0, 0.0, _of_pairs(lambda g, i: _at_most(far, g, i)[0])),
+        Metric(
+            f"achieved_far@{name}", "%", False, 0.0, 100.0, _of_pairs(lambda g, i: _at_most(far, g, i)[1])
+        ),
+    )
+
+
+def _rank1(items: pd.DataFrame, weights: Array | None) -> Array:
+    codes, names = group_codes(items)
+    scores, genuine = _scores(items), items["truth"].to_numpy(dtype=bool)
+    probe, _ = pd.factorize(items["id_b"])
+    best = np.full(probe.max() + 1, -np.inf)
+    np.maximum.at(best, probe[genuine], scores[genuine])
+    impostor_probe, impostor_score = probe[~genuine], scores[~genuine]
+    above = np.bincount(impostor_probe, impostor_score > best[impostor_probe], minlength=len(best))
+    equal = np.bincount(impostor_probe, impostor_score == best[impostor_probe], minlength=len(best))
+    found = np.where((above == 0) & np.isfinite(best), 1.0 / (1.0 + equal), 0.0)
+    group = np.zeros(len(best), dtype=np.intp)
+    group[probe] = codes[:, 1]
+    mated = np.bincount(probe[genuine], minlength=len(best)) > 0
+    sums = group_sums(group[mated], np.stack([found, np.ones(len(best))], axis=1)[mated], len(names), weights)
+    return 100.0 * ratio(sums[:, 0], sums[:, 1])
+
+
+def roc_points(items: pd.DataFrame) -> Roc:
+    """Return the ROC curve of the sample, one point for each distinct score; rates are NaN if undefined."""
+    order, ends, thresholds = _descending(items)
+    genuine = items["truth"].to_numpy(dtype=bool)[order][None, :]
+    tar, far = _rates(
+        _accepted(genuine.astype(np.float64), ends), _accepted((~genuine).astype(np.float64), ends)
+    )
+    return Roc(np.append(np.inf, thresholds), far[0], tar[0])
+
+
+AUC = Metric("auc", "", True, 1.0, 0.0, _of_pairs(_auc))
+"""Area under the ROC curve in [0, 1]: a genuine pair outscores an impostor pair, ties count half."""
+
+EER = Metric("eer", "%", False, 0.0, 100.0, _of_pairs(_equal_error_rate))
+"""Error rate in percent where the ROC curve, points joined by straight lines, has FAR = 1 - TAR."""
+
+ACCURACY = Metric("accuracy", "%", True, 100.0, 0.0, _of_pairs(_best_accuracy))
+"""Share of pairs in percent that the best single threshold, chosen on these very pairs, decides rightly.
+
+Meant for as many genuine as impostor pairs; with few genuine ones, accepting nobody already scores well.
+"""
+
+RANK1 = Metric("rank1", "%", True, 100.0, 0.0, _rank1)
+"""Share of probes (``id_b``) in percent whose own gallery picture scores above all others.
+
+A probe that ties with t impostors counts 1 / (1 + t), what a fair draw among them would give, so that a
+constant encoder scores chance. A probe without a score fails; probes without a mate in the gallery are not
+asked. Replicates resample probe identities before the whole gallery, whose size sets how hard the task is.
+"""
