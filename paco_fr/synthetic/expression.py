@@ -75,9 +75,9 @@ def _fields() -> dict[str, npt.NDArray[np.float64]]:
         "upper_lip_raise": deform.lips_field(0.055, 0.0)
         + pulls(Pull((0.15, 0.62), (0.13, 0.10), down=-0.022, forward=0.012)),
         "smile": pulls(
-            Pull((0.265, 0.72), (0.115, 0.13), out=0.085, down=-0.075, forward=-0.035),
+            Pull((0.28, 0.72), (0.155, 0.13), out=0.080, down=-0.088, forward=-0.035),
             Pull((0.36, 0.52), (0.14, 0.14), out=0.02, down=-0.035, forward=0.035),
-            Pull((0.0, 0.70), (0.16, 0.08), forward=-0.03),
+            Pull((0.0, 0.70), (0.15, 0.10), down=0.016, forward=-0.03),
         ),
         "corner_drop": pulls(
             Pull((0.265, 0.73), (0.10, 0.10), down=0.062, forward=-0.008), Pull((0.0, 0.76), (0.12, 0.09), down=-0.015)

@@ -47,6 +47,7 @@ def hairline(hair: Hair, angle: g.Floats) -> g.Floats:
         line = line + (hair.length - line) * g.ramp((degrees - 66) / 12)
     swept = np.clip(1 + 0.75 * hair.parting * np.sin(angle), 0.1, 2)
     line = line + hair.fringe * swept * g.ramp((70 - degrees) / 25)
+    line = line + 0.03 * np.sin(3.1 * np.degrees(angle) / 20 + 9 * hair.wave) * np.sin(hair.parting * 7 + 4 * angle)
     top = hair.baldness * g.ramp((100 - degrees) / 30)
     return np.asarray(line - 1.1 * top * (degrees < 100))
 
@@ -80,7 +81,7 @@ def hair_shell(rest: F32, hair: Hair) -> tuple[F32, F32, F32]:
     rise = g.ramp((line - height) / 0.30 + 0.15)
     bulk = hair.thickness * (0.55 + 0.45 * g.ramp((-height - 0.2) / 0.6)) * rise + 0.014
     falling = g.ramp((degrees - 60) / 30) if hair.length > 0.3 else np.zeros_like(degrees)
-    bulk = bulk + 0.05 * falling * g.ramp((height + 0.4) / 0.5)
+    bulk = bulk + 0.11 * falling * g.ramp((height + 0.5) / 0.5)
     centre = np.array([0.0, -0.15, 0.05])
     outward = scalp - centre
     outward /= np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1e-6)

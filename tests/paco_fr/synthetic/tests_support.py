@@ -20,13 +20,13 @@ def hidden_by_mesh(face, drawn):
     a, b, c, d = corners[:-1, :-1], corners[:-1, 1:], corners[1:, :-1], corners[1:, 1:]
     triangles = np.concatenate([np.stack(t, axis=2).reshape(-1, 3, 3) for t in ((a, b, d), (a, d, c))])
     p0, p1, p2 = triangles[:, 0], triangles[:, 1], triangles[:, 2]
-    area = np.cross(p1[:, :2] - p0[:, :2], p2[:, :2] - p0[:, :2])
+    area = cross2(p1[:, :2] - p0[:, :2], p2[:, :2] - p0[:, :2])
     keep = np.abs(area) > 1e-12
     p0, p1, p2, area = p0[keep], p1[keep], p2[keep], area[keep]
     behind = np.zeros(68)
     for k, (point, depth) in enumerate(zip(seen.landmarks, seen.depth, strict=True)):
-        w0 = np.cross(p1[:, :2] - point, p2[:, :2] - point) / area
-        w1 = np.cross(p2[:, :2] - point, p0[:, :2] - point) / area
+        w0 = cross2(p1[:, :2] - point, p2[:, :2] - point) / area
+        w1 = cross2(p2[:, :2] - point, p0[:, :2] - point) / area
         w2 = 1 - w0 - w1
         hit = (w0 >= 0) & (w1 >= 0) & (w2 >= 0)
         if hit.any():
@@ -35,3 +35,8 @@ def hidden_by_mesh(face, drawn):
     return behind
 
 
+
+
+def cross2(u, v):
+    """The z part of the cross product of plane vectors (N, 2)."""
+    return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
