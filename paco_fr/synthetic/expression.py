@@ -63,7 +63,8 @@ def _fields() -> dict[str, npt.NDArray[np.float64]]:
             Pull((0.36, -0.20), (0.14, 0.08), down=0.025),
         ),
         "lid_raise": deform.lid_field(-0.42, 0.03),
-        "lid_close": deform.lid_field(0.84, 0.13),
+        # A little more than shut, so that wide eyes close, too.
+        "lid_close": deform.lid_field(0.95, 0.17),
         "cheek_raise": pulls(Pull((0.37, 0.24), (0.16, 0.13), down=-0.035, forward=0.03))
         + deform.lid_field(0.04, 0.20),
         "nose_wrinkle": pulls(

@@ -32,7 +32,8 @@ def tube(path: Floats, radius: Floats, around: int = 9) -> Floats:
     along = np.gradient(path, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
     helper = np.where(np.abs(along[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
-    first = np.cross(along, helper)
+    # Built so that the mirrored path has the mirrored tube, its ring read the other way round.
+    first = helper - (helper * along).sum(axis=1, keepdims=True) * along
     first /= np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
     second = np.cross(along, first)
     turn = np.linspace(0, 2 * np.pi, around)

@@ -72,7 +72,7 @@ def eye_colour(
     for k in range(3):
         out[k] *= shade
     gx, gy = x - eye[2], y - eye[3]
-    out[3] = smooth((np.float32(0.019) - np.sqrt(gx * gx + gy * gy)) / np.float32(0.010)) * np.float32(0.9)
+    out[3] = smooth((np.float32(0.016) - np.sqrt(gx * gx + gy * gy)) / np.float32(0.009)) * np.float32(0.9)
 
 
 @compiled
