@@ -31,7 +31,7 @@ class Contents:
         rows: all rows that were read, shown or not.
         tables: with their figures, in the order of the page.
         pretrainings: with their figures.
-        failures: encoder, task, expected, scored and reasons of every row with failures.
+        failures: task, expected, scored, reasons and encoders of rows with failures.
         looks: colour of every line of a table.
         problems: sentences about what was left out.
 
