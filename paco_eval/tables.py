@@ -23,7 +23,7 @@ BASELINES = ("random", "pixels", "constant")
 
 @dataclass(frozen=True, order=True)
 class Column:
-    """What the numbers under one heading have in common."""
+    """What the numbers under one heading have in common; ``task_version`` 0 stands for the literature."""
 
     task: str
     task_version: int
@@ -44,7 +44,8 @@ class Column:
     @property
     def place(self) -> str:
         """Task with version, and subset and level where they are not the plain ones."""
-        parts = [f"{self.task.rpartition('/')[2]} v{self.task_version}"]
+        version = f" v{self.task_version}" if self.task_version else ""
+        parts = [self.task.rpartition("/")[2] + version]
         parts += [self.subset] if self.subset != "all" else []
         parts += [self.split] if self.split != "test" else []
         parts += [f"level {self.level}"] if self.level >= 0 else []
@@ -78,6 +79,7 @@ class Cell:
         best: best of its column and distinguishable from every other measured encoder.
         flags: sentences that must stand beside the number.
         printed: a published number as its source prints it.
+        origin: where a published number was found, and how good that evidence is.
 
     """
 
@@ -88,6 +90,7 @@ class Cell:
     best: bool = False
     flags: tuple[str, ...] = ()
     printed: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from paco_eval import plots
 from paco_eval.judging import BY_INTERVALS, Judge
+from paco_eval.published import beside_measured, load_published
 from paco_eval.report.artefacts import pretrainings
 from paco_eval.report.figures import Drawn, pretraining_figures, sample_figures, table_figures
 from paco_eval.report.page import Contents, render, slug
@@ -33,6 +34,7 @@ def build_report(
     formats: Sequence[Format] = ("html", "md", "csv", "latex"),
     include_mimic: bool = False,
     judge: Judge = BY_INTERVALS,
+    published: bool = False,
     title: str = "Face encoders, measured",
 ) -> Report:
     """Write ``report.html``, ``tables.md``, ``results.csv``, ``tables.tex`` and ``figures/`` as asked.
@@ -44,6 +46,7 @@ def build_report(
         formats: which of the files.
         include_mimic: whether rows of miniatures get tables of their own.
         judge: decides what is printed bold, see :mod:`paco_eval.judging`.
+        published: whether numbers from the literature stand below measured ones of the same column.
         title: heading of the page.
 
     Raises:
@@ -65,6 +68,9 @@ def build_report(
     if not loaded.rows and not runs:
         raise PacoError("Nothing to report. " + " ".join(problems))
     tables = family_tables(loaded.rows, judge=judge, include_mimic=include_mimic)
+    if published:
+        literature = load_published()
+        tables = [beside_measured(table, literature) for table in tables]
     texts: dict[str, str] = {}
     if "md" in formats:
         texts["tables.md"] = "\n".join(to_markdown(table.main_only()) for table in tables)

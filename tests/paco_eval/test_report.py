@@ -46,12 +46,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def test_all_files_and_no_problem(built: Built) -> None:
-    assert {path.name for path in built.report.files} == {
-        "report.html",
-        "tables.md",
-        "results.csv",
-        "tables.tex",
-    }
+    names = {"report.html", "tables.md", "results.csv", "tables.tex"}
+    assert {path.name for path in built.report.files} == names
     assert built.report.problems == []
 
 
