@@ -13,7 +13,7 @@ from paco_eval.tables import Cell, Column, Line, Table
 
 def to_markdown(table: Table) -> str:
     """Return a heading, a pipe table and the notes; brackets hold intervals."""
-    heads = [_pipe(f"{column.place}<br>{column.heading}") for column in table.columns]
+    heads = [_pipe(f"{table.place(column)}<br>{column.heading}") for column in table.columns]
     text = [f"### {_pipe(table.title)}", "", _markdown_row(["encoder", *heads])]
     text.append(_markdown_row([":--", *("--:" for _ in heads)]))
     for line in table.lines:
@@ -135,7 +135,9 @@ def escape_latex(text: str) -> str:
 
 def to_latex(table: Table) -> str:
     r"""Return a ``table`` environment; the document needs the packages ``booktabs`` and ``graphicx``."""
-    spans = [(place, len(list(group))) for place, group in groupby(column.place for column in table.columns)]
+    spans = [
+        (place, len(list(group))) for place, group in groupby(table.place(column) for column in table.columns)
+    ]
     places = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(place)}}}" for place, width in spans)
     rules, start = [], 2
     for _, width in spans:

@@ -68,7 +68,12 @@ def render(contents: Contents, title: str) -> str:
         script_hash=f"sha256-{digest}",
         tiles=_tiles(rows, contents),
         problems=contents.problems,
-        leaders=[lead for table, _ in contents.tables if not table.mimic for lead in _leaders(table, place)],
+        leaders=[
+            lead
+            for table, _ in contents.tables
+            if not (table.mimic or table.compared)
+            for lead in _leaders(table, place)
+        ],
         encoders=list(dict.fromkeys(line.label for t, _ in contents.tables for line in t.lines)),
         tasks=tasks,
         colours={name: themed(look.colour) for name, look in contents.looks.items()},
@@ -98,7 +103,7 @@ def _tiles(rows: Sequence[Row], contents: Contents) -> list[tuple[str, str]]:
     tables = [table for table, _ in contents.tables]
     return [
         ("encoders", str(len({line.label for t in tables for line in t.lines if line.kind == "measured"}))),
-        ("tasks", str(len({column.task for table in tables for column in table.columns}))),
+        ("tasks", str(len({column.task for t in tables if not t.compared for column in t.columns}))),
         ("rows", f"{len(rows):,}"),
         ("items scored", f"{sum(row.n_scored for row in rows):,}"),
         ("failed", f"{sum(row.n_expected - row.n_scored for row in rows):,}"),
@@ -159,7 +164,7 @@ def _view(table: Table, figures: Sequence[Drawn], place: Mapping[str, int]) -> d
         "samples": any(drawn.name.endswith("-faces") for drawn in figures),
         "columns": [
             {
-                "t": place[column.task], "main": column.main, "place": column.place,
+                "t": place[column.task], "main": column.main, "place": table.place(column),
                 "heading": column.heading, "higher": column.higher_is_better,
             }
             for column in table.columns
