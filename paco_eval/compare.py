@@ -237,7 +237,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
 
 def _difference_cell(difference: Difference) -> Cell:
     low, high = difference.interval.low, difference.interval.high
-    value = f"{difference.interval.value:+.{difference.column.decimals}f}"
+    value = f"{difference.interval.value:+.{difference.column.decimals}f}".replace("-", "−")
     known = not math.isnan(low)
     return Cell(
         difference.interval.value,
@@ -253,7 +253,7 @@ def _summary_table(comparison: Comparison) -> Table:
     headings = [*SHORT, "mean_rank", "parameters", "flops", "images_per_s"]
     shown = [name for name in headings if summary[name].notna().any()]
     columns = tuple(
-        Column("comparison/all tasks", 0, "test", "all", -1, order, name, "", _direction(name), main=True)
+        Column("comparison/all tasks", 0, "test", "all", -1, order, name, "rank", _direction(name), main=True)
         for order, name in enumerate(shown)
     )
     lines = tuple(

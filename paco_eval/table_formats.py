@@ -79,7 +79,7 @@ def to_frame(tables: Iterable[Table]) -> pd.DataFrame:
 
 _RECORD = (
     "family", "protocol", "kind", "encoder", "note", "task", "task_version", "split", "subset", "level",
-    "metric", "unit", "higher_is_better", "main", "value", "low", "high", "best", "n_scored",
+    "metric", "unit", "higher_is_better", "main", "value", "printed", "low", "high", "best", "n_scored",
     "n_expected", "data_kind", "flags", "keys", "origin",
 )  # fmt: skip
 
@@ -101,7 +101,8 @@ def _record(table: Table, line: Line, column: Column, cell: Cell) -> dict[str, A
         "unit": column.unit,
         "higher_is_better": column.higher_is_better,
         "main": column.main,
-        "value": cell.printed or cell.value,
+        "value": cell.value,
+        "printed": cell.printed,
         "low": cell.low,
         "high": cell.high,
         "best": cell.best,
@@ -192,7 +193,7 @@ def _latex_cell(table: Table, column: Column, cell: Cell | None) -> str:
     value = escape_latex(cell.printed or column.number(cell.value))
     value = rf"\textbf{{{value}}}" if cell.best else value
     marks = rf"\textsuperscript{{{','.join(table.marks(cell))}}}" if cell.flags else ""
-    interval = _interval(column, cell).strip()
+    interval = escape_latex(_interval(column, cell).strip())
     return value + marks + (rf" {{\scriptsize {interval}}}" if interval else "")
 
 

@@ -54,7 +54,7 @@ class Column:
     @property
     def heading(self) -> str:
         """Metric with direction and unit."""
-        unit = {"": "", "deg": " (°)"}.get(self.unit, f" ({self.unit})")
+        unit = {"": "", "rank": "", "deg": " (°)"}.get(self.unit, f" ({self.unit})")
         return f"{self.metric.replace('_', ' ')}{unit}{self.arrow}"
 
     @property
@@ -63,8 +63,8 @@ class Column:
         return {"": 3, "%": 1 if self.higher_is_better else 2}.get(self.unit, 2)
 
     def number(self, value: float | None) -> str:
-        """Return a value with its digits; a dash for what is undefined."""
-        return "–" if value is None else f"{value:.{self.decimals}f}"
+        """Return a value with its digits and a true minus sign; a dash for what is undefined."""
+        return "–" if value is None else f"{value:.{self.decimals}f}".replace("-", "−")
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,8 @@ def _contents(
 
 
 def _samples(table: Table, problems: list[str]) -> list[Drawn]:
+    if table.compared:
+        return []
     stored = {s.row.key: s for line in table.lines for cell in line.cells if cell for s in cell.rows}
     return list(sample_figures(list(stored.values()), problems.append))
 
