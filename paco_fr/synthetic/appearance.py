@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from paco_fr.randomness import generator
 from paco_fr.synthetic import geometry as g
+from paco_fr.synthetic import hair
+from paco_fr.synthetic.compiled import compiled
 from paco_fr.synthetic.expression import ACTIONS
 from paco_fr.synthetic.parameters import Beard, Hair, Identity
 
@@ -23,6 +25,9 @@ F32 = npt.NDArray[np.float32]
 BLOTCHES = 8
 """Skin patterns; the first half are even in the mirror, the second half odd."""
 
+WRINKLES = ("fold", "forehead", "frown", "crow", "bunny", "bags", "chin", "lip_line", "dimple")
+"""Lines that deepen with expression and age."""
+
 
 @dataclass(frozen=True)
 class SkinMap:
@@ -30,24 +35,28 @@ class SkinMap:
 
     Attributes:
         shade: name to darkening mask 0..1 of what every face has.
-        wrinkle: name to darkening mask of what an expression or age draws.
+        wrinkle: (len(WRINKLES), H, W) darkening masks of what an expression or age draws.
+        wrinkle_rows: (len(WRINKLES), 2) rows from and to which each has an effect.
         tint: name to mask of redder or darker zones, lips, beard and brow coordinates.
         across: face coordinates of the texels.
         down: see ``across``.
         angle: (W,) azimuth of the texel columns.
         blotches: (BLOTCHES, H, W) smooth patterns with mean 0 and deviation 1.
         grain: (BLOTCHES, H, W) the same, fine.
+        hair_masks: (2, H, W) where beard and moustache grow.
 
     """
 
     shade: dict[str, F32]
-    wrinkle: dict[str, F32]
+    wrinkle: F32
+    wrinkle_rows: npt.NDArray[np.int64]
     tint: dict[str, F32]
     across: F32
     down: F32
     angle: F32
     blotches: F32
     grain: F32
+    hair_masks: F32
 
 
 def _finer(field: g.Floats, detail: int) -> g.Floats:
@@ -145,15 +154,18 @@ def skin_map(detail: int) -> SkinMap:
         "moustache": np.clip(moustache, 0, 1) * (1 - lips),
     }
     blotches, grain = _patterns(across, down)
+    lines = np.stack([wrinkle[name] * front for name in WRINKLES]).astype(np.float32)
     return SkinMap(
         {k: (v * front).astype(np.float32) for k, v in shade.items()},
-        {k: (v * front).astype(np.float32) for k, v in wrinkle.items()},
+        lines,
+        rows_of(lines),
         {k: v.astype(np.float32) for k, v in tint.items()},
         across.astype(np.float32),
         down.astype(np.float32),
         np.interp(np.arange(across.shape[1]) / detail, np.arange(g.COLUMNS), head.angle).astype(np.float32),
         blotches,
         grain,
+        np.stack([tint["beard"], tint["moustache"]]).astype(np.float32) * (1 + 0.05 * grain[0]),
     )
 
 
@@ -174,6 +186,12 @@ def _patterns(across: g.Floats, down: g.Floats) -> tuple[F32, F32]:
         bottom = both[:, r + 1, c] * (1 - u) + both[:, r + 1, c + 1] * u
         out.append((top * (1 - v) + bottom * v).astype(np.float32))
     return out[0], out[1]
+
+
+def rows_of(masks: F32) -> npt.NDArray[np.int64]:
+    """Return (K, 2) the first row and the row after the last in which masks (K, H, W) are above 1 %."""
+    used = masks.max(axis=2) > 0.01
+    return np.stack([used.argmax(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1)], axis=1).astype(np.int64)
 
 
 def paint_identity(who: Identity, detail: int) -> F32:
@@ -236,7 +254,7 @@ def _blend(texture: F32, opacity: F32, colour: F32) -> None:
     texture += (colour - texture) * opacity[..., None]
 
 
-def paint_moment(base: F32, who: Identity, actions: F32, beard: Beard, hair: Hair, detail: int) -> F32:
+def paint_moment(base: F32, who: Identity, actions: F32, beard: Beard, scalp: Hair, detail: int) -> F32:
     """Return the texture (H, W, 3) of one picture: wrinkles of the expression, beard, roots of the hair.
 
     Args:
@@ -244,7 +262,7 @@ def paint_moment(base: F32, who: Identity, actions: F32, beard: Beard, hair: Hai
         who: the person; age deepens the lines.
         actions: (len(ACTIONS),) strengths.
         beard: facial hair of the picture.
-        hair: scalp hair of the picture, whose roots darken the scalp.
+        scalp: hair of the picture, whose roots darken the scalp.
         detail: texels a grid cell.
 
     """
@@ -263,19 +281,54 @@ def paint_moment(base: F32, who: Identity, actions: F32, beard: Beard, hair: Hai
         "lip_line": 0.72 - 0.6 * min(1.0, 1.6 * (a["lips_part"] + 2 * a["jaw_drop"] + 0.8 * a["upper_lip_raise"])),
         "dimple": 0.22 * a["smile"] + 0.12 * a["press"],
     }
-    dark = np.ones_like(m.across)
-    for name, strength in depth.items():
-        if strength > 0.01:
-            dark *= 1 - m.wrinkle[name] * np.float32(min(strength, 0.72))
-    texture = np.asarray(base * soft_dark(dark))
-    if beard.beard > 0 or beard.moustache > 0:
-        grain = 1 + 0.05 * m.grain[0]
-        cover = np.maximum(m.tint["beard"] * np.float32(beard.beard), m.tint["moustache"] * np.float32(beard.moustache))
-        _blend(texture, np.clip(cover * 0.9 * grain, 0, 0.96).astype(np.float32), np.array(beard.colour, np.float32))
-    from paco_fr.synthetic.hair import root_mask
+    strengths = np.array([np.clip(depth[name], 0, 0.72) for name in WRINKLES], dtype=np.float32)
+    fresh = hair.root_line(scalp, m.angle)
+    return wear(base, m.wrinkle, m.wrinkle_rows, strengths, m.hair_masks, np.array([beard.beard, beard.moustache], np.float32),
+                np.array(beard.colour, np.float32), m.down, fresh, np.array(scalp.colour, np.float32))  # fmt: skip
 
-    _blend(texture, root_mask(hair, m.angle, m.down), np.array(hair.colour, np.float32) * np.float32(0.75))
-    return texture
+
+@compiled
+def wear(
+    base: F32, wrinkles: F32, wrinkle_rows: npt.NDArray[np.int64], strengths: F32, masks: F32, amounts: F32, beard: F32, down: F32, roots: F32, scalp: F32
+) -> F32:
+    """Return a texture (H, W, 3) with what one picture adds to it.
+
+    Args:
+        base: (H, W, 3) skin at rest.
+        wrinkles: (K, H, W) masks; ``strengths`` (K,) how deep each is.
+        wrinkle_rows: (K, 2) first row of each mask and the row after its last.
+        strengths: see ``wrinkles``.
+        masks: (2, H, W) where beard and moustache grow; ``amounts`` (2,) how much of them is worn.
+        amounts: see ``masks``.
+        beard: (3,) colour.
+        down: (H, W) heights of the texels.
+        roots: (W,) height above which hair roots darken the scalp.
+        scalp: (3,) colour of the hair.
+
+    """
+    out = np.empty_like(base)
+    one = np.float32(1.0)
+    light, worn, rooted = np.empty((3, base.shape[1]), dtype=np.float32)
+    for r in range(base.shape[0]):
+        light[:] = one
+        for k in range(strengths.shape[0]):
+            if r < wrinkle_rows[k, 0] or r >= wrinkle_rows[k, 1]:
+                continue
+            strength, line = strengths[k], wrinkles[k, r]
+            for c in range(light.shape[0]):
+                light[c] *= one - strength * line[c]
+        for c in range(light.shape[0]):
+            worn[c] = max(amounts[0] * masks[0, r, c], amounts[1] * masks[1, r, c]) * np.float32(0.9)
+            t = min(max((roots[c] + np.float32(0.02) - down[r, c]) / np.float32(0.12), np.float32(0.0)), one)
+            rooted[c] = np.float32(0.88) * t * t * (np.float32(3.0) - np.float32(2.0) * t)
+        for k in range(3):
+            # Creases in skin are warm: red light gets further into them.
+            warm = np.float32(0.86) if k == 0 else np.float32(1.05)
+            for c in range(light.shape[0]):
+                value = base[r, c, k] * (one - warm * (one - light[c]))
+                value += (beard[k] - value) * worn[c]
+                out[r, c, k] = value + (scalp[k] * np.float32(0.75) - value) * rooted[c]
+    return out
 
 
 @cache

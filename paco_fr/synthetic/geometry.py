@@ -32,16 +32,17 @@ EYE_HALF_WIDTH = 0.152
 MOUTH_DOWN = 0.72
 MOUTH_HALF_WIDTH = 0.262
 
-COLUMNS = 121
+COLUMNS = 113
 MIDDLE = COLUMNS // 2
 
 # (height, number of the row at that height): rows are dense around eyes and mouth.
-_ROW_KNOTS = ((-0.62, 14), (-0.30, 24), (-0.16, 31), (0.12, 52), (0.50, 70), (0.64, 78), (0.72, 86))
-UPPER_LIP_ROW, LOWER_LIP_ROW = 86, 92
-_ROW_KNOTS_BELOW = ((0.72, 92), (0.84, 102), (0.92, 107))
-ROWS = 119
+_ROW_KNOTS = ((-0.62, 10), (-0.30, 18), (-0.16, 25), (0.12, 45), (0.50, 61), (0.64, 69), (0.72, 76))
+UPPER_LIP_ROW, LOWER_LIP_ROW = 76, 82
+_ROW_KNOTS_BELOW = ((0.72, 82), (0.84, 91), (0.92, 95))
+ROWS = 105
 
 
+@cache
 def _row_heights() -> Floats:
     """Return (ROWS,) heights; both poles are approached along a quarter circle to stay round."""
     rows = np.arange(ROWS, dtype=np.float64)
@@ -57,6 +58,7 @@ def _row_heights() -> Floats:
     return heights
 
 
+@cache
 def _column_angles() -> Floats:
     """Return (COLUMNS,) azimuths in radians, 0 at the nose, dense over the face."""
     u = np.linspace(-1, 1, COLUMNS)
@@ -227,10 +229,20 @@ def grid_place(across: Floats, down: Floats) -> Floats:
     """
     grid_rows = np.concatenate([np.arange(UPPER_LIP_ROW + 1), np.arange(LOWER_LIP_ROW + 1, ROWS)])
     row = np.interp(down, _row_heights()[grid_rows], grid_rows)
-    width = np.interp(row, np.arange(ROWS), half_width(_row_heights()))
+    width = np.interp(row, np.arange(ROWS), _row_half_widths())
     angle = np.arcsin(np.clip(across / np.maximum(width, 1e-6), -1, 1))
     column = np.interp(angle, _column_angles(), np.arange(COLUMNS))
     return np.stack(np.broadcast_arrays(column, row), axis=-1)
+
+
+def row_at(down: float) -> float:
+    """Return the fractional row at a height; on the mouth line its upper edge."""
+    return float(grid_place(np.zeros(1), np.array([down]))[0, 1])
+
+
+@cache
+def _row_half_widths() -> Floats:
+    return half_width(_row_heights())
 
 
 def column_of_angle(angle: Floats) -> Floats:

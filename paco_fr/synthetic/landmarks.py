@@ -93,8 +93,8 @@ def _bases() -> tuple[g.Floats, g.Floats, g.Floats, g.Floats]:
 def head_points(shape: g.Floats, actions: g.Floats, asymmetry: float) -> g.Floats:
     """Return (17 * PATH_STEPS + 51, 3) points of the deformed head in the head frame."""
     mean, shape_basis, action_basis, side = _bases()
-    moved = (actions[:, None] * action_basis).sum(axis=0).reshape(-1, 3)
-    formed = (shape[:, None] * shape_basis).sum(axis=0).reshape(-1, 3)
+    moved = np.einsum("k,kn->n", actions, action_basis).reshape(-1, 3)
+    formed = np.einsum("k,kn->n", shape, shape_basis).reshape(-1, 3)
     return np.asarray(mean + formed + (1 + asymmetry * side)[:, None] * moved)
 
 

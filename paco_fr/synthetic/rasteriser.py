@@ -31,6 +31,20 @@ def corners(row: int, column: int, columns: int, triangle: int) -> tuple[int, in
 
 
 @compiled
+def misses_samples(screen: F32, row: int, column: int, width: int, height: int) -> bool:
+    """Tell whether a quad lies beside the buffer or between samples: most quads of a small picture do."""
+    ax, bx = screen[row, column, 0], screen[row, column + 1, 0]
+    cx, dx = screen[row + 1, column, 0], screen[row + 1, column + 1, 0]
+    low, high = min(min(ax, bx), min(cx, dx)), max(max(ax, bx), max(cx, dx))
+    if np.ceil(low) > high or high < 0 or low > width - 1:
+        return True
+    ay, by = screen[row, column, 1], screen[row, column + 1, 1]
+    cy, dy = screen[row + 1, column, 1], screen[row + 1, column + 1, 1]
+    low, high = min(min(ay, by), min(cy, dy)), max(max(ay, by), max(cy, dy))
+    return np.ceil(low) > high or high < 0 or low > height - 1
+
+
+@compiled
 def draw_places(screen: F32, depth: F32, places: F32) -> None:
     """Draw the front of an opaque mesh: its depth, and for every sample the (column, row) it shows.
 
@@ -44,6 +58,8 @@ def draw_places(screen: F32, depth: F32, places: F32) -> None:
     rows, columns = screen.shape[:2]
     for row in range(rows - 1):
         for column in range(columns - 1):
+            if misses_samples(screen, row, column, width, height):
+                continue
             for triangle in range(2):
                 ra, ca, rb, cb, rc, cc = corners(row, column, columns, triangle)
                 ax, ay = screen[ra, ca, 0], screen[ra, ca, 1]
@@ -96,6 +112,8 @@ def draw_coloured(
     one = np.float32(1.0)
     for row in range(rows - 1):
         for column in range(columns - 1):
+            if misses_samples(screen, row, column, width, height):
+                continue
             for triangle in range(2):
                 ra, ca, rb, cb, rc, cc = corners(row, column, columns, triangle)
                 if paint[ra, ca, 3] <= -fray and paint[rb, cb, 3] <= -fray and paint[rc, cc, 3] <= -fray:

@@ -36,7 +36,8 @@ DEPTH_TOLERANCE = 0.045
 """A landmark this far (head units) behind the nearest surface still counts as lying on it."""
 _SKIN_WRAP = np.array([0.28, 0.14, 0.10], dtype=np.float32)
 _PLAIN_WRAP = np.array([0.10, 0.10, 0.10], dtype=np.float32)
-_FACE_ROWS = (26, g.ROWS - 8)
+_NEIGHBOURS = np.array([(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
+_FACE_HEIGHTS = (-0.27, 1.04)
 _FACE_DEGREES = 66.0
 
 
@@ -74,6 +75,7 @@ class View:
     flat_box: Floats
 
 
+@lru_cache(maxsize=8)
 def view(face: FaceParameters) -> View:
     """Return camera and landmarks of a face without drawing it."""
     pose, frame = face.pose, face.framing
@@ -106,42 +108,79 @@ def _grid_constants() -> tuple[F32, F32, F32, npt.NDArray[np.int64], npt.NDArray
 
 
 @compiled
-def add_scaled(base: F32, fields: F32, strengths: F32) -> F32:
-    """Return base (R, C, 3) plus the sum of fields (K, R, C, 3) by their strengths (K,)."""
-    out = base.copy()
+def add_scaled(out: F32, fields: F32, rows: npt.NDArray[np.int64], strengths: F32) -> None:
+    """Add fields (K, R, N) by their strengths (K,) to out (R, N), each over its own rows (K, 2) only."""
     for k in range(fields.shape[0]):
         s = strengths[k]
         if s == 0:
             continue
-        for r in range(base.shape[0]):
-            for c in range(base.shape[1]):
-                for d in range(3):
-                    out[r, c, d] += s * fields[k, r, c, d]
-    return out
+        for r in range(rows[k, 0], rows[k, 1]):
+            target, field = out[r], fields[k, r]
+            for i in range(target.shape[0]):
+                target[i] += s * field[i]
 
 
 @compiled
-def add_actions(base: F32, fields: F32, strengths: F32, side: F32, asymmetry: float) -> F32:
-    """Return base (R, C, 3) plus actions (K, R, C, 3) by their strengths, uneven between the sides."""
-    moved = add_scaled(np.zeros_like(base), fields, strengths)
+def add_uneven(out: F32, base: F32, side: F32, asymmetry: float) -> None:
+    """Scale out (R, C, 3) by 1 + asymmetry * side (R, C) and add base."""
     for r in range(base.shape[0]):
         for c in range(base.shape[1]):
             factor = np.float32(1.0) + np.float32(asymmetry) * side[r, c]
             for d in range(3):
-                moved[r, c, d] = base[r, c, d] + factor * moved[r, c, d]
-    return moved
+                out[r, c, d] = base[r, c, d] + factor * out[r, c, d]
+
+
+def _with_rows(basis: F32) -> tuple[F32, npt.NDArray[np.int64]]:
+    """Return a basis as (K, ROWS, COLUMNS * 3) and the rows (K, 2) outside which it is nothing to speak of."""
+    flat = np.ascontiguousarray(basis.reshape(len(basis), g.ROWS, -1))
+    moved = np.abs(flat).max(axis=2) > 1e-5
+    first = moved.argmax(axis=1)
+    last = g.ROWS - moved[:, ::-1].argmax(axis=1)
+    return flat, np.stack([first, last], axis=1).astype(np.int64)
+
+
+@cache
+def _shape_fields() -> tuple[F32, npt.NDArray[np.int64]]:
+    return _with_rows(identity.shape_basis())
+
+
+@cache
+def _action_fields() -> tuple[F32, npt.NDArray[np.int64]]:
+    return _with_rows(expression.action_basis())
+
+
+def deformed_head(face: FaceParameters) -> F32:
+    """Return (ROWS, COLUMNS, 3) the head of a picture, expression included, in the head frame."""
+    out = np.zeros((g.ROWS, g.COLUMNS, 3), dtype=np.float32)
+    add_scaled(out.reshape(g.ROWS, -1), *_action_fields(), np.array(face.actions, dtype=np.float32))
+    add_uneven(out, rest_head(face.identity), _grid_constants()[2], np.float32(face.asymmetry))
+    return out
 
 
 @lru_cache(maxsize=256)
 def rest_head(who: Identity) -> F32:
     """Return (ROWS, COLUMNS, 3) the head of a person without expression, in the head frame."""
-    return add_scaled(_grid_constants()[0], identity.shape_basis(), np.array(who.shape, dtype=np.float32))
+    out = _grid_constants()[0].copy()
+    add_scaled(out.reshape(g.ROWS, -1), *_shape_fields(), np.array(who.shape, dtype=np.float32))
+    return out
+
+
+@lru_cache(maxsize=256)
+def identity_ears(who: Identity) -> tuple[tuple[Floats, Floats], ...]:
+    """Return points and kept light of the left and the right ear, in the head frame."""
+    return tuple(body.ear(rest_head(who), side) for side in (-1, 1))
 
 
 @lru_cache(maxsize=64)
 def identity_texture(who: Identity, detail: int) -> F32:
     """Return the person's skin, painted once for all pictures of an identity."""
     return appearance.paint_identity(who, detail)
+
+
+@lru_cache(maxsize=256)
+def identity_scalp(who: Identity) -> tuple[Floats, Floats]:
+    """Return what the hair of a person stands on."""
+    return hair.scalp_rays(rest_head(who))
 
 
 @compiled
@@ -212,26 +251,26 @@ class Canvas:
         gloss: float = 12.0,
         lit: bool = True,
         opaque: bool = True,
-        strand: F32 | None = None,
+        strand: Floats | None = None,
         sides: tuple[int, ...] = (rasteriser.BOTH,),
         cover: F32 | None = None,
     ) -> None:
         """Light a mesh (R, C, 3) of given albedo and draw it over what is there."""
         mesh = np.ascontiguousarray(points, dtype=np.float32)
-        rows = np.arange(mesh.shape[0])
-        paint = np.zeros((*mesh.shape[:2], 5), dtype=np.float32)
-        paint[..., :3] = colour
+        shape = mesh.shape[:2]
         if lit:
+            rows = np.arange(shape[0])
             normal = light.normals(mesh, np.maximum(rows - 1, 0), np.minimum(rows + 1, rows[-1]), False)
-            # Both sides of a sheet are lit as they are seen.
-            normal *= np.where(normal[..., 2:] > 0, np.float32(-1), np.float32(1))
+            light.face_viewer(normal)
             falling = self.light_on(mesh, normal, wrap, gloss)
-            paint[..., :3] = paint[..., :3] * falling[..., :3] + np.float32(shine) * falling[..., 3:]
-        paint[..., 3] = opacity
-        fray = 0.0
-        if strand is not None:
-            paint[..., 4] = strand
-            fray = 1.0
+        else:
+            falling = np.ones((*shape, 4), dtype=np.float32)
+        paint = light.paint_of(
+            np.broadcast_to(np.asarray(colour, dtype=np.float32), mesh.shape), falling, np.float32(shine),
+            np.broadcast_to(np.asarray(opacity, dtype=np.float32), shape),
+            np.broadcast_to(np.asarray(0.0 if strand is None else strand, dtype=np.float32), shape),
+        )  # fmt: skip
+        fray = 0.0 if strand is None else 1.0
         on_screen = self.screen(mesh)
         for side in sides:
             rasteriser.draw_coloured(
@@ -275,15 +314,14 @@ def render(face: FaceParameters, size: int, to_output: npt.ArrayLike | None = No
     seen = view(face)
     canvas = Canvas(face, seen, size, crop)
 
-    places, faced, head = _draw_head(canvas, face, seen)
+    places, head = _draw_head(canvas, face, seen)
     _draw_body(canvas, face, seen)
     veil = np.zeros_like(canvas.cover)
     _draw_occluder(canvas, face, seen, head, veil)
-    canvas.cover = 1 - (1 - canvas.cover) * (1 - veil)
+    lay_over(canvas.cover, veil)
     hair_veil = np.zeros_like(veil)
-    opaque_depth = canvas.depth
     _draw_hair(canvas, face, seen, hair_veil)
-    canvas.cover = 1 - (1 - canvas.cover) * (1 - hair_veil)
+    lay_over(canvas.cover, hair_veil)
 
     behind = draw_background(face.background, size, invert(crop), face.framing.photo_size)
     behind *= np.float32(0.85 * np.mean(canvas.ambient) + 0.35 * np.mean(canvas.key))
@@ -292,23 +330,23 @@ def render(face: FaceParameters, size: int, to_output: npt.ArrayLike | None = No
                     np.float32(face.lighting.noise), _srgb_table())  # fmt: skip
 
     points = apply_affine(crop, seen.landmarks)
-    hidden = 1 - (1 - veil) * (1 - hair_veil)
-    visible = _visible(points, seen.depth, opaque_depth, hidden, size)
     counted = hair_veil if face.occluder.kind == "hair" else veil
-    coverage = float(counted[faced].mean()) if faced.any() else 0.0
+    coverage = mean_over_face(places, counted, *_face_region())
+    lay_over(veil, hair_veil)
+    visible = _visible(points, seen.depth, canvas.depth, veil, size)
     box = np.concatenate([points.min(axis=0), points.max(axis=0)])
     return RenderedFace(
-        image, points.astype(np.float32), visible, seen.rotation, box.astype(np.float32), round(coverage, 4)
+        image, points.astype(np.float32), visible, seen.rotation, box.astype(np.float32), round(float(coverage), 4)
     )
 
 
-def _draw_head(canvas: Canvas, face: FaceParameters, seen: View) -> tuple[F32, npt.NDArray[np.bool_], F32]:
-    """Draw the head; return the place that each sample shows, which samples show the face, and the head."""
-    mean, coordinates, side, above, below = _grid_constants()
+def _draw_head(canvas: Canvas, face: FaceParameters, seen: View) -> tuple[F32, F32]:
+    """Draw the head; return the grid place that each sample shows, and the deformed head."""
+    _, coordinates, _, above, below = _grid_constants()
     who = face.identity
     rest = rest_head(who)
     actions = np.array(face.actions, dtype=np.float32)
-    head = add_actions(rest, expression.action_basis(), actions, side, np.float32(face.asymmetry))
+    head = deformed_head(face)
     turned = to_camera(head, seen.rotation.astype(np.float32))
     canvas.shadow = light.cast_shadow(np.ascontiguousarray(turned[::2, ::2]), canvas.direction)
     normal = light.normals(turned, above, below, True)
@@ -323,24 +361,19 @@ def _draw_head(canvas: Canvas, face: FaceParameters, seen: View) -> tuple[F32, n
     eyes, teeth = _eyes_and_teeth(rest, face, seen)
     shade_head(places, texture, detail, falling, head, coordinates, eyes, np.array(who.iris, dtype=np.float32),
                np.float32(who.iris_radius), teeth, np.float32(0.085), canvas.colour, canvas.cover)  # fmt: skip
-    angle = np.degrees(np.abs(g.head_grid().angle))
-    low, high = np.searchsorted(angle[: g.MIDDLE][::-1], _FACE_DEGREES), 0
-    faced = (np.abs(places[..., 0] - g.MIDDLE) < low + high) & (places[..., 1] > _FACE_ROWS[0])
-    faced &= places[..., 1] < _FACE_ROWS[1]
-    return places, faced, head
+    return places, head
 
 
 def _eyes_and_teeth(rest: F32, face: FaceParameters, seen: View) -> tuple[F32, F32]:
     """Return eyes (2, 6) and teeth (2,) as :func:`shading.shade_head` wants them."""
     eyes = np.zeros((2, 6))
-    gaze = np.radians(face.gaze)
+    iris = BALL_RADIUS * np.sin(np.radians(face.gaze))
     to_light = seen.rotation.T @ np.array(face.lighting.direction)
     to_viewer = seen.rotation.T @ np.array([0.0, 0.0, -1.0])
     half = to_light + to_viewer
     half /= max(float(np.linalg.norm(half)), 1e-6)
     for index, sign in ((0, -1), (1, 1)):
-        column, row = np.rint(g.grid_place(np.array(sign * g.EYE[0]), np.array(0.0))).astype(int)
-        iris = BALL_RADIUS * np.sin(gaze)
+        column, row = _eye_place(sign)
         eyes[index, :2] = rest[row, column, :2] + [0.0, -0.006]
         eyes[index, 2:4] = iris
         eyes[index, 4:6] = iris * 0.5 + 0.07 * half[:2]
@@ -348,11 +381,46 @@ def _eyes_and_teeth(rest: F32, face: FaceParameters, seen: View) -> tuple[F32, F
     return eyes.astype(np.float32), teeth.astype(np.float32)
 
 
+@cache
+def _face_region() -> tuple[int, int, int]:
+    """Return the first and last row of the face and how many columns it spans to each side."""
+    half = int(np.searchsorted(g.head_grid().angle[g.MIDDLE :], np.radians(_FACE_DEGREES)))
+    first, last = (round(g.row_at(height)) for height in _FACE_HEIGHTS)
+    return first, last, half
+
+
+@compiled
+def lay_over(below: F32, above: F32) -> None:
+    """Put a layer's opacity (H, W) over that of what is below, in place."""
+    for i in range(below.shape[0]):
+        for j in range(below.shape[1]):
+            below[i, j] += (np.float32(1.0) - below[i, j]) * above[i, j]
+
+
+@compiled
+def mean_over_face(places: F32, veil: F32, first: int, last: int, half: int) -> float:
+    """Return the mean of ``veil`` over the samples that show the face, 0 if none does."""
+    total, count = 0.0, 0
+    middle = g.MIDDLE
+    for i in range(veil.shape[0]):
+        for j in range(veil.shape[1]):
+            row = places[i, j, 1]
+            if first < row < last and abs(places[i, j, 0] - middle) < half:
+                total += veil[i, j]
+                count += 1
+    return total / count if count else 0.0
+
+
+@cache
+def _eye_place(sign: int) -> tuple[int, int]:
+    """Return the grid (column, row) in the middle of an eye."""
+    column, row = np.rint(g.grid_place(np.array(sign * g.EYE[0]), np.array(g.EYE[1])))
+    return int(column), int(row)
+
+
 def _draw_body(canvas: Canvas, face: FaceParameters, seen: View) -> None:
-    rest = rest_head(face.identity)
     skin = np.array(face.identity.skin)
-    for side in (-1, 1):
-        points, keeps = body.ear(rest, side)
+    for points, keeps in identity_ears(face.identity):
         tone = skin * np.array([1.0, 0.88, 0.88])
         canvas.draw(points @ seen.rotation.T, tone * keeps[..., None], wrap=_SKIN_WRAP, shine=0.03)
     turned = rotation_from_angles(face.pose.body_yaw, 0.0, 0.0)
@@ -395,9 +463,8 @@ def hair_of(face: FaceParameters) -> hair.Hair:
 
 def _draw_hair(canvas: Canvas, face: FaceParameters, seen: View, veil: F32) -> None:
     worn = hair_of(face)
-    points, opacity, strand = hair.hair_shell(rest_head(face.identity), worn)
-    turned = to_camera(points, seen.rotation.astype(np.float32))
-    canvas.draw(turned, np.array(worn.colour), opacity, shine=0.05, gloss=7.0, strand=strand,
+    points, opacity, strand = hair.hair_shell(*identity_scalp(face.identity), worn)
+    canvas.draw(points @ seen.rotation.T, np.array(worn.colour), opacity, shine=0.05, gloss=7.0, strand=strand,
                 sides=(rasteriser.BACK, rasteriser.FRONT), opaque=False, cover=veil)  # fmt: skip
 
 
@@ -407,15 +474,12 @@ def _visible(
     """Return (68,) whether a point is seen at some sample within one sample of its place."""
     place = np.rint(points * SAMPLES + (SAMPLES - 1) / 2).astype(int)
     inside = ((points > -0.5) & (points < size - 0.5)).all(axis=1)
-    seen = np.zeros(len(points), dtype=bool)
+    around = np.clip(place[:, None] + _NEIGHBOURS, 0, nearest.shape[0] - 1)
+    x, y = around[..., 0], around[..., 1]
     # On the outline the surface falls away within a sample.
     tolerance = np.where(np.arange(len(points)) < 17, 3 * DEPTH_TOLERANCE, DEPTH_TOLERANCE)
-    last = nearest.shape[0] - 1
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            x, y = np.clip(place[:, 0] + dx, 0, last), np.clip(place[:, 1] + dy, 0, last)
-            seen |= (nearest[y, x] >= depth - tolerance) & (hidden[y, x] < 0.5)
-    return seen & inside
+    shown = (nearest[y, x] >= (depth - tolerance)[:, None]) & (hidden[y, x] < 0.5)
+    return np.asarray(shown.any(axis=1) & inside)
 
 
 @cache

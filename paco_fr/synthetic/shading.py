@@ -14,6 +14,7 @@ _EYE_X, _EYE_Y = np.float32(g.EYE[0]), np.float32(g.EYE[1])
 _EYE_HALF = np.float32(g.EYE_HALF_WIDTH)
 _MOUTH_HALF = np.float32(g.MOUTH_HALF_WIDTH)
 _UPPER_LIP, _LOWER_LIP = g.UPPER_LIP_ROW, g.LOWER_LIP_ROW
+_EYE_ROWS = (float(g.row_at(-0.10)), float(g.row_at(0.10)))
 BALL_RADIUS = np.float32(0.125)
 
 
@@ -159,7 +160,7 @@ def shade_head(
             k0, k1, k2 = read_three(texture, column * detail, row * detail)
             irr_r, irr_g, irr_b = read_three(light, column, row)
             shine = np.float32(gloss) * read(light, column, row, 3)
-            if 26 <= row <= 60:
+            if _EYE_ROWS[0] <= row <= _EYE_ROWS[1]:
                 across = read(face, column, row, 0)
                 t = (abs(across) - _EYE_X) / _EYE_HALF
                 if abs(t) < one:

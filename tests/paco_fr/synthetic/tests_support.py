@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from paco_fr.synthetic import expression, renderer
+from paco_fr.synthetic import renderer
 
 
 def hidden_by_mesh(face, drawn):
     """How far each landmark lies behind the nearest surface of the head, the best of its line of sight and its
     eight neighbours one sample away (68,)."""
     seen = renderer.view(face)
-    side = expression.side_field().astype(np.float32)
-    mesh = renderer.add_actions(
-        renderer.rest_head(face.identity), expression.action_basis(), np.float32(face.actions), side,
-        np.float32(face.asymmetry),
-    ).astype(float) @ seen.rotation.T  # fmt: skip
+    mesh = renderer.deformed_head(face).astype(float) @ seen.rotation.T
     flat = seen.camera.project(mesh)
     corners = np.concatenate([flat, mesh[..., 2:]], axis=-1)
     a, b, c, d = corners[:-1, :-1], corners[:-1, 1:], corners[1:, :-1], corners[1:, 1:]
