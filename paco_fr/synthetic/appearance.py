@@ -103,32 +103,34 @@ def skin_map(detail: int) -> SkinMap:
     fold = gauss((x - fold_x) / 0.022) * g.ramp(along / 0.15) * g.ramp((1.05 - along) / 0.35)
 
     shade = {
-        "socket": 0.16 * gauss((x - 0.28) / 0.19) * gauss((y + 0.05) / 0.085) + 0.22 * gauss((x - 0.165) / 0.055) * gauss(
-            (y + 0.005) / 0.07),
+        "socket": 0.16 * gauss((x - 0.28) / 0.19) * gauss((y + 0.05) / 0.085)
+        + 0.22 * gauss((x - 0.165) / 0.055) * gauss((y + 0.005) / 0.07),
         "crease": 0.34 * crease,
         "under_eye": 0.10 * gauss((x - 0.29) / 0.13) * gauss((y - 0.095) / 0.030),
         "nostrils": 0.85 * gauss((x - 0.068) / 0.034) * gauss((y - 0.487) / 0.0145),
-        "wing": 0.30 * gauss((x - 0.172) / 0.014) * gauss((y - 0.45) / 0.045) + 0.20 * gauss(x / 0.13) * gauss(
-            (y - 0.515) / 0.022),
+        "wing": 0.30 * gauss((x - 0.172) / 0.014) * gauss((y - 0.45) / 0.045)
+        + 0.20 * gauss(x / 0.13) * gauss((y - 0.515) / 0.022),
         "nose_side": 0.10 * gauss((x - 0.135) / 0.04) * gauss((y - 0.25) / 0.14),
         "philtrum": 0.07 * gauss(x / 0.018) * gauss((y - 0.59) / 0.04),
         "corner": 0.35 * gauss((x - 0.268) / 0.022) * gauss((y - g.MOUTH_DOWN) / 0.022),
         "under_lip": 0.22 * gauss(x / 0.15) * gauss((y - 0.862) / 0.030),
         "under_jaw": 0.35 * g.ramp((y - 1.06) / 0.08),
-    }  # fmt: skip
+    }
     forehead = sum(gauss((y - h - 0.02 * np.cos(4 * x)) / 0.013) for h in (-0.36, -0.435, -0.51))
     wrinkle = {
         "fold": fold,
         "forehead": np.asarray(forehead) * gauss(x / 0.36),
         "frown": gauss((x - 0.055 - 0.05 * (y + 0.2)) / 0.014) * gauss((y + 0.20) / 0.07),
-        "crow": g.ramp((x - 0.485) / 0.03) * g.ramp((0.60 - x) / 0.06) * (0.5 + 0.5 * np.cos((y - 0.01) * 190)) ** 3
+        "crow": g.ramp((x - 0.485) / 0.03)
+        * g.ramp((0.60 - x) / 0.06)
+        * (0.5 + 0.5 * np.cos((y - 0.01) * 190)) ** 3
         * gauss((y - 0.01) / 0.06),
         "bunny": gauss((x - 0.075) / 0.05) * (gauss((y - 0.06) / 0.012) + gauss((y - 0.105) / 0.012)),
         "bags": gauss((y - 0.085 + 0.10 * (x - 0.3) ** 2) / 0.012) * gauss((x - 0.29) / 0.12),
         "chin": gauss((y - 0.905) / 0.018) * gauss(x / 0.13),
         "lip_line": lip_line,
         "dimple": gauss((x - 0.335) / 0.018) * gauss((y - 0.70) / 0.05),
-    }  # fmt: skip
+    }
     brow_t = (x - 0.115) / 0.40
     # Upper edge of a beard: under the lower lip, around the mouth corner, up the cheek to the sideburn.
     edge_x = [0.0, 0.17, 0.25, 0.32, 0.42, 0.50, 0.56, 0.60, 0.9]
@@ -191,7 +193,9 @@ def _patterns(across: g.Floats, down: g.Floats) -> tuple[F32, F32]:
 def rows_of(masks: F32) -> npt.NDArray[np.int64]:
     """Return (K, 2) the first row and the row after the last in which masks (K, H, W) are above 1 %."""
     used = masks.max(axis=2) > 0.01
-    return np.stack([used.argmax(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1)], axis=1).astype(np.int64)
+    return np.stack([used.argmax(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1)], axis=1).astype(
+        np.int64
+    )
 
 
 def paint_identity(who: Identity, detail: int) -> F32:
@@ -207,7 +211,9 @@ def paint_identity(who: Identity, detail: int) -> F32:
     texture = texture * np.stack([1 - 0.02 * red, 1 - 0.17 * red, 1 - 0.15 * red], axis=-1)
     if who.freckles > 0.02:
         spots = np.clip(fine - 0.9, 0, 1) * (m.tint["cheek"] + m.tint["nose"] + 0.15)
-        texture = texture * (1 - np.float32(who.freckles) * spots[..., None] * np.array([0.35, 0.5, 0.6], np.float32))
+        texture = texture * (
+            1 - np.float32(who.freckles) * spots[..., None] * np.array([0.35, 0.5, 0.6], np.float32)
+        )
     if who.beard_shadow > 0:
         stubble = np.maximum(m.tint["beard"], m.tint["moustache"]) * np.float32(0.34 * who.beard_shadow)
         texture = texture * (1 - stubble * (1 + 0.25 * fine))[..., None]
@@ -221,14 +227,16 @@ def paint_identity(who: Identity, detail: int) -> F32:
         dark = dark * (1 - mask)
     texture *= soft_dark(dark)
     _blend(texture, brow_mask(m, who), np.array(who.brow_colour, np.float32))
-    lash = np.clip(m.tint["lash"] * (0.45 + 0.5 * who.lashes) + 0.45 * m.tint["lash_bottom"] * who.lashes, 0, 0.95)
+    lash = np.clip(
+        m.tint["lash"] * (0.45 + 0.5 * who.lashes) + 0.45 * m.tint["lash_bottom"] * who.lashes, 0, 0.95
+    )
     _blend(texture, lash.astype(np.float32), np.array([0.012, 0.009, 0.008], np.float32))
-    return texture.astype(np.float32)
+    return np.asarray(texture, dtype=np.float32)
 
 
 def soft_dark(light: F32) -> F32:
     """Return (H, W, 3) factors for skin that gets a share ``light`` of the light: shadow in skin is warm."""
-    return np.stack([light**0.82, light**1.06, light**1.12], axis=-1).astype(np.float32)
+    return np.asarray(np.stack([light**0.82, light**1.06, light**1.12], axis=-1), dtype=np.float32)
 
 
 def mix_patterns(patterns: F32, weights: F32) -> F32:
@@ -237,17 +245,17 @@ def mix_patterns(patterns: F32, weights: F32) -> F32:
     total = np.zeros_like(patterns[0])
     for pattern, weight in zip(patterns, weights, strict=True):
         total += pattern * (weight * norm)
-    return total
+    return np.asarray(total)
 
 
 def brow_mask(m: SkinMap, who: Identity) -> F32:
     """Return the opacity (H, W) of the brows: thick near the nose, tapering outward, frayed at the edges."""
-    t, off = m.tint["brow_t"], m.tint["brow_off"]
+    t, off = m.tint["brow_t"].astype(np.float64), m.tint["brow_off"].astype(np.float64)
     span = g.ramp((t + 0.04) / 0.14) * g.ramp((1.03 - t) / 0.22)
-    half = np.float32(0.031 * who.brow_thickness) * (1.05 - 0.62 * np.clip(t, 0, 1) ** 1.5)
+    half = 0.031 * who.brow_thickness * (1.05 - 0.62 * np.clip(t, 0, 1) ** 1.5)
     hairs = 0.16 * np.sin(90 * t + 160 * off) * np.sin(47 * t - 60 * off + 1.0)
     edge = g.ramp((half - np.abs(off)) / (0.022 + 0.4 * half) + 0.55 + hairs)
-    return np.asarray(edge * span * np.float32(who.brow_density), dtype=np.float32)
+    return np.asarray(edge * span * who.brow_density, dtype=np.float32)
 
 
 def _blend(texture: F32, opacity: F32, colour: F32) -> None:
@@ -270,26 +278,51 @@ def paint_moment(base: F32, who: Identity, actions: F32, beard: Beard, scalp: Ha
     a = dict(zip(ACTIONS, np.clip(actions, 0, 1).tolist(), strict=True))
     old = who.age
     depth = {
-        "fold": 0.06 + 0.14 * old + 0.34 * a["smile"] + 0.26 * a["upper_lip_raise"] + 0.20 * a["nose_wrinkle"]
+        "fold": 0.06
+        + 0.14 * old
+        + 0.34 * a["smile"]
+        + 0.26 * a["upper_lip_raise"]
+        + 0.20 * a["nose_wrinkle"]
         + 0.08 * a["stretch"],
-        "forehead": 0.10 * old * old + 0.22 * (a["inner_brow_raise"] + a["outer_brow_raise"]) * (0.35 + 0.65 * old),
+        "forehead": 0.10 * old * old
+        + 0.22 * (a["inner_brow_raise"] + a["outer_brow_raise"]) * (0.35 + 0.65 * old),
         "frown": 0.05 * old + 0.42 * a["brow_lower"],
         "crow": 0.07 * old + 0.28 * a["cheek_raise"] * (0.4 + 0.6 * old),
         "bunny": 0.34 * a["nose_wrinkle"],
         "bags": 0.05 + 0.16 * old + 0.18 * a["cheek_raise"],
         "chin": 0.22 * a["chin_raise"] + 0.06 * old,
-        "lip_line": 0.72 - 0.6 * min(1.0, 1.6 * (a["lips_part"] + 2 * a["jaw_drop"] + 0.8 * a["upper_lip_raise"])),
+        "lip_line": 0.72
+        - 0.6 * min(1.0, 1.6 * (a["lips_part"] + 2 * a["jaw_drop"] + 0.8 * a["upper_lip_raise"])),
         "dimple": 0.22 * a["smile"] + 0.12 * a["press"],
     }
     strengths = np.array([np.clip(depth[name], 0, 0.72) for name in WRINKLES], dtype=np.float32)
     fresh = hair.root_line(scalp, m.angle)
-    return wear(base, m.wrinkle, m.wrinkle_rows, strengths, m.hair_masks, np.array([beard.beard, beard.moustache], np.float32),
-                np.array(beard.colour, np.float32), m.down, fresh, np.array(scalp.colour, np.float32))  # fmt: skip
+    return wear(
+        base,
+        m.wrinkle,
+        m.wrinkle_rows,
+        strengths,
+        m.hair_masks,
+        np.array([beard.beard, beard.moustache], np.float32),
+        np.array(beard.colour, np.float32),
+        m.down,
+        fresh,
+        np.array(scalp.colour, np.float32),
+    )
 
 
 @compiled
 def wear(
-    base: F32, wrinkles: F32, wrinkle_rows: npt.NDArray[np.int64], strengths: F32, masks: F32, amounts: F32, beard: F32, down: F32, roots: F32, scalp: F32
+    base: F32,
+    wrinkles: F32,
+    wrinkle_rows: npt.NDArray[np.int64],
+    strengths: F32,
+    masks: F32,
+    amounts: F32,
+    beard: F32,
+    down: F32,
+    roots: F32,
+    scalp: F32,
 ) -> F32:
     """Return a texture (H, W, 3) with what one picture adds to it.
 

@@ -73,16 +73,30 @@ TORSO_COLUMNS = 45
 _SKIN_ROWS, _CLOTH_ROWS = 7, 18
 _TORSO = np.array(
     # down, half width, half depth, forward
-    [(1.30, 0.50, 0.44, -0.34), (1.38, 0.55, 0.50, -0.34), (1.48, 0.66, 0.55, -0.37), (1.60, 0.86, 0.60, -0.40),
-     (1.72, 1.18, 0.64, -0.40), (1.84, 1.55, 0.68, -0.38), (1.97, 1.80, 0.72, -0.36), (2.18, 1.94, 0.78, -0.34),
-     (2.6, 1.95, 0.84, -0.30), (3.2, 1.96, 0.90, -0.28), (4.6, 1.98, 0.95, -0.26)]
-)  # fmt: skip
+    [
+        (1.30, 0.50, 0.44, -0.34),
+        (1.38, 0.55, 0.50, -0.34),
+        (1.48, 0.66, 0.55, -0.37),
+        (1.60, 0.86, 0.60, -0.40),
+        (1.72, 1.18, 0.64, -0.40),
+        (1.84, 1.55, 0.68, -0.38),
+        (1.97, 1.80, 0.72, -0.36),
+        (2.18, 1.94, 0.78, -0.34),
+        (2.6, 1.95, 0.84, -0.30),
+        (3.2, 1.96, 0.90, -0.28),
+        (4.6, 1.98, 0.95, -0.26),
+    ]
+)
 
 
 def collar_height(collar: str, turn: Floats) -> Floats:
     """Return how low the cloth begins around the neck at azimuths ``turn``, 0 in front."""
-    dip = {"crew": 0.06 * g.gauss(turn / 0.9), "v": 0.60 * np.exp(-np.abs(turn) / 0.24),
-           "shirt": 0.40 * np.exp(-np.abs(turn) / 0.17), "high": 0 * turn}[collar]  # fmt: skip
+    dip = {
+        "crew": 0.06 * g.gauss(turn / 0.9),
+        "v": 0.60 * np.exp(-np.abs(turn) / 0.24),
+        "shirt": 0.40 * np.exp(-np.abs(turn) / 0.17),
+        "high": 0 * turn,
+    }[collar]
     return np.asarray({"crew": 1.50, "v": 1.52, "shirt": 1.44, "high": 1.32}[collar] + dip)
 
 
@@ -114,7 +128,9 @@ def torso(body: Floats, clothes: Clothes, skin: Floats) -> tuple[Floats, Floats]
     first, second = np.array(clothes.colour), np.array(clothes.second)
     cloth = np.broadcast_to(first, points.shape)
     if clothes.stripes > 0:
-        cloth = cloth + (second - first) * (clothes.stripes * g.ramp(2.0 * np.sin(down * 26) + 0.5))[..., None]
+        cloth = (
+            cloth + (second - first) * (clothes.stripes * g.ramp(2.0 * np.sin(down * 26) + 0.5))[..., None]
+        )
     if clothes.collar in ("shirt", "crew"):
         trim = second if clothes.collar == "crew" else np.clip(first * 1.25 + 0.02, 0, 1)
         cloth = cloth + (trim - cloth) * (0.6 * g.ramp((0.13 - below_edge) / 0.03))[..., None]

@@ -85,7 +85,18 @@ def ramp(t: Floats) -> Floats:
 def half_width(down: Floats) -> Floats:
     """Half width of the undeformed head at heights ``down``."""
     side = _curve(
-        {-0.5: 0.735, -0.2: 0.735, 0.0: 0.715, 0.25: 0.675, 0.5: 0.620, 0.7: 0.572, 0.85: 0.515, 1.0: 0.455, 1.14: 0.40}, down
+        {
+            -0.5: 0.735,
+            -0.2: 0.735,
+            0.0: 0.715,
+            0.25: 0.675,
+            0.5: 0.620,
+            0.7: 0.572,
+            0.85: 0.515,
+            1.0: 0.455,
+            1.14: 0.40,
+        },
+        down,
     )
     dome = np.clip((-0.5 - down) / (-0.5 - CROWN), 0, 1)
     chin = np.clip((down - 0.85) / (CHIN - 0.85), 0, 1)
@@ -115,9 +126,12 @@ class HeadGrid:
 def _slices(down: Floats, angle: Floats) -> Floats:
     """Return the head without features, (ROWS, COLUMNS, 3), from horizontal slices."""
     width = half_width(down)
-    middle = _curve({-1.12: -0.10, -0.5: -0.05, 0.0: 0.0, 0.5: 0.08, 0.75: 0.15, 0.95: 0.36, 1.14: 0.58}, down)
+    middle = _curve(
+        {-1.12: -0.10, -0.5: -0.05, 0.0: 0.0, 0.5: 0.08, 0.75: 0.15, 0.95: 0.36, 1.14: 0.58}, down
+    )
     front = _curve(
-        {-0.5: 0.85, -0.3: 0.915, -0.2: 0.92, -0.02: 0.865, 0.15: 0.845, 0.5: 0.865, 0.72: 0.87, 0.85: 0.86}, down
+        {-0.5: 0.85, -0.3: 0.915, -0.2: 0.92, -0.02: 0.865, 0.15: 0.845, 0.5: 0.865, 0.72: 0.87, 0.85: 0.86},
+        down,
     )
     back = _curve({-0.5: -1.02, 0.0: -0.93, 0.3: -0.75, 0.5: -0.5, 0.75: -0.22, 0.95: 0.08, 1.14: 0.4}, down)
     power = _curve({-0.6: 2.25, 0.0: 2.35, 0.5: 2.25, 0.85: 2.1}, down)[:, None]
@@ -130,8 +144,12 @@ def _slices(down: Floats, angle: Floats) -> Floats:
     sine = np.sin(angle)[None, :]
     bow = (1 - np.minimum(np.abs(sine), 1) ** power) ** (1 / power)
     bow_back = np.abs(np.cos(angle))[None, :] * np.ones_like(power)
-    forward = middle[:, None] + np.where(np.cos(angle)[None, :] >= 0, reach_front * bow, -reach_back * bow_back)
-    height = down[:, None] - 0.40 * np.maximum(front[:, None] - forward, 0) * ramp((down[:, None] - 0.72) / 0.42)
+    forward = middle[:, None] + np.where(
+        np.cos(angle)[None, :] >= 0, reach_front * bow, -reach_back * bow_back
+    )
+    height = down[:, None] - 0.40 * np.maximum(front[:, None] - forward, 0) * ramp(
+        (down[:, None] - 0.72) / 0.42
+    )
     return np.stack([width[:, None] * sine, height, -forward], axis=-1)
 
 
@@ -139,9 +157,20 @@ def _features(across: Floats, down: Floats) -> Floats:
     """Return how far the features of the mean face stand forward of the slices, (ROWS, COLUMNS)."""
     x, y = np.abs(across), down
     ridge = _curve(
-        {-0.20: 0.0, -0.05: 0.022, 0.08: 0.075, 0.22: 0.150, 0.34: 0.215, 0.41: 0.243, 0.455: 0.205, 0.50: 0.09,
-         0.54: 0.02, 0.60: 0.0}, y,
-    )  # fmt: skip
+        {
+            -0.20: 0.0,
+            -0.05: 0.022,
+            0.08: 0.075,
+            0.22: 0.150,
+            0.34: 0.215,
+            0.41: 0.243,
+            0.455: 0.205,
+            0.50: 0.09,
+            0.54: 0.02,
+            0.60: 0.0,
+        },
+        y,
+    )
     spread = _curve({-0.1: 0.062, 0.1: 0.080, 0.25: 0.098, 0.38: 0.118, 0.46: 0.125, 0.55: 0.12}, y)
     nose = ridge * np.exp(-((x / spread) ** 2.3))
     wings = 0.105 * np.exp(-(((x - 0.128) / 0.058) ** 2) - ((y - 0.435) / 0.066) ** 2)
@@ -173,11 +202,15 @@ def head_grid() -> HeadGrid:
     down = np.repeat(heights[:, None], COLUMNS, axis=1)
     # Behind the ears the distance goes on growing, so that no back point shares a place with a front one.
     across = np.where(
-        np.abs(angle) <= np.pi / 2, points[..., 0], np.sign(angle) * (2 * half_width(heights)[:, None]) - points[..., 0]
+        np.abs(angle) <= np.pi / 2,
+        points[..., 0],
+        np.sign(angle) * (2 * half_width(heights)[:, None]) - points[..., 0],
     )
     front = np.repeat(ramp((np.cos(angle) - 0.02) / 0.38)[None, :], ROWS, axis=0)
     points[..., 2] -= front * _features(across, down)
-    inside = np.sin(np.pi * np.clip((np.arange(ROWS) - UPPER_LIP_ROW) / (LOWER_LIP_ROW - UPPER_LIP_ROW), 0, 1))
+    inside = np.sin(
+        np.pi * np.clip((np.arange(ROWS) - UPPER_LIP_ROW) / (LOWER_LIP_ROW - UPPER_LIP_ROW), 0, 1)
+    )
     points[..., 2] += 0.09 * inside[:, None] * mouth_opening(across)
     return HeadGrid(points, across, down, front, angle)
 
@@ -189,7 +222,9 @@ def mouth_opening(across: Floats) -> Floats:
 
 def below_mouth(rows: npt.ArrayLike) -> Floats:
     """Return 0 for rows above the mouth, 1 for rows below, rising evenly over the rows inside it."""
-    return np.clip((np.asarray(rows, dtype=np.float64) - UPPER_LIP_ROW) / (LOWER_LIP_ROW - UPPER_LIP_ROW), 0, 1)
+    return np.clip(
+        (np.asarray(rows, dtype=np.float64) - UPPER_LIP_ROW) / (LOWER_LIP_ROW - UPPER_LIP_ROW), 0, 1
+    )
 
 
 def upper_lid(across: Floats) -> Floats:

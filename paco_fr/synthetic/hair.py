@@ -40,18 +40,23 @@ def strand_pattern() -> F32:
     fine, coarse = rng.standard_normal(STRANDS), rng.standard_normal(STRANDS // 8)
     locks = np.interp(np.arange(STRANDS) / 8, np.arange(STRANDS // 8 + 1), np.append(coarse, coarse[0]))
     pattern = 0.32 * fine + 0.40 * locks
-    return (pattern - pattern.mean()).astype(np.float32)
+    return np.asarray(pattern - pattern.mean(), dtype=np.float32)
 
 
 def hairline(hair: Hair, angle: g.Floats) -> g.Floats:
     """Return the height at which hair ends at azimuths ``angle`` (radians), fringe and length included."""
     degrees = np.degrees(np.abs(angle))
-    line = _REFERENCE + np.interp(degrees, _AROUND, _LINE) + (hair.hairline - _REFERENCE) * g.ramp((75 - degrees) / 40)
+    line = (
+        _REFERENCE
+        + np.interp(degrees, _AROUND, _LINE)
+        + (hair.hairline - _REFERENCE) * g.ramp((75 - degrees) / 40)
+    )
     if hair.length > 0.3:
         line = line + (hair.length - line) * g.ramp((degrees - 66) / 12)
     swept = np.clip(1 + 0.75 * hair.parting * np.sin(angle), 0.1, 2)
     line = line + hair.fringe * swept * g.ramp((70 - degrees) / 25)
     turned = np.sign(hair.parting) * angle
+    line = line - 0.17 * hair.recession * g.gauss((degrees - 37) / 15) - 0.03 * hair.recession
     line = line + 0.03 * np.sin(8.9 * turned + 9 * hair.wave) * np.sin(7 * abs(hair.parting) + 4 * turned)
     top = hair.baldness * g.ramp((100 - degrees) / 30)
     return np.asarray(line - 1.1 * top * (degrees < 100))
@@ -93,8 +98,11 @@ def hair_shell(scalp: Floats, outward: Floats, hair: Hair) -> tuple[Floats, Floa
     line = hairline(hair, angle)[None, :]
     degrees = np.degrees(np.abs(angle))[None, :]
 
-    rise = g.ramp((line - height) / 0.30 + 0.15)
+    rise = g.ramp((line - height) / 0.30 + 0.12 + 0.5 * hair.lift * (degrees < 70))
     bulk = hair.thickness * (0.55 + 0.45 * g.ramp((-height - 0.2) / 0.6)) * rise + 0.014
+    turned = np.sign(hair.parting) * angle
+    curls = np.sin(13 * turned + 4 * np.sin(9 * height)) * np.sin(15 * height + 5 * np.cos(6 * turned))
+    bulk = bulk * (1 + 0.45 * hair.wave * curls) + 0.10 * hair.thickness * np.sin(2 * turned + 1) * rise
     if hair.length > 0.3:
         bulk = bulk + 0.11 * g.ramp((degrees - 60) / 30) * g.ramp((height + 0.5) / 0.5)
     shell = scalp + outward * bulk[..., None]
@@ -113,6 +121,6 @@ def hair_shell(scalp: Floats, outward: Floats, hair: Hair) -> tuple[Floats, Floa
     level = np.concatenate([np.broadcast_to(height, scalp.shape[:2]), hanging[..., 1]])
     softness = np.where(degrees < 75, 0.075, 0.085) + 0.10 * (line > 0.3)
     opacity = np.clip((line - level) / softness + 0.5, -2, 3)
-    strand = np.sign(hair.parting) * angle * (STRANDS_ROUND / np.pi)
+    strand = turned * (STRANDS_ROUND / np.pi)
     strand = strand + 2.5 * hair.wave * np.sin(7 * level + 2 * abs(hair.parting))
     return np.concatenate([shell, hanging]), opacity, strand

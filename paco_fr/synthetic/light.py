@@ -106,7 +106,7 @@ def normals(points: F32, above: npt.NDArray[np.int64], below: npt.NDArray[np.int
 
 
 @compiled
-def spline(t: float, tap: int) -> float:
+def spline(t: np.float32, tap: int) -> np.float32:
     """Return the quadratic B-spline weight of tap -1, 0 or 1 at an offset t of -1/2..1/2."""
     half = np.float32(0.5)
     if tap == 0:
@@ -123,7 +123,7 @@ def irradiance(
     key: F32,
     ambient: F32,
     wrap: F32,
-    gloss: float,
+    gloss: np.float32,
     axes: F32,
     shadow: F32,
 ) -> F32:
@@ -172,7 +172,9 @@ def irradiance(
                     for i in range(-1, 2):
                         for j in range(-1, 2):
                             gap = depth - shadow[row + i, column + j]
-                            share = min(max((np.float32(0.16) - gap) / np.float32(0.10), np.float32(0.0)), one)
+                            share = min(
+                                max((np.float32(0.16) - gap) / np.float32(0.10), np.float32(0.0)), one
+                            )
                             lit += spline(u, j) * spline(v, i) * share
             surround = np.float32(0.78) - np.float32(0.22) * ny
             for k in range(3):
@@ -187,7 +189,7 @@ def irradiance(
 
 
 @compiled
-def paint_of(colour: F32, falling: F32, shine: float, opacity: F32, strand: F32) -> F32:
+def paint_of(colour: F32, falling: F32, shine: np.float32, opacity: F32, strand: F32) -> F32:
     """Return (R, C, 5) what the rasteriser draws: lit colour, opacity and strand coordinate.
 
     Args:
