@@ -10,7 +10,10 @@ Points are in pixels of the stored photograph; the centre of its top-left pixel 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from datasets import Dataset, Features, Image, List, Value
 
@@ -27,7 +30,7 @@ COLUMNS = {
     "box": List(Value("float32"), length=4),
     "landmarks": List(List(Value("float32"), length=2)),
     "visible": List(Value("bool")),
-    "scheme": Value("string"),  # name of the point scheme, see alignment.FIVE_POINTS
+    "scheme": Value("string"),  # name of the point scheme, see points.FIVE_POINTS
     "rotation": List(List(Value("float64"), length=3), length=3),
     "yaw": Value("float32"),  # degrees, derived from rotation, signs in paco_fr.rotation
     "pitch": Value("float32"),
@@ -71,3 +74,21 @@ def check(records: Dataset, source: str) -> Dataset:
     if len(records) == 0:
         raise PacoError(f"{source}: no faces. Check the path and the file names.")
     return records
+
+
+def fingerprint(records: Dataset) -> str:
+    """Return sixteen hex digits of what the records say and of their pictures.
+
+    Encoded pictures count with their bytes, files with their name and size: a set of millions must not be
+    read twice to be named.
+    """
+    digest = hashlib.sha256()
+    for row in records:
+        image = row.pop("image")
+        if image["bytes"] is not None:
+            digest.update(hashlib.sha256(image["bytes"]).digest())
+        else:
+            path = Path(image["path"])
+            digest.update(f"{path.name} {path.stat().st_size if path.exists() else -1}".encode())
+        digest.update(json.dumps(row, sort_keys=True, default=repr).encode())
+    return digest.hexdigest()[:16]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal
 
 from paco_fr.contracts import CropContract
@@ -27,6 +28,10 @@ class Task:
         obtain: what a user without the data must do.
         citation: where the data and the protocol come from.
         reader_options: keyword arguments of the reader.
+        split: how roles are given out, see :mod:`tasks.splits`: ``official`` reads the ``split`` column,
+            ``subject_folds`` and ``selection_only`` take its ``validation`` people for choosing.
+        views: subsets that are pictures of their own (a control region, say): fitted and scored apart,
+            with what was chosen on the main view.
         files: paths under the data root that must exist; empty for data that is made, not found.
         data_kind: what the pictures are.
         reductions: summaries of patch tokens that validation may choose from.
@@ -46,12 +51,18 @@ class Task:
     obtain: str
     citation: str = ""
     reader_options: Mapping[str, Any] = field(default_factory=dict)
+    split: Literal["official", "subject_folds", "selection_only"] = "official"
+    views: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     data_kind: DataKind = "official"
     reductions: tuple[str, ...] = ("mean", "grid4")
     options: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     tried_on: Literal["real data", "miniature", "synthetic"] = "miniature"
+
+    def missing(self, data_root: Path | None) -> tuple[str, ...]:
+        """Return the files under the data root that are not there; all of them without a data root."""
+        return tuple(name for name in self.files if data_root is None or not (data_root / name).exists())
 
     @property
     def family(self) -> str:

@@ -101,7 +101,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
         for column, points in (("visible", visible), ("hidden", ~visible)):
             table[f"nme_{column}"] = scores.nme(predicted, true, lengths[main_error(task)], points)
             table[f"has_{column}"] = np.asarray(points.any(axis=1))
-    table["prediction"], table["truth"] = list(predicted.tolist()), list(true.tolist())
+    table["prediction"], table["truth"] = list(predicted), list(true)
     return table
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pandas as pd
 import pytest
-from made_rows import make_row, write_run
+from tests.paco_eval.made_rows import make_row, write_run
 from pydantic import ValidationError
 
 from paco_eval import rows as rows_module

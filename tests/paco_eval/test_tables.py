@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_rows import TASKS, make_row, write_run
+from tests.paco_eval.made_rows import TASKS, make_row, write_run
 
 from paco_eval.judging import BY_INTERVALS, intervals_apart
 from paco_eval.rows import Metric, Stored, load_rows

@@ -1,0 +1,61 @@
+"""The program ``paco-eval``. Commands are imported when called, so that help answers at once."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from paco_fr import __version__
+from paco_fr.errors import MissingDataError, PacoError
+
+COMMANDS = {
+    "quickstart": "quickstart",
+    "pretrain": "pretrain",
+    "evaluate": "evaluate",
+    "report": "report",
+    "list": "listing",
+    "data": "data",
+}
+"""Command -> module of this package that defines ``command``."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules of their own, which import nothing heavy at the top."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"paco_eval.cli.{COMMANDS[cmd_name]}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turn errors that speak to the user into one line and an exit status."""
+        try:
+            return super().invoke(ctx)
+        except MissingDataError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(3)
+        except PacoError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="paco-eval")
+def main() -> None:
+    """Pretrain face encoders and measure any encoder on faces, with intervals.
+
+    Exit status: 0 all done, 1 a cell failed, 2 the call was wrong, 3 a task named outright has no data.
+    """
+
+
+if __name__ == "__main__":
+    sys.exit(main())

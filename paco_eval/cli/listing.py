@@ -1,0 +1,81 @@
+"""``paco-eval list``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from paco_eval.cli.options import data_root as data_root_option
+
+
+@click.command("list")
+@click.argument("what", type=click.Choice(["tasks", "encoders", "datasets", "recipes"]))
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@data_root_option
+def command(what: str, style: str, data_root: Path | None) -> None:
+    """List what there is; for data, whether it was found and how to obtain it."""
+    rows = {"tasks": _tasks, "encoders": _encoders, "datasets": _datasets, "recipes": _recipes}[what](data_root)
+    if style == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for line in _table(rows):
+        click.echo(line)
+
+
+Rows = list[dict[str, str]]
+
+
+def _tasks(data_root: Path | None) -> Rows:
+    from tasks.registry import all_tasks
+
+    return [
+        {
+            "task": task.name,
+            "version": str(task.version),
+            "kind": task.kind,
+            "main metric": task.main_metric,
+            "data": "missing" if task.missing(data_root) else ("made here" if not task.files else "found"),
+            "tried on": task.tried_on,
+            "licence": task.licence,
+        }
+        for task in all_tasks().values()
+    ]
+
+
+def _encoders(data_root: Path | None) -> Rows:
+    from paco_eval.encoders import ADAPTERS
+
+    return [dict(zip(("name", "what"), text.split("  ", 1), strict=True)) for _, text in ADAPTERS.values()]
+
+
+def _datasets(data_root: Path | None) -> Rows:
+    from tasks.registry import all_tasks
+
+    return [
+        {
+            "files": ", ".join(task.files) or "(none)",
+            "state": "missing" if task.missing(data_root) else "found" if task.files else "made here",
+            "tasks": task.name,
+            "obtain": task.obtain,
+            "licence": task.licence,
+        }
+        for task in all_tasks().values()
+    ]
+
+
+def _recipes(data_root: Path | None) -> Rows:
+    folder = Path(__file__).parents[2] / "paco_fr" / "recipes"
+    return [
+        {"recipe": path.stem, "about": path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")}
+        for path in sorted(folder.glob("*.toml"))
+    ]
+
+
+def _table(rows: Rows) -> list[str]:
+    columns = list(rows[0])
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
+    lines = ["  ".join(name.upper().ljust(widths[name]) for name in columns)]
+    lines += ["  ".join(row[name].ljust(widths[name]) for name in columns) for row in rows]
+    return [line.rstrip() for line in lines]

@@ -1,0 +1,31 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+data_root = click.option(
+    "--data-root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=lambda: os.environ.get("PACO_DATA"),
+    help="Folder with the data sets.  [default: $PACO_DATA]",
+)
+
+
+def overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Return ``section.key=value`` pairs with values read as JSON where they are JSON, else as text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key:
+            raise click.BadParameter(f"'{pair}' is not of the form key=value.", param_hint="--set")
+        try:
+            found[key] = json.loads(text)
+        except json.JSONDecodeError:
+            found[key] = text
+    return found

@@ -1,0 +1,19 @@
+"""``paco-eval quickstart``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("quickstart")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results/quickstart"),
+              show_default=True, help="Folder for everything that is made.")  # fmt: skip
+def command(out: Path) -> None:
+    """The whole line in minutes, offline: faces, two encoders, tables and a page to look at."""
+    from paco_eval.quickstart import Scale, quickstart
+
+    report = quickstart(out, scale=Scale(), say=lambda text: click.echo(text, err=True))
+    click.echo((report / "report.md").read_text(encoding="utf-8"))
+    click.echo(f"Look at {report / 'report.html'}")

@@ -1,0 +1,26 @@
+"""Untrained encoders: what the architecture alone is worth."""
+
+from __future__ import annotations
+
+import torch
+
+from paco_eval.encoders import timm as timm_adapter
+from paco_eval.encoders.timm import TimmEncoder
+from paco_fr.config import load_recipe, recipes
+from paco_fr.errors import PacoError
+from paco_fr.vit import build_encoder
+
+
+def load(name: str) -> TimmEncoder:
+    """Return ``random:RECIPE_OR_TIMM[@SEED]``: freshly initialised weights of that seed (default 0)."""
+    what, _, seed = name.removeprefix("random:").partition("@")
+    if seed and not seed.isdigit():
+        raise PacoError(f"{name}: the seed after @ must be a non-negative whole number.")
+    with torch.random.fork_rng():
+        torch.manual_seed(int(seed or 0))
+        if what in recipes():
+            config = load_recipe(what)
+            model, pixels = build_encoder(config.encoder), config.encoder.pixels
+        else:
+            model, pixels = timm_adapter.build(what, pretrained=False)
+    return TimmEncoder(name, model, pixels, facts={"objective": "untrained", "pretrain_seed": int(seed or 0)})

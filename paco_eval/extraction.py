@@ -1,0 +1,239 @@
+"""One forward pass, every feature: cut, prepare, encode, reduce, and keep by picture.
+
+Decoding runs in threads (Pillow releases the interpreter lock) while the model computes. Under several
+processes each extracts its own part of what the cache lacks; afterwards all read the same files, so
+features and scores do not depend on their number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from accelerate import PartialState
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from paco_eval.cache import Address, Keys, find, store
+from paco_fr.alignment import crop_image
+from paco_fr.contracts import PixelContract
+from paco_fr.encoder import Encoder, Tokens
+from paco_fr.errors import PacoError
+from paco_fr.images import ImageError, Pixels, read_bytes, read_image
+from paco_fr.views import prepare
+from tasks.units import Units
+
+BATCH = 64
+CHUNK = 2048
+"""Units whose features are stored at once: what a killed run loses at most."""
+THREADS = 2
+
+Layer = tuple[str, str]
+"""(block, reduction)."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of n units.
+
+    Attributes:
+        layers: (block, reduction) -> (n, D) float32; rows of failed units are NaN.
+        failures: unit number -> why it could not be read.
+        forward_passes: pictures that went through the encoder now, not found in the cache.
+        seconds: time spent on them.
+
+    """
+
+    layers: dict[Layer, npt.NDArray[np.float32]]
+    failures: dict[int, str]
+    forward_passes: int
+    seconds: float
+
+
+def reduce(tokens: Tokens, reduction: str) -> Tensor:
+    """Return (B, D') features of tokens: ``mean``, ``grid4`` (4 x 4 pooled, 16 D), ``global`` or ``flat``."""
+    patches = tokens.patches
+    if reduction == "mean":
+        return patches.mean(1)
+    if reduction == "flat":
+        return patches.flatten(1)
+    if reduction == "global":
+        if tokens.pooled is None:
+            raise PacoError("This encoder has no global token; use mean or grid4.")
+        return tokens.pooled
+    if reduction == "grid4":
+        side = round(patches.shape[1] ** 0.5)
+        if side * side != patches.shape[1]:
+            raise PacoError(f"grid4 needs a square grid of tokens, got {patches.shape[1]}.")
+        grid = patches.transpose(1, 2).unflatten(2, (side, side))
+        return F.adaptive_avg_pool2d(grid, min(4, side)).flatten(1)
+    raise PacoError(f"Unknown reduction '{reduction}'. Known: mean, grid4, global, flat.")
+
+
+def layers_of(encoder: Encoder, reductions: Sequence[str]) -> list[Layer]:
+    """Return what validation may choose from: the encoder's blocks by the reductions both sides know."""
+    own = [name for name in encoder.reductions if name in reductions or name == "flat"]
+    if not own:
+        raise PacoError(f"{encoder.name} offers {', '.join(encoder.reductions)}, the task takes {', '.join(reductions)}.")
+    return [(block, reduction) for block in encoder.blocks for reduction in own]
+
+
+def extract(encoder: Encoder, units: Units, reductions: Sequence[str], *, progress: bool = False) -> Features:
+    """Return the features of all units, from the cache where they are known.
+
+    Raises:
+        PacoError: a feature is not finite (the picture and the layer are named).
+
+    """
+    started = time.monotonic()
+    layers = layers_of(encoder, reductions)
+    addresses = {layer: _address(encoder, units.canvas, layer) for layer in layers}
+    keys, failures = _keys(units)
+    readable = np.array([unit for unit in range(len(units)) if unit not in failures], dtype=np.intp)
+    known = np.ones(len(readable), dtype=bool)
+    for address in addresses.values():
+        known &= find(address, keys[readable])[1]
+    missing = _first_of_each(keys, readable[~known])
+    state = PartialState()
+    with state.split_between_processes(missing.tolist()) as own:
+        broken = _encode(encoder, units, own, keys, addresses, progress and state.is_main_process)
+    state.wait_for_everyone()
+    failures |= {unit: reason for part in _gather(broken, state) for unit, reason in part.items()}
+    failures = _spread(failures, keys)
+    found = {}
+    for layer, address in addresses.items():
+        features, _ = find(address, keys)
+        if features is None:
+            raise PacoError(f"Not one of {len(units)} pictures could be read. First: {next(iter(failures.values()))}")
+        features[list(failures)] = np.nan
+        found[layer] = features
+    return Features(found, failures, len(missing), time.monotonic() - started)
+
+
+def _address(encoder: Encoder, canvas: int, layer: Layer) -> Address:
+    return Address(encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, canvas, *layer)
+
+
+def _keys(units: Units) -> tuple[Keys, dict[int, str]]:
+    """Return the key (n, 16) of each unit, content and transform, and the units without readable content."""
+    keys = np.zeros((len(units), 16), dtype=np.uint8)
+    failures: dict[int, str] = {}
+    cells = units.records.select_columns(["image"])
+    content: dict[int, bytes] = {}
+    for unit, row in enumerate(units.rows.tolist()):
+        if row not in content:
+            try:
+                content[row] = hashlib.sha256(read_bytes(cells[row]["image"])).digest()
+            except ImageError as error:
+                failures[unit] = str(error)
+                continue
+        digest = hashlib.sha256(content[row] + units.transforms[unit].tobytes()).digest()
+        keys[unit] = np.frombuffer(digest[:16], dtype=np.uint8)
+    return keys, failures
+
+
+def _first_of_each(keys: Keys, candidates: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return the candidates without repetitions of a key: a picture is encoded once."""
+    if not len(candidates):
+        return candidates
+    _, first = np.unique(keys[candidates], axis=0, return_index=True)
+    return candidates[np.sort(first)]
+
+
+def _encode(
+    encoder: Encoder, units: Units, own: list[int], keys: Keys, addresses: dict[Layer, Address], progress: bool
+) -> dict[int, str]:
+    """Encode the units in ``own``, store their features, and return those that failed."""
+    failures: dict[int, str] = {}
+    blocks = list(dict.fromkeys(block for block, _ in addresses))
+    with tqdm(total=len(own), desc=encoder.name[-40:], unit="img", disable=not progress) as bar:
+        for start in range(0, len(own), CHUNK):
+            chunk = own[start : start + CHUNK]
+            done: list[int] = []
+            parts: dict[Layer, list[npt.NDArray[np.float32]]] = {layer: [] for layer in addresses}
+            for members, pictures, broken in _prepared(units, chunk, encoder.pixels):
+                failures |= broken
+                bar.update(len(members) + len(broken))
+                if not members:
+                    continue
+                tokens = encoder.tokens(pictures, blocks)
+                for layer in addresses:
+                    values = reduce(tokens[layer[0]], layer[1]).float().cpu().numpy()
+                    _finite(values, members, units, layer, encoder)
+                    parts[layer].append(values)
+                done += members
+            for layer, address in addresses.items():
+                if done:
+                    store(address, keys[done], np.concatenate(parts[layer]))
+    return failures
+
+
+def _finite(values: npt.NDArray[np.float32], members: list[int], units: Units, layer: Layer, encoder: Encoder) -> None:
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(bad):
+        name = units.labels["unit_id"].iloc[members[int(bad[0])]]
+        raise PacoError(f"{encoder.name}: features of block {layer[0]} ({layer[1]}) are not finite for picture {name}.")
+
+
+Prepared = tuple[list[int], Tensor, dict[int, str]]
+
+
+def _prepared(units: Units, chunk: list[int], contract: PixelContract) -> Iterator[Prepared]:
+    """Yield batches of prepared pictures in order, decoded a few batches ahead."""
+    batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
+    cells = units.records.select_columns(["image"])
+    with ThreadPoolExecutor(THREADS) as pool:
+        ahead: deque[Future[Prepared]] = deque()
+        for batch in batches:
+            sources = cells[units.rows[batch].tolist()]["image"]
+            ahead.append(pool.submit(_prepare_batch, batch, sources, units, contract))
+            if len(ahead) > THREADS + 1:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _prepare_batch(batch: list[int], sources: list[dict], units: Units, contract: PixelContract) -> Prepared:
+    pictures, members, broken = [], [], {}
+    for unit, source in zip(batch, sources, strict=True):
+        try:
+            canvas = crop_image(read_image(source), units.transforms[unit], units.canvas)
+        except PacoError as error:  # an unreadable picture, or a box that cannot be cut
+            broken[unit] = str(error)
+            continue
+        pictures.append(resize(canvas, contract))
+        members.append(unit)
+    tensor = prepare(np.stack(pictures), contract) if pictures else torch.empty(0)
+    return members, tensor, broken
+
+
+def resize(canvas: Pixels, contract: PixelContract) -> Pixels:
+    """Return the canvas at the input size of a pixel contract, antialiased."""
+    if canvas.shape[0] == contract.size:
+        return canvas
+    resample = Image.Resampling.BICUBIC if contract.interpolation == "bicubic" else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(canvas).resize((contract.size, contract.size), resample))
+
+
+def _gather(broken: dict[int, str], state: PartialState) -> list[dict[int, str]]:
+    if state.num_processes == 1:
+        return [broken]
+    parts: list[dict[int, str]] = [{} for _ in range(state.num_processes)]
+    torch.distributed.all_gather_object(parts, broken)
+    return parts
+
+
+def _spread(failures: dict[int, str], keys: Keys) -> dict[int, str]:
+    """Return the failures of all units that show a picture which failed once."""
+    by_key = {keys[unit].tobytes(): reason for unit, reason in failures.items() if keys[unit].any()}
+    same = {unit: by_key[key.tobytes()] for unit, key in enumerate(keys) if key.tobytes() in by_key}
+    return {**failures, **same}

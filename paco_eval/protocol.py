@@ -1,0 +1,108 @@
+"""The frozen protocol: fit on train, choose on validation, score the test part once.
+
+Choosing is given the selection folds and features of their units alone; scoring takes a
+:class:`Choice` and cannot be called without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paco_eval.solvers import FittedPath, Strength, load_solver
+from tasks.kinds import Kind, load_kind
+from tasks.metrics.metric import Metric
+from tasks.splits import Fold, Test, Validation
+from tasks.task import Task
+
+Layer = tuple[str, str]
+Table = Mapping[Layer, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What validation decided, and how well it did there."""
+
+    layer: Layer
+    strength: Strength
+    score: float
+
+
+def main_metric(kind: Kind, task: Task) -> Metric:
+    """Return the metric that stands for the task."""
+    return next(metric for metric in kind.metrics(task) if metric.name == task.main_metric)
+
+
+def choose(task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fold[Validation]]) -> Choice:
+    """Return the best block, pooling and strength by the main metric over the validation parts.
+
+    Of equal scores the first stands: earlier layers in the table's order, stronger regularisation.
+    """
+    kind = load_kind(task.kind)
+    metric = main_metric(kind, task)
+    best: Choice | None = None
+    for layer, table in features.items():
+        paths = [_fit(kind, task, table, labels, fold, layer) for fold in folds]
+        held = [fold.held.indices for fold in folds]
+        outputs = [_path_outputs(path, table[units]) for path, units in zip(paths, held, strict=True)]
+        for at, strength in enumerate(paths[0].strengths):
+            items = pd.concat(
+                [kind.items(output[at], labels.iloc[units], task) for output, units in zip(outputs, held, strict=True)],
+                ignore_index=True,
+            )
+            score = metric.value(items)
+            if best is None or _better(score, best.score, metric):
+                best = Choice(layer, strength, score)
+    assert best is not None
+    return best
+
+
+def score(
+    task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fold[Test]], choice: Choice
+) -> pd.DataFrame:
+    """Return the items of the test parts under what was chosen."""
+    kind = load_kind(task.kind)
+    table = features[choice.layer]
+    parts = []
+    for fold in folds:
+        path = _fit(kind, task, table, labels, fold, choice.layer)
+        outputs = _outputs(path, table[fold.held.indices], choice.strength)
+        parts.append(kind.items(outputs, labels.iloc[fold.held.indices], task))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _fit(
+    kind: Kind, task: Task, table: npt.NDArray[np.float32], labels: pd.DataFrame, fold: Fold, layer: Layer
+) -> FittedPath:
+    units = fold.fit.indices[np.isfinite(table[fold.fit.indices]).all(axis=1)]
+    targets = kind.targets(labels.iloc[units], task)
+    return load_solver(kind.HEAD)(table[units], targets, layer=f"{layer[0]} ({layer[1]})")
+
+
+def _path_outputs(path: FittedPath, table: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float64]]:
+    finite = np.isfinite(table).all(axis=1)
+    return [_spread(output, finite) for output in path.all_outputs(table[finite])]
+
+
+def _outputs(path: FittedPath, table: npt.NDArray[np.float32], strength: Strength) -> npt.NDArray[np.float64]:
+    finite = np.isfinite(table).all(axis=1)
+    return _spread(path.outputs(table[finite], strength), finite)
+
+
+def _spread(outputs: npt.NDArray[np.float64], finite: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return outputs for all units, NaN for those without features."""
+    if finite.all():
+        return outputs
+    spread = np.full((len(finite), *outputs.shape[1:]), np.nan)
+    spread[finite] = outputs
+    return spread
+
+
+def _better(score: float, best: float, metric: Metric) -> bool:
+    if np.isnan(score):
+        return False
+    return np.isnan(best) or (score > best if metric.higher_is_better else score < best)

@@ -1,0 +1,102 @@
+"""Checkpoints: weights in safetensors beside a JSON card that says how they came about.
+
+A folder holds ``model.safetensors`` (the whole objective), ``card.json``, ``metrics.jsonl`` and, for the
+report, ``reconstruction.npz`` and ``codebook.npz``. Nothing in it is a pickle, except ``state.pt`` of an
+unfinished run, which is read with ``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from paco_fr.config import PretrainConfig, parse_config
+from paco_fr.errors import PacoError
+from paco_fr.files import atomic_file
+from paco_fr.vit import build_encoder
+
+FORMAT = 1
+
+
+def weight_hash(module: nn.Module) -> str:
+    """Return sixteen hex digits of all parameters and buffers, names and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def save_checkpoint(folder: Path, model: nn.Module, config: PretrainConfig, facts: dict[str, Any]) -> None:
+    """Write weights and card; ``facts`` are further entries of the card, e.g. data fingerprint and seconds."""
+    card = {
+        "format": FORMAT,
+        "objective": config.objective,
+        "config": config.model_dump(mode="json"),
+        "config_hash": config.hash,
+        "encoder_hash": weight_hash(model.encoder),
+        "licence": "Apache-2.0",
+        **facts,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_file(folder / "model.safetensors") as path:
+        save_file(tensors, path)
+    with atomic_file(folder / "card.json") as path:
+        path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> tuple[dict[str, Any], PretrainConfig]:
+    """Return the card of a checkpoint folder and the configuration in it."""
+    path = folder / "card.json"
+    if not path.is_file():
+        raise PacoError(f"No checkpoint in {folder}: card.json is missing. Give the folder that `pretrain` wrote.")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        version, values = card["format"], card["config"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise PacoError(f"{path} is not a checkpoint card: {error}.") from error
+    if version != FORMAT:
+        raise PacoError(f"{path} has format {version}; this version reads format {FORMAT}.")
+    return card, parse_config(values, str(path))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, or say that it is none."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise PacoError(f"Cannot read weights from {path}: {error}.") from error
+
+
+def load_into(module: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
+    """Fill a module with tensors that fit it exactly, or name the first that does not."""
+    expected = module.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise PacoError(f"{where} lacks '{name}': it was written by another recipe or objective.")
+        if tensors[name].shape != tensor.shape:
+            found, wanted = tuple(tensors[name].shape), tuple(tensor.shape)
+            raise PacoError(f"{where}: '{name}' has shape {found}, the recipe in its card needs {wanted}.")
+    surplus = sorted(set(tensors) - set(expected))
+    if surplus:
+        raise PacoError(f"{where} holds '{surplus[0]}', which the recipe in its card does not know.")
+    module.load_state_dict(tensors)
+
+
+def load_encoder(folder: Path) -> tuple[VisionTransformer, dict[str, Any], PretrainConfig]:
+    """Return the pretrained encoder of a checkpoint folder, in evaluation mode, with card and configuration."""
+    card, config = read_card(folder)
+    encoder = build_encoder(config.encoder)
+    weights = folder / "model.safetensors"
+    tensors = load_weights(weights)
+    own = {name.removeprefix("encoder."): tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
+    load_into(encoder, own, str(weights))
+    return encoder.eval().requires_grad_(False), card, config

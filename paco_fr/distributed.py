@@ -1,0 +1,30 @@
+"""The few lines that let one run be spread over processes."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def summed(value: Tensor) -> Tensor:
+    """Return the sum of ``value`` over all processes (the value itself in a single one)."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        value = value.clone()
+        dist.all_reduce(value)
+    return value
+
+
+def gathered(value: Tensor) -> Tensor:
+    """Return the rows of ``value`` of all processes, in the order of their ranks."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        parts = [torch.empty_like(value) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, value.contiguous())
+        return torch.cat(parts)
+    return value
+
+
+def averaged(value: Tensor) -> Tensor:
+    """Return the mean of ``value`` over all processes."""
+    world = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return summed(value) / world

@@ -1,0 +1,1 @@
+"""Pretraining recipes, one TOML file each; fields and defaults are in :mod:`paco_fr.config`."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the expression family, one declaration a file."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the landmarks family, one declaration a file."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the pose family, one declaration a file."""

@@ -1,0 +1,73 @@
+"""What all readers share: finding files, reading text and numbers, and saying what is wrong where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from paco_fr import records
+from paco_fr.errors import MissingDataError, PacoError
+
+
+class FormatError(PacoError):
+    """A file that departs from its official format. The message names file, line and remedy."""
+
+    def __init__(self, path: Path, line: int | None, problem: str, remedy: str) -> None:
+        where = f"{path}" if line is None else f"{path}, line {line}"
+        super().__init__(f"{where}: {problem}. {remedy}")
+
+
+def require(path: Path, obtain: str) -> Path:
+    """Return ``path`` if it exists, else raise :class:`MissingDataError` saying how to obtain it."""
+    if not path.exists():
+        raise MissingDataError(f"{path} is missing. {obtain}")
+    return path
+
+
+def read_lines(path: Path, *, encoding: str = "utf-8", obtain: str = "Restore it.") -> list[str]:
+    """Return the lines of a text file without their ends; a byte order mark is dropped."""
+    require(path, obtain)
+    try:
+        return path.read_bytes().decode("utf-8-sig" if encoding == "utf-8" else encoding).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(
+            path, None, f"cannot be read as text ({error})", "Restore the original file."
+        ) from error
+
+
+def read_numbers(path: Path, line: int, text: str, count: int, remedy: str) -> list[float]:
+    """Return the ``count`` finite numbers of a blank-separated line."""
+    fields = text.split()
+    if len(fields) != count:
+        raise FormatError(
+            path, line, f"expected {count} numbers, found {len(fields)} fields in {text!r}", remedy
+        )
+    try:
+        numbers = [float(field) for field in fields]
+    except ValueError:
+        raise FormatError(path, line, f"{text!r} is not made of numbers", remedy) from None
+    if not all(abs(number) < 1e9 for number in numbers):  # false for NaN, too
+        raise FormatError(path, line, f"{text!r} holds a number that is no coordinate", remedy)
+    return numbers
+
+
+def inside(folder: Path, name: str, source: Path) -> Path:
+    """Return ``folder / name`` if that stays in ``folder``, else raise naming ``source``, which said it."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise FormatError(
+            source, None, f"{name!r} leads out of its folder", f"Move the image below {folder}."
+        )
+    return path
+
+
+def to_records(rows: Sequence[Mapping[str, Any]], source: str) -> Dataset:
+    """Return face records of rows that share their columns; images are paths, opened only when used."""
+    if not rows:
+        raise PacoError(f"{source}: no faces. Check the path and the file names.")
+    names = list(rows[0])
+    columns = {name: [row[name] for row in rows] for name in names}
+    return records.check(Dataset.from_dict(columns, features=records.features(names)), source)

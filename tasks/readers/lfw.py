@@ -1,0 +1,90 @@
+"""Labeled Faces in the Wild: ``pairs.txt`` and images ``lfw/NAME/NAME_0001.jpg``.
+
+The first line gives folds and pairs of each kind; every fold lists its genuine pairs ``name i j`` first,
+then as many impostor pairs ``name1 i name2 j``, separated by tabs. Files with one fold
+(``pairsDevTrain.txt``) give the number of pairs alone.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from datasets import Dataset
+
+from tasks.readers.files import FormatError, read_lines, require, to_records
+
+OBTAIN = "Download LFW into <data root>/lfw: the folder of people, and pairs.txt beside them."
+REMEDY = "Restore the original pairs file."
+_NAME = re.compile(r"[^\s/\\]*[^\s/\\.][^\s/\\]*")  # a folder name that cannot climb
+
+
+class Pair(NamedTuple):
+    """Two image ids ``NAME/NAME_0001``, whether they show one person, and the fold from 0."""
+
+    first: str
+    second: str
+    same: bool
+    fold: int
+
+
+def read_pairs(path: str | Path) -> list[Pair]:
+    """Return the pairs of a list in its own order.
+
+    Raises:
+        MissingDataError: there is no such file.
+        FormatError: header, count, number of columns, name or pair twice; names file and line.
+
+    """
+    path = Path(path)
+    lines = read_lines(path, obtain=OBTAIN)
+    header = lines[0].split() if lines else []
+    if len(header) not in (1, 2) or not all(field.isascii() and field.isdigit() for field in header):
+        raise FormatError(path, 1, "expected the number of folds and of pairs", REMEDY)
+    folds, per_kind = (1, int(header[0])) if len(header) == 1 else (int(header[0]), int(header[1]))
+    body = [line for line in lines[1:] if line.strip()]
+    if len(body) != 2 * folds * per_kind or not body:
+        raise FormatError(path, None, f"{len(body)} pairs, the header says {2 * folds * per_kind}", REMEDY)
+    pairs: dict[Pair, None] = {}
+    for index, line in enumerate(body):
+        fold, position = divmod(index, 2 * per_kind)
+        pair = _pair(path, index + 2, line, same=position < per_kind, fold=fold)
+        if pair in pairs:
+            raise FormatError(path, index + 2, f"the pair {line!r} stands twice in its fold", REMEDY)
+        pairs[pair] = None
+    return list(pairs)
+
+
+def _pair(path: Path, number: int, line: str, *, same: bool, fold: int) -> Pair:
+    fields = line.strip().split("\t")
+    if len(fields) != (3 if same else 4):
+        kind, columns = ("genuine", 3) if same else ("impostor", 4)
+        raise FormatError(path, number, f"{len(fields)} columns, {kind} pairs have {columns}", REMEDY)
+    names, indices = ((fields[0], fields[0]), fields[1:]) if same else ((fields[0], fields[2]), fields[1::2])
+    for name, index in zip(names, indices, strict=True):
+        if not _NAME.fullmatch(name) or not (index.isascii() and index.isdigit() and int(index) > 0):
+            raise FormatError(path, number, f"{name!r} with {index!r} is no name with a number", REMEDY)
+    first, second = (f"{n}/{n}_{int(i):04d}" for n, i in zip(names, indices, strict=True))
+    if first == second:
+        raise FormatError(path, number, f"{first} is paired with itself", REMEDY)
+    return Pair(first, second, same, fold)
+
+
+def read_lfw(data_root: str | Path, folder: str = "lfw", pairs: str = "pairs.txt") -> Dataset:
+    """Return the images that a pair list names, once each, in order of first mention.
+
+    An image that is not on disk stays a record; reading it fails and is counted.
+    """
+    root = require(Path(data_root) / folder, OBTAIN)
+    ids = dict.fromkeys(ident for pair in read_pairs(root / pairs) for ident in (pair.first, pair.second))
+    rows = [
+        {
+            "image": str(root / f"{ident}.jpg"),
+            "image_id": ident,
+            "group": ident.partition("/")[0],
+            "identity": ident.partition("/")[0],
+        }
+        for ident in ids
+    ]
+    return to_records(rows, str(root))

@@ -1,0 +1,1 @@
+"""Benchmarks of the recognition family, one declaration a file."""

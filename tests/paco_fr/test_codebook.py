@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from paco_fr.codebook import Codebook, perplexity
+from paco_fr.config import CodebookConfig
+
+
+def book(cells=4, values=6, tokens=5, **settings) -> Codebook:
+    torch.manual_seed(0)
+    return Codebook(cells, values, CodebookConfig(tokens=tokens, candidates=2, **settings))
+
+
+def test_assign_finds_the_nearest_token_of_the_same_place():
+    codebook = book()
+    patches = torch.randn(7, 4, 6)
+    slow = torch.cdist(patches.transpose(0, 1), codebook.tokens.detach()).argmin(-1).T
+    assert (codebook.assign(patches) == slow).all()
+
+
+def test_mix_is_the_weighted_sum_of_the_chosen_tokens():
+    codebook = book()
+    cells = torch.tensor([[0, 2], [1, 3]])
+    chosen = torch.randint(0, 5, (2, 2, 3))
+    weights = torch.softmax(torch.randn(2, 2, 3), -1)
+    slow = (codebook.tokens[cells[..., None], chosen] * weights[..., None]).sum(2)
+    torch.testing.assert_close(codebook.mix(cells, chosen, weights), slow)
+
+
+def test_sums_and_counts_equal_a_plain_loop():
+    codebook = book()
+    patches = torch.randn(9, 4, 6)
+    assigned = codebook.assign(patches)
+    sums = torch.zeros(4, 5, 6)
+    counts = torch.zeros(4, 5)
+    for b in range(9):
+        for n in range(4):
+            sums[n, assigned[b, n]] += patches[b, n]
+            counts[n, assigned[b, n]] += 1
+    everywhere = torch.arange(4).expand(9, -1)
+    torch.testing.assert_close(codebook.sums(patches, assigned), sums)
+    torch.testing.assert_close(codebook.counts(everywhere, assigned), counts)
+
+
+def test_following_its_patches_lowers_the_quantisation_error():
+    codebook = book(tokens=3)
+    centres = torch.randn(3, 6) * 3
+    patches = centres[torch.randint(0, 3, (200, 4))] + 0.1 * torch.randn(200, 4, 6)
+    codebook.start_from(patches, np.random.default_rng(0))
+
+    def error() -> float:
+        nearest = codebook.tokens[torch.arange(4), codebook.assign(patches)]
+        return (nearest - patches).square().mean().item()
+
+    before = error()
+    everywhere = torch.arange(4).expand(200, -1)
+    for _ in range(100):
+        assigned = codebook.assign(patches)
+        codebook.follow(codebook.counts(everywhere, assigned), codebook.sums(patches, assigned), 0.1)
+    assert error() < before
+
+
+def test_dead_tokens_come_back_as_real_patches_of_their_place():
+    codebook = book(revive_below=0.5)
+    codebook.usage[1, 3] = 0.0
+    patches = torch.randn(10, 4, 6)
+    assert codebook.revive(patches, np.random.default_rng(0)) == 1
+    distance = (patches[:, 1] - codebook.tokens[1, 3]).abs().sum(-1).min()
+    assert distance == 0
+    assert codebook.usage[1, 3] == pytest.approx(0.2)
+
+
+def test_tokens_start_as_different_patches_of_their_place():
+    codebook = book()
+    patches = torch.randn(20, 4, 6)
+    codebook.start_from(patches, np.random.default_rng(0))
+    for place in range(4):
+        distances = torch.cdist(codebook.tokens[place], patches[:, place])
+        assert (distances.min(1).values < 1e-3).all()
+        assert len(set(distances.argmin(1).tolist())) == 5
+
+
+def test_perplexity_counts_the_tokens_in_use():
+    shares = torch.tensor([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0]])
+    assert perplexity(shares).tolist() == pytest.approx([4.0, 1.0], abs=1e-5)

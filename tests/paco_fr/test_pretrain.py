@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import paco_fr.pretrain as loop
+from paco_fr.checkpoint import load_encoder, read_card
+from paco_fr.config import load_recipe, recipes
+from paco_fr.crops import crop_pool
+from paco_fr.errors import PacoError
+from paco_fr.files import owned_folder
+from paco_fr.pretrain import learning_rate, plan, pretrain
+from paco_fr.views import Views, epoch_order, prepare, shown_share, unprepare
+from tests.paco_fr.conftest import SMALL, pool_of, small_config, smooth_faces
+
+
+@pytest.fixture
+def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a folder of small pictures, and keep the cache of this test to itself."""
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for index, picture in enumerate(smooth_faces(24, 40)):
+        Image.fromarray(picture).save(folder / f"{index:03d}.png")
+    return str(folder)
+
+
+def config_on(faces: str, **changes):
+    data = {"source": faces, "crops": {"whole": 1.0}}
+    return small_config(**{**changes, "data": {**data, **changes.get("data", {})}})
+
+
+@pytest.mark.parametrize("objective", ["paco", "mae"])
+def test_a_run_leaves_a_checkpoint_that_loads(faces, tmp_path, objective):
+    config = config_on(faces, objective=objective)
+    out = pretrain(config, tmp_path / "run")
+    encoder, card, stored = load_encoder(out)
+    assert stored == config and card["objective"] == objective
+    assert encoder.forward_features(torch.zeros(1, 3, 32, 32)).shape == (1, 16, 24)
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 8 and np.isfinite(lines[-1]["reconstruction"])
+    sheet = np.load(out / "reconstruction.npz")
+    assert sheet["original"].shape == sheet["corrupted"].shape == sheet["reconstructed"].shape == (8, 32, 32, 3)
+    assert (out / "codebook.npz").exists() == (objective == "paco")
+    assert not (out / "state.pt").exists()
+
+
+def test_equal_configurations_give_equal_weights_and_seeds_differ(faces, tmp_path):
+    first, second = (pretrain(config_on(faces), tmp_path / name) for name in "ab")
+    other = pretrain(config_on(faces, seed=1), tmp_path / "c")
+    assert (first / "model.safetensors").read_bytes() == (second / "model.safetensors").read_bytes()
+    assert read_card(first)[0]["encoder_hash"] != read_card(other)[0]["encoder_hash"]
+
+
+def test_an_interrupted_run_continues_to_the_same_weights(faces, tmp_path, monkeypatch):
+    whole = pretrain(config_on(faces), tmp_path / "whole")
+    monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", -1.0)
+    real, calls = loop._save_state, []
+
+    def die_at_step_five(*call):
+        real(*call)
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_save_state", die_at_step_five)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config_on(faces), tmp_path / "cut")
+    monkeypatch.setattr(loop, "_save_state", real)
+    cut = pretrain(config_on(faces), tmp_path / "cut", resume=True)
+    a, b = (load_file(run / "model.safetensors") for run in (whole, cut))
+    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+    steps = [json.loads(line)["step"] for line in (cut / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
+
+
+def test_a_finished_run_is_kept_and_another_configuration_is_named(faces, tmp_path):
+    out = pretrain(config_on(faces), tmp_path / "run")
+    before = (out / "model.safetensors").stat().st_mtime_ns
+    with pytest.raises(PacoError, match="--resume"):
+        pretrain(config_on(faces), out)
+    assert pretrain(config_on(faces), out, resume=True) == out
+    assert (out / "model.safetensors").stat().st_mtime_ns == before
+    with pytest.raises(PacoError, match=r"masking\.ratio"):
+        pretrain(config_on(faces, masking={"ratio": 0.5}), out, resume=True)
+
+
+def test_two_runs_into_one_folder_and_a_folder_that_cannot_be_written(faces, tmp_path):
+    with owned_folder(tmp_path / "run"), pytest.raises(PacoError, match="Another run"):
+        pretrain(config_on(faces), tmp_path / "run")
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(PacoError, match="Cannot write"):
+        pretrain(config_on(faces), tmp_path / "file" / "run")
+
+
+def test_broken_pictures_are_counted_and_a_folder_of_nothing_else_is_an_error(faces, tmp_path):
+    folder = Path(faces)
+    (folder / "000.png").write_bytes(b"")
+    (folder / "001.png").write_bytes((folder / "002.png").read_bytes()[:60])
+    out = pretrain(config_on(faces), tmp_path / "run")
+    card = read_card(out)[0]
+    assert card["pictures"] == 22 and len(card["skipped"]) == 2
+    for path in folder.glob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(PacoError, match="not one of 24 faces"):
+        pretrain(config_on(faces), tmp_path / "none")
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_name(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr("paco_fr.model.spatial_loss", lambda *_: torch.tensor(float("nan")))
+    with pytest.raises(PacoError, match="spatial"):
+        pretrain(config_on(faces), tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_recipe_is_named(faces, tmp_path):
+    out = pretrain(config_on(faces), tmp_path / "run")
+    card = json.loads((out / "card.json").read_text())
+    card["config"]["encoder"]["dim"] = 48
+    (out / "card.json").write_text(json.dumps(card))
+    with pytest.raises(PacoError, match=r"has shape .* the recipe in its card needs"):
+        load_encoder(out)
+    (out / "card.json").write_text("{}")
+    with pytest.raises(PacoError, match="not a checkpoint card"):
+        load_encoder(out)
+    with pytest.raises(PacoError, match=r"card\.json is missing"):
+        load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"encoder.size": 60}, "not divisible"),
+        ({"masking.ratio": 0.999}, "hides 64 of 64"),
+        ({"codebook.candidates": 100}, "exceed"),
+        ({"masking.rate": 0.5}, r"masking\.rate"),
+        ({"objective": "simclr"}, "objective"),
+        ({"data.crops": {"aligned": 0.5}}, "sum to 1"),
+        ({"belief.place": "outside"}, "belief.place"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changes, named):
+    with pytest.raises(PacoError, match=named):
+        load_recipe("tiny", changes)
+
+
+def test_recipes_parse_and_plan(tmp_path):
+    assert "tiny" in recipes()
+    text = plan(load_recipe("tiny", {"optimiser.batch": 8}))
+    assert "8 of" not in text.split("\n")[0] and "images/s" in text
+    with pytest.raises(PacoError, match="Did you mean tiny"):
+        load_recipe("tini")
+    (tmp_path / "mine.toml").write_text('name = "mine"\n[masking]\nratio = 0.5\n')
+    assert load_recipe(str(tmp_path / "mine.toml")).masking.ratio == 0.5
+    (tmp_path / "mine.toml").write_text("name = ")
+    with pytest.raises(PacoError, match="not valid TOML"):
+        load_recipe(str(tmp_path / "mine.toml"))
+
+
+def test_an_epoch_shows_everything_once_and_views_depend_on_positions_alone(config):
+    assert sorted(epoch_order(0, 3, 50).tolist()) == list(range(50))
+    views = Views(pool_of(config), config)
+    together = views.at(range(30, 46))
+    apart = [views.at(range(30, 38)), views.at(range(38, 46))]
+    for field in ("images", "hidden", "visible", "shown", "regions"):
+        assert torch.equal(getattr(together, field), torch.cat([getattr(part, field) for part in apart]))
+    both = torch.cat([together.hidden, together.visible], 1).sort(1).values
+    assert (both == torch.arange(config.encoder.cells)).all()
+
+
+def test_incubation_fades_from_all_to_nothing_within_the_first_epoch(config):
+    assert [shown_share(config, epoch) for epoch in (0.0, 0.5, 1.0, 7.0)] == [1.0, 0.5, 0.0, 0.0]
+    views = Views(pool_of(config), config)
+    assert views.at(range(4)).shown.float().mean() > 0.9
+    assert 0.2 < views.at(range(16, 24)).shown.float().mean() < 0.8
+    assert not views.at(range(40, 80)).shown.any()
+
+
+def test_prepared_pictures_come_back():
+    contract = load_recipe("tiny").encoder.pixels
+    pictures = smooth_faces(3, 16)
+    assert (unprepare(prepare(pictures, contract), contract) == pictures).all()
+
+
+def test_the_rate_warms_up_and_falls_to_nothing(config):
+    rates = [learning_rate(config, step, 100) for step in range(100)]
+    peak = 1e-3 * 16 / 64
+    assert max(rates) == pytest.approx(peak) and rates[0] < peak and rates[-1] < 0.01 * peak
+
+
+def test_the_pool_is_the_same_for_any_number_of_workers(faces, tmp_path, monkeypatch):
+    config = config_on(faces)
+    monkeypatch.setattr("paco_fr.crops.CHUNK", 7)
+    pools = []
+    for workers in (1, 2):
+        monkeypatch.setenv("PACO_CACHE", str(tmp_path / f"cache{workers}"))
+        pools.append(crop_pool(config, workers=workers))
+    assert pools[0].fingerprint == pools[1].fingerprint
+    assert (pools[0].images == pools[1].images).all()
+
+
+RUN = """
+import json, sys
+from pathlib import Path
+from tests.paco_fr.conftest import small_config
+from paco_fr.pretrain import pretrain
+import torch
+torch.set_num_threads(1)
+pretrain(small_config(**json.loads(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+def test_two_processes_learn_what_one_does(faces, tmp_path):
+    """The same effective batch in one and two processes gives the same loss curve to 1e-5."""
+    changes = {"data": {"source": faces, "crops": {"whole": 1.0}}, "optimiser": {"batch": 16, "presentations": 96}}
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+    curves = []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "29713"]
+        environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "PACO_CACHE": str(tmp_path / f"cache{processes}"), "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
+        subprocess.run([*launch, str(script), json.dumps(changes), str(out)], check=True, env=environment, timeout=240)
+        curves.append([json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()])
+    for one, two in zip(*curves, strict=True):
+        for term in ("reconstruction", "belief", "spatial"):
+            assert one[term] == pytest.approx(two[term], rel=1e-5)
+
+
+def test_a_killed_run_leaves_no_half_written_state(faces, tmp_path):
+    """SIGKILL while states are written all the time: the last one loads."""
+    script = tmp_path / "run.py"
+    script.write_text(RUN.replace("import torch\n", "import torch\nimport paco_fr.pretrain as loop\nloop.SAVE_EVERY_SECONDS = -1.0\n"))
+    changes = {"data": {"source": faces, "crops": {"whole": 1.0}}, "optimiser": {"presentations": 16_000}}
+    out = tmp_path / "run"
+    process = subprocess.Popen([sys.executable, str(script), json.dumps(changes), str(out)], env={**os.environ, "PYTHONPATH": "."})
+    try:
+        for _ in range(1200):
+            if (out / "state.pt").exists():
+                break
+            if process.poll() is not None:
+                pytest.fail("the run ended before it saved a state")
+            import time
+
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    state = torch.load(out / "state.pt", weights_only=True)
+    assert state["step"] > 0 and SMALL["encoder"]["dim"] == 24

@@ -1,0 +1,252 @@
+"""Point, pose and box files: pts, ljson, dlib XML, AFLW2000 .mat."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from paco_fr.errors import MissingDataError, PacoError
+from paco_fr.rotation import angles_from_rotation
+from tasks.readers.aflw2000 import drop_extreme, read_aflw2000, read_mat, within
+from tasks.readers.dlib_xml import read_dlib, read_faces
+from tasks.readers.ljson import read_ljson
+from tasks.readers.pts import read_pts
+
+
+@pytest.fixture(scope="module")
+def formats(data_root: Path) -> Path:
+    folder = data_root / "annotation_formats"
+    if not folder.is_dir():
+        pytest.skip(f"no genuine label files: {folder} does not exist")
+    return folder
+
+
+# --- pts ---------------------------------------------------------------------------------------------
+
+
+def test_pts_counts_from_zero_and_tolerates_blanks(tmp_path: Path) -> None:
+    path = tmp_path / "face.pts"
+    for text in (
+        "version: 1\nn_points: 2\n{\n1 1\n3.5 2\n}",
+        "version: 1\r\nn_points:  2 \r\n{\r\n 1  1 \r\n3.5\t2\r\n}\r\n\r\n",
+        "\ufeffversion: 1\nn_points:2\n\n{\n\n1 1\n3.5 2\n}\n",
+    ):
+        path.write_bytes(text.encode())
+        assert np.array_equal(read_pts(path, 2), [[0, 0], [2.5, 1]])
+    assert np.array_equal(read_pts(path, None, one_based=False), [[1, 1], [3.5, 2]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no points between braces"),
+        ("n_points: 2\n{\n1 1\n2 2\n", "line 4: no points between braces"),
+        ("{\n1 1\n2 2\n}", "line 1: no single 'n_points: K'"),
+        ("n_points: 2\n{\n1 1\n}", "line 4: 1 points, but n_points says 2"),
+        ("n_points: 3\n{\n1 1\n2 2\n3 3\n}", "holds 3 points, expected 2"),
+        ("n_points: 2\n{\n1 1\n2 x\n}", "line 4: '2 x' is not made of numbers"),
+        ("n_points: 2\n{\n1 1\n2 2 2\n}", "line 4: expected 2 numbers, found 3"),
+        ("n_points: 2\n{\n1 1\n2 inf\n}", "line 4: .* no coordinate"),
+    ],
+)
+def test_pts_errors(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "face.pts"
+    path.write_text(text)
+    with pytest.raises(PacoError, match=message) as caught:
+        read_pts(path, 2)
+    assert "face.pts" in str(caught.value)
+
+
+def test_genuine_pts(formats: Path) -> None:
+    for name, count in (("einstein", 68), ("breakingbad", 68), ("takeo", 68), ("tongue", 19)):
+        assert read_pts(formats / f"pts_ljson/{name}.pts", count).shape == (count, 2)
+    einstein = read_pts(formats / "pts_ljson/einstein.pts")
+    assert np.allclose(einstein[0], (356.417253, 307.455774))
+    with pytest.raises(PacoError, match="holds 19 points, expected 68"):
+        read_pts(formats / "pts_ljson/tongue.pts")
+
+
+# --- ljson -------------------------------------------------------------------------------------------
+
+
+def test_ljson_swaps_axes_and_keeps_missing_points(tmp_path: Path) -> None:
+    group = {"landmarks": {"points": [[1, 2], [None, None]]}, "labels": [{"label": "all", "mask": [0, 1]}]}
+    path = tmp_path / "face.ljson"
+    for content in ({"version": 3, "groups": {"LJSON": group}}, {"version": 2, **group}):
+        path.write_text(json.dumps(content))
+        read = read_ljson(path)["LJSON"]
+        assert np.array_equal(read.points, [[2, 1], [np.nan, np.nan]], equal_nan=True)
+        assert read.labels == {"all": (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "line 1: is not JSON"),
+        ("[]", "version None"),
+        ('{"version": 1}', "version 1"),
+        ('{"version": 3, "groups": {}}', "no groups"),
+        ('{"version": 2, "landmarks": {"points": [[1, 2, 3]]}, "labels": []}', "malformed"),
+        ('{"version": 2, "landmarks": {"points": [[1, "x"]]}, "labels": []}', "malformed"),
+        (
+            '{"version": 2, "landmarks": {"points": [[1, 2]]}, "labels": [{"label": "a", "mask": [1]}]}',
+            "a mask names a point",
+        ),
+    ],
+)
+def test_ljson_errors(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "face.ljson"
+    path.write_text(text)
+    with pytest.raises(PacoError, match=message):
+        read_ljson(path)
+    with pytest.raises(MissingDataError):
+        read_ljson(tmp_path / "absent.ljson")
+
+
+def test_genuine_ljson(formats: Path) -> None:
+    groups = read_ljson(formats / "pts_ljson/lenna.ljson")
+    assert {name: len(group.points) for name, group in groups.items()} == {"LJSON": 68, "pupils": 2}
+    assert np.allclose(groups["LJSON"].points[0], (200.534483, 268.62069))
+    left, right = (
+        groups["pupils"].points[groups["pupils"].labels[f"{s}_pupil"], 0] for s in ("left", "right")
+    )
+    assert left < right
+
+
+# --- dlib XML ----------------------------------------------------------------------------------------
+
+XML = """<?xml version='1.0' encoding='ISO-8859-1'?>
+<dataset><name>{name}</name><images><image file='{file}' width='9' height='9'>
+<box top='1' left='2' width='3' height='4'>{parts}</box>
+<box top='1' left='2' width='3' height='4' ignore='1'/>
+</image></images></dataset>"""
+PARTS = "".join(f"<part name='{n:02d}' x='{n}' y='7'/>" for n in range(68))
+
+
+def test_dlib_reads_latin_letters_boxes_and_parts(tmp_path: Path) -> None:
+    path = tmp_path / "faces.xml"
+    path.write_bytes(XML.format(name="Zoë", file="é.jpg", parts=PARTS).encode("iso-8859-1"))
+    faces = read_faces(path)
+    assert [face.ignore for face in faces] == [False, True]
+    assert faces[0].file == "é.jpg"
+    assert faces[0].box == (1.5, 0.5, 4.5, 4.5)
+    records = read_dlib(path)
+    assert len(records) == 1
+    assert records[0]["landmarks"][67] == [67, 7]
+    assert records[0]["image"]["path"] == str(tmp_path / "é.jpg")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<dataset><image file='a'><box/></image></dataset>", "line 1: 'left' is None"),
+        ("<dataset><image/></dataset>", "without 'file'"),
+        ("<dataset><box/></dataset>", "outside an image"),
+        ("<dataset>\n<image>", "line 2"),
+        ("<dataset></dataset>", "no boxes"),
+        (XML.format(name="", file="a.jpg", parts=PARTS + "<part name='67' x='1' y='1'/>"), "double"),
+        (XML.format(name="", file="a.jpg", parts=PARTS[:300].rpartition("<")[0]), "expected 68"),
+        (XML.format(name="", file="a.jpg", parts=PARTS.replace("x='3'", "x='3.5'")), "not a whole number"),
+        (XML.format(name="", file="../a.jpg", parts=PARTS), "leads out of its folder"),
+        (XML.format(name="", file="/etc/passwd", parts=PARTS), "leads out of its folder"),
+        ("<!DOCTYPE d [<!ENTITY a 'aaaa'>]><dataset>&a;</dataset>", "document type"),
+        ("<!DOCTYPE d [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><dataset>&a;</dataset>", "document type"),
+        ("<?xml version='1.0' encoding='NONSENSE'?><dataset/>", "not well-formed"),
+    ],
+)
+def test_dlib_errors(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "faces.xml"
+    path.write_text(text)
+    with pytest.raises(PacoError, match=message) as caught:
+        read_dlib(path)
+    assert "faces.xml" in str(caught.value)
+
+
+def test_genuine_dlib(formats: Path) -> None:
+    for name, images, boxes in (("testing", 5, 25), ("training", 4, 18)):
+        path = formats / f"dlib_xml/{name}_with_face_landmarks.xml"
+        assert len(read_faces(path)) == boxes
+        records = read_dlib(path)
+        assert len(set(records["group"])) == images
+        assert np.array(records["landmarks"][:]).shape == (boxes, 68, 2)
+
+
+# --- AFLW2000 ----------------------------------------------------------------------------------------
+
+
+def pose_file(path: Path, pose: np.ndarray | None = None, points: np.ndarray | None = None) -> Path:
+    pose = np.array([[0.1, -0.2, 0.3, 0, 0, 0, 1]]) if pose is None else pose
+    points = np.arange(204.0).reshape(3, 68) if points is None else points
+    savemat(path, {"Pose_Para": pose, "pt3d_68": points})
+    return path
+
+
+def test_mat_angles_are_named_and_in_degrees(tmp_path: Path) -> None:
+    face = read_mat(pose_file(tmp_path / "a.mat"))
+    assert np.allclose(face.angles, np.degrees([-0.2, 0.1, 0.3]))
+    assert np.array_equal(face.points[1], [1, 69])
+
+
+def test_mat_errors(tmp_path: Path) -> None:
+    bad = {
+        "text": b"not matlab",
+        "empty": b"",
+        "cut": pose_file(tmp_path / "cut").read_bytes()[:700],
+        "v73": b"MATLAB 7.3 MAT-file" + b" " * 105 + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n",
+    }
+    for name, data in bad.items():
+        path = tmp_path / f"{name}.mat"
+        path.write_bytes(data)
+        with pytest.raises(PacoError, match=rf"{name}\.mat: "):
+            read_mat(path)
+    for name, pose, points in (
+        ("short", np.zeros((1, 6)), None),
+        ("nan", np.full((1, 7), np.nan), None),
+        ("flat", None, np.zeros((2, 68))),
+    ):
+        with pytest.raises(PacoError, match="finite numbers"):
+            read_mat(pose_file(tmp_path / f"{name}.mat", pose, points))
+    savemat(tmp_path / "other.mat", {"x": 1})
+    with pytest.raises(PacoError, match="no field Pose_Para"):
+        read_mat(tmp_path / "other.mat")
+
+
+def test_filter_is_inclusive_and_counted(tmp_path: Path) -> None:
+    assert within([[99.0, 0, -99.0], [0, 99.001, 0]]).tolist() == [True, False]
+    folder = tmp_path / "AFLW2000"
+    folder.mkdir()
+    for name, yaw in (("a", 98.9), ("b", -150.0), ("c", 10.0)):
+        pose_file(folder / f"{name}.mat", np.array([[0, np.radians(yaw), 0, 0, 0, 0, 1]]))
+    records = read_aflw2000(tmp_path)
+    kept, dropped = drop_extreme(records)
+    assert (kept["image_id"][:], dropped) == (["a", "c"], 1)
+    assert records["yaw"][1] == pytest.approx(-150, abs=1e-4)  # as stored, not folded by the rotation
+
+
+def test_genuine_aflw2000(formats: Path) -> None:
+    files = sorted((formats / "aflw2000_3d").glob("*.mat"))
+    assert len(files) == 16
+    records = read_aflw2000(formats, "aflw2000_3d")
+    assert len(records) == 16
+    points = np.array(records["landmarks"][:])
+    assert (points > 0).all()
+    assert (points < 450).all()
+    angles = np.stack([records[name][:] for name in ("yaw", "pitch", "roll")], axis=-1)
+    assert np.allclose(angles_from_rotation(np.array(records["rotation"][:])), angles, atol=1e-3)
+    # The signs of rotation.py: yaw positive turns the nose to the left of the picture, seen from the
+    # middle of the head; roll positive lowers the eye on the right.
+    turned = np.abs(angles[:, 0]) > 30
+    nose = points[:, 30, 0] - points[:, [0, 16], 0].mean(axis=1)
+    assert (np.sign(nose[turned]) == -np.sign(angles[turned, 0])).all()
+    rolled = (np.abs(angles[:, 2]) > 5) & ~turned
+    eyes = points[:, 42:48, 1].mean(axis=1) - points[:, 36:42, 1].mean(axis=1)
+    assert (np.sign(eyes[rolled]) == np.sign(angles[rolled, 2])).all()
+
+
+def test_genuine_yaw_table_has_entries_out_of_range(formats: Path) -> None:
+    yaw = np.load(formats / "aflw2000_3d/AFLW2000-3D.pose.npy", allow_pickle=False)
+    assert (~within(yaw[:, None])).sum() == 6
