@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from paco_fr.encoder import Encoder
 from paco_fr.errors import unknown_name
+
+if TYPE_CHECKING:
+    from paco_fr.encoder import Encoder
 
 ADAPTERS: dict[str, tuple[str, str]] = {
     "paco": ("paco_eval.encoders.paco", "paco:FOLDER  a checkpoint that `pretrain` wrote, any objective"),

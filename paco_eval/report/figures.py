@@ -138,7 +138,9 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
         errors = {label: (frame[yaw], frame.error) for label, frame in items.items() if yaw in frame}
         yield Drawn(
             f"{task}-yaw", task, "Mean error in bins of 15° of the true yaw; band: one standard error.",
-            plots.error_against_yaw(errors, title=title, ylabel=column.heading),
+            plots.error_against_yaw(
+                errors, title=title, ylabel="error rate" if column.higher_is_better else column.heading
+            ),
         )  # fmt: skip
 
 
