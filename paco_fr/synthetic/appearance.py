@@ -28,7 +28,12 @@ BLOTCHES = 8
 # Lines that deepen with age and expression: strength always, strength with age, strength by action, and
 # the share of the action's part that only old skin shows.
 _LINES: dict[str, tuple[float, float, dict[str, float], float]] = {
-    "fold": (0.06, 0.14, {"smile": 0.34, "upper_lip_raise": 0.26, "nose_wrinkle": 0.20, "stretch": 0.08}, 0.0),
+    "fold": (
+        0.06,
+        0.14,
+        {"smile": 0.34, "upper_lip_raise": 0.26, "nose_wrinkle": 0.20, "stretch": 0.08},
+        0.0,
+    ),
     "forehead": (0.0, 0.09, {"inner_brow_raise": 0.22, "outer_brow_raise": 0.22}, 0.65),
     "frown": (0.0, 0.05, {"brow_lower": 0.42}, 0.0),
     "crow": (0.0, 0.07, {"cheek_raise": 0.28}, 0.6),

@@ -203,7 +203,9 @@ def shade_head(
                     mouth_colour(x, y, share, teeth, edge, gap, ball)
                     k0, k1, k2 = ball[0], ball[1], ball[2]
                     # Light on the lips above stands for the light that gets in.
-                    irr_r, irr_g, irr_b = read_three(light, column * scale, np.float32(_UPPER_LIP - 4) * scale)
+                    irr_r, irr_g, irr_b = read_three(
+                        light, column * scale, np.float32(_UPPER_LIP - 4) * scale
+                    )
                     shine = zero
             colour[i, j, 0] = k0 * irr_r + shine
             colour[i, j, 1] = k1 * irr_g + shine
