@@ -52,7 +52,10 @@ def choose(task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fo
         outputs = [_path_outputs(path, table[units]) for path, units in zip(paths, held, strict=True)]
         for at, strength in enumerate(paths[0].strengths):
             items = pd.concat(
-                [kind.items(output[at], labels.iloc[units], task) for output, units in zip(outputs, held, strict=True)],
+                [
+                    kind.items(output[at], labels.iloc[units], task)
+                    for output, units in zip(outputs, held, strict=True)
+                ],
                 ignore_index=True,
             )
             score = metric.value(items)
@@ -77,7 +80,13 @@ def score(
 
 
 def _fit(
-    kind: Kind, task: Task, table: npt.NDArray[np.float32], labels: pd.DataFrame, fold: Fold, layer: Layer, **path: Any
+    kind: Kind,
+    task: Task,
+    table: npt.NDArray[np.float32],
+    labels: pd.DataFrame,
+    fold: Fold,
+    layer: Layer,
+    **path: Any,
 ) -> FittedPath:
     units = fold.fit.indices[np.isfinite(table[fold.fit.indices]).all(axis=1)]
     targets = kind.targets(labels.iloc[units], task)

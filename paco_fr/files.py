@@ -71,5 +71,7 @@ def owned_folder(folder: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise PacoError(f"Another run is writing to {folder}. Wait for it or choose another --out.") from error
+            raise PacoError(
+                f"Another run is writing to {folder}. Wait for it or choose another --out."
+            ) from error
         yield folder

@@ -46,9 +46,24 @@ def recipe(tmp_path: Path) -> Path:
     return tmp_path / "seconds.toml"
 
 
-@pytest.mark.parametrize("words", [["--help"], ["list", "tasks"], ["list", "encoders"], ["list", "recipes"], ["list", "datasets"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["list", "tasks"], ["list", "encoders"], ["list", "recipes"], ["list", "datasets"]]
+)
 def test_help_and_lists_import_nothing_heavy(words):
-    heavy = ["torch", "numpy", "pandas", "sklearn", "scipy", "datasets", "timm", "matplotlib", "pydantic", "pyarrow", "numba", "PIL"]
+    heavy = [
+        "torch",
+        "numpy",
+        "pandas",
+        "sklearn",
+        "scipy",
+        "datasets",
+        "timm",
+        "matplotlib",
+        "pydantic",
+        "pyarrow",
+        "numba",
+        "PIL",
+    ]
     code = (
         "import sys\nfrom paco_eval.cli import main\n"
         f"try:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code\n"
@@ -79,7 +94,9 @@ def test_pretrain_evaluate_report_is_one_line(recipe, tasks_file, tmp_path):
     result = call("pretrain", "--recipe", recipe, "--out", run / "pretrain" / "paco")
     assert result.exit_code == 0, result.output
     encoder = f"paco:{run / 'pretrain' / 'paco'}"
-    result = call("evaluate", encoder, "constant", "--tasks", "*/blobs", "--tasks-from", tasks_file, "--out", run)
+    result = call(
+        "evaluate", encoder, "constant", "--tasks", "*/blobs", "--tasks-from", tasks_file, "--out", run
+    )
     assert result.exit_code == 0, result.output
     assert result.output.count("pose/blobs") == 2 and "paco-eval report" in result.output
     result = call("report", run)
@@ -93,7 +110,9 @@ def test_dry_runs_write_nothing(recipe, tasks_file, tmp_path):
     out = tmp_path / "out"
     result = call("pretrain", "--recipe", recipe, "--out", out, "--dry-run")
     assert result.exit_code == 0 and "images/s" in result.output and not out.exists()
-    result = call("evaluate", "pixels", "--tasks", "*/blobs", "--tasks-from", tasks_file, "--out", out, "--dry-run")
+    result = call(
+        "evaluate", "pixels", "--tasks", "*/blobs", "--tasks-from", tasks_file, "--out", out, "--dry-run"
+    )
     assert result.exit_code == 0 and "pixels  pose/blobs v1" in result.output and not out.exists()
 
 
@@ -107,7 +126,11 @@ def test_dry_runs_write_nothing(recipe, tasks_file, tmp_path):
         (["pretrain", "--recipe", "tini"], 2, "Did you mean tiny"),
         (["pretrain", "--set", "masking.ratio=1.5"], 2, "masking.ratio"),
         (["pretrain", "--set", "nonsense"], 2, "key=value"),
-        (["pretrain", "--data", "no/such/folder", "--dry-run", "--set", "encoder.size=63"], 2, "not divisible"),
+        (
+            ["pretrain", "--data", "no/such/folder", "--dry-run", "--set", "encoder.size=63"],
+            2,
+            "not divisible",
+        ),
         (["data", "describe", "no/such/folder"], 3, "does not exist"),
         (["data", "describe", "landmarks/london"], 3, "figshare"),
         (["report", "no/such/run"], 2, "no/such/run"),
@@ -125,9 +148,27 @@ def test_wrong_calls_end_with_a_line_and_their_status(words, status, message, tm
 
 def test_tasks_met_by_a_pattern_without_data_are_skipped_and_told(tasks_file, tmp_path, monkeypatch):
     monkeypatch.delenv("PACO_DATA", raising=False)
-    result = call("evaluate", "constant", "--tasks", "landmarks/london,pose/blobs", "--tasks-from", tasks_file, "--out", tmp_path / "a")
+    result = call(
+        "evaluate",
+        "constant",
+        "--tasks",
+        "landmarks/london,pose/blobs",
+        "--tasks-from",
+        tasks_file,
+        "--out",
+        tmp_path / "a",
+    )
     assert result.exit_code == 3 and len(list((tmp_path / "a" / "rows").glob("*.json"))) == 1
-    result = call("evaluate", "constant", "--tasks", "*/london,pose/blobs", "--tasks-from", tasks_file, "--out", tmp_path / "b")
+    result = call(
+        "evaluate",
+        "constant",
+        "--tasks",
+        "*/london,pose/blobs",
+        "--tasks-from",
+        tasks_file,
+        "--out",
+        tmp_path / "b",
+    )
     assert result.exit_code == 0 and "Skipped landmarks/london" in result.output
 
 
@@ -136,7 +177,9 @@ def test_a_failed_cell_gives_status_one_and_keeps_the_others(tasks_file, tmp_pat
         "from dataclasses import replace\nfrom tests.paco_eval.conftest import blob_task\n"
         'POSE = blob_task("pose")\nBAD = replace(POSE, name="pose/bad", reader_options={"people": 2})\n'
     )
-    result = call("evaluate", "constant", "--tasks", "pose/b*", "--tasks-from", tasks_file, "--out", tmp_path / "out")
+    result = call(
+        "evaluate", "constant", "--tasks", "pose/b*", "--tasks-from", tasks_file, "--out", tmp_path / "out"
+    )
     assert result.exit_code == 1 and "pose/bad" in result.output
     assert len(list((tmp_path / "out" / "rows").glob("*.json"))) == 1
 
@@ -157,5 +200,14 @@ def test_describe_draws_what_is_there(tmp_path):
 
 def test_an_output_folder_that_cannot_be_written(tasks_file, tmp_path):
     (tmp_path / "file").write_text("no folder")
-    result = call("evaluate", "constant", "--tasks", "pose/blobs", "--tasks-from", tasks_file, "--out", tmp_path / "file" / "out")
+    result = call(
+        "evaluate",
+        "constant",
+        "--tasks",
+        "pose/blobs",
+        "--tasks-from",
+        tasks_file,
+        "--out",
+        tmp_path / "file" / "out",
+    )
     assert result.exit_code == 2 and "Cannot write" in result.output

@@ -14,13 +14,13 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 import pytest
-from tests.paco_eval.made_artefacts import write_pretraining, write_samples
-from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
 
 from paco_eval.report import Report, build_report
 from paco_eval.report.artefacts import load_arrays, save_arrays
 from paco_eval.rows import items_path, load_rows, write_row
 from paco_fr.errors import PacoError
+from tests.paco_eval.made_artefacts import write_pretraining, write_samples
+from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 

@@ -31,7 +31,10 @@ def pairs(draw, min_size=2):
 def weights_of(table, drawn):
     """Weigh every pair in a plain loop."""
     return np.array(
-        [drawn[a] if a == b else drawn[a] * drawn[b] for a, b in zip(table["group_a"], table["group_b"], strict=True)]
+        [
+            drawn[a] if a == b else drawn[a] * drawn[b]
+            for a, b in zip(table["group_a"], table["group_b"], strict=True)
+        ]
     )
 
 
