@@ -39,7 +39,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -55,7 +55,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         try:
-            os.rename(temporary, path)
+            temporary.rename(path)
         except OSError:
             if not path.is_dir():
                 raise

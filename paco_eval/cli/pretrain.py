@@ -29,12 +29,11 @@ def command(
     out: Path | None, resume: bool, dry_run: bool, pairs: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Pretrain an encoder: PaCo-FR or a rival under the same loop."""
-    changes: dict[str, Any] = overrides(pairs)
-    for key, value in (("objective", objective), ("data.source", source), ("seed", seed)):
-        if value is not None:
-            changes[key] = value
-    if crops:
-        changes["data.crops"] = {crops: 1.0}
+    shares = {crops: 1.0} if crops else None
+    named = {"objective": objective, "data.source": source, "seed": seed, "data.crops": shares}
+    changes: dict[str, Any] = overrides(pairs) | {
+        key: value for key, value in named.items() if value is not None
+    }
 
     from paco_fr.config import load_recipe
     from paco_fr.pretrain import plan, pretrain
