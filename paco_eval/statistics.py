@@ -44,11 +44,10 @@ def resamples(groups: int, replicates: int, seed: int) -> Iterator[Array]:
     rng = generator("bootstrap", seed)
     step = max(1, COMPUTE_CELLS // groups)
     for start in range(0, replicates, step):
-        rows = min(step, replicates - start)
-        drawn = rng.integers(0, groups, size=(rows, groups))
-        drawn += np.arange(0, rows * groups, groups)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=rows * groups)
-        yield counts.reshape(rows, groups).astype(np.float64)
+        counts = np.empty((min(step, replicates - start), groups))
+        for row in counts:
+            row[:] = np.bincount(rng.integers(0, groups, size=groups), minlength=groups)
+        yield counts
 
 
 def bootstrap(

@@ -20,7 +20,14 @@ def declare(kind: str, main_metric: str, **options: object) -> Task:
 TASKS = [
     declare("pose", "mae"),
     declare("landmarks", "nme_box", corners=(36, 45), visibility=True),
-    declare("landmarks", "nme_interocular", normaliser="outer_corners", corners=(18, 27), pupils=(0, 1), threshold=10),
+    declare(
+        "landmarks",
+        "nme_interocular",
+        normaliser="outer_corners",
+        corners=(18, 27),
+        pupils=(0, 1),
+        threshold=10,
+    ),
     declare("verification", "auc", pairs="sampled", impostors=500),
     declare("verification", "auc", pairs="gallery_probe", gallery="neutral", probe="smiling"),
     declare("classification", "accuracy"),
