@@ -12,6 +12,7 @@ from scipy import stats
 from paco_eval.statistics import (
     Interval,
     bootstrap,
+    bootstrap_all,
     holm,
     mean_rank,
     over_seeds,
@@ -70,6 +71,13 @@ def test_groups_are_resampled_not_items():
     people = [f"p{i // 50}" for i in range(1000)]
     by_person, by_item = bootstrap(MEAN, table(errors, people)), bootstrap(MEAN, table(errors))
     assert by_person.high - by_person.low > 4 * (by_item.high - by_item.low)
+
+
+def test_all_metrics_at_once_are_each_alone():
+    items = table(np.random.default_rng(0).normal(size=30)).assign(other=np.arange(30.0))
+    other = mean_of("other", "other", unit="", best=0, worst=30)
+    found = bootstrap_all([MEAN, other], items)
+    assert found == {"mean": bootstrap(MEAN, items), "other": bootstrap(other, items)}
 
 
 def test_one_group_has_no_interval():
