@@ -14,13 +14,13 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 import pytest
-from tests.paco_eval.made_artefacts import write_pretraining, write_samples
-from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
 
 from paco_eval.report import Report, build_report
 from paco_eval.report.artefacts import load_arrays, save_arrays
 from paco_eval.rows import items_path, load_rows, write_row
 from paco_fr.errors import PacoError
+from tests.paco_eval.made_artefacts import write_pretraining, write_samples
+from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -130,6 +130,15 @@ def test_cost_is_drawn_where_sizes_differ(tmp_path: Path) -> None:
         write_row(tmp_path / "rows", *make_row(encoder, TASKS[2], cost={"parameters": parameters}))
     files = build_report(tmp_path, tmp_path / "out", formats=["figures"]).files
     assert "pose-synthetic-cost.png" in {path.name for path in files}
+
+
+def test_levels_become_one_curve_per_perturbation_with_the_clean_point(tmp_path: Path) -> None:
+    for subset, level in (("clean", 0), ("scarf", 1), ("scarf", 2), ("hand", 1)):
+        write_row(tmp_path / "rows", *make_row("pixels", TASKS[2], subset=subset, level=level))
+    files = build_report(tmp_path, tmp_path / "out", formats=["figures"]).files
+    assert sorted(path.stem for path in files if path.suffix == ".png") == [
+        "pose-synthetic-hand-levels", "pose-synthetic-scarf-levels",
+    ]  # fmt: skip
 
 
 def test_mimics_are_left_out_unless_asked_for(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.paco_eval.made_rows import TASKS, make_row, write_run
 
 from paco_eval.judging import BY_INTERVALS, intervals_apart
 from paco_eval.rows import Metric, Stored, load_rows
 from paco_eval.table_formats import escape_latex, latex_document, to_csv, to_latex, to_markdown
 from paco_eval.tables import Cell, Line, Table, family_tables
+from tests.paco_eval.made_rows import TASKS, make_row, write_run
 
 POSE = TASKS[2]
 
@@ -179,6 +179,13 @@ def test_markdown_is_a_well_formed_pipe_table(tables: list[Table]) -> None:
     lines = [line for line in to_markdown(tables[2].main_only()).splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {3} and len(lines) == 2 + 5
     assert "mae (°) ↓" in lines[0]
+
+
+def test_wide_tables_are_cut() -> None:
+    wide = only(*(scored(5, level=level) for level in range(25)))
+    parts = wide.parts(10)
+    assert [len(part.columns) for part in parts] == [10, 10, 5]
+    assert [column for part in parts for column in part.columns] == list(wide.columns)
 
 
 def test_hostile_names_stay_text() -> None:
