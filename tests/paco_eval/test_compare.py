@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.paco_eval.made_rows import TASKS, Made, make_row
 
 from paco_eval.compare import Comparison, compare, comparison_frame, comparison_tables
 from paco_eval.judging import MetricOf, metrics_of_tasks
@@ -21,6 +20,7 @@ from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
 from tasks.task import Task
+from tests.paco_eval.made_rows import TASKS, Made, make_row
 
 POSE, LANDMARKS = TASKS[2], TASKS[3]
 METRIC_OF: MetricOf = metrics_of_tasks(

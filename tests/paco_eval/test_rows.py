@@ -8,7 +8,6 @@ from pathlib import Path
 import jsonschema
 import pandas as pd
 import pytest
-from tests.paco_eval.made_rows import make_row, write_run
 from pydantic import ValidationError
 
 from paco_eval import rows as rows_module
@@ -26,6 +25,7 @@ from paco_eval.rows import (
     write_row,
 )
 from paco_fr.errors import PacoError
+from tests.paco_eval.made_rows import make_row, write_run
 
 SCHEMA_FILE = Path(rows_module.__file__).parent / "schema" / "row.schema.json"
 
