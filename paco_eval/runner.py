@@ -85,6 +85,7 @@ class Data:
         views: view name ("all" is the main one) -> its units and split.
         fingerprint: hash of the records.
         protocol: name of the protocol with what departs from the task's own.
+        data_kind: what the pictures are; a miniature says so by its manifest.
 
     """
 
@@ -92,6 +93,7 @@ class Data:
     views: dict[str, tuple[Units, splits.Split]]
     fingerprint: str
     protocol: str
+    data_kind: str = "official"
 
     @classmethod
     def load(cls, task: Task, data_root: Path | None, limit: int | None = None) -> Data:
@@ -107,6 +109,7 @@ class Data:
             {name: (part, _split(task, part.labels)) for name, part in views.items()},
             fingerprint(records),
             "frozen" if limit is None else f"frozen, limit {limit}",
+            task.kind_of_data(data_root),
         )
 
 
@@ -221,7 +224,7 @@ def _row(
         **identity,
         family=task.family,
         method=_method(encoder, facts),
-        data_kind=task.data_kind,
+        data_kind=data.data_kind,
         chosen={"block": choice.layer[0], "reduction": choice.layer[1], "strength": choice.strength,
                 "split": split.note, "split_hash": split.list_hash},
         val_score=_finite(choice.score),

@@ -12,6 +12,9 @@ from paco_fr.contracts import CropContract
 
 DataKind = Literal["official", "mimic", "synthetic", "user"]
 
+MANIFEST = "mimic.json"
+"""The file that marks a data folder as a miniature and holds its counts."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -32,6 +35,8 @@ class Task:
             ``subject_folds`` and ``selection_only`` take its ``validation`` people for choosing.
         views: subsets that are pictures of their own (a control region, say): fitted and scored apart,
             with what was chosen on the main view.
+        subsets: parts of the scored items, by the names in the records' ``subsets``, that get rows of their own
+            (fitted and chosen with the whole: only the scoring is theirs).
         files: paths under the data root that must exist; empty for data that is made, not found.
         data_kind: what the pictures are.
         reductions: summaries of patch tokens that validation may choose from.
@@ -53,6 +58,7 @@ class Task:
     reader_options: Mapping[str, Any] = field(default_factory=dict)
     split: Literal["official", "subject_folds", "selection_only"] = "official"
     views: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     data_kind: DataKind = "official"
     reductions: tuple[str, ...] = ("mean", "grid4")
@@ -63,6 +69,13 @@ class Task:
     def missing(self, data_root: Path | None) -> tuple[str, ...]:
         """Return the files under the data root that are not there; all of them without a data root."""
         return tuple(name for name in self.files if data_root is None or not (data_root / name).exists())
+
+    def kind_of_data(self, data_root: Path | None) -> DataKind:
+        """Return ``mimic`` where a data folder of the task holds the manifest of a miniature, else its own."""
+        folders = {Path(name).parts[0] for name in self.files}
+        if data_root is not None and any((data_root / folder / MANIFEST).is_file() for folder in folders):
+            return "mimic"
+        return self.data_kind
 
     @property
     def family(self) -> str:

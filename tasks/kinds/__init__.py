@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HeadName = Literal["ridge", "logistic", "whitening"]
 
-KINDS = ("classification", "landmarks", "pose", "verification")
+KINDS = ("classification", "landmarks", "multilabel", "pose", "verification")
 
 
 class Kind(Protocol):

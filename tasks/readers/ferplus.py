@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from datasets import Dataset
 
-from paco_fr.records import EXPRESSIONS
+from paco_fr.records import COLUMNS, EXPRESSIONS
 from tasks.readers.files import FormatError, read_lines, require, to_records
 
 CLASSES = (
@@ -100,6 +100,13 @@ def read_ferplus(data_root: str | Path, folder: str = "ferplus") -> Dataset:
             truth = {"votes": list(face.votes), "expression": majority(face.votes)}
             rows.append(row | {"group": row["image_id"]} | truth)
     return to_records(rows, str(root))
+
+
+def read_majority(data_root: str | Path, folder: str = "ferplus") -> Dataset:
+    """Return :func:`read_ferplus` with the faces that the official rule drops set apart (``split`` "excluded")."""
+    faces = read_ferplus(data_root, folder)
+    parts = [part if label is not None else "excluded" for part, label in zip(faces["split"], faces["expression"], strict=True)]
+    return faces.remove_columns("split").add_column("split", parts, feature=COLUMNS["split"])
 
 
 def _rows(path: Path) -> list[list[str]]:

@@ -7,3 +7,33 @@ LONDON: dict[str, Any] = {
     "obtain": "Download the Face Research Lab London Set (doi 10.6084/m9.figshare.5047666) into <data root>/london_set.",
     "citation": "DeBruine & Jones 2017, Face Research Lab London Set, doi 10.6084/m9.figshare.5047666.v5",
 }
+
+RESEARCH = "Non-commercial research only, by the terms of its authors; not redistributable."
+
+PTS_300W: dict[str, Any] = {
+    "licence": RESEARCH,
+    "obtain": "Download afw, helen, lfpw and ibug from ibug.doc.ic.ac.uk/resources/facial-point-annotations into "
+    "<data root>/300W, with helen/{trainset,testset} and lfpw/{trainset,testset}.",
+    "citation": "Sagonas et al. 2013, 300 Faces in-the-Wild Challenge; splits as in FaRL (arXiv 2112.03109)",
+}
+LP_300W = "Download 300W-LP (Zhu et al. 2016) into <data root>/300W_LP"
+AFLW2000: dict[str, Any] = {
+    "licence": RESEARCH,
+    "obtain": f"{LP_300W} and AFLW2000-3D into <data root>/AFLW2000.",
+    "citation": "Zhu et al. 2016, arXiv 1511.07212; protocol 1 of Yang et al. 2019 (FSA-Net)",
+}
+BIWI: dict[str, Any] = {
+    "licence": RESEARCH,
+    "obtain": "Download the Biwi Kinect Head Pose Database into <data root>/BIWI (folders 01 to 24)",
+    "citation": "Fanelli et al. 2013, doi 10.1007/s11263-012-0549-0; protocols 1 and 2 of Yang et al. 2019 (FSA-Net)",
+}
+AFFECTNET: dict[str, Any] = {
+    "licence": RESEARCH,
+    "obtain": "Ask mohammadmahoor.com/affectnet for AffectNet and unpack train_set and val_set into <data root>/AffectNet.",
+    "citation": "Mollahosseini et al. 2019, doi 10.1109/TAFFC.2017.2740923",
+}
+CELEBA: dict[str, Any] = {
+    "licence": RESEARCH,
+    "obtain": "Download CelebA (mmlab.ie.cuhk.edu.hk/projects/CelebA.html) into <data root>/CelebA: Anno, Eval, Img.",
+    "citation": "Liu et al. 2015, arXiv 1411.7766",
+}
