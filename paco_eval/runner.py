@@ -117,7 +117,7 @@ class Data:
 
 
 def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print) -> list[Row]:
-    """Measure one encoder on one task and write a row for each view; return the new rows.
+    """Measure one encoder on one task and write a row for each view and subset; return the new rows.
 
     Raises:
         PacoError: the task's crop is not the one the encoder requires, rows exist under ``never``, or
@@ -127,7 +127,7 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
     task = data.task
     if encoder.required_crop is not None and encoder.required_crop != task.crop:
         raise PacoError(f"needs the crop {encoder.required_crop}, the task cuts {task.crop}.")
-    identities = {view: _identity(encoder, data, view) for view in data.views}
+    identities = {part: _identity(encoder, data, part) for part in (*data.views, *_subsets(data))}
     present = [view for view, fields in identities.items() if (out / "rows" / f"{row_key(fields)}.json").exists()]
     if present and overwrite == "never":
         raise PacoError("rows are already there and --overwrite is never.")
@@ -146,13 +146,34 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
             choice = choose(task, _hide(features, seen), units.labels, split.select)
         chose = time.monotonic()
         items = score(task, features.layers, units.labels, split.score, choice)
-        row = _row(encoder, data, identities[view], choice, items, features, split,
-                   {"extract": features.seconds, "choose": chose - started, "score": time.monotonic() - chose})  # fmt: skip
-        path = write_row(out / "rows", row, items)
-        if task.kind == "landmarks":
-            save_samples(path.with_name(f"{path.stem}.samples.npz"), items, units)
-        rows.append(row.model_copy(update={"key": path.stem}))
+        timings = {"extract": features.seconds, "choose": chose - started, "score": time.monotonic() - chose}
+        for part in (view, *(_subsets(data) if view == "all" else ())):
+            held, members = _members(part, view, items, split)
+            row = _row(encoder, data, identities[part], choice, members, features, split, held, timings)
+            path = write_row(out / "rows", row, members)
+            if task.kind == "landmarks" and part == view:
+                save_samples(path.with_name(f"{path.stem}.samples.npz"), items, units)
+            rows.append(row.model_copy(update={"key": path.stem}))
     return rows
+
+
+def _subsets(data: Data) -> tuple[str, ...]:
+    """Return the task's subsets that any scored unit belongs to."""
+    units, split = data.views["all"]
+    if not data.task.subsets:
+        return ()
+    held = np.concatenate([fold.held.indices for fold in split.score])
+    found = {name for cell in units.labels["subsets"].iloc[held] for name in cell}
+    return tuple(name for name in data.task.subsets if name in found)
+
+
+def _members(part: str, view: str, items: pd.DataFrame, split: splits.Split) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return the held units and the items of a part: the whole view, or the items flagged for a subset."""
+    held = np.concatenate([fold.held.indices for fold in split.score])
+    if part == view:
+        return held, items
+    flags = items[f"subset:{part}"].eq(True).to_numpy()  # a fold without the subset has no value
+    return held[flags], items[flags].reset_index(drop=True)
 
 
 def _hide(features: Features, seen: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
@@ -209,12 +230,11 @@ def _identity(encoder: Encoder, data: Data, view: str) -> dict[str, Any]:
 
 def _row(
     encoder: Encoder, data: Data, identity: dict[str, Any], choice: Choice, items: pd.DataFrame,
-    features: Features, split: splits.Split, timings: dict[str, float],
+    features: Features, split: splits.Split, held: np.ndarray, timings: dict[str, float],
 ) -> Row:  # fmt: skip
     task, facts = data.task, getattr(encoder, "facts", {})
     kind = load_kind(task.kind)
     groups = "group" if "group_a" not in items else "identity"
-    held = np.concatenate([fold.held.indices for fold in split.score])
     metrics = {}
     for metric in kind.metrics(task):
         value, low, high = bootstrap(metric, items, replicates=REPLICATES)
@@ -229,7 +249,7 @@ def _row(
         method=_method(encoder, facts),
         data_kind=data.data_kind,
         chosen={"block": choice.layer[0], "reduction": choice.layer[1], "strength": choice.strength,
-                "split": split.note, "split_hash": split.list_hash},
+                "split": split.note, "split_hash": split.list_hash, "excluded": data.views["all"][0].excluded},
         val_score=_finite(choice.score),
         metrics=metrics,
         main_metric=task.main_metric,

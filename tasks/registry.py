@@ -20,7 +20,7 @@ import tasks
 from paco_fr.errors import PacoError, unknown_name
 from tasks.task import Task
 
-SHARED = {"kinds", "metrics", "readers", "heads", "perturbations"}
+SHARED = {"kinds", "metrics", "mimics", "readers", "heads", "perturbations"}
 """Sub-packages of ``tasks`` that hold no declarations."""
 
 
