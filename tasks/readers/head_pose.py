@@ -74,14 +74,15 @@ def read_protocol2(data_root: str | Path) -> Dataset:
 
     Four of the 20 people were recorded twice; which, the files do not say, so a group is a sequence.
     """
-    return to_records(_rows_biwi(Path(data_root), _test_sequences), str(Path(data_root) / "BIWI"))
+    return to_records(_rows_biwi(Path(data_root), test_sequences), str(Path(data_root) / "BIWI"))
 
 
 def _all_test(sequences: Sequence[str]) -> frozenset[str]:
     return frozenset(sequences)
 
 
-def _test_sequences(sequences: Sequence[str]) -> frozenset[str]:
+def test_sequences(sequences: Sequence[str]) -> frozenset[str]:
+    """Return the names of the test sequences of protocol 2."""
     ordered = sorted(sequences, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     count = max(1, len(sequences) * TEST_SEQUENCES // 24)
     return frozenset(ordered[:count])
