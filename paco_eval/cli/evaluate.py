@@ -11,7 +11,7 @@ from paco_eval.cli.options import data_root as data_root_option
 
 @click.command("evaluate")
 @click.argument("encoders", nargs=-1, required=True, metavar="ENCODER...")
-@click.option("--tasks", default="*", show_default=True, help="Names or globs, separated by commas.")
+@click.option("--tasks", help="Names or globs, separated by commas.  [default: *]")
 @click.option("--protocol", type=click.Choice(["frozen"]), default="frozen", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results"), show_default=True)
 @data_root_option
@@ -20,19 +20,27 @@ from paco_eval.cli.options import data_root as data_root_option
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many pictures of each part; marked in the row.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks.")
+@click.option("--folder", "own", multiple=True, metavar="KIND=PATH",
+              help="Your own data: classes=DIR, expression=DIR, points=CSV, angles=CSV. May be given several times.")  # fmt: skip
 def command(
-    encoders: tuple[str, ...], tasks: str, protocol: str, out: Path, data_root: Path | None,
+    encoders: tuple[str, ...], tasks: str | None, protocol: str, out: Path, data_root: Path | None,
     overwrite: str, limit: int | None, dry_run: bool, tasks_from: Path | None,
+    own: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes.
 
-    ENCODER is paco:FOLDER, timm:NAME, random:RECIPE_OR_TIMM[@SEED], pixels or constant.
+    ENCODER is paco:FOLDER, timm:NAME, random:RECIPE_OR_TIMM[@SEED], pixels or constant. With --folder and without
+    --tasks, only the folders are scored.
     """
     from paco_fr.errors import MissingDataError
+    from tasks.own import own_task
     from tasks.registry import select
     from tasks.registry import tasks_from as read_tasks
 
-    chosen = select(tasks, read_tasks(tasks_from) if tasks_from else ())
+    mine = [own_task(text) for text in own]
+    extra = read_tasks(tasks_from) if tasks_from else []
+    patterns = tasks if tasks is not None else "" if mine else "*"
+    chosen = select(patterns, extra) + [(task, True) for task in mine]
     usable = []
     absent = []
     for task, named in chosen:
