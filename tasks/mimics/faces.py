@@ -97,10 +97,10 @@ class Cast:
         """Return train and test faces with the name of their part, for sets without a validation part."""
         return [(part, face) for part in ("train", "test") for face in self.part(part)]
 
-    def people(self) -> dict[str, list[Face]]:
-        """Return all faces of all parts by person."""
+    def people(self, *parts: str) -> dict[str, list[Face]]:
+        """Return the faces of some parts, by default of all, by person."""
         found: dict[str, list[Face]] = {}
-        for part in PARTS:
+        for part in parts or PARTS:
             for face in self.part(part):
                 found.setdefault(face.person, []).append(face)
         return found

@@ -66,9 +66,9 @@ def write_biwi_70_30(root: Path, cast: Cast) -> dict[str, int]:
 
 
 def _write_sequences(root: Path, cast: Cast) -> dict[str, int]:
-    """Write one sequence a person and return the number of frames of each."""
+    """Write one sequence for each person who is not in 300W-LP and return the number of frames of each."""
     counts = {}
-    for at, faces in enumerate(cast.people().values(), 1):
+    for at, faces in enumerate(cast.people("validation", "test").values(), 1):
         folder = root / "BIWI" / f"{at:02d}"
         for number, face in enumerate(faces, 3):
             save(folder / f"frame_{number:05d}_rgb.png", face.image)
