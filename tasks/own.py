@@ -1,26 +1,24 @@
-"""A user's own data as a task, from one ``KIND=PATH``: declared here, read by tasks.readers.folder and .tables.
+"""Tasks on a user's own data, declared from a line of text: ``FAMILY=PATH[,key=value,...]``.
 
-=================  ====================================================================================
-``KIND=PATH``      what lies there
-=================  ====================================================================================
-``classes=DIR``    ``DIR/CLASS/...`` or ``DIR/{train,test}/CLASS/...``: one folder of pictures a class
-``expression=DIR`` the same, the classes being expressions by their canonical names
-``points=CSV``     ``image,x0,y0,x1,y1,...`` in pixels (the first pixel's centre is 0,0), one line a face
-``angles=CSV``     ``image,yaw,pitch,roll`` in degrees with the signs of :mod:`paco_fr.rotation`
-=================  ====================================================================================
+===================  ===================================================================================
+``expression=DIR``   ``DIR/CLASS/...`` or ``DIR/{train,test}/CLASS/...``: expressions by their canonical names
+``classes=DIR``      the same with classes of any name
+``landmarks=CSV``    ``image,x0,y0,x1,y1,...`` in pixels (the first pixel's centre is 0,0), one line a face
+``pose=CSV``         ``image,yaw,pitch,roll`` in degrees with the signs of :mod:`paco_fr.rotation`
+===================  ===================================================================================
 
 A CSV may add ``left,top,right,bottom`` (a box, which is then cut out with a margin; else the whole picture is
 used), ``split`` (train, validation or test) and ``group`` (a person or photograph that must stay together).
 Pictures are named relative to the CSV. Without parts, a group is test when ``sha256(group) mod 5 == 1``.
 
-A kind is added by a line in :data:`BUILDERS`: a function from the path to its :class:`~tasks.task.Task`.
+Keys: ``name=NAME`` (default: that of the folder or file). Other families join :data:`OWN`.
 """
 
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,90 +26,121 @@ from paco_fr.contracts import CROPS, CropContract
 from paco_fr.errors import MissingDataError, PacoError, unknown_name
 from tasks.task import Task
 
-OWN = "Your own data; nothing is known of its terms."
+Options = Mapping[str, str]
 
 
-def _task(kind: str, path: Path, **fields: Any) -> Task:
-    stem = re.sub(r"[^A-Za-z0-9.-]+", "-", path.resolve().stem).strip("-") or "data"
-    return Task(
-        name=f"own/{kind}-{stem}", version=1, licence=OWN, obtain=f"Make {path} readable.", data_kind="user",
-        tags=("user",), tried_on="real data", **fields,
-    )  # fmt: skip
+def _common(family: str, name: str, path: str) -> dict[str, Any]:
+    return {
+        "name": f"{family}/{name}",
+        "version": 1,
+        "licence": "your own",
+        "obtain": f"Make {path} readable.",
+        "data_kind": "user",
+        "tags": ("real", "own"),
+        "tried_on": "real data",
+    }
 
 
-def classes(path: Path) -> Task:
+def classes(path: str, name: str, options: Options) -> Task:
     """Return the task of a folder of class folders."""
-    names = _class_names(path)
-    return _task(
-        "classes", path, kind="classification", reader="tasks.readers.folder:read_classes",
-        reader_options={"folder": str(path.resolve()), "classes": names}, crop=CROPS["whole"], main_metric="accuracy",
+    names = _class_names(Path(path))
+    return Task(
+        kind="classification",
+        reader="tasks.readers.folder:read_classes",
+        reader_options={"folder": path, "classes": names},
+        crop=CROPS["whole"],
+        main_metric="accuracy",
         options={"label": "expression", "classes": names},
-    )  # fmt: skip
+        **_common("classes", name, path),
+    )
 
 
-def expression(path: Path) -> Task:
+def expression(path: str, name: str, options: Options) -> Task:
     """Return the task of a folder of expression folders."""
-    task = classes(path)
     from paco_fr.records import EXPRESSIONS
 
-    for name in task.options["classes"]:
-        if name not in EXPRESSIONS:
-            raise unknown_name("expression folder", name, EXPRESSIONS)
-    options = {"folder": str(path.resolve()), "classes": EXPRESSIONS}
-    return _task(
-        "expression", path, kind="classification", reader=task.reader, reader_options=options, crop=task.crop,
-        main_metric="accuracy", options={"label": "expression"},
-    )  # fmt: skip
+    for found in _class_names(Path(path)):
+        if found not in EXPRESSIONS:
+            raise unknown_name("expression folder", found, EXPRESSIONS)
+    return Task(
+        kind="classification",
+        reader="tasks.readers.folder:read_classes",
+        reader_options={"folder": path, "classes": EXPRESSIONS},
+        crop=CROPS["whole"],
+        main_metric="accuracy",
+        options={"label": "expression"},
+        **_common("expression", name, path),
+    )
 
 
-def points(path: Path) -> Task:
+def landmarks(path: str, name: str, options: Options) -> Task:
     """Return the task of a CSV of points: the error is by the size of their box."""
-    return _task(
-        "points", path, kind="landmarks", reader="tasks.readers.tables:read_points",
-        reader_options={"table": str(path.resolve())}, crop=_crop(path), main_metric="nme_box",
+    return Task(
+        kind="landmarks",
+        reader="tasks.readers.tables:read_points",
+        reader_options={"table": path},
+        crop=_crop(Path(path)),
+        main_metric="nme_box",
         options={"normaliser": "box", "threshold": 7},
-    )  # fmt: skip
+        **_common("landmarks", name, path),
+    )
 
 
-def angles(path: Path) -> Task:
+def pose(path: str, name: str, options: Options) -> Task:
     """Return the task of a CSV of head angles."""
-    return _task(
-        "angles", path, kind="pose", reader="tasks.readers.tables:read_angles",
-        reader_options={"table": str(path.resolve())}, crop=_crop(path), main_metric="mae",
-    )  # fmt: skip
+    return Task(
+        kind="pose",
+        reader="tasks.readers.tables:read_angles",
+        reader_options={"table": path},
+        crop=_crop(Path(path)),
+        main_metric="mae",
+        **_common("pose", name, path),
+    )
 
 
-BUILDERS: dict[str, Callable[[Path], Task]] = {
-    "angles": angles,
-    "classes": classes,
-    "expression": expression,
-    "points": points,
+OWN: dict[str, tuple[Callable[[str, str, Options], Task], tuple[str, ...]]] = {
+    "classes": (classes, ("name",)),
+    "expression": (expression, ("name",)),
+    "landmarks": (landmarks, ("name",)),
+    "pose": (pose, ("name",)),
 }
-"""Kind of own data -> its declaration for a path."""
+"""Family -> how its task is made of path, name and options, and the keys that it knows."""
 
 
 def own_task(text: str) -> Task:
-    """Return the task that ``KIND=PATH`` means.
+    """Return the task that ``FAMILY=PATH[,key=value,...]`` declares; the path is made absolute.
 
     Raises:
-        PacoError: not of that form, or an unknown kind (with the nearest).
+        PacoError: another form, an unknown family or key (the nearest is named).
         MissingDataError: nothing lies at the path.
 
     """
-    kind, equals, path = text.partition("=")
-    if not equals or not path:
-        raise PacoError(f"'{text}' is not KIND=PATH. Kinds: {', '.join(BUILDERS)}.")
-    if kind not in BUILDERS:
-        raise unknown_name("kind of own data", kind, BUILDERS)
-    if not Path(path).exists():
-        raise MissingDataError(f"{path} does not exist; it was named by '{text}'.")
-    return BUILDERS[kind](Path(path))
+    head, *rest = text.split(",")
+    family, equals, place = head.partition("=")
+    if not equals or not place:
+        raise PacoError(f"'{text}' is not FAMILY=PATH[,key=value,...]. Families: {', '.join(OWN)}.")
+    if family not in OWN:
+        raise unknown_name("family of own data", family, OWN)
+    make, keys = OWN[family]
+    options: dict[str, str] = {}
+    for part in rest:
+        key, equals, value = part.partition("=")
+        if key not in keys:
+            raise unknown_name(f"key of {family}=", key, keys)
+        if not equals or not value or key in options:
+            raise PacoError(f"'{text}': '{part}' is not one key=value.")
+        options[key] = value
+    path = Path(place).expanduser().resolve()
+    if not path.exists():
+        raise MissingDataError(f"'{text}': {path} does not exist. Name a folder or table that is there.")
+    made = make(str(path), options.get("name", path.stem), options)
+    return replace(made, options={**made.options, "declared_as": f"--folder {text}"})
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
     """Return the sorted names of the class folders, of all parts together."""
     if not path.is_dir():
-        raise PacoError(f"{path} is no folder of class folders.")
+        raise PacoError(f"{path} is not a folder. Unpack the archive first, or name the folder of class folders.")
     roots = [path / part for part in ("train", "validation", "test") if (path / part).is_dir()] or [path]
     names = sorted({child.name for root in roots for child in root.iterdir() if child.is_dir()})
     if len(names) < 2:
@@ -122,7 +151,7 @@ def _class_names(path: Path) -> tuple[str, ...]:
 def _crop(table: Path) -> CropContract:
     """Return the box crop where the table has boxes, else the whole picture."""
     if not table.is_file():
-        raise PacoError(f"{table} is no CSV file.")
-    with table.open(newline="", encoding="utf-8-sig") as file:
+        raise PacoError(f"{table} is not a file. Name the CSV itself.")
+    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         header = next(csv.reader(file), [])
     return CropContract("box", margin=0.25, canvas=224) if "left" in header else CropContract("whole", canvas=224)

@@ -20,27 +20,27 @@ from paco_eval.cli.options import data_root as data_root_option
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many pictures of each part; marked in the row.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks.")
-@click.option("--folder", "own", multiple=True, metavar="KIND=PATH",
-              help="Your own data: classes=DIR, expression=DIR, points=CSV, angles=CSV. May be given several times.")  # fmt: skip
+@click.option("--folder", "folders", multiple=True, metavar="FAMILY=PATH[,key=value,...]",
+              help="A task on your own pictures, e.g. expression=DIR (sub-folders are classes), landmarks=FILE.csv or "
+                   "pose=FILE.csv. Alone it stands for --tasks.")  # fmt: skip
 def command(
     encoders: tuple[str, ...], tasks: str | None, protocol: str, out: Path, data_root: Path | None,
     overwrite: str, limit: int | None, dry_run: bool, tasks_from: Path | None,
-    own: tuple[str, ...],
+    folders: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes.
 
-    ENCODER is paco:FOLDER, timm:NAME, random:RECIPE_OR_TIMM[@SEED], pixels or constant. With --folder and without
-    --tasks, only the folders are scored.
+    ENCODER is paco:FOLDER, timm:NAME, random:RECIPE_OR_TIMM[@SEED], pixels or constant.
     """
     from paco_fr.errors import MissingDataError
     from tasks.own import own_task
     from tasks.registry import select
     from tasks.registry import tasks_from as read_tasks
 
-    mine = [own_task(text) for text in own]
-    extra = read_tasks(tasks_from) if tasks_from else []
-    patterns = tasks if tasks is not None else "" if mine else "*"
-    chosen = select(patterns, extra) + [(task, True) for task in mine]
+    own = [own_task(folder) for folder in folders]
+    patterns = tasks or (None if own else "*")
+    chosen = select(patterns, read_tasks(tasks_from) if tasks_from else ()) if patterns else []
+    chosen += [(task, True) for task in own]
     usable = []
     absent = []
     for task, named in chosen:
