@@ -16,7 +16,7 @@ from typing import NamedTuple
 from datasets import Dataset
 
 from paco_fr.records import COLUMNS, EXPRESSIONS
-from tasks.readers.files import FormatError, read_lines, require, to_records
+from tasks.readers.files import FormatError, read_lines, require_folder, to_records
 
 CLASSES = (
     *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
@@ -92,7 +92,7 @@ def majority(votes: tuple[int, ...]) -> int | None:
 
 def read_ferplus(data_root: str | Path, folder: str = "ferplus") -> Dataset:
     """Return the labelled images of the three folders with votes, majority ``expression`` and split."""
-    root = require(Path(data_root) / folder, OBTAIN)
+    root = require_folder(Path(data_root) / folder, OBTAIN)
     rows = []
     for name, split in SPLITS.items():
         for face in read_labels(root / name / "label.csv", split):
