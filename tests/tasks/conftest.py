@@ -11,6 +11,8 @@ import pytest
 from tasks.mimics import WRITERS, mimic
 from tasks.registry import all_tasks
 
+FACES = 16
+
 
 @pytest.fixture(scope="session")
 def miniatures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -20,7 +22,7 @@ def miniatures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         root = tmp_path_factory.mktemp("miniatures")
         known = all_tasks()
         for name in WRITERS:
-            mimic(known[name], root)
+            mimic(known[name], root, FACES)
         yield root
 
 
