@@ -201,7 +201,7 @@ def _read(cell: Mapping[str, Any], decode: bool) -> tuple[str, str | None]:
         return f"{cell['path']}", None
     try:
         data = read_bytes(cell)
-        read_image(data)
+        read_image({"bytes": data, "path": cell["path"]})
     except ImageError as error:
         return "", str(error)
     return hashlib.sha256(data).hexdigest(), None

@@ -27,13 +27,15 @@ def command() -> None:
 def check(names: str, data_root: Path | None, quick: bool, style: str) -> None:
     """Print the passport of the data of NAME, a task, a glob, or several separated by commas.
 
+    A glob passes over sets that are drawn here and have no files.
+
     Exit status 1: something is not as expected. 3: a task named outright has no data.
     """
     from paco_fr.errors import MissingDataError
     from tasks.passport import passport
     from tasks.registry import select
 
-    chosen = select(names)
+    chosen = [(task, named) for task, named in select(names) if named or task.files]
     found = [passport(task, data_root, decode=not quick) for task, named in chosen if named or not task.missing(data_root)]
     if style == "json":
         click.echo(json.dumps([vars(one) | {"differences": one.differences, "sound": one.sound} for one in found], indent=2))
