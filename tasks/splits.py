@@ -83,6 +83,32 @@ class Split:
     note: str
 
 
+@dataclass(frozen=True, eq=False)
+class ScoredOnly:
+    """A set without any part to fit or choose on: all of its units are scored.
+
+    Attributes:
+        test: every unit.
+        list_hash: sixteen hex digits of which unit of which group that is.
+        note: for the row.
+
+    """
+
+    test: Test
+    list_hash: str
+    note: str = "test only"
+
+
+def test_only(groups: Sequence[str]) -> ScoredOnly:
+    """Return the role of a set that is scored as a whole; choices have to come from elsewhere."""
+    if not len(groups):
+        raise PacoError("There is nothing to score.")
+    return ScoredOnly(Test(np.arange(len(groups))), content_hash([str(group) for group in groups]))
+
+
+test_only.__test__ = False  # type: ignore[attr-defined]  # the name is not meant for pytest
+
+
 def check(
     select: Sequence[Fold[Validation]], score: Sequence[Fold[Test]], groups: Sequence[str], note: str
 ) -> Split:

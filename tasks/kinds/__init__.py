@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HeadName = Literal["ridge", "logistic", "whitening"]
 
-KINDS = ("classification", "landmarks", "pose", "verification")
+KINDS = ("classification", "identification", "landmarks", "pose", "templates", "verification")
 
 
 class Kind(Protocol):
