@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 import pytest
-from made_artefacts import write_pretraining, write_samples
-from made_rows import QUALITY, TASKS, make_row, write_run
+from tests.paco_eval.made_artefacts import write_pretraining, write_samples
+from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
 
 from paco_eval.report import Report, build_report
 from paco_eval.report.artefacts import load_arrays, save_arrays
