@@ -7,14 +7,16 @@ is part of the data's fingerprint.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from paco_fr.errors import PacoError
+from tasks.task import Task
 
 Ids = npt.NDArray[Any]
 """(n,) names of pictures (str) or numbers of templates (int64)."""
@@ -98,6 +100,35 @@ class SearchList:
         return _digest(
             self.gallery, self.gallery_subject, self.gallery_set, self.probe, self.probe_subject
         )
+
+
+def restrict(task: Task, labels: pd.DataFrame) -> Task:
+    """Return the task with its lists cut down to the pictures or templates that are there, for trial runs.
+
+    Raises:
+        PacoError: nothing is left of a list.
+
+    """
+    changed: dict[str, Any] = {}
+    for name, listed in task.options.items():
+        if isinstance(listed, PairList):
+            column = "template" if listed.first.dtype.kind == "i" else "unit_id"
+            known = labels[column].to_numpy(dtype=str).astype(listed.first.dtype)
+            kept = np.isin(listed.first, known) & np.isin(listed.second, known)
+            fold = listed.fold[kept] if len(listed.fold) else listed.fold
+            changed[name] = PairList(listed.first[kept], listed.second[kept], listed.same[kept], fold, listed.source)
+            left = int(kept.sum())
+        elif isinstance(listed, SearchList):
+            known = labels["template"].to_numpy(dtype=str).astype(np.int64)
+            entry, probe = np.isin(listed.gallery, known), np.isin(listed.probe, known)
+            sides = (listed.gallery[entry], listed.gallery_subject[entry], listed.gallery_set[entry])
+            changed[name] = SearchList(*sides, listed.probe[probe], listed.probe_subject[probe], listed.source)
+            left = min(int(entry.sum()), int(probe.sum()))
+        else:
+            continue
+        if not left:
+            raise PacoError(f"{listed.source}: nothing of it is left under --limit. Raise the limit.")
+    return replace(task, options={**task.options, **changed}) if changed else task
 
 
 def positions(known: Ids, wanted: Ids, source: str) -> npt.NDArray[np.intp]:

@@ -13,6 +13,7 @@ pooling). Other families join :data:`OWN`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,4 +93,5 @@ def own_task(text: str) -> Task:
     if not folder.is_dir():
         hint = "Unpack the archive first." if folder.is_file() else "Name a folder that is there."
         raise PacoError(f"'{text}': {folder} is not a folder. {hint}")
-    return make(str(folder), options.get("name", folder.name), options)
+    made = make(str(folder), options.get("name", folder.name), options)
+    return replace(made, options={**made.options, "declared_as": f"--folder {text}"})

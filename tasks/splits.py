@@ -109,6 +109,11 @@ def test_only(groups: Sequence[str]) -> ScoredOnly:
 test_only.__test__ = False  # type: ignore[attr-defined]  # the name is not meant for pytest
 
 
+def choosing_folds(groups: Sequence[str], folds: int = 2, seed: int = 0) -> tuple[Fold[Validation], ...]:
+    """Return subject-disjoint folds among people who are all for fitting, to choose what is fitted on them."""
+    return tuple(_selection_folds(np.arange(len(groups)), groups, folds, seed))
+
+
 def check(
     select: Sequence[Fold[Validation]], score: Sequence[Fold[Test]], groups: Sequence[str], note: str
 ) -> Split:
