@@ -78,7 +78,9 @@ def default_choice(encoder: Encoder, task: Task) -> Choice:
     """Return the encoder's default block with the first pooling that encoder and task both know."""
     own = [layer for layer in layers_of(encoder, task.reductions) if layer[0] == encoder.default_block]
     if not own:
-        raise PacoError(f"{encoder.name}: its default block '{encoder.default_block}' is not among its blocks.")
+        raise PacoError(
+            f"{encoder.name}: its default block '{encoder.default_block}' is not among its blocks."
+        )
     return Choice(own[0], RAW, np.nan)
 
 

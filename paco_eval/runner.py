@@ -37,7 +37,7 @@ from tasks.kinds import load_kind
 from tasks.lists import restrict
 from tasks.registry import all_tasks
 from tasks.task import Task, bind, option_hashes, resolve
-from tasks.units import Units, units_of
+from tasks.units import Units, units_of, view_of_units
 
 Say = Callable[[str], None]
 
@@ -123,11 +123,11 @@ class Data:
         if train_identities is not None and task.split == "test_only":
             people = elsewhere.TrainPeople.read(train_identities, task)
             people.refuse_shared(units.labels)
-        member = _views(units.labels, task)
+        member = view_of_units(units.labels, task)
         views = {name: units.only(np.flatnonzero(member == name)) for name in ("all", *task.views)}
         return cls(
             task,
-            {name: (part, _split(task, part.labels)) for name, part in views.items()},
+            {name: (part, splits.roles(task, part.labels)) for name, part in views.items()},
             _fingerprint(records, task),
             ", ".join(_protocol(limit, people)),
             data_root,
@@ -226,23 +226,6 @@ def _hide(features: Features, seen: np.ndarray) -> dict[tuple[str, str], np.ndar
         blank[seen] = table[seen]
         hidden[layer] = blank
     return hidden
-
-
-def _split(task: Task, labels: pd.DataFrame) -> splits.Split | splits.ScoredOnly:
-    if task.split == "test_only":
-        return splits.test_only(labels["group"])
-    if task.split == "official":
-        return splits.from_column(labels["split"], labels["group"])
-    make = splits.subject_folds if task.split == "subject_folds" else splits.selection_only
-    return make((labels["split"] == "validation").to_numpy(), labels["group"])
-
-
-def _views(labels: pd.DataFrame, task: Task) -> np.ndarray:
-    """Return the view that each unit belongs to: one of ``task.views`` among its subsets, else "all"."""
-    if not task.views:
-        return np.full(len(labels), "all", dtype=object)
-    own = [next((view for view in task.views if view in set(cell)), "all") for cell in labels["subsets"]]
-    return np.array(own, dtype=object)
 
 
 def _limited(records: Dataset, limit: int) -> Dataset:

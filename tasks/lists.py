@@ -97,9 +97,7 @@ class SearchList:
     @cached_property
     def hash(self) -> str:
         """Sixteen hex digits of the whole list."""
-        return _digest(
-            self.gallery, self.gallery_subject, self.gallery_set, self.probe, self.probe_subject
-        )
+        return _digest(self.gallery, self.gallery_subject, self.gallery_set, self.probe, self.probe_subject)
 
 
 def restrict(task: Task, labels: pd.DataFrame) -> Task:
@@ -116,13 +114,17 @@ def restrict(task: Task, labels: pd.DataFrame) -> Task:
             known = labels[column].to_numpy(dtype=str).astype(listed.first.dtype)
             kept = np.isin(listed.first, known) & np.isin(listed.second, known)
             fold = listed.fold[kept] if len(listed.fold) else listed.fold
-            changed[name] = PairList(listed.first[kept], listed.second[kept], listed.same[kept], fold, listed.source)
+            changed[name] = PairList(
+                listed.first[kept], listed.second[kept], listed.same[kept], fold, listed.source
+            )
             left = int(kept.sum())
         elif isinstance(listed, SearchList):
             known = labels["template"].to_numpy(dtype=str).astype(np.int64)
             entry, probe = np.isin(listed.gallery, known), np.isin(listed.probe, known)
             sides = (listed.gallery[entry], listed.gallery_subject[entry], listed.gallery_set[entry])
-            changed[name] = SearchList(*sides, listed.probe[probe], listed.probe_subject[probe], listed.source)
+            changed[name] = SearchList(
+                *sides, listed.probe[probe], listed.probe_subject[probe], listed.source
+            )
             left = min(int(entry.sum()), int(probe.sum()))
         else:
             continue

@@ -15,10 +15,12 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from paco_fr.contracts import content_hash
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
+from tasks.task import Task
 
 Indices = npt.NDArray[np.intp]
 
@@ -107,6 +109,19 @@ def test_only(groups: Sequence[str]) -> ScoredOnly:
 
 
 test_only.__test__ = False  # type: ignore[attr-defined]  # the name is not meant for pytest
+
+
+def roles(task: Task, labels: pd.DataFrame) -> Split | ScoredOnly:
+    """Return who plays which part in a task, from the columns ``group`` and ``split`` of its units."""
+    groups = labels["group"].astype(str).tolist()
+    if task.split == "test_only":
+        return test_only(groups)
+    if "split" not in labels:
+        raise PacoError(f"{task.name}: the records have no column 'split'. See its reader, or use test_only.")
+    if task.split == "official":
+        return from_column(labels["split"].tolist(), groups)
+    make = subject_folds if task.split == "subject_folds" else selection_only
+    return make((labels["split"] == "validation").to_numpy(), groups)
 
 
 def choosing_folds(groups: Sequence[str], folds: int = 2, seed: int = 0) -> tuple[Fold[Validation], ...]:

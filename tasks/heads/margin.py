@@ -46,7 +46,9 @@ def arcface_logits(cosine: Tensor, labels: Tensor, margin: float = 0.5, scale: f
     return scale * cosine.scatter(1, labels[:, None], target)
 
 
-def margin_loss(cosine: Tensor, labels: Tensor, name: MarginName, margin: float, scale: float = SCALE) -> Tensor:
+def margin_loss(
+    cosine: Tensor, labels: Tensor, name: MarginName, margin: float, scale: float = SCALE
+) -> Tensor:
     """Return the mean cross entropy () of the named margin's logits."""
     logits = cosface_logits if name == "cosface" else arcface_logits
     return F.cross_entropy(logits(cosine, labels, margin, scale), labels)
@@ -61,7 +63,13 @@ class MarginHead(nn.Module):
     """
 
     def __init__(
-        self, dim: int, classes: int, name: MarginName = "cosface", *, margin: float | None = None, scale: float = SCALE
+        self,
+        dim: int,
+        classes: int,
+        name: MarginName = "cosface",
+        *,
+        margin: float | None = None,
+        scale: float = SCALE,
     ) -> None:
         super().__init__()
         if name not in DEFAULTS:

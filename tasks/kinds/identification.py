@@ -77,7 +77,9 @@ def _by_media(labels: pd.DataFrame, task: Task) -> Sides:
     entries = np.flatnonzero(gallery & ~left_out[person])
     probes = np.flatnonzero(~gallery)
     if not len(entries) or not len(probes):
-        raise PacoError(f"{task.name}: {len(entries)} gallery pictures and {len(probes)} probes; neither may be 0.")
+        raise PacoError(
+            f"{task.name}: {len(entries)} gallery pictures and {len(probes)} probes; neither may be 0."
+        )
     ids = labels["unit_id"].to_numpy(dtype=object)[probes]
     zeros = np.zeros(len(entries), dtype=np.int64)
     return Sides(entries, person[entries], zeros, probes, person[probes], ids, names.astype(object))
@@ -92,7 +94,9 @@ def _listed(numbers: npt.NDArray[np.int64], task: Task) -> Sides:
     listed = task.options["search_list"]
     if not isinstance(listed, SearchList):
         raise PacoError(f"{task.name}: its search list was not read. Bind the task to a data root first.")
-    names, subject = np.unique(np.concatenate([listed.gallery_subject, listed.probe_subject]), return_inverse=True)
+    names, subject = np.unique(
+        np.concatenate([listed.gallery_subject, listed.probe_subject]), return_inverse=True
+    )
     return Sides(
         positions(numbers, listed.gallery, listed.source),
         subject[: len(listed.gallery)],
@@ -155,7 +159,10 @@ def _search(unit: Array, finite: npt.NDArray[np.bool_], sides: Sides) -> pd.Data
 
 
 def _nonmated(
-    raw: Array, galleries: list[npt.NDArray[np.intp]], subject: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]
+    raw: Array,
+    galleries: list[npt.NDArray[np.intp]],
+    subject: npt.NDArray[np.int64],
+    wanted: npt.NDArray[np.int64],
 ) -> Array:
     """Return (q,) best scores over the galleries that lack the subject; NaN where each has it."""
     best = np.full(len(wanted), np.nan)
@@ -198,3 +205,11 @@ def perfect(labels: pd.DataFrame, task: Task) -> Array:
         subject |= dict(zip(listed.probe.tolist(), listed.probe_subject.tolist(), strict=True))
         codes = np.unique([subject.get(number, -1) for number in template.tolist()], return_inverse=True)[1]
     return np.eye(codes.max() + 1)[codes]
+
+
+def chance(items: pd.DataFrame, task: Task) -> float | None:
+    """Return the rank 1 of a guess: one in as many people as the gallery holds."""
+    if task.main_metric != "rank1":
+        return None
+    enrolled = items.loc[items["mated"], "truth"].nunique()
+    return 100.0 / enrolled if enrolled else None

@@ -167,9 +167,13 @@ def perfect(labels: pd.DataFrame, task: Task) -> Array:
     template = template_columns(labels)[0]
     numbers, unit = np.unique(template, return_inverse=True)
     listed = pair_list(task)
-    first, second = (positions(numbers, side[listed.same], listed.source) for side in (listed.first, listed.second))
+    first, second = (
+        positions(numbers, side[listed.same], listed.source) for side in (listed.first, listed.second)
+    )
     links = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(numbers),) * 2)
     codes = connected_components(links, directed=False)[1][unit]
     if codes.max() > 4096:
-        raise PacoError(f"{task.name}: a perfect prediction of {codes.max() + 1} people is too large to make.")
+        raise PacoError(
+            f"{task.name}: a perfect prediction of {codes.max() + 1} people is too large to make."
+        )
     return np.eye(codes.max() + 1)[codes]

@@ -173,3 +173,9 @@ def perfect(labels: pd.DataFrame, task: Task) -> Array:
     table = np.zeros((len(codes), codes.max() + 1), dtype=np.float32)
     table[np.arange(len(codes)), codes] = 1.0
     return np.asarray(table)
+
+
+def chance(items: pd.DataFrame, task: Task) -> float | None:
+    """Return the main metric of a guess: AUC 0.5; accuracy over folds that of the larger of two classes."""
+    genuine = float(items["truth"].mean())
+    return {"auc": 0.5, "accuracy_10fold": 100.0 * max(genuine, 1.0 - genuine)}.get(task.main_metric)

@@ -71,8 +71,9 @@ def tpir_at_fpir(fpir: float) -> Metric:
         pooled = np.concatenate([*cells, np.empty(0)])
         order = np.argsort(-pooled, kind="stable")
         pooled, owner = pooled[order], owner[order]
-        if not pooled.size:
-            return np.full(len(draws), np.nan)
+        if not pooled.size:  # nobody to be mistaken for; unless nothing was found at all, undefined
+            lost = not np.isfinite(mate).any()
+            return _share_of_mated(items, draws, np.zeros(len(mate))) if lost else np.full(len(draws), np.nan)
         counted = np.cumsum(draws[:, owner], axis=1)
         need = np.ceil(fpir * draws.sum(axis=1) - 1e-9)[:, None]
         at = np.argmax(counted >= need, axis=1)
@@ -108,8 +109,17 @@ def tpir_nonmated(fpir: float) -> tuple[Metric, Metric]:
 
     name = far_name(fpir)
     return (
-        Metric(f"tpir_nonmated@fpir={name}", "%", True, 100.0, 0.0, lambda items, weights: both(items, weights)[0]),
-        Metric(f"achieved_fpir@{name}", "%", False, 0.0, 100.0, lambda items, weights: both(items, weights)[1]),
+        Metric(
+            f"tpir_nonmated@fpir={name}",
+            "%",
+            True,
+            100.0,
+            0.0,
+            lambda items, weights: both(items, weights)[0],
+        ),
+        Metric(
+            f"achieved_fpir@{name}", "%", False, 0.0, 100.0, lambda items, weights: both(items, weights)[1]
+        ),
     )
 
 

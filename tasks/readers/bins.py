@@ -81,7 +81,9 @@ def read_bin(path: str | Path) -> tuple[list[bytes], list[bool]]:
             path, None, f"was not read, {error}", f"Only {names} are admitted in a pickle. {REMEDY}"
         ) from error
     except Exception as error:  # a damaged pickle raises whatever its bytes spell
-        raise FormatError(path, None, f"is no whole pickle ({type(error).__name__}: {error})", REMEDY) from error
+        raise FormatError(
+            path, None, f"is no whole pickle ({type(error).__name__}: {error})", REMEDY
+        ) from error
     if not isinstance(found, (tuple, list)) or len(found) != 2:
         raise FormatError(path, None, "does not hold pictures and truth values", REMEDY)
     pictures, same = found
@@ -89,7 +91,9 @@ def read_bin(path: str | Path) -> tuple[list[bytes], list[bool]]:
         raise FormatError(path, None, "does not hold a list of pictures and one of truth values", REMEDY)
     if len(pictures) != 2 * len(same) or not len(same):
         raise FormatError(path, None, f"{len(pictures)} pictures do not make {len(same)} pairs", REMEDY)
-    return [_bytes(path, n, cell) for n, cell in enumerate(pictures)], [_truth(path, n, v) for n, v in enumerate(same)]
+    return [_bytes(path, n, cell) for n, cell in enumerate(pictures)], [
+        _truth(path, n, v) for n, v in enumerate(same)
+    ]
 
 
 def _bytes(path: Path, number: int, cell: Any) -> bytes:

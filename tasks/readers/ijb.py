@@ -25,7 +25,16 @@ from datasets import Dataset
 
 from paco_fr.errors import PacoError
 from tasks.lists import PairList, SearchList
-from tasks.readers.files import FormatError, inside, once, read_lines, read_numbers, require, require_folder, to_records
+from tasks.readers.files import (
+    FormatError,
+    inside,
+    once,
+    read_lines,
+    read_numbers,
+    require,
+    require_folder,
+    to_records,
+)
 
 REMEDY = "Restore the original meta files."
 OBTAIN = (
@@ -108,7 +117,9 @@ def read_template_pairs(data_root: str | Path | None, name: str) -> PairList:
         raise _first_bad_pair(path, error) from error
     if table.shape[1] != 3 or not np.isin(table[:, 2], (0, 1)).all():
         raise _first_bad_pair(path, None)
-    return PairList(table[:, 0].copy(), table[:, 1].copy(), table[:, 2] == 1, np.empty(0, np.int64), str(path))
+    return PairList(
+        table[:, 0].copy(), table[:, 1].copy(), table[:, 2] == 1, np.empty(0, np.int64), str(path)
+    )
 
 
 def _first_bad_pair(path: Path, error: Exception | None) -> FormatError:
@@ -116,7 +127,9 @@ def _first_bad_pair(path: Path, error: Exception | None) -> FormatError:
     for number, line in enumerate(read_lines(path), 1):
         fields = line.split(" ")
         if len(fields) != 3 or not all(field.isascii() and field.isdigit() for field in fields):
-            return FormatError(path, number, f"expected template, template and 0 or 1, found {line!r}", REMEDY)
+            return FormatError(
+                path, number, f"expected template, template and 0 or 1, found {line!r}", REMEDY
+            )
         if fields[2] not in ("0", "1"):
             return FormatError(path, number, f"label {fields[2]} is neither 0 nor 1", REMEDY)
     return FormatError(path, None, f"cannot be read as pairs ({error or 'empty'})", REMEDY)
@@ -143,7 +156,9 @@ def _templates(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
         if number == 1:
             continue  # the header
         if len(fields) < 2 or not all(field.isascii() and field.isdigit() for field in fields[:2]):
-            raise FormatError(path, number, f"expected template and subject first, found {fields[:2]}", REMEDY)
+            raise FormatError(
+                path, number, f"expected template and subject first, found {fields[:2]}", REMEDY
+            )
         template, subject = int(fields[0]), int(fields[1])
         if found.setdefault(template, subject) != subject:
             message = f"template {template} shows subject {subject}, before it was {found[template]}"

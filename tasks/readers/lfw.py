@@ -81,7 +81,10 @@ def read_pair_list(data_root: str | Path | None, folder: str = "lfw", pairs: str
     root = require_folder(Path(data_root or ".") / folder, OBTAIN)
     found = read_pairs(root / pairs)
     first, second = (np.array([pair[side] for pair in found]) for side in (0, 1))
-    same, fold = np.array([pair.same for pair in found]), np.array([pair.fold for pair in found], dtype=np.int64)
+    same, fold = (
+        np.array([pair.same for pair in found]),
+        np.array([pair.fold for pair in found], dtype=np.int64),
+    )
     return PairList(first, second, same, fold, str(root / pairs))
 
 

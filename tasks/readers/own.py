@@ -85,7 +85,11 @@ def read_paired(data_root: str | Path | None, folder: str, pairs: str) -> Datase
     listed = read_own_pairs(root / pairs, root)
     names = dict.fromkeys(name for pair in listed for name in pair[:2])
     rows = [
-        {"image": str(root / name), "image_id": name, "group": str(PurePosixPath(name).parent) if "/" in name else name}
+        {
+            "image": str(root / name),
+            "image_id": name,
+            "group": str(PurePosixPath(name).parent) if "/" in name else name,
+        }
         for name in names
     ]
     return to_records(rows, str(root))
@@ -96,5 +100,8 @@ def read_pair_list(data_root: str | Path | None, folder: str, pairs: str) -> Pai
     root = require_folder(Path(data_root or ".") / folder, OBTAIN)
     found = read_own_pairs(root / pairs, root)
     first, second = (np.array([pair[side] for pair in found]) for side in (0, 1))
-    same, fold = np.array([pair.same for pair in found]), np.array([pair.fold for pair in found], dtype=np.int64)
+    same, fold = (
+        np.array([pair.same for pair in found]),
+        np.array([pair.fold for pair in found], dtype=np.int64),
+    )
     return PairList(first, second, same, fold, str(root / pairs))
