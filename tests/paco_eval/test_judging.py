@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_rows import TASKS, make_row
+from tests.paco_eval.made_rows import TASKS, make_row
 
 from paco_eval.judging import BY_INTERVALS, Judge, by_resampling, metrics_of_tasks
 from paco_eval.rows import Metric, Stored, items_path, read_row, write_row

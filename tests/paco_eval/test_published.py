@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_rows import Made, make_row, write_run
+from tests.paco_eval.made_rows import Made, make_row, write_run
 
 from paco_eval.published import COLUMNS, beside_measured, load_published, published_table
 from paco_eval.report import build_report
