@@ -97,12 +97,13 @@ def fitted_choice(encoder: Encoder, task: Task, people: TrainPeople) -> tuple[Ch
     pairs = replace(
         task, kind="verification", main_metric="auc", options={"pairs": "sampled", "impostors": 20_000}
     )
-    choice = choose(pairs, features.layers, labels, splits.choosing_folds(labels["group"]))
+    choice = choose(pairs, features.layers, labels, splits.choosing_folds(labels["group"].tolist()))
     table = features.layers[choice.layer]
     kept = np.isfinite(table).all(axis=1)
     kind = load_kind("verification")
     name = f"{choice.layer[0]} ({choice.layer[1]})"
-    path = load_solver(kind.HEAD)(table[kept], kind.targets(labels[kept], pairs), layer=name)
+    codes = kind.targets(labels.iloc[np.flatnonzero(kept)], pairs)
+    path = load_solver(kind.HEAD)(table[kept], codes, layer=name)
     return choice, path
 
 

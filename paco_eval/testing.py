@@ -22,7 +22,7 @@ def check_task(task: Task, data_root: str | Path | None = None) -> Checked:
 
     """
     result = inspect(task, data_root)
-    for view, values in result.values.items():
+    for view, values in result.scores.items():
         for column, what in enumerate(("perfect", "dealt", "failed")):
             try:
                 row_of(result.task, view, {name: numbers[column] for name, numbers in values.items()})

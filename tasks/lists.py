@@ -146,7 +146,7 @@ def positions(known: Ids, wanted: Ids, source: str) -> npt.NDArray[np.intp]:
     absent = np.flatnonzero(ordered[at] != wanted)
     if absent.size:
         raise PacoError(
-            f"{source}: '{wanted[absent[0]]}' ({absent.size} such entries) is not among the {len(known)} that "
-            "were read. Restore the original lists; with --limit a list cannot be followed."
+            f"{source}: '{wanted[absent[0]]}' ({absent.size} such entries) is not among the {len(known)} "
+            "that were read. Restore the original lists."
         )
     return np.asarray(order[at])

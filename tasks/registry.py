@@ -64,7 +64,7 @@ def all_tasks(extra: Iterable[Task] = ()) -> dict[str, Task]:
 
 
 def select(patterns: str, extra: Iterable[Task] = ()) -> list[tuple[Task, bool]]:
-    """Return the tasks that comma-separated names, globs or tags mean, each with whether it was named outright.
+    """Return the tasks that comma-separated names, globs or tags mean, each with whether it was named.
 
     ``tag:GLOB`` means every task with such a tag, e.g. ``tag:real`` or ``tag:occ*``.
 
@@ -77,16 +77,17 @@ def select(patterns: str, extra: Iterable[Task] = ()) -> list[tuple[Task, bool]]
     chosen: dict[str, bool] = {}
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
         by_tag = pattern.startswith("tag:")
-        hits = [
-            name
-            for name, task in known.items()
-            if (any(fnmatchcase(f"tag:{tag}", pattern) for tag in task.tags) if by_tag else fnmatchcase(name, pattern))
-        ]
+        hits = [name for name, task in known.items() if _answers(task, pattern, by_tag)]
         if not hits:
             raise unknown_name("tag" if by_tag else "task", pattern, tags if by_tag else known)
         for name in hits:
             chosen[name] = chosen.get(name, False) or name == pattern
     return [(known[name], named) for name, named in sorted(chosen.items())]
+
+
+def _answers(task: Task, pattern: str, by_tag: bool) -> bool:
+    names = [f"tag:{tag}" for tag in task.tags] if by_tag else [task.name]
+    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def tasks_from(path: Path) -> list[Task]:
@@ -99,10 +100,12 @@ def tasks_from(path: Path) -> list[Task]:
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's own file raises
-        line = next((f.lineno for f in reversed(extract_tb(error.__traceback__)) if f.filename == str(path)), None)
+        frames = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = frames[-1] if frames else None
         where = f"{path}" if line is None else f"{path}, line {line}"
         raise PacoError(f"--tasks-from {where}: {type(error).__name__}: {error}") from error
-    found = list({value.name: value for value in vars(module).values() if isinstance(value, Task)}.values())
+    declared = [value for value in vars(module).values() if isinstance(value, Task)]
+    found = list({task.name: task for task in declared}.values())
     if not found:
         raise PacoError(f"--tasks-from {path}: declares no tasks.task.Task.")
     return found

@@ -125,7 +125,7 @@ def roles(task: Task, labels: pd.DataFrame) -> Split | ScoredOnly:
 
 
 def choosing_folds(groups: Sequence[str], folds: int = 2, seed: int = 0) -> tuple[Fold[Validation], ...]:
-    """Return subject-disjoint folds among people who are all for fitting, to choose what is fitted on them."""
+    """Return subject-disjoint folds among people who are all for fitting, to choose what is fitted."""
     return tuple(_selection_folds(np.arange(len(groups)), groups, folds, seed))
 
 

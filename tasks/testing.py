@@ -52,14 +52,14 @@ class Checked:
     Attributes:
         task: bound to its data.
         items: view -> items of the perfect prediction.
-        values: view -> metric -> (perfect, mean of the dealt ones, all failed).
+        scores: view -> metric -> (perfect, mean of the dealt ones, all failed).
         problems: a line for each broken rule.
 
     """
 
     task: Task
     items: dict[str, pd.DataFrame] = field(default_factory=dict)
-    values: dict[str, dict[str, tuple[float, float, float]]] = field(default_factory=dict)
+    scores: dict[str, dict[str, tuple[float, float, float]]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -163,7 +163,7 @@ def _check_view(task: Task, view: str, units: Units, result: Checked) -> None:
         problem(f"without outputs {main.name} is {failed[main.name]}; failures have to be scored.")
     elif _at_least(failed[main.name], perfect[main.name], main):
         problem(f"without outputs {main.name} is {failed[main.name]:g}, no worse than perfect.")
-    result.values[view] = {name: (perfect[name], chance[name], failed[name]) for name in metrics}
+    result.scores[view] = {name: (perfect[name], chance[name], failed[name]) for name in metrics}
 
 
 def _scored_parts(task: Task, labels: pd.DataFrame, problem: Any) -> list[npt.NDArray[np.intp]]:
@@ -219,7 +219,8 @@ def _chance_problems(
         return
     slack = 5.0 * spread / np.sqrt(len(dealt)) + 0.02 * abs(main.best - expected)
     if abs(mean - expected) > slack:
-        yield f"right predictions of wrong units score {main.name} {mean:g}, chance is {expected:g} +- {slack:g}."
+        text = f"right predictions of wrong units score {main.name} {mean:g}"
+        yield f"{text}, chance is {expected:g} +- {slack:g}."
 
 
 def _order_problems(
@@ -251,8 +252,8 @@ def _item_problems(items: pd.DataFrame) -> Iterator[str]:
         yield f"item '{items['id'][items['id'].duplicated()].iloc[0]}' occurs twice."
     if (items["failure"] != "").any():
         yield "a perfect prediction has items that failed."
-    plain = {
-        name: [cell.tolist() for cell in column]
+    plain: dict[str, Any] = {
+        str(name): [cell.tolist() for cell in column]
         for name, column in items.items()
         if len(column) and isinstance(column.iloc[0], np.ndarray)
     }

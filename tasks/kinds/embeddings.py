@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import csr_matrix
 
 from paco_fr.errors import PacoError
 from tasks.kinds.labels import finite_rows
@@ -58,23 +59,20 @@ def pooled(
     """
     order = np.lexsort((media, template))
     numbers, inverse = np.unique(template, return_inverse=True)
-    finite = finite_rows(outputs)
-    order = order[finite[order]]
-    sums = np.zeros((len(numbers), outputs.shape[1]))
-    pictures = np.bincount(inverse[order], minlength=len(numbers))
+    order = order[finite_rows(outputs)[order]]
+    owner, medium = inverse[order], media[order]
     new = np.ones(len(order), dtype=bool)
-    new[1:] = (inverse[order][1:] != inverse[order][:-1]) | (media[order][1:] != media[order][:-1])
-    starts = np.flatnonzero(new)
-    sizes = np.diff(np.append(starts, len(order)))
-    at = 0
-    while at < len(starts):  # whole media at a time, about ROWS pictures
-        end = max(at + 1, int(np.searchsorted(starts, starts[at] + ROWS)))
-        stop = starts[end] if end < len(starts) else len(order)
-        rows = order[starts[at] : stop]
-        weighted = outputs[rows].astype(np.float64) * detector_score[rows, None].astype(np.float64)
-        means = np.add.reduceat(weighted, starts[at:end] - starts[at], axis=0) / sizes[at:end, None]
-        np.add.at(sums, inverse[order[starts[at:end]]], means)
-        at = end
+    new[1:] = (owner[1:] != owner[:-1]) | (medium[1:] != medium[:-1])
+    run = np.cumsum(new) - 1
+    # Pooling is linear: every picture counts with its detector score over the size of its medium.
+    share = detector_score[order].astype(np.float64) / np.bincount(run)[run]
+    sums = np.zeros((len(numbers), outputs.shape[1]))
+    for at in range(0, len(order), ROWS):
+        part = slice(at, at + ROWS)
+        place = (owner[part] - owner[at], np.arange(len(order[part])))
+        table = csr_matrix((share[part], place))  # templates of this part by its pictures
+        sums[owner[at] : owner[at] + table.shape[0]] += table @ outputs[order[part]].astype(np.float64)
+    pictures = np.bincount(owner, minlength=len(numbers))
     return Templates(numbers, to_length_one(sums).astype(outputs.dtype), pictures)
 
 

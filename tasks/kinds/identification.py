@@ -56,7 +56,7 @@ class Sides(NamedTuple):
 
 
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """Return a line per search, see :mod:`tasks.metrics.identification`, with ``truth`` and ``prediction``."""
+    """Return a line per search, see :mod:`tasks.metrics.identification`, with truth and prediction."""
     if "search_list" in task.options:
         found = pooled(np.asarray(outputs), *template_columns(labels))
         sides = _listed(found.numbers, task)
@@ -188,7 +188,7 @@ def _lists(scores: Array, owners: npt.NDArray[np.intp], searches: int) -> list[l
 
 
 def metrics(task: Task) -> tuple[Metric, ...]:
-    """Return rank 1 (main) and 5, TPIR at FPIR 0.1 and 0.01, and TPIR over non-mated searches if there are any."""
+    """Return rank 1 (main) and 5, TPIR at FPIR 0.1 and 0.01, and TPIR over non-mated searches, if any."""
     open_set = "search_list" in task.options or float(task.options.get("unenrolled", 0.0)) > 0
     extra = [metric for fpir in FPIRS for metric in tpir_nonmated(fpir)] if open_set else []
     return (*METRICS, *extra)

@@ -55,8 +55,10 @@ def _accepted(distance: Array, cells: Folds, count: int, steps: Array, weights: 
 
 def _parts(items: pd.DataFrame, weights: Array | None, cells: int) -> Iterator[Array]:
     """Yield weights of pairs (R_i, P), so few replicates at a time that ``cells`` a replicate fit."""
-    codes, names = group_codes(items)
-    draws = np.ones((1, len(names))) if weights is None else weights
+    if weights is None:
+        return iter([np.ones((1, len(items)))])
+    codes, _ = group_codes(items)
+    draws = weights
     step = max(1, COMPUTE_CELLS // max(cells, len(items)))
     return (item_weights(codes, draws[at : at + step]) for at in range(0, len(draws), step))
 

@@ -7,10 +7,11 @@ like it), ``nonmated_score`` (best score in a gallery without the subject, NaN w
 
 **Rules.** Rank k: a mate that ties with t others stands at each of their ranks with equal chance, as a fair
 draw would put it. TPIR at FPIR, the field's form (insightface 1:N): the threshold is the n-th highest of all
-impostor scores, n = FPIR times searches, rounded up; a mate counts if it scores above the threshold, *whatever
-its rank*. TPIR over non-mated searches (ISO/IEC 19795-1): at most FPIR of the searches for people who are
-not in the gallery may raise an alarm; a mate counts if it scores above that threshold *and stands at rank 1*.
-Replicates resample the subjects of probes before whole galleries, whose size sets how hard the task is.
+impostor scores, n = FPIR times searches, rounded up; a mate counts if it scores above the threshold,
+*whatever its rank*. TPIR over non-mated searches (ISO/IEC 19795-1): at most FPIR of the searches for people
+who are not in the gallery may raise an alarm; a mate counts if it scores above that threshold *and stands at
+rank 1*. Replicates resample the subjects of probes before whole galleries, whose size sets how hard the task
+is.
 """
 
 from __future__ import annotations

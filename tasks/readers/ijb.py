@@ -6,7 +6,7 @@
 ``face_tid_mid.txt``          ``NAME.jpg TEMPLATE MEDIUM``, a line per picture
 ``name_5pts_score.txt``       ``NAME.jpg x1 y1 .. x5 y5 SCORE`` in pixels of the loose crop, the same order
 ``template_pair_label.txt``   ``TEMPLATE TEMPLATE 0|1``, the pairs of the 1:1 protocol
-``1N_gallery_G1.csv``, G2     header, then ``TEMPLATE_ID,SUBJECT_ID,...``, a line per picture (S1, S2 in IJB-B)
+``1N_gallery_G1.csv``, G2     header, ``TEMPLATE_ID,SUBJECT_ID,...``, a line per picture (IJB-B: S1, S2)
 ``1N_probe_mixed.csv``        the same for the probes
 ============================  ===========================================================================
 
@@ -38,8 +38,8 @@ from tasks.readers.files import (
 
 REMEDY = "Restore the original meta files."
 OBTAIN = (
-    "NIST stopped distributing IJB-B and IJB-C in March 2023. If you hold a copy, lay it out as {folder}/loose_crop "
-    "and {folder}/meta under the data root."
+    "NIST stopped distributing IJB-B and IJB-C in March 2023. If you hold a copy, lay it out as "
+    "{folder}/loose_crop and {folder}/meta under the data root."
 )
 COUNTS = {"ijbb": 227_630, "ijbc": 469_375}
 """Pictures of each set, and therefore lines of its two picture lists."""

@@ -10,12 +10,12 @@ LONDON: dict[str, Any] = {
 
 LFW: dict[str, Any] = {
     "licence": "research only; pictures from the web",
-    "obtain": "Download LFW (vis-www.cs.umass.edu/lfw) into <data root>/lfw: the folders of people and pairs.txt beside them.",
+    "obtain": "Download LFW into <data root>/lfw: the folders of people, and pairs.txt beside them.",
     "citation": "Huang et al. 2007, Labeled Faces in the Wild, UMass Amherst TR 07-49",
 }
 
 BINS: dict[str, Any] = {
-    "obtain": "Put the .bin file of insightface's training packs (recognition/_datasets_) into <data root>/verification.",
+    "obtain": "Put the .bin file of insightface's training packs into <data root>/verification.",
     "split": "test_only",
     "choice_from": "recognition/synthetic",
     "flip": "sum",
@@ -34,18 +34,18 @@ _IJB: dict[str, Any] = {
 
 IJBB: dict[str, Any] = {
     **_IJB,
-    "obtain": "Withdrawn. If you hold a copy: <data root>/IJBB/loose_crop and <data root>/IJBB/meta, see tasks/readers/ijb.py.",
+    "obtain": "Withdrawn. A copy goes to <data root>/IJBB/loose_crop and IJBB/meta (tasks/readers/ijb.py).",
     "citation": "Whitelam et al. 2017, IARPA Janus Benchmark-B Face Dataset, CVPRW",
 }
 
 IJBC: dict[str, Any] = {
     **_IJB,
-    "obtain": "Withdrawn. If you hold a copy: <data root>/IJBC/loose_crop and <data root>/IJBC/meta, see tasks/readers/ijb.py.",
+    "obtain": "Withdrawn. A copy goes to <data root>/IJBC/loose_crop and IJBC/meta (tasks/readers/ijb.py).",
     "citation": "Maze et al. 2018, IARPA Janus Benchmark - C: Face Dataset and Protocol, ICB",
 }
 
 ORL: dict[str, Any] = {
     "licence": "free with credit to Olivetti Research Laboratory",
     "obtain": "Download the ORL (AT&T) Database of Faces into <data root>/orl_faces.",
-    "citation": "Samaria & Harter 1994, Parameterisation of a stochastic model for human face identification, WACV",
+    "citation": "Samaria & Harter 1994, Parameterisation of a stochastic model for face identification",
 }
