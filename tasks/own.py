@@ -1,17 +1,21 @@
 """Tasks on a user's own data, declared from a line of text: ``FAMILY=PATH[,key=value,...]``.
 
-===================  ===================================================================================
-``expression=DIR``   ``DIR/CLASS/...`` or ``DIR/{train,test}/CLASS/...``: expressions by their canonical names
-``classes=DIR``      the same with classes of any name
-``landmarks=CSV``    ``image,x0,y0,x1,y1,...`` in pixels (the first pixel's centre is 0,0), one line a face
-``pose=CSV``         ``image,yaw,pitch,roll`` in degrees with the signs of :mod:`paco_fr.rotation`
-===================  ===================================================================================
+==============================  ========================================================================
+``recognition=DIR``             folders of people: verification over pairs drawn from them
+``recognition=DIR,pairs=FILE``  the pairs of a CSV list (``first,second,same[,fold]``)
+``expression=DIR``              ``DIR/CLASS/...`` or ``DIR/{train,test}/CLASS/...``: canonical expressions
+``classes=DIR``                 the same with classes of any name
+``landmarks=CSV``               ``image,x0,y0,x1,y1,...`` in pixels (the first pixel's centre is 0,0)
+``pose=CSV``                    ``image,yaw,pitch,roll`` in degrees, signs of :mod:`paco_fr.rotation`
+==============================  ========================================================================
 
 A CSV may add ``left,top,right,bottom`` (a box, which is then cut out with a margin; else the whole picture is
 used), ``split`` (train, validation or test) and ``group`` (a person or photograph that must stay together).
 Pictures are named relative to the CSV. Without parts, a group is test when ``sha256(group) mod 5 == 1``.
 
-Keys: ``name=NAME`` (default: that of the folder or file). Other families join :data:`OWN`.
+Key of all: ``name=NAME`` (default: that of the folder or file). Keys of ``recognition``:
+``crop=whole|farl|arcface|box`` (default ``whole``: the pictures are faces already cut out) and ``choice_from=TASK``
+(default: the encoder's declared block and pooling). Other families join :data:`OWN`.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from typing import Any
 
 from paco_fr.contracts import CROPS, CropContract
 from paco_fr.errors import MissingDataError, PacoError, unknown_name
-from tasks.task import Task
+from tasks.task import FromData, Task
 
 Options = Mapping[str, str]
 
@@ -39,6 +43,43 @@ def _common(family: str, name: str, path: str) -> dict[str, Any]:
         "tags": ("real", "own"),
         "tried_on": "real data",
     }
+
+
+def recognition(folder: str, name: str, options: Options) -> Task:
+    """Return the verification task of a folder of people, or of a list of pairs."""
+    crop = options.get("crop", "whole")
+    if crop not in CROPS:
+        raise unknown_name("crop", crop, CROPS)
+    common: dict[str, Any] = {
+        "name": f"recognition/{name}",
+        "version": 1,
+        "kind": "verification",
+        "crop": CROPS[crop],
+        "licence": "your own",
+        "obtain": f"Put the pictures into {folder}.",
+        "split": "test_only",
+        "choice_from": options.get("choice_from", ""),
+        "reductions": ("global", "mean", "grid4"),
+        "data_kind": "user",
+        "tags": ("real", "own"),
+        "tried_on": "real data",
+    }
+    if "pairs" not in options:
+        return Task(
+            reader="tasks.readers.own:read_people",
+            reader_options={"folder": folder},
+            main_metric="auc",
+            options={"pairs": "sampled", "impostors": 100_000},
+            **common,
+        )
+    where = {"folder": folder, "pairs": options["pairs"]}
+    return Task(
+        reader="tasks.readers.own:read_paired",
+        reader_options=where,
+        main_metric="accuracy_10fold",
+        options={"pairs": "list", "pair_list": FromData("tasks.readers.own:read_pair_list", where)},
+        **common,
+    )
 
 
 def classes(path: str, name: str, options: Options) -> Task:
@@ -103,6 +144,7 @@ OWN: dict[str, tuple[Callable[[str, str, Options], Task], tuple[str, ...]]] = {
     "expression": (expression, ("name",)),
     "landmarks": (landmarks, ("name",)),
     "pose": (pose, ("name",)),
+    "recognition": (recognition, ("pairs", "name", "crop", "choice_from")),
 }
 """Family -> how its task is made of path, name and options, and the keys that it knows."""
 

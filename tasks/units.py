@@ -12,6 +12,7 @@ from datasets import Dataset
 from paco_fr.alignment import crop_transform
 from paco_fr.contracts import CropContract
 from paco_fr.images import ImageError, image_size
+from tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -99,3 +100,11 @@ def _without_excluded(records: Dataset) -> tuple[Dataset, int]:
 
 def _points(cell: npt.NDArray[np.object_] | None) -> npt.NDArray[np.float64] | None:
     return None if cell is None else np.stack(list(cell)).astype(np.float64)
+
+
+def view_of_units(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.object_]:
+    """Return the view (n,) that each unit belongs to: one of ``task.views`` among its subsets, else "all"."""
+    if not task.views:
+        return np.full(len(labels), "all", dtype=object)
+    own = [next((view for view in task.views if view in set(cell)), "all") for cell in labels["subsets"]]
+    return np.array(own, dtype=object)

@@ -21,12 +21,15 @@ from paco_eval.cli.options import data_root as data_root_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks.")
 @click.option("--folder", "folders", multiple=True, metavar="FAMILY=PATH[,key=value,...]",
-              help="A task on your own pictures, e.g. expression=DIR (sub-folders are classes), landmarks=FILE.csv or "
-                   "pose=FILE.csv. Alone it stands for --tasks.")  # fmt: skip
+              help="A task on your own pictures: recognition=DIR (people in sub-folders; or with ,pairs=FILE), "
+                   "expression=DIR or classes=DIR (sub-folders are classes), landmarks=FILE.csv, pose=FILE.csv. "
+                   "Alone it stands for --tasks.")  # fmt: skip
+@click.option("--train-identities", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="Folders of people, faces already cut, to fit whitening on for sets without a train part.")  # fmt: skip
 def command(
     encoders: tuple[str, ...], tasks: str | None, protocol: str, out: Path, data_root: Path | None,
     overwrite: str, limit: int | None, dry_run: bool, tasks_from: Path | None,
-    folders: tuple[str, ...],
+    folders: tuple[str, ...], train_identities: Path | None,
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes.
 
@@ -62,7 +65,7 @@ def command(
     from paco_eval.runner import evaluate_all
 
     failed = evaluate_all(list(encoders), usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit,
-                          say=lambda text: click.echo(text, err=True))  # fmt: skip
+                          train_identities=train_identities, say=lambda text: click.echo(text, err=True))  # fmt: skip
     click.echo(f"Rows: {out / 'rows'}\nReport: paco-eval report {out}")
     if absent:
         raise MissingDataError("\n".join(absent))

@@ -36,6 +36,18 @@ WRITERS: dict[str, str] = {
     "pose/aflw2000": "tasks.mimics.pose:write_aflw2000",
     "pose/biwi": "tasks.mimics.pose:write_biwi",
     "pose/biwi-70-30": "tasks.mimics.pose:write_biwi_70_30",
+    "recognition/agedb_30": "tasks.mimics.recognition:write_agedb_30",
+    "recognition/calfw": "tasks.mimics.recognition:write_calfw",
+    "recognition/cfp_ff": "tasks.mimics.recognition:write_cfp_ff",
+    "recognition/cfp_fp": "tasks.mimics.recognition:write_cfp_fp",
+    "recognition/cplfw": "tasks.mimics.recognition:write_cplfw",
+    "recognition/ijbb": "tasks.mimics.recognition:write_ijbb",
+    "recognition/ijbb_search": "tasks.mimics.recognition:write_ijbb",
+    "recognition/ijbc": "tasks.mimics.recognition:write_ijbc",
+    "recognition/ijbc_search": "tasks.mimics.recognition:write_ijbc",
+    "recognition/lfw": "tasks.mimics.recognition:write_lfw",
+    "recognition/lfw_aligned": "tasks.mimics.recognition:write_lfw_bin",
+    "recognition/orl": "tasks.mimics.recognition:write_orl",
 }
 """Task -> ``module:function`` of its writer."""
 

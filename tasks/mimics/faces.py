@@ -112,7 +112,10 @@ def save(path: Path, image: npt.NDArray[np.uint8], size: tuple[int, int] | None 
     picture = Image.fromarray(image)
     if size is not None:
         picture = picture.resize(size, Image.Resampling.BICUBIC)
-    picture.save(path, **({"quality": 95} if path.suffix == ".jpg" else {}))
+    if path.suffix == ".jpg":
+        picture.save(path, quality=95)
+    else:
+        picture.save(path)
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
