@@ -1,1 +1,0 @@
-"""Benchmarks of the parsing family, one declaration a file."""
