@@ -46,7 +46,7 @@ def test_errors_by_the_supplied_box() -> None:
 
 def test_the_lenient_column_forgives_flips_and_is_no_score() -> None:
     truth = np.array([[10.0, 0, 0], [-170, 20, 5]])
-    turned = truth + [[0, 0, 0], [180, 0, 0]]
+    turned = truth + np.array([[0.0, 0, 0], [180, 0, 0]])
     assert angle_error(turned, truth).max() == 180
     assert lenient_error(turned, truth).max() == 0
     assert lenient_error([100.0, 359.0, -89], [0.0, 0.0, 0.0]).tolist() == [80, 1, 89]
@@ -111,6 +111,6 @@ def test_a_unit_without_output_has_every_label_wrong() -> None:
 
 def test_other_values_than_0_and_1_are_named() -> None:
     labels = many(4)
-    labels.at[2, "attributes"] = [0, 2, 1]
+    labels.loc[[2], "attributes"] = pd.Series([[0, 2, 1]], index=[2])
     with pytest.raises(PacoError, match="Unit 'u2': 'attributes' holds values other than 0 and 1"):
         multilabel.targets(labels, MANY)
