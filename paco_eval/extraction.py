@@ -39,6 +39,8 @@ THREADS = 2
 
 Layer = tuple[str, str]
 """(block, reduction)."""
+Addresses = dict[tuple[Layer, bool], Address]
+"""Of every layer, of the crops and of the mirrored ones."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,17 @@ def layers_of(encoder: Encoder, reductions: Sequence[str]) -> list[Layer]:
     return [(block, reduction) for block in encoder.blocks for reduction in own]
 
 
-def extract(encoder: Encoder, units: Units, reductions: Sequence[str], *, progress: bool = False) -> Features:
+def extract(
+    encoder: Encoder, units: Units, reductions: Sequence[str], *, flip: str = "none", progress: bool = False
+) -> Features:
     """Return the features of all units, from the cache where they are known.
+
+    Args:
+        encoder: what turns pictures into tokens.
+        units: the crops.
+        reductions: summaries of tokens that the task takes.
+        flip: ``sum`` adds the features of each mirrored crop to those of the crop; both are cached.
+        progress: whether to show a bar.
 
     Raises:
         PacoError: a feature is not finite (the picture and the layer are named).
@@ -98,7 +109,8 @@ def extract(encoder: Encoder, units: Units, reductions: Sequence[str], *, progre
     """
     started = time.monotonic()
     layers = layers_of(encoder, reductions)
-    addresses = {layer: _address(encoder, units.canvas, layer) for layer in layers}
+    sides = (False, True) if flip == "sum" else (False,)
+    addresses = {(layer, side): _address(encoder, units.canvas, layer, side) for layer in layers for side in sides}
     keys, failures = _keys(units)
     readable = np.array([unit for unit in range(len(units)) if unit not in failures], dtype=np.intp)
     known = np.ones(len(readable), dtype=bool)
@@ -112,19 +124,20 @@ def extract(encoder: Encoder, units: Units, reductions: Sequence[str], *, progre
     failures |= {unit: reason for part in _gather(broken, state) for unit, reason in part.items()}
     failures = _spread(failures, keys)
     found = {}
-    for layer, address in addresses.items():
-        features, _ = find(address, keys)
-        if features is None:
-            raise PacoError(
-                f"Not one of {len(units)} pictures could be read. First: {next(iter(failures.values()))}"
-            )
+    for layer in layers:
+        parts = [find(addresses[layer, side], keys)[0] for side in sides]
+        features, mirrored = parts[0], parts[-1]
+        if features is None or mirrored is None:
+            raise PacoError(f"Not one of {len(units)} pictures could be read. First: {next(iter(failures.values()))}")
+        if flip == "sum":
+            features += mirrored
         features[list(failures)] = np.nan
         found[layer] = features
     return Features(found, failures, len(missing), time.monotonic() - started)
 
 
-def _address(encoder: Encoder, canvas: int, layer: Layer) -> Address:
-    return Address(encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, canvas, *layer)
+def _address(encoder: Encoder, canvas: int, layer: Layer, flip: bool = False) -> Address:
+    return Address(encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, canvas, *layer, flip=flip)
 
 
 def _keys(units: Units) -> tuple[Keys, dict[int, str]]:
@@ -154,35 +167,31 @@ def _first_of_each(keys: Keys, candidates: npt.NDArray[np.intp]) -> npt.NDArray[
 
 
 def _encode(
-    encoder: Encoder,
-    units: Units,
-    own: list[int],
-    keys: Keys,
-    addresses: dict[Layer, Address],
-    progress: bool,
+    encoder: Encoder, units: Units, own: list[int], keys: Keys, addresses: Addresses, progress: bool
 ) -> dict[int, str]:
     """Encode the units in ``own``, store their features, and return those that failed."""
     failures: dict[int, str] = {}
-    blocks = list(dict.fromkeys(block for block, _ in addresses))
+    blocks = list(dict.fromkeys(block for (block, _), _ in addresses))
+    sides = list(dict.fromkeys(side for _, side in addresses))
     with tqdm(total=len(own), desc=encoder.name[-40:], unit="img", disable=not progress) as bar:
         for start in range(0, len(own), CHUNK):
             chunk = own[start : start + CHUNK]
             done: list[int] = []
-            parts: dict[Layer, list[npt.NDArray[np.float32]]] = {layer: [] for layer in addresses}
+            parts: dict[tuple[Layer, bool], list[npt.NDArray[np.float32]]] = {key: [] for key in addresses}
             for members, pictures, broken in _prepared(units, chunk, encoder.pixels):
                 failures |= broken
                 bar.update(len(members) + len(broken))
                 if not members:
                     continue
-                tokens = encoder.tokens(pictures, blocks)
-                for layer in addresses:
-                    values = reduce(tokens[layer[0]], layer[1]).float().cpu().numpy()
+                both = {side: encoder.tokens(pictures.flip(-1) if side else pictures, blocks) for side in sides}
+                for layer, side in addresses:
+                    values = reduce(both[side][layer[0]], layer[1]).float().cpu().numpy()
                     _finite(values, members, units, layer, encoder)
-                    parts[layer].append(values)
+                    parts[layer, side].append(values)
                 done += members
-            for layer, address in addresses.items():
+            for key, address in addresses.items():
                 if done:
-                    store(address, keys[done], np.concatenate(parts[layer]))
+                    store(address, keys[done], np.concatenate(parts[key]))
     return failures
 
 

@@ -6,7 +6,7 @@ Choosing is given the selection folds and features of their units alone; scoring
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +38,16 @@ def main_metric(kind: Kind, task: Task) -> Metric:
     return next(metric for metric in kind.metrics(task) if metric.name == task.main_metric)
 
 
-def choose(task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fold[Validation]]) -> Choice:
+def choose(
+    task: Task,
+    features: Table,
+    labels: pd.DataFrame,
+    folds: Sequence[Fold[Validation]],
+    strengths: Collection[Strength] | None = None,
+) -> Choice:
     """Return the best block, pooling and strength by the main metric over the validation parts.
 
+    ``strengths`` limits what may be chosen, for choices that travel where nothing is fitted.
     Of equal scores the first stands: earlier layers in the table's order, stronger regularisation.
     """
     kind = load_kind(task.kind)
@@ -51,6 +58,8 @@ def choose(task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fo
         held = [fold.held.indices for fold in folds]
         outputs = [_path_outputs(path, table[units]) for path, units in zip(paths, held, strict=True)]
         for at, strength in enumerate(paths[0].strengths):
+            if strengths is not None and strength not in strengths:
+                continue
             items = pd.concat(
                 [
                     kind.items(output[at], labels.iloc[units], task)

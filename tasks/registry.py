@@ -12,15 +12,16 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from traceback import extract_tb
 
 import tasks
 from paco_fr.errors import PacoError, unknown_name
 from tasks.task import Task
 
-SHARED = {"kinds", "metrics", "readers", "heads", "perturbations"}
+SHARED = {"kinds", "metrics", "mimics", "readers", "heads", "perturbations"}
 """Sub-packages of ``tasks`` that hold no declarations."""
 
 
@@ -33,8 +34,19 @@ def _declared() -> dict[str, Task]:
             for benchmark in pkgutil.iter_modules(package.__path__):
                 _add(found, import_module(f"tasks.{family.name}.{benchmark.name}").TASK)
     for entry in entry_points(group="paco_eval.tasks"):
-        _add(found, entry.load())
+        try:
+            task = entry.load()
+        except Exception as error:  # another package's code: name it instead of failing in its place
+            raise PacoError(f"{_owner(entry)} cannot be loaded ({error}). Mend or uninstall it.") from error
+        if not isinstance(task, Task):
+            raise PacoError(f"{_owner(entry)} is a {type(task).__name__}, not a tasks.task.Task.")
+        _add(found, task)
     return found
+
+
+def _owner(entry: EntryPoint) -> str:
+    package = entry.dist.name if entry.dist is not None else "an unknown package"
+    return f"The task '{entry.name}' of {package} ({entry.value})"
 
 
 def _add(found: dict[str, Task], task: Task) -> None:
@@ -52,21 +64,30 @@ def all_tasks(extra: Iterable[Task] = ()) -> dict[str, Task]:
 
 
 def select(patterns: str, extra: Iterable[Task] = ()) -> list[tuple[Task, bool]]:
-    """Return the tasks that comma-separated names or globs mean, each with whether it was named outright.
+    """Return the tasks that comma-separated names, globs or tags mean, each with whether it was named.
+
+    ``tag:GLOB`` means every task with such a tag, e.g. ``tag:real`` or ``tag:occ*``.
 
     Raises:
-        PacoError: a name or pattern that nothing answers to, with the nearest names.
+        PacoError: a name, pattern or tag that nothing answers to, with the nearest.
 
     """
     known = all_tasks(extra)
+    tags = {f"tag:{tag}" for task in known.values() for tag in task.tags}
     chosen: dict[str, bool] = {}
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        hits = [name for name in known if fnmatchcase(name, pattern)]
+        by_tag = pattern.startswith("tag:")
+        hits = [name for name, task in known.items() if _answers(task, pattern, by_tag)]
         if not hits:
-            raise unknown_name("task", pattern, known)
+            raise unknown_name("tag" if by_tag else "task", pattern, tags if by_tag else known)
         for name in hits:
             chosen[name] = chosen.get(name, False) or name == pattern
     return [(known[name], named) for name, named in sorted(chosen.items())]
+
+
+def _answers(task: Task, pattern: str, by_tag: bool) -> bool:
+    names = [f"tag:{tag}" for tag in task.tags] if by_tag else [task.name]
+    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def tasks_from(path: Path) -> list[Task]:
@@ -76,8 +97,15 @@ def tasks_from(path: Path) -> list[Task]:
         raise PacoError(f"--tasks-from {path}: no such Python file.")
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    found = [value for value in vars(module).values() if isinstance(value, Task)]
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the user's own file raises
+        frames = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = frames[-1] if frames else None
+        where = f"{path}" if line is None else f"{path}, line {line}"
+        raise PacoError(f"--tasks-from {where}: {type(error).__name__}: {error}") from error
+    declared = [value for value in vars(module).values() if isinstance(value, Task)]
+    found = list({task.name: task for task in declared}.values())
     if not found:
         raise PacoError(f"--tasks-from {path}: declares no tasks.task.Task.")
     return found

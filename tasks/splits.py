@@ -15,10 +15,12 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from paco_fr.contracts import content_hash
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
+from tasks.task import Task
 
 Indices = npt.NDArray[np.intp]
 
@@ -81,6 +83,50 @@ class Split:
     score: tuple[Fold[Test], ...]
     list_hash: str
     note: str
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredOnly:
+    """A set without any part to fit or choose on: all of its units are scored.
+
+    Attributes:
+        test: every unit.
+        list_hash: sixteen hex digits of which unit of which group that is.
+        note: for the row.
+
+    """
+
+    test: Test
+    list_hash: str
+    note: str = "test only"
+
+
+def test_only(groups: Sequence[str]) -> ScoredOnly:
+    """Return the role of a set that is scored as a whole; choices have to come from elsewhere."""
+    if not len(groups):
+        raise PacoError("There is nothing to score.")
+    return ScoredOnly(Test(np.arange(len(groups))), content_hash([str(group) for group in groups]))
+
+
+test_only.__test__ = False  # type: ignore[attr-defined]  # the name is not meant for pytest
+
+
+def roles(task: Task, labels: pd.DataFrame) -> Split | ScoredOnly:
+    """Return who plays which part in a task, from the columns ``group`` and ``split`` of its units."""
+    groups = labels["group"].astype(str).tolist()
+    if task.split == "test_only":
+        return test_only(groups)
+    if "split" not in labels:
+        raise PacoError(f"{task.name}: the records have no column 'split'. See its reader, or use test_only.")
+    if task.split == "official":
+        return from_column(labels["split"].tolist(), groups)
+    make = subject_folds if task.split == "subject_folds" else selection_only
+    return make((labels["split"] == "validation").to_numpy(), groups)
+
+
+def choosing_folds(groups: Sequence[str], folds: int = 2, seed: int = 0) -> tuple[Fold[Validation], ...]:
+    """Return subject-disjoint folds among people who are all for fitting, to choose what is fitted."""
+    return tuple(_selection_folds(np.arange(len(groups)), groups, folds, seed))
 
 
 def check(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,23 @@ from typing import Any, Literal
 from paco_fr.contracts import CropContract
 
 DataKind = Literal["official", "mimic", "synthetic", "user"]
+
+MANIFEST = "mimic.json"
+"""The file that marks a data folder as a miniature and holds its counts."""
+
+
+@dataclass(frozen=True)
+class FromData:
+    """An option whose value lies with the data, such as a list of pairs; read when a run starts.
+
+    Attributes:
+        reader: ``module:function``, called with the data root; what it returns has a ``hash``.
+        options: keyword arguments of the reader.
+
+    """
+
+    reader: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -29,9 +46,15 @@ class Task:
         citation: where the data and the protocol come from.
         reader_options: keyword arguments of the reader.
         split: how roles are given out, see :mod:`tasks.splits`: ``official`` reads the ``split`` column,
-            ``subject_folds`` and ``selection_only`` take its ``validation`` people for choosing.
+            ``subject_folds`` and ``selection_only`` take its ``validation`` people for choosing,
+            ``test_only`` scores everything and fits nothing on it.
+        choice_from: for ``test_only``: name of the task on whose validation part block and pooling are
+            chosen; empty for the encoder's declared default. The row says which.
+        flip: ``sum`` adds the features of the mirrored picture to those of the picture.
         views: subsets that are pictures of their own (a control region, say): fitted and scored apart,
             with what was chosen on the main view.
+        subsets: parts of the scored items, by the names in the records' ``subsets``, that get rows of their own
+            (fitted and chosen with the whole: only the scoring is theirs).
         files: paths under the data root that must exist; empty for data that is made, not found.
         data_kind: what the pictures are.
         reductions: summaries of patch tokens that validation may choose from.
@@ -51,8 +74,11 @@ class Task:
     obtain: str
     citation: str = ""
     reader_options: Mapping[str, Any] = field(default_factory=dict)
-    split: Literal["official", "subject_folds", "selection_only"] = "official"
+    split: Literal["official", "subject_folds", "selection_only", "test_only"] = "official"
+    choice_from: str = ""
+    flip: Literal["none", "sum"] = "none"
     views: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     data_kind: DataKind = "official"
     reductions: tuple[str, ...] = ("mean", "grid4")
@@ -64,6 +90,13 @@ class Task:
         """Return the files under the data root that are not there; all of them without a data root."""
         return tuple(name for name in self.files if data_root is None or not (data_root / name).exists())
 
+    def kind_of_data(self, data_root: Path | None) -> DataKind:
+        """Return ``mimic`` where a data folder of the task holds the manifest of a miniature, else its own."""
+        folders = {Path(name).parts[0] for name in self.files}
+        if data_root is not None and any((data_root / folder / MANIFEST).is_file() for folder in folders):
+            return "mimic"
+        return self.data_kind
+
     @property
     def family(self) -> str:
         """The part of the name before the dataset, e.g. ``pose`` or ``occlusion/pose``."""
@@ -74,3 +107,18 @@ def resolve(reference: str) -> Any:
     """Import what a ``module:attribute`` reference names."""
     module, _, attribute = reference.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def bind(task: Task, data_root: Path | None) -> Task:
+    """Return the task with every :class:`FromData` option replaced by what its reader returns."""
+    read = {
+        name: resolve(value.reader)(data_root, **value.options)
+        for name, value in task.options.items()
+        if isinstance(value, FromData)
+    }
+    return replace(task, options={**task.options, **read}) if read else task
+
+
+def option_hashes(task: Task) -> dict[str, str]:
+    """Return the hashes of the options that were read from the data: they belong to its fingerprint."""
+    return {name: value.hash for name, value in task.options.items() if hasattr(value, "hash")}

@@ -12,6 +12,7 @@ from datasets import Dataset
 from paco_fr.alignment import crop_transform
 from paco_fr.contracts import CropContract
 from paco_fr.images import ImageError, image_size
+from tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Units:
         rows: (n,) record of each unit.
         transforms: (n, 2, 3) photograph to canvas; NaN where the photograph cannot be cut.
         canvas: side of the canvas in pixels.
+        excluded: records that the protocol's own filter keeps out (``split`` "excluded"); they give no unit.
         labels: one line per unit: the record's columns without pictures, ``unit_id``, ``transform``,
             ``canvas``.
 
@@ -33,6 +35,7 @@ class Units:
     transforms: npt.NDArray[np.float64]
     canvas: int
     labels: pd.DataFrame
+    excluded: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,6 +48,7 @@ class Units:
             self.transforms[keep],
             self.canvas,
             self.labels.iloc[keep].reset_index(drop=True),
+            self.excluded,
         )
 
 
@@ -55,9 +59,8 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
         PacoError: a record lacks what the crop rule needs.
 
     """
-    labels = records.remove_columns(
-        [name for name in ("image", "mask") if name in records.column_names]
-    ).to_pandas()
+    records, excluded = _without_excluded(records)
+    labels = records.remove_columns([name for name in ("image", "mask") if name in records.column_names]).to_pandas()
     cells = records.select_columns(["image"]) if crop.rule == "whole" else None
     rows, transforms, names = [], [], []
     for row, known in enumerate(labels.to_dict("records")):
@@ -84,8 +87,24 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
     table = labels.iloc[rows].reset_index(drop=True)
     stacked = np.stack(transforms)
     table["unit_id"], table["transform"], table["canvas"] = names, list(stacked), crop.canvas
-    return Units(records, np.array(rows, dtype=np.intp), stacked, crop.canvas, table)
+    return Units(records, np.array(rows, dtype=np.intp), stacked, crop.canvas, table, excluded)
+
+
+def _without_excluded(records: Dataset) -> tuple[Dataset, int]:
+    """Return the records that take part, and how many the protocol's filter keeps out."""
+    if "split" not in records.column_names:
+        return records, 0
+    kept = np.flatnonzero(np.array(records["split"][:], dtype=object) != "excluded")
+    return (records, 0) if len(kept) == len(records) else (records.select(kept), len(records) - len(kept))
 
 
 def _points(cell: npt.NDArray[np.object_] | None) -> npt.NDArray[np.float64] | None:
     return None if cell is None else np.stack(list(cell)).astype(np.float64)
+
+
+def view_of_units(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.object_]:
+    """Return the view (n,) that each unit belongs to: one of ``task.views`` among its subsets, else "all"."""
+    if not task.views:
+        return np.full(len(labels), "all", dtype=object)
+    own = [next((view for view in task.views if view in set(cell)), "all") for cell in labels["subsets"]]
+    return np.array(own, dtype=object)

@@ -11,7 +11,7 @@ from paco_eval.cli.options import data_root as data_root_option
 
 @click.command("evaluate")
 @click.argument("encoders", nargs=-1, required=True, metavar="ENCODER...")
-@click.option("--tasks", default="*", show_default=True, help="Names or globs, separated by commas.")
+@click.option("--tasks", help="Names or globs, separated by commas.  [default: *]")
 @click.option("--protocol", type=click.Choice(["frozen"]), default="frozen", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results"), show_default=True
@@ -23,22 +23,31 @@ from paco_eval.cli.options import data_root as data_root_option
     "--limit", type=click.IntRange(min=1), help="At most so many pictures of each part; marked in the row."
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
-@click.option(
-    "--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks."
-)
+@click.option("--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks.")
+@click.option("--folder", "folders", multiple=True, metavar="FAMILY=PATH[,key=value,...]",
+              help="A task on your own pictures: recognition=DIR (people in sub-folders; or with ,pairs=FILE), "
+                   "expression=DIR or classes=DIR (sub-folders are classes), landmarks=FILE.csv, pose=FILE.csv. "
+                   "Alone it stands for --tasks.")  # fmt: skip
+@click.option("--train-identities", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="Folders of people, faces already cut, to fit whitening on for sets without a train part.")  # fmt: skip
 def command(
-    encoders: tuple[str, ...], tasks: str, protocol: str, out: Path, data_root: Path | None,
+    encoders: tuple[str, ...], tasks: str | None, protocol: str, out: Path, data_root: Path | None,
     overwrite: str, limit: int | None, dry_run: bool, tasks_from: Path | None,
+    folders: tuple[str, ...], train_identities: Path | None,
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes.
 
     ENCODER is paco:FOLDER, timm:NAME, random:RECIPE_OR_TIMM[@SEED], pixels or constant.
     """
     from paco_fr.errors import MissingDataError
+    from tasks.own import own_task
     from tasks.registry import select
     from tasks.registry import tasks_from as read_tasks
 
-    chosen = select(tasks, read_tasks(tasks_from) if tasks_from else ())
+    own = [own_task(folder) for folder in folders]
+    patterns = tasks or (None if own else "*")
+    chosen = select(patterns, read_tasks(tasks_from) if tasks_from else ()) if patterns else []
+    chosen += [(task, True) for task in own]
     usable = []
     absent = []
     for task, named in chosen:
@@ -62,7 +71,7 @@ def command(
     from paco_eval.runner import evaluate_all
 
     failed = evaluate_all(list(encoders), usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit,
-                          say=lambda text: click.echo(text, err=True))  # fmt: skip
+                          train_identities=train_identities, say=lambda text: click.echo(text, err=True))  # fmt: skip
     click.echo(f"Rows: {out / 'rows'}\nReport: paco-eval report {out}")
     if absent:
         raise MissingDataError("\n".join(absent))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HeadName = Literal["ridge", "logistic", "whitening"]
 
-KINDS = ("classification", "landmarks", "pose", "verification")
+KINDS = ("classification", "identification", "landmarks", "multilabel", "pose", "templates", "verification")
 
 
 class Kind(Protocol):

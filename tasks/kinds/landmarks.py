@@ -6,7 +6,8 @@ face. ``task.options``:
 
 ========== =========================================================================================
 normaliser main length: ``box`` (sqrt(w h) of the box of all points, also written ``box68``),
-           ``outer_corners`` or ``pupils``
+           ``outer_corners``, ``pupils``, or ``supplied_box`` (the diagonal of the record's box; adds the
+           error by its sqrt(w h), which FR and AUC are then taken of)
 corners    two point numbers, the outer eye corners; with ``box``: adds the inter-ocular error of
            frontal faces
 pupils     two entries, a point number or a list of them; adds the inter-pupil error
@@ -35,7 +36,13 @@ from tasks.task import Task
 
 HEAD: HeadName = "ridge"
 
-MAIN = {"box": "nme_box", "box68": "nme_box", "outer_corners": "nme_interocular", "pupils": "nme_interpupil"}
+MAIN = {
+    "box": "nme_box",
+    "box68": "nme_box",
+    "outer_corners": "nme_interocular",
+    "pupils": "nme_interpupil",
+    "supplied_box": "nme_diag",
+}
 """Error column that each normaliser gives."""
 
 
@@ -47,9 +54,12 @@ def main_error(task: Task) -> str:
     return MAIN[name]
 
 
-def _lengths(points: Array, task: Task) -> Mapping[str, Array]:
+def _lengths(points: Array, labels: pd.DataFrame, task: Task) -> Mapping[str, Array]:
     """Return the normalising length (n,) in pixels of each error column."""
     lengths = {}
+    if main_error(task) == "nme_diag":
+        corners = stacked(labels, "box", 4).reshape(-1, 2, 2)
+        lengths |= {"nme_diag": scores.box_diagonal(corners), "nme_box": scores.box_size(corners)}
     if main_error(task) == "nme_box":
         lengths["nme_box"] = scores.box_size(points)
     for column, option in (("nme_interocular", "corners"), ("nme_interpupil", "pupils")):
@@ -88,7 +98,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     centre = np.broadcast_to(true.mean(axis=1, keepdims=True), true.shape)
     rows = np.where(finite[:, None], np.asarray(outputs, dtype=np.float64), 0.0)
     predicted = np.where(finite[:, None, None], points_in_photo(rows, labels), centre)
-    table, lengths = start_items(labels, finite), _lengths(true, task)
+    table, lengths = start_items(labels, finite), _lengths(true, labels, task)
     for column, length in lengths.items():
         for row in np.flatnonzero(~(length > 0))[:1]:
             raise PacoError(f"Unit '{table['id'].iloc[row]}': the length that {column} divides by is 0.")
@@ -108,6 +118,13 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
 def metrics(task: Task) -> tuple[Metric, ...]:
     """Return the main error in percent, FR and AUC at the threshold, and what the options add."""
     main, threshold = main_error(task), float(task.options.get("threshold", 7.0))
+    if main == "nme_diag":
+        return (
+            _error(main, main),
+            _error("nme_box", "nme_box"),
+            scores.failure_rate("nme_box", f"fr_box{threshold:g}", threshold),
+            scores.area_under_curve("nme_box", f"auc_box{threshold:g}", threshold),
+        )
     found = [
         _error(main, main),
         scores.failure_rate("error", f"fr{threshold:g}", threshold),

@@ -2,7 +2,7 @@
 
 The target is the first two columns of the rotation matrix (Zhou et al. 2019, section 4; used for heads by
 6DRepNet, Hempel et al. 2022). A unit without a finite output, and an output that spans no plane, is scored
-as the frontal upright head.
+as the frontal upright head. ``task.options["lenient"]`` adds the column that folds errors at ±180 degrees.
 """
 
 from __future__ import annotations
@@ -66,13 +66,14 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
         table[f"{angle}_pred"] = predicted_angles[:, i]
         table[f"error_{angle}"] = errors[:, i]
     table["error"] = errors.mean(axis=1)
+    table["error_lenient"] = scores.lenient_error(predicted_angles, true_angles).mean(axis=1)
     table["geodesic"] = scores.geodesic_error(predicted, truth)
     return table
 
 
 def metrics(task: Task) -> tuple[Metric, ...]:
     """Return the mean absolute errors (main: ``mae``) and the geodesic error, in degrees."""
-    return scores.METRICS
+    return (*scores.METRICS, scores.LENIENT) if task.options.get("lenient") else scores.METRICS
 
 
 def perfect(labels: pd.DataFrame, task: Task) -> Array:

@@ -7,6 +7,9 @@
     others, over sorted ids, so that the list does not depend on the order of the records.
 ``gallery_probe``
     every picture whose ``media`` is ``gallery`` against every one whose ``media`` is ``probe``; adds rank-1.
+``list``
+    the pairs of ``task.options["pair_list"]`` (:class:`tasks.lists.PairList`), which also says which are
+    genuine; adds accuracy over its folds, the main metric of such lists.
 
 An embedding that is zero is alike to nothing (cosine 0); pairs of a unit without a finite output have no
 score and rank below all others.
@@ -19,13 +22,18 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from paco_fr.errors import PacoError, unknown_name
 from paco_fr.randomness import generator
 from tasks.kinds import HeadName
-from tasks.kinds.labels import NO_OUTPUT, finite_rows
+from tasks.kinds.embeddings import as_embeddings, pair_products
+from tasks.kinds.labels import NO_OUTPUT
+from tasks.lists import PairList
+from tasks.metrics.folds import FOLD_ACCURACY, consecutive_folds, val_at_far
 from tasks.metrics.metric import Array, Metric
-from tasks.metrics.verification import AUC, EER, RANK1, tar_at_far
+from tasks.metrics.verification import AUC, COLLAPSED, EER, RANK1, tar_at_far, tar_nearest
 from tasks.task import Task
 
 HEAD: HeadName = "whitening"
@@ -52,13 +60,23 @@ def pairs(labels: pd.DataFrame, task: Task) -> Pairs:
         first, second = _sampled(labels["unit_id"].to_numpy(dtype=str), person, impostors, seed)
     elif protocol == "gallery_probe":
         first, second = _gallery_probe(labels, task.options["gallery"], task.options["probe"])
+    elif protocol == "list":
+        return pair_list(task).rows(labels["unit_id"].to_numpy(dtype=str))
     else:
-        raise unknown_name("choice of pairs", protocol, ("sampled", "gallery_probe"))
+        raise unknown_name("choice of pairs", protocol, ("sampled", "gallery_probe", "list"))
     if not (person[first] == person[second]).any():
         raise PacoError(
             f"{task.name}: nobody has two of these {len(labels)} pictures, so no pair is genuine."
         )
     return first, second
+
+
+def pair_list(task: Task) -> PairList:
+    """Return the list that a task's pairs come from; it must have been read with :func:`tasks.task.bind`."""
+    found = task.options.get("pair_list")
+    if not isinstance(found, PairList):
+        raise PacoError(f"{task.name}: its list of pairs was not read. Bind the task to a data root first.")
+    return found
 
 
 def _sampled(ids: npt.NDArray[np.str_], person: npt.NDArray[np.int64], impostors: int, seed: int) -> Pairs:
@@ -98,44 +116,66 @@ def pair_list_hash(items: pd.DataFrame) -> str:
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Return a line per pair: ids and groups of both sides, ``score`` (cosine), ``truth`` (genuine)."""
     first, second = pairs(labels, task)
-    person, finite = targets(labels, task), finite_rows(outputs)
-    rows = np.where(finite[:, None], np.asarray(outputs, dtype=np.float64), 0.0)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+    unit, finite = as_embeddings(outputs)
     scored = finite[first] & finite[second]
+    folds: dict[str, npt.NDArray[np.int64]] = {}
+    if task.options.get("pairs") == "list":
+        listed = pair_list(task)
+        genuine, fold = listed.same, listed.fold
+        folds["fold"] = fold if len(np.unique(fold)) > 1 else consecutive_folds(len(listed))
+    else:
+        person = targets(labels, task)
+        genuine = person[first] == person[second]
     ids, groups = labels["unit_id"].to_numpy(dtype=object), labels["group"].to_numpy(dtype=object)
+    names = [f"{a}|{b}" for a, b in zip(ids[first], ids[second], strict=True)]
+    if folds:  # a list may repeat a pair in another fold
+        names = [f"{name}#{fold}" for name, fold in zip(names, folds["fold"], strict=True)]
     return pd.DataFrame(
         {
-            "id": [f"{a}|{b}" for a, b in zip(ids[first], ids[second], strict=True)],
+            "id": names,
             "id_a": ids[first],
             "id_b": ids[second],
             "group_a": groups[first],
             "group_b": groups[second],
-            "score": np.where(scored, _row_products(unit, first, second), np.nan),
-            "truth": person[first] == person[second],
+            "score": np.where(scored, pair_products(unit, first, second), np.nan),
+            "truth": genuine,
             "failure": np.where(scored, "", NO_OUTPUT),
         }
+        | folds
     )
 
 
-def _row_products(unit: Array, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]) -> Array:
-    """Return the inner product of each pair, some thousand pairs at a time to bound the memory."""
-    step = 16_384
-    starts = range(0, len(first), step)
-    parts = [np.einsum("pd,pd->p", unit[first[i : i + step]], unit[second[i : i + step]]) for i in starts]
-    return np.concatenate(parts)
-
-
 def metrics(task: Task) -> tuple[Metric, ...]:
-    """Return AUC (main), TAR at FAR 0.1 and 0.01 with the FAR achieved, EER, and rank-1 with a gallery.
+    """Return AUC, TAR at FAR 0.1 and 0.01 with the FAR achieved, EER, the flag of collapsed scores, and:
 
-    Accuracy is left to balanced lists of pairs: most of these pairs are impostors.
+    with a gallery rank-1; with a list accuracy over folds, TAR at FAR 0.001, and the field's columns for
+    comparison, TAR at the nearest ROC point and the validation rate over folds, both at 0.001.
+
+    Accuracy is left to lists, which are balanced: most other pairs are impostors.
     """
-    found = (AUC, *tar_at_far(1e-1), *tar_at_far(1e-2), EER)
+    found = (AUC, *tar_at_far(1e-1), *tar_at_far(1e-2), EER, COLLAPSED)
+    if task.options.get("pairs") == "list":
+        return (FOLD_ACCURACY, *found, *tar_at_far(1e-3), tar_nearest(1e-3), val_at_far(1e-3))
     return (*found, RANK1) if task.options.get("pairs") == "gallery_probe" else found
 
 
 def perfect(labels: pd.DataFrame, task: Task) -> Array:
-    """Return embeddings that are equal for one person and orthogonal for two."""
+    """Return embeddings that are equal for one person and orthogonal for two.
+
+    Under a list, one person is whom its genuine pairs link.
+    """
     codes = targets(labels, task)
-    return np.eye(codes.max() + 1)[codes]
+    if task.options.get("pairs") == "list":
+        first, second = pairs(labels, task)
+        same = pair_list(task).same
+        links = coo_matrix((np.ones(same.sum()), (first[same], second[same])), shape=(len(labels),) * 2)
+        codes = connected_components(links, directed=False)[1].astype(np.int64)
+    table = np.zeros((len(codes), codes.max() + 1), dtype=np.float32)
+    table[np.arange(len(codes)), codes] = 1.0
+    return np.asarray(table)
+
+
+def chance(items: pd.DataFrame, task: Task) -> float | None:
+    """Return the main metric of a guess: AUC 0.5; accuracy over folds that of the larger of two classes."""
+    genuine = float(items["truth"].mean())
+    return {"auc": 0.5, "accuracy_10fold": 100.0 * max(genuine, 1.0 - genuine)}.get(task.main_metric)

@@ -18,6 +18,12 @@ def angle_error(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Array:
     return np.asarray(np.minimum(turn, 360.0 - turn))
 
 
+def lenient_error(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Array:
+    """Return angle errors as one published scorer folds them, at ±180 degrees too: in [0, 90], forgives flips."""
+    plain = angle_error(predicted, true)
+    return np.asarray(np.minimum(plain, 180.0 - plain))
+
+
 def geodesic_error(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Array:
     """Return the angle in degrees, in [0, 180], between rotations (..., 3, 3) and (..., 3, 3).
 
@@ -36,3 +42,6 @@ METRICS: tuple[Metric, ...] = (
     mean_of("geodesic", "geodesic", unit="deg", best=0.0, worst=180.0),
 )
 """Of items with columns ``error`` (mean of the three), ``error_yaw`` and so on, ``geodesic``, in degrees."""
+
+LENIENT = mean_of("error_lenient", "mae_lenient180", unit="deg", best=0.0, worst=90.0)
+"""For comparison with 6DRepNet's scorer only (PROTOCOLS 4.2): a labelled column, never the score."""

@@ -110,13 +110,36 @@ def _at_most(far: float, genuine: Array, impostor: Array) -> tuple[Array, Array]
     return np.where(undefined, np.nan, 100.0 * tar), np.where(undefined, np.nan, 100.0 * achieved)
 
 
+def _nearest(far: float, genuine: Array, impostor: Array) -> Array:
+    """Return TAR (R,) at the ROC point nearest in FAR; of equally near ones the laxest."""
+    tar, achieved = _rates(genuine, impostor)
+    at = achieved.shape[1] - 1 - np.argmin(np.abs(achieved - far)[:, ::-1], axis=1)
+    found = np.take_along_axis(tar, at[:, None], axis=1)[:, 0]
+    return np.where(np.isnan(achieved[:, -1]), np.nan, 100.0 * found)
+
+
+def far_name(far: float) -> str:
+    """Return a FAR as it stands in the names of metrics, e.g. ``1e-4``."""
+    return f"{far:.0e}".replace("e-0", "e-")
+
+
+def tar_nearest(far: float) -> Metric:
+    """Return TAR at the ROC point nearest in FAR, which may lie above ``far``: the field's way to read it.
+
+    A column for comparison with published numbers (insightface ``eval_ijbc.py``); ours is
+    :func:`tar_at_far`.
+    """
+    compute = _of_pairs(lambda genuine, impostor: _nearest(far, genuine, impostor))
+    return Metric(f"tar_nearest@far={far_name(far)}", "%", True, 100.0, 0.0, compute)
+
+
 def tar_at_far(far: float) -> tuple[Metric, Metric]:
     """Return the metrics TAR at a FAR of at most ``far``, and the FAR achieved there, both in percent.
 
     With fewer than ``1 / far`` impostor pairs the achieved FAR is 0. Undefined without genuine or impostor
     pairs. Published scorers take the ROC point nearest in FAR, which may lie above (PROTOCOLS 8).
     """
-    name = f"{far:.0e}".replace("e-0", "e-")
+    name = far_name(far)
     return (
         Metric(f"tar@far={name}", "%", True, 100.0, 0.0, _of_pairs(lambda g, i: _at_most(far, g, i)[0])),
         Metric(
@@ -142,6 +165,17 @@ def _rank1(items: pd.DataFrame, weights: Array | None) -> Array:
     return 100.0 * ratio(sums[:, 0], sums[:, 1])
 
 
+SAME_SCORE = 1e-6
+"""Scores closer than float32 rounding of a cosine are one score."""
+
+
+def _collapsed(items: pd.DataFrame, weights: Array | None) -> Array:
+    found = items["score"].to_numpy(dtype=np.float64)
+    found = found[np.isfinite(found)]
+    flag = float(not found.size or np.ptp(found) <= SAME_SCORE)
+    return np.full(1 if weights is None else len(weights), flag)
+
+
 def roc_points(items: pd.DataFrame) -> Roc:
     """Return the ROC curve of the sample, one point for each distinct score; rates are NaN if undefined."""
     order, ends, thresholds = _descending(items)
@@ -163,6 +197,9 @@ ACCURACY = Metric("accuracy", "%", True, 100.0, 0.0, _of_pairs(_best_accuracy))
 
 Meant for as many genuine as impostor pairs; with few genuine ones, accepting nobody already scores well.
 """
+
+COLLAPSED = Metric("collapsed", "", False, 0.0, 1.0, _collapsed)
+"""1 where all pairs have one score (to ``SAME_SCORE``), so that no threshold means anything; else 0."""
 
 RANK1 = Metric("rank1", "%", True, 100.0, 0.0, _rank1)
 """Share of probes (``id_b``) in percent whose own gallery picture scores above all others.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,17 +50,21 @@ def read_mat(path: str | Path) -> PoseFile:
         FormatError: not a Matlab 5 file, or a field is missing or of another shape; names the file.
 
     """
+    fields = read_fields(path, {"Pose_Para": (1, 7), "pt3d_68": (3, 68)})
+    pitch, yaw, roll = np.degrees(fields["Pose_Para"][0, :3])
+    return PoseFile(np.array([yaw, pitch, roll]), fields["pt3d_68"][:2].T.copy())
+
+
+def read_fields(path: str | Path, shapes: Mapping[str, tuple[int, int]]) -> dict[str, Array]:
+    """Return the named matrices of a Matlab 5 file, each of its expected shape; errors as above."""
     path = Path(path)
     require(path, OBTAIN)
     try:
-        content = loadmat(path, variable_names=["Pose_Para", "pt3d_68"])
+        content = loadmat(path, variable_names=list(shapes))
     except (MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError,
             OverflowError, MemoryError, struct.error, zlib.error) as error:  # fmt: skip
         raise FormatError(path, None, f"is not a Matlab 5 file ({error})", REMEDY) from error
-    pose = _field(path, content, "Pose_Para", (1, 7))[0]
-    points = _field(path, content, "pt3d_68", (3, 68))
-    pitch, yaw, roll = np.degrees(pose[:3])
-    return PoseFile(np.array([yaw, pitch, roll]), points[:2].T.copy())
+    return {name: _field(path, content, name, shape) for name, shape in shapes.items()}
 
 
 def _field(path: Path, content: dict[str, Any], name: str, shape: tuple[int, int]) -> Array:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from datasets import Dataset
 
-from paco_fr.records import EXPRESSIONS
-from tasks.readers.files import FormatError, read_lines, require, to_records
+from paco_fr.records import COLUMNS, EXPRESSIONS
+from tasks.readers.files import FormatError, read_lines, require_folder, to_records
 
 CLASSES = (
     *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
@@ -92,7 +92,7 @@ def majority(votes: tuple[int, ...]) -> int | None:
 
 def read_ferplus(data_root: str | Path, folder: str = "ferplus") -> Dataset:
     """Return the labelled images of the three folders with votes, majority ``expression`` and split."""
-    root = require(Path(data_root) / folder, OBTAIN)
+    root = require_folder(Path(data_root) / folder, OBTAIN)
     rows = []
     for name, split in SPLITS.items():
         for face in read_labels(root / name / "label.csv", split):
@@ -100,6 +100,13 @@ def read_ferplus(data_root: str | Path, folder: str = "ferplus") -> Dataset:
             truth = {"votes": list(face.votes), "expression": majority(face.votes)}
             rows.append(row | {"group": row["image_id"]} | truth)
     return to_records(rows, str(root))
+
+
+def read_majority(data_root: str | Path, folder: str = "ferplus") -> Dataset:
+    """Return :func:`read_ferplus` with the faces that the official rule drops set apart (``split`` "excluded")."""
+    faces = read_ferplus(data_root, folder)
+    parts = [part if label is not None else "excluded" for part, label in zip(faces["split"], faces["expression"], strict=True)]
+    return faces.remove_columns("split").add_column("split", parts, feature=COLUMNS["split"])
 
 
 def _rows(path: Path) -> list[list[str]]:

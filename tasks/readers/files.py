@@ -27,6 +27,48 @@ def require(path: Path, obtain: str) -> Path:
     return path
 
 
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".rar", ".7z", ".gz")
+"""Endings of what a download may be before it is unpacked."""
+
+
+def require_folder(path: Path, obtain: str) -> Path:
+    """Return ``path`` if it is a folder; say so where an archive lies in its place or beside it.
+
+    Raises:
+        MissingDataError: nothing is there, or only an archive that has still to be unpacked.
+
+    """
+    if path.is_dir():
+        return path
+    beside = [path.with_name(path.name + ending) for ending in ARCHIVES]
+    packed = path if path.is_file() else next((file for file in beside if file.is_file()), None)
+    if packed is not None:
+        raise MissingDataError(f"{packed} is a file; a folder {path} is expected. Unpack the archive there.")
+    return require(path, obtain)
+
+
+def once(seen: dict[str, int], name: str, path: Path, line: int, remedy: str) -> str:
+    """Return ``name`` and note its line in ``seen``; a name that stands there already is an error."""
+    first = seen.setdefault(name, line)
+    if first != line:
+        raise FormatError(path, line, f"{name} stands already in line {first}", remedy)
+    return name
+
+
+def part_groups(photos: Sequence[str], parts: Sequence[str]) -> list[str]:
+    """Return the group of every face: its photograph, told apart by part where several parts share it.
+
+    Some official splits deal faces, not photographs. They are kept as published; a shared photograph then
+    counts as one group in each part, and ``data check`` says how many there are.
+    """
+    where: dict[str, set[str]] = {}
+    for photo, part in zip(photos, parts, strict=True):
+        where.setdefault(photo, set()).add(part)
+    return [
+        photo if len(where[photo]) == 1 else f"{part}:{photo}" for photo, part in zip(photos, parts, strict=True)
+    ]
+
+
 def read_lines(path: Path, *, encoding: str = "utf-8", obtain: str = "Restore it.") -> list[str]:
     """Return the lines of a text file without their ends; a byte order mark is dropped."""
     require(path, obtain)

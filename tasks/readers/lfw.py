@@ -11,12 +11,17 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from datasets import Dataset
 
-from tasks.readers.files import FormatError, read_lines, require, to_records
+from tasks.lists import PairList
+from tasks.readers.files import FormatError, read_lines, require_folder, to_records
 
 OBTAIN = "Download LFW into <data root>/lfw: the folder of people, and pairs.txt beside them."
 REMEDY = "Restore the original pairs file."
+CENTRE_BOX = [124.5 - 125.0 / 2.2] * 2 + [124.5 + 125.0 / 2.2] * 2
+"""The face detector's box in every picture of 250 x 250: LFW is cut to 2.2 times that box, so it is the
+middle square of 250 / 2.2 pixels. No detector has to be run again, and all encoders see the same crop."""
 _NAME = re.compile(r"[^\s/\\]*[^\s/\\.][^\s/\\]*")  # a folder name that cannot climb
 
 
@@ -71,12 +76,24 @@ def _pair(path: Path, number: int, line: str, *, same: bool, fold: int) -> Pair:
     return Pair(first, second, same, fold)
 
 
-def read_lfw(data_root: str | Path, folder: str = "lfw", pairs: str = "pairs.txt") -> Dataset:
-    """Return the images that a pair list names, once each, in order of first mention.
+def read_pair_list(data_root: str | Path | None, folder: str = "lfw", pairs: str = "pairs.txt") -> PairList:
+    """Return the pairs as a list that tasks follow."""
+    root = require_folder(Path(data_root or ".") / folder, OBTAIN)
+    found = read_pairs(root / pairs)
+    first, second = (np.array([pair[side] for pair in found]) for side in (0, 1))
+    same, fold = (
+        np.array([pair.same for pair in found]),
+        np.array([pair.fold for pair in found], dtype=np.int64),
+    )
+    return PairList(first, second, same, fold, str(root / pairs))
+
+
+def read_lfw(data_root: str | Path | None, folder: str = "lfw", pairs: str = "pairs.txt") -> Dataset:
+    """Return the images that a pair list names, once each, in order of first mention, with the centre box.
 
     An image that is not on disk stays a record; reading it fails and is counted.
     """
-    root = require(Path(data_root) / folder, OBTAIN)
+    root = require_folder(Path(data_root or ".") / folder, OBTAIN)
     ids = dict.fromkeys(ident for pair in read_pairs(root / pairs) for ident in (pair.first, pair.second))
     rows = [
         {
@@ -84,6 +101,7 @@ def read_lfw(data_root: str | Path, folder: str = "lfw", pairs: str = "pairs.txt
             "image_id": ident,
             "group": ident.partition("/")[0],
             "identity": ident.partition("/")[0],
+            "box": CENTRE_BOX,
         }
         for ident in ids
     ]

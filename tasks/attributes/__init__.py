@@ -1,0 +1,1 @@
+"""Benchmarks of the attributes family, one declaration a file."""

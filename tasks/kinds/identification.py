@@ -1,0 +1,215 @@
+"""Identification: whom of a gallery does a probe show? Scored by cosines, the gallery searched whole.
+
+``task.options`` says who stands where, in one of two ways:
+
+``gallery_media``
+    a list of values of the column ``media``; pictures that have one are the gallery, all others are probes.
+    ``unenrolled`` (default 0) leaves out the gallery pictures of every person whose sha256 falls into that
+    share (``0.25``: about a quarter), so that their probes are searches for people who are not there.
+``search_list``
+    templates (:class:`tasks.lists.SearchList`): gallery and probe templates are pooled as in IJB-B and
+    IJB-C, see :func:`tasks.kinds.embeddings.pooled`. Several galleries are searched as one for the mate,
+    as the field does; a search of a gallery that lacks the subject is a non-mated one.
+
+A gallery subject scores by the best of its entries. A gallery entry without a finite output is never found,
+a probe without one finds nobody and raises no alarm. Rules for rank and threshold:
+:mod:`tasks.metrics.identification`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paco_fr.errors import PacoError
+from tasks.kinds import HeadName
+from tasks.kinds.embeddings import as_embeddings, pooled, template_columns
+from tasks.kinds.labels import NO_OUTPUT
+from tasks.kinds.verification import targets
+from tasks.lists import SearchList, positions
+from tasks.metrics.identification import FPIRS, METRICS, POOLED_SHARE, tpir_nonmated
+from tasks.metrics.metric import Array, Metric
+from tasks.task import Task
+
+__all__ = ["HEAD", "items", "metrics", "perfect", "targets"]
+
+HEAD: HeadName = "whitening"
+
+SEARCHES = 512
+"""Probes compared with the whole gallery at once."""
+
+
+class Sides(NamedTuple):
+    """Who is searched for where. Entries and probes are rows of embeddings."""
+
+    entries: npt.NDArray[np.intp]
+    subject: npt.NDArray[np.int64]  # of each entry
+    gallery: npt.NDArray[np.int64]  # number of its gallery
+    probes: npt.NDArray[np.intp]
+    wanted: npt.NDArray[np.int64]  # subject of each probe
+    probe_ids: npt.NDArray[np.object_]
+    names: npt.NDArray[np.object_]  # of the subjects
+
+
+def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Return a line per search, see :mod:`tasks.metrics.identification`, with truth and prediction."""
+    if "search_list" in task.options:
+        found = pooled(np.asarray(outputs), *template_columns(labels))
+        sides = _listed(found.numbers, task)
+        unit, finite = found.units.astype(np.float64), found.pictures > 0
+    else:
+        sides = _by_media(labels, task)
+        unit, finite = as_embeddings(outputs)
+    return _search(unit, finite, sides)
+
+
+def _by_media(labels: pd.DataFrame, task: Task) -> Sides:
+    if "media" not in labels:
+        raise PacoError("The labels have no column 'media', which tells gallery and probes apart.")
+    identity = labels["identity" if "identity" in labels else "group"].to_numpy(dtype=str)
+    names, person = np.unique(identity, return_inverse=True)
+    gallery = labels["media"].isin([str(value) for value in task.options["gallery_media"]]).to_numpy()
+    left_out = np.array([_share(name) < float(task.options.get("unenrolled", 0.0)) for name in names])
+    entries = np.flatnonzero(gallery & ~left_out[person])
+    probes = np.flatnonzero(~gallery)
+    if not len(entries) or not len(probes):
+        raise PacoError(
+            f"{task.name}: {len(entries)} gallery pictures and {len(probes)} probes; neither may be 0."
+        )
+    ids = labels["unit_id"].to_numpy(dtype=object)[probes]
+    zeros = np.zeros(len(entries), dtype=np.int64)
+    return Sides(entries, person[entries], zeros, probes, person[probes], ids, names.astype(object))
+
+
+def _share(name: str) -> float:
+    """Return a number in [0, 1) that depends on the name alone."""
+    return int.from_bytes(hashlib.sha256(f"unenrolled {name}".encode()).digest()[:6], "big") / 2.0**48
+
+
+def _listed(numbers: npt.NDArray[np.int64], task: Task) -> Sides:
+    listed = task.options["search_list"]
+    if not isinstance(listed, SearchList):
+        raise PacoError(f"{task.name}: its search list was not read. Bind the task to a data root first.")
+    names, subject = np.unique(
+        np.concatenate([listed.gallery_subject, listed.probe_subject]), return_inverse=True
+    )
+    return Sides(
+        positions(numbers, listed.gallery, listed.source),
+        subject[: len(listed.gallery)],
+        listed.gallery_set,
+        positions(numbers, listed.probe, listed.source),
+        subject[len(listed.gallery) :],
+        listed.probe.astype(str).astype(object),
+        names.astype(str).astype(object),
+    )
+
+
+def _search(unit: Array, finite: npt.NDArray[np.bool_], sides: Sides) -> pd.DataFrame:
+    """Compare every probe with every gallery subject, some probes at a time."""
+    order = np.lexsort((sides.gallery, sides.subject))
+    entries, subject, gallery = sides.entries[order], sides.subject[order], sides.gallery[order]
+    people, starts = np.unique(subject, return_index=True)
+    enrolled = np.isin(sides.wanted, people)
+    keep = int(np.ceil(POOLED_SHARE * len(sides.probes))) + 10
+    column = np.searchsorted(people, np.where(enrolled, sides.wanted, people[0]))
+    galleries = [np.flatnonzero(gallery == number) for number in np.unique(gallery)]
+    parts: dict[str, list[Array]] = {name: [] for name in ("mate", "above", "equal", "nonmated", "best")}
+    pooled_score, pooled_probe = np.empty(0), np.empty(0, dtype=np.intp)
+    for at in range(0, len(sides.probes), SEARCHES):
+        probes, wanted = sides.probes[at : at + SEARCHES], sides.wanted[at : at + SEARCHES]
+        raw = np.where(finite[entries], unit[probes] @ unit[entries].T, -np.inf)
+        raw[~finite[probes]] = -np.inf
+        table = np.maximum.reduceat(raw, starts, axis=1)
+        here, own = enrolled[at : at + SEARCHES], column[at : at + SEARCHES]
+        mate = np.where(here, table[np.arange(len(probes)), own], np.nan)
+        parts["best"].append(people[table.argmax(axis=1)])
+        others = table.copy()
+        others[np.flatnonzero(here), own[here]] = np.nan
+        parts["mate"].append(mate)
+        parts["above"].append((others > mate[:, None]).sum(axis=1))
+        parts["equal"].append((others == mate[:, None]).sum(axis=1))
+        parts["nonmated"].append(_nonmated(raw, galleries, subject, wanted))
+        flat = np.where(np.isnan(others), -np.inf, others).ravel()
+        owner = np.repeat(np.arange(at, at + len(probes)), len(people))
+        pooled_score, pooled_probe = _highest(
+            np.concatenate([pooled_score, flat]), np.concatenate([pooled_probe, owner]), keep
+        )
+    columns = {name: np.concatenate(values) for name, values in parts.items()}
+    lost = ~np.isfinite(np.where(enrolled, columns["mate"], 0.0)) | ~finite[sides.probes]
+    lists = _lists(pooled_score, pooled_probe, len(sides.probes))
+    return pd.DataFrame(
+        {
+            "id": sides.probe_ids,
+            "group": sides.names[sides.wanted],
+            "truth": sides.names[sides.wanted],
+            "prediction": np.where(finite[sides.probes], sides.names[columns["best"].astype(np.intp)], ""),
+            "mated": enrolled,
+            "mate_score": np.where(lost, np.nan, columns["mate"]),
+            "above": np.where(lost, len(people), columns["above"]).astype(np.int64),
+            "equal": np.where(lost, 0, columns["equal"]).astype(np.int64),
+            "nonmated_score": columns["nonmated"],
+            "impostor_scores": lists,
+            "failure": np.where(lost, NO_OUTPUT, ""),
+        }
+    )
+
+
+def _nonmated(
+    raw: Array,
+    galleries: list[npt.NDArray[np.intp]],
+    subject: npt.NDArray[np.int64],
+    wanted: npt.NDArray[np.int64],
+) -> Array:
+    """Return (q,) best scores over the galleries that lack the subject; NaN where each has it."""
+    best = np.full(len(wanted), np.nan)
+    for members in galleries:
+        lacking = ~np.isin(wanted, subject[members])
+        best[lacking] = np.fmax(best[lacking], raw[np.ix_(lacking, members)].max(axis=1))
+    return best
+
+
+def _highest(scores: Array, owners: npt.NDArray[np.intp], keep: int) -> tuple[Array, npt.NDArray[np.intp]]:
+    """Return the ``keep`` highest scores and whose they are, without those of -inf."""
+    scores, owners = scores[scores > -np.inf], owners[scores > -np.inf]
+    if len(scores) > keep:
+        top = np.argpartition(scores, len(scores) - keep)[len(scores) - keep :]
+        scores, owners = scores[top], owners[top]
+    return scores, owners
+
+
+def _lists(scores: Array, owners: npt.NDArray[np.intp], searches: int) -> list[list[float]]:
+    order = np.lexsort((-scores, owners))
+    edges = np.searchsorted(owners[order], np.arange(searches + 1))
+    return [scores[order[edges[n] : edges[n + 1]]].tolist() for n in range(searches)]
+
+
+def metrics(task: Task) -> tuple[Metric, ...]:
+    """Return rank 1 (main) and 5, TPIR at FPIR 0.1 and 0.01, and TPIR over non-mated searches, if any."""
+    open_set = "search_list" in task.options or float(task.options.get("unenrolled", 0.0)) > 0
+    extra = [metric for fpir in FPIRS for metric in tpir_nonmated(fpir)] if open_set else []
+    return (*METRICS, *extra)
+
+
+def perfect(labels: pd.DataFrame, task: Task) -> Array:
+    """Return embeddings that are equal for one person and orthogonal for two."""
+    if "search_list" not in task.options:
+        codes = targets(labels, task)
+    else:
+        listed: SearchList = task.options["search_list"]
+        template = template_columns(labels)[0]
+        subject = dict(zip(listed.gallery.tolist(), listed.gallery_subject.tolist(), strict=True))
+        subject |= dict(zip(listed.probe.tolist(), listed.probe_subject.tolist(), strict=True))
+        codes = np.unique([subject.get(number, -1) for number in template.tolist()], return_inverse=True)[1]
+    return np.eye(codes.max() + 1)[codes]
+
+
+def chance(items: pd.DataFrame, task: Task) -> float | None:
+    """Return the rank 1 of a guess: one in as many people as the gallery holds."""
+    if task.main_metric != "rank1":
+        return None
+    enrolled = items.loc[items["mated"], "truth"].nunique()
+    return 100.0 / enrolled if enrolled else None

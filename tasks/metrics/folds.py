@@ -1,0 +1,142 @@
+"""Accuracy and validation rate over folds of a pair list, as the field scores LFW and its like.
+
+The rule (insightface ``recognition/arcface_torch/eval/verification.py``, after Huang et al. 2007): embeddings
+of length 1, squared distance ``d = 2 - 2 cosine``, "same" where ``d < t``. For each fold ``t`` is chosen on
+all other folds and judged on this one; the score is the mean over folds. For accuracy ``t`` runs over 0,
+0.01 .. 3.99, and of equally good thresholds the lowest is taken. Folds are those of the list, else ten
+consecutive runs of it, as equal as can be, longer ones first.
+
+Items are those of :mod:`tasks.metrics.verification` with a column ``fold``. A pair without a score is
+rejected. In a bootstrap replicate thresholds are chosen anew and folds without pairs are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tasks.metrics.metric import COMPUTE_CELLS, Array, Metric, group_codes, item_weights, ratio
+
+ACCURACY_STEPS: Array = np.arange(0.0, 4.0, 0.01)
+"""Squared distances that accuracy chooses its threshold from."""
+RATE_STEPS: Array = np.arange(0.0, 4.0, 0.001)
+"""Squared distances between which the validation rate interpolates its threshold."""
+
+Folds = npt.NDArray[np.intp]
+
+
+def consecutive_folds(pairs: int, folds: int = 10) -> npt.NDArray[np.int64]:
+    """Return the fold (P,) of every pair: consecutive runs, the first ``pairs % folds`` one longer."""
+    sizes = np.full(folds, pairs // folds)
+    sizes[: pairs % folds] += 1
+    return np.repeat(np.arange(folds), sizes).astype(np.int64)
+
+
+def squared_distances(scores: npt.ArrayLike) -> Array:
+    """Return ``2 - 2 cosine`` (P,), infinite where there is no score."""
+    cosine = np.asarray(scores, dtype=np.float64)
+    return np.where(np.isnan(cosine), np.inf, 2.0 - 2.0 * cosine)
+
+
+def _accepted(distance: Array, cells: Folds, count: int, steps: Array, weights: Array) -> Array:
+    """Return (R, count, K) weights of the pairs of each cell with a distance below each of K steps."""
+    levels = len(steps) + 1
+    place = cells * levels + np.searchsorted(steps, distance, side="right")
+    order = np.argsort(place, kind="stable")
+    present, starts = np.unique(place[order], return_index=True)
+    table = np.zeros((len(weights), count * levels))
+    table[:, present] = np.add.reduceat(weights[:, order], starts, axis=1)
+    below = np.cumsum(table.reshape(len(weights), count, levels), axis=2)
+    return np.asarray(below[:, :, :-1])
+
+
+def _parts(items: pd.DataFrame, weights: Array | None, cells: int) -> Iterator[Array]:
+    """Yield weights of pairs (R_i, P), so few replicates at a time that ``cells`` a replicate fit."""
+    if weights is None:
+        return iter([np.ones((1, len(items)))])
+    codes, _ = group_codes(items)
+    draws = weights
+    step = max(1, COMPUTE_CELLS // max(cells, len(items)))
+    return (item_weights(codes, draws[at : at + step]) for at in range(0, len(draws), step))
+
+
+def _totals(cells: Folds, count: int, weights: Array) -> Array:
+    """Return (R, count) weights of all pairs of each cell."""
+    member = cells[:, None] == np.arange(count)
+    return np.asarray(weights @ member.astype(np.float64))
+
+
+def _fold_accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
+    folds, fold = np.unique(items["fold"].to_numpy(), return_inverse=True)
+    count = len(folds)
+    cells = 2 * fold + items["truth"].to_numpy(dtype=bool)
+    distance = squared_distances(items["score"])
+    means = []
+    for part in _parts(items, weights, 2 * count * len(ACCURACY_STEPS)):
+        below = _accepted(distance, cells, 2 * count, ACCURACY_STEPS, part)
+        total = _totals(cells, 2 * count, part)
+        right = below[:, 1::2] + total[:, ::2, None] - below[:, ::2]  # genuine accepted, impostors not
+        elsewhere = right.sum(axis=1, keepdims=True) - right
+        chosen = elsewhere.argmax(axis=2)[:, :, None]  # the first, so the lowest, of the best
+        judged = np.take_along_axis(right, chosen, axis=2)[:, :, 0]
+        means.append(_mean_of_folds(judged, total[:, ::2] + total[:, 1::2]))
+    return 100.0 * np.concatenate(means)
+
+
+def _mean_of_folds(amount: Array, total: Array) -> Array:
+    """Return (R,) means over folds of amount / total, over the folds that have any."""
+    share = ratio(amount, total)
+    there = total > 0
+    return ratio(np.where(there, share, 0.0).sum(axis=1), there.sum(axis=1).astype(np.float64))
+
+
+def _interpolated(rates: Array, target: float) -> Array:
+    """Return the threshold (R, F) at which non-falling rates (R, F, K) reach the target; 0 if they never do.
+
+    Linear between the last step below the target and the first at or above it, which is what a linear
+    interpolator over possibly repeated rates amounts to.
+    """
+    reached = rates >= target
+    last = rates.shape[2] - 1
+    high = np.clip(reached.argmax(axis=2), 1, last)
+    low = high - 1
+    y0, y1 = (np.take_along_axis(rates, at[:, :, None], axis=2)[:, :, 0] for at in (low, high))
+    share = np.divide(target - y0, y1 - y0, out=np.zeros_like(y0), where=y1 > y0)
+    found = RATE_STEPS[low] + share * (RATE_STEPS[high] - RATE_STEPS[low])
+    return np.where(reached.any(axis=2), found, 0.0)
+
+
+def _fold_rate(items: pd.DataFrame, weights: Array | None, far: float) -> Array:
+    folds, fold = np.unique(items["fold"].to_numpy(), return_inverse=True)
+    count, genuine = len(folds), items["truth"].to_numpy(dtype=bool)
+    if genuine.all() or not genuine.any():
+        return np.full(1 if weights is None else len(weights), np.nan)
+    distance = squared_distances(items["score"])
+    means = []
+    for part in _parts(items, weights, count * len(RATE_STEPS)):
+        below = _accepted(distance[~genuine], fold[~genuine], count, RATE_STEPS, part[:, ~genuine])
+        total = _totals(fold[~genuine], count, part[:, ~genuine])
+        elsewhere = below.sum(axis=1, keepdims=True) - below
+        rates = ratio(elsewhere, (total.sum(axis=1, keepdims=True) - total)[:, :, None])
+        threshold = _interpolated(np.nan_to_num(rates), far)
+        accepted = part * genuine * (distance < threshold[:, fold])
+        sums = [_totals(fold, count, table) for table in (accepted, part * genuine)]
+        means.append(_mean_of_folds(sums[0], sums[1]))
+    return 100.0 * np.concatenate(means)
+
+
+FOLD_ACCURACY = Metric("accuracy_10fold", "%", True, 100.0, 0.0, _fold_accuracy)
+"""Mean over folds of the share of pairs decided rightly at the threshold chosen on the other folds."""
+
+
+def val_at_far(far: float) -> Metric:
+    """Return the field's validation rate: share of genuine pairs accepted where FAR was ``far`` elsewhere.
+
+    A column for comparison with published numbers: its threshold is interpolated inside empty steps of
+    FAR, so the FAR on the judged fold may be above. Ours is :func:`tasks.metrics.verification.tar_at_far`.
+    """
+    name = f"val_10fold@far={f'{far:.0e}'.replace('e-0', 'e-')}"
+    return Metric(name, "%", True, 100.0, 0.0, lambda items, weights: _fold_rate(items, weights, far))

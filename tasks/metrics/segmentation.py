@@ -1,0 +1,72 @@
+"""Segmentation: F1 of every class from the confusion matrix summed over all pixels (PROTOCOLS 4.5).
+
+Items have ``confusion``: the C x C counts of one picture, truth by prediction, as a flat list. Sums come first and
+ratios last, so a large picture weighs more than a small one, as in the field. The mean runs over the foreground
+classes (all but class 0) that occur in the truth, so that a class that nobody shows does not make it NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tasks.metrics.metric import Array, Metric, group_codes, group_sums, ratio
+
+BACKGROUND = 0
+
+
+def confusion(truth: npt.ArrayLike, prediction: npt.ArrayLike, classes: int) -> npt.NDArray[np.int64]:
+    """Return (C, C) counts, truth by prediction, of two pictures of class numbers of one shape."""
+    true, predicted = np.asarray(truth, dtype=np.int64), np.asarray(prediction, dtype=np.int64)
+    if true.shape != predicted.shape or true.size == 0:
+        raise ValueError(f"masks of shapes {true.shape} and {predicted.shape}")
+    if min(true.min(), predicted.min()) < 0 or max(true.max(), predicted.max()) >= classes:
+        raise ValueError(f"a mask holds a class outside 0 to {classes - 1}")
+    counts = np.bincount((true * classes + predicted).ravel(), minlength=classes * classes)
+    return counts.reshape(classes, classes)
+
+
+def _sums(items: pd.DataFrame, weights: Array | None) -> Array:
+    """Return (R, C, C) summed confusion matrices."""
+    codes, names = group_codes(items)
+    flat = np.stack(items["confusion"].to_list()).astype(np.float64)
+    side = round(flat.shape[1] ** 0.5)
+    return group_sums(codes, flat.reshape(-1, side, side), len(names), weights)
+
+
+def f1_scores(matrices: Array) -> Array:
+    """Return (..., C) F1 of every class, 2 TP / (predicted + true), NaN where the truth lacks the class."""
+    right = np.diagonal(matrices, axis1=-2, axis2=-1)
+    true, predicted = matrices.sum(axis=-1), matrices.sum(axis=-2)
+    return np.where(true > 0, ratio(2.0 * right, true + predicted), np.nan)
+
+
+def _mean_f1(items: pd.DataFrame, weights: Array | None) -> Array:
+    scores = f1_scores(_sums(items, weights))
+    foreground = np.delete(scores, BACKGROUND, axis=-1)
+    present = np.isfinite(foreground)
+    return 100.0 * ratio(np.where(present, foreground, 0.0).sum(axis=-1), present.sum(axis=-1).astype(np.float64))
+
+
+def _pixel_accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
+    sums = _sums(items, weights)
+    return 100.0 * ratio(np.trace(sums, axis1=-2, axis2=-1), sums.sum(axis=(-2, -1)))
+
+
+def _class_metric(number: int, name: str) -> Metric:
+    def compute(items: pd.DataFrame, weights: Array | None) -> Array:
+        return 100.0 * f1_scores(_sums(items, weights))[:, number]
+
+    return Metric(f"f1_{name.replace(' ', '_')}", "%", True, 100.0, 0.0, compute)
+
+
+def metrics_for(classes: Sequence[str]) -> tuple[Metric, ...]:
+    """Return mean F1, pixel accuracy and the F1 of every foreground class, in percent."""
+    return (
+        Metric("mean_f1", "%", True, 100.0, 0.0, _mean_f1),
+        Metric("pixel_accuracy", "%", True, 100.0, 0.0, _pixel_accuracy),
+        *(_class_metric(number, name) for number, name in enumerate(classes) if number != BACKGROUND),
+    )

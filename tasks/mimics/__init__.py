@@ -1,0 +1,100 @@
+"""Miniatures: any benchmark in its exact official layout, made from synthetic faces.
+
+A user rehearses the whole run before the data arrives, and the suite proves reader and task together. The
+manifest ``mimic.json`` in every data folder marks what is made, so that rows say ``data_kind: mimic``, and holds
+the counts that were written, by task. A writer is ``(root, cast) -> counts``: it writes below the data root and
+says how many faces of each part and subset it wrote. A new benchmark adds its line to :data:`WRITERS`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paco_fr.errors import PacoError, unknown_name
+from tasks.task import MANIFEST, Task, resolve
+
+if TYPE_CHECKING:
+    from tasks.mimics.faces import Cast
+
+Writer = Callable[[Path, "Cast"], Mapping[str, int]]
+
+WRITERS: dict[str, str] = {
+    "attributes/celeba": "tasks.mimics.attributes:write_celeba",
+    "expression/affectnet7": "tasks.mimics.expression:write_affectnet7",
+    "expression/affectnet8": "tasks.mimics.expression:write_affectnet8",
+    "expression/fer2013": "tasks.mimics.expression:write_fer2013",
+    "expression/ferplus": "tasks.mimics.expression:write_ferplus",
+    "expression/rafdb": "tasks.mimics.expression:write_rafdb",
+    "landmarks/300w": "tasks.mimics.landmarks:write_300w",
+    "landmarks/aflw19": "tasks.mimics.landmarks:write_aflw19",
+    "landmarks/cofw": "tasks.mimics.landmarks:write_cofw",
+    "landmarks/wflw": "tasks.mimics.landmarks:write_wflw",
+    "pose/aflw2000": "tasks.mimics.pose:write_aflw2000",
+    "pose/biwi": "tasks.mimics.pose:write_biwi",
+    "pose/biwi-70-30": "tasks.mimics.pose:write_biwi_70_30",
+    "recognition/agedb_30": "tasks.mimics.recognition:write_agedb_30",
+    "recognition/calfw": "tasks.mimics.recognition:write_calfw",
+    "recognition/cfp_ff": "tasks.mimics.recognition:write_cfp_ff",
+    "recognition/cfp_fp": "tasks.mimics.recognition:write_cfp_fp",
+    "recognition/cplfw": "tasks.mimics.recognition:write_cplfw",
+    "recognition/ijbb": "tasks.mimics.recognition:write_ijbb",
+    "recognition/ijbb_search": "tasks.mimics.recognition:write_ijbb",
+    "recognition/ijbc": "tasks.mimics.recognition:write_ijbc",
+    "recognition/ijbc_search": "tasks.mimics.recognition:write_ijbc",
+    "recognition/lfw": "tasks.mimics.recognition:write_lfw",
+    "recognition/lfw_aligned": "tasks.mimics.recognition:write_lfw_bin",
+    "recognition/orl": "tasks.mimics.recognition:write_orl",
+}
+"""Task -> ``module:function`` of its writer."""
+
+FACES_PER_PART = 24
+
+
+def mimic(task: Task, out: Path, faces_per_part: int = FACES_PER_PART) -> dict[str, int]:
+    """Write the miniature of a task below ``out``, a data root, and return its counts by part and subset.
+
+    A folder that holds a miniature already is written anew, unless it is of the same size and a task shares it;
+    real data is never touched.
+
+    Raises:
+        PacoError: the task has no writer, or a folder of its name holds something else.
+
+    """
+    if task.name not in WRITERS:
+        raise unknown_name("benchmark with a miniature", task.name, WRITERS)
+    from tasks.mimics.faces import Cast
+
+    folders = sorted({out / Path(name).parts[0] for name in task.files})
+    known: dict[str, dict[str, int]] = {}
+    for folder in folders:
+        if not folder.exists():
+            continue
+        if not (folder / MANIFEST).is_file():
+            raise PacoError(f"{folder} is no miniature; nothing is written over it. Choose another folder.")
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if content["faces_per_part"] == faces_per_part:
+            known |= content["tasks"]
+        else:
+            shutil.rmtree(folder)
+    writer: Writer = resolve(WRITERS[task.name])
+    counts = dict(writer(out, Cast(faces_per_part)))
+    for folder in folders:
+        content = {"what": "synthetic faces in the layout of a benchmark; not the data",
+                   "faces_per_part": faces_per_part, "tasks": known | {task.name: counts}}  # fmt: skip
+        (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return counts
+
+
+def manifest_counts(task: Task, data_root: Path) -> dict[str, int] | None:
+    """Return the counts of a task's miniature as they were written; None where its data is no miniature."""
+    for folder in sorted({data_root / Path(name).parts[0] for name in task.files}):
+        if (folder / MANIFEST).is_file():
+            content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            found: dict[str, int] | None = content["tasks"].get(task.name)
+            if found is not None:
+                return found
+    return None

@@ -1,0 +1,86 @@
+"""AFLW with the 19 revised points of Zhu et al. 2016: ``AFLW19/AFLWinfo_release.mat`` and ``AFLW19/data/flickr``.
+
+The Matlab file holds, for each of 24,386 faces, ``nameList`` (a path such as 3/image00035.jpg), ``bbox`` (left,
+right, top, bottom: in this order), ``data`` (19 x, then 19 y), ``mask_new`` (1 where a point is visible), and
+``ra``, the order from 1 whose first 20,000 are train and whose rest is test. All 19 points count, visible or
+not; the frontal subset are the test faces with all of them visible. Faces, not photographs, were dealt to the
+parts. Coordinates are taken as they are. The layout is known from public loaders only: unproven.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from scipy.io import loadmat
+
+from tasks.readers.files import FormatError, inside, part_groups, require, require_folder, to_records
+
+FOLDER = "AFLW19"
+OBTAIN = (
+    "Download AFLWinfo_release.mat (mmlab.ie.cuhk.edu.hk/projects/compositional.html) into <data root>/AFLW19 and "
+    "AFLW's images into <data root>/AFLW19/data/flickr/{0,2,3}."
+)
+REMEDY = "Restore the original AFLWinfo_release.mat."
+TRAIN = 20_000
+FIELDS = {"bbox": 4, "data": 38, "mask_new": 19}
+"""Columns of the matrices with a row per face."""
+
+
+def read_aflw19(data_root: str | Path, folder: str = FOLDER, train: int = TRAIN) -> Dataset:
+    """Return all faces in the order of ``ra``; a set too small for ``train`` is cut at five sixths.
+
+    Raises:
+        MissingDataError: the Matlab file or the folder of images is not there.
+        FormatError: not Matlab 5, a field missing or of another shape, ``ra`` no order of the faces, a box
+            without extent, or a path that leaves the images' folder.
+
+    """
+    root = require_folder(Path(data_root) / folder, OBTAIN)
+    images = require_folder(root / "data/flickr", OBTAIN)
+    path = require(root / "AFLWinfo_release.mat", OBTAIN)
+    names, table, order = _content(path)
+    cut = train if len(order) > train else len(order) * 5 // 6
+    rows: list[dict[str, Any]] = []
+    for place, face in enumerate(order.tolist()):
+        left, right, top, bottom = table["bbox"][face].tolist()
+        if not (right > left and bottom > top):
+            raise FormatError(path, None, f"face {face + 1}: the box has no extent", REMEDY)
+        visible = table["mask_new"][face] == 1
+        test = place >= cut
+        rows.append(
+            {
+                "image": str(inside(images, names[face], path)),
+                "image_id": f"{names[face]}#{face + 1}",
+                "group": names[face],
+                "box": [left, top, right, bottom],
+                "landmarks": table["data"][face].reshape(2, 19).T.tolist(),
+                "visible": visible.tolist(),
+                "scheme": "aflw19",
+                "subsets": ["frontal"] if test and visible.all() else [],
+                "split": "test" if test else "train",
+            }
+        )
+    groups = part_groups([row["group"] for row in rows], [row["split"] for row in rows])
+    return to_records([row | {"group": group} for row, group in zip(rows, groups, strict=True)], str(root))
+
+
+def _content(path: Path) -> tuple[list[str], dict[str, Any], Any]:
+    try:
+        content = loadmat(path, variable_names=["nameList", "ra", *FIELDS])
+        names = [str(cell.ravel()[0]) for cell in content["nameList"].ravel()]
+        order = content["ra"].ravel().astype(np.int64) - 1
+    except Exception as error:  # SciPy raises a dozen kinds on damaged files
+        raise FormatError(path, None, f"is not AFLW's Matlab 5 file ({type(error).__name__}: {error})", REMEDY) from error
+    if not np.array_equal(np.sort(order), np.arange(len(names))):
+        raise FormatError(path, None, f"ra is no order of the {len(names)} names", REMEDY)
+    for name, columns in FIELDS.items():
+        if name not in content or content[name].shape != (len(names), columns):
+            found = content[name].shape if name in content else "missing"
+            raise FormatError(path, None, f"{name} is {found}, expected {len(names)} x {columns}", REMEDY)
+        content[name] = content[name].astype(np.float64)
+        if not np.isfinite(content[name]).all():
+            raise FormatError(path, None, f"{name} holds what is not a number", REMEDY)
+    return names, content, order

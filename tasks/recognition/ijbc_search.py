@@ -1,0 +1,20 @@
+"""IJB-C 1:N, mixed media: every probe template against both galleries; rank 1 and 5, TPIR at FPIR."""
+
+from paco_fr.contracts import CROPS
+from tasks.readers.sources import IJBC
+from tasks.task import FromData, Task
+
+SET = {"name": "ijbc"}
+
+TASK = Task(
+    name="recognition/ijbc_search",
+    version=1,
+    kind="identification",
+    reader="tasks.readers.ijb:read_faces",
+    reader_options=SET,
+    crop=CROPS["arcface"],
+    main_metric="rank1",
+    options={"search_list": FromData("tasks.readers.ijb:read_search", SET)},
+    files=("IJBC/loose_crop", "IJBC/meta/ijbc_1N_probe_mixed.csv"),
+    **IJBC,
+)

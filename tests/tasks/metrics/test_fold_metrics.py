@@ -1,0 +1,127 @@
+"""Accuracy and validation rate over folds against plain loops over thresholds, the field's way."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import KFold
+
+from tasks.metrics.folds import ACCURACY_STEPS, FOLD_ACCURACY, RATE_STEPS, consecutive_folds, val_at_far
+from tasks.metrics.metric import group_codes
+from tasks.metrics.verification import COLLAPSED, tar_at_far, tar_nearest
+
+
+def made(n: int = 240, seed: int = 0, folds: int = 6, decimals: int = 2) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    truth = rng.random(n) < 0.5
+    a = rng.integers(0, 30, n)
+    b = np.where(truth, a, (a + rng.integers(1, 30, n)) % 30)
+    score = np.round(np.clip(0.4 * truth + 0.3 * rng.normal(size=n), -1, 1), decimals)
+    columns = {"group_a": a.astype(str), "group_b": b.astype(str), "score": score, "truth": truth}
+    return pd.DataFrame(columns | {"fold": consecutive_folds(n, folds)})
+
+
+def weights_of(table: pd.DataFrame, drawn: np.ndarray) -> np.ndarray:
+    codes, _ = group_codes(table)
+    return np.array([drawn[a] if a == b else drawn[a] * drawn[b] for a, b in codes])
+
+
+def plain(table: pd.DataFrame, weight: np.ndarray, far: float) -> tuple[float, float]:
+    distance = 2 - 2 * table["score"].fillna(-np.inf).to_numpy()
+    truth, fold = table["truth"].to_numpy(), table["fold"].to_numpy()
+    accuracies, rates = [], []
+    for held in np.unique(fold):
+        train, test = fold != held, fold == held
+        right = [(weight * train)[(distance < t) == truth].sum() for t in ACCURACY_STEPS]
+        chosen = ACCURACY_STEPS[int(np.argmax(right))]  # the lowest of equally good ones
+        if weight[test].sum():
+            accuracies.append((weight * test)[(distance < chosen) == truth].sum() / weight[test].sum())
+        impostors = weight * train * ~truth
+        alarms = np.array([impostors[distance < t].sum() for t in RATE_STEPS]) / max(impostors.sum(), 1)
+        threshold = 0.0
+        if alarms.max() >= far:
+            at = max(1, int(np.flatnonzero(alarms >= far)[0]))
+            step = (far - alarms[at - 1]) / (alarms[at] - alarms[at - 1])
+            threshold = RATE_STEPS[at - 1] + step * (RATE_STEPS[at] - RATE_STEPS[at - 1])
+        genuine = weight * test * truth
+        if genuine.sum():
+            rates.append(genuine[distance < threshold].sum() / genuine.sum())
+    return 100 * float(np.mean(accuracies)), 100 * float(np.mean(rates))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sample_against_plain_loops(seed):
+    table = made(seed=seed)
+    accuracy, rate = plain(table, np.ones(len(table)), 0.05)
+    assert FOLD_ACCURACY.value(table) == pytest.approx(accuracy, abs=1e-10)
+    assert val_at_far(0.05).value(table) == pytest.approx(rate, abs=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_replicates_against_plain_loops(seed):
+    table = made(120, seed=seed, folds=4)
+    _, names = group_codes(table)
+    drawn = np.random.default_rng(seed).integers(0, 3, (3, len(names))).astype(float)
+    found = np.stack([metric.compute(table, drawn) for metric in (FOLD_ACCURACY, val_at_far(0.05))], axis=1)
+    expected = [plain(table, weights_of(table, row), 0.05) for row in drawn]
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@given(st.integers(10, 200), st.integers(2, 10))
+def test_folds_are_those_of_an_unshuffled_split(pairs, folds):
+    expected = np.empty(pairs, dtype=int)
+    for number, (_, held) in enumerate(KFold(folds, shuffle=False).split(np.zeros(pairs))):
+        expected[held] = number
+    np.testing.assert_array_equal(consecutive_folds(pairs, folds), expected)
+
+
+def test_lowest_of_equally_good_thresholds_is_taken():
+    # Nine folds admit any threshold in (0.2, 1.0]; the pair of the tenth at distance 0.6 tells which.
+    table = pd.DataFrame({"fold": np.repeat(np.arange(3), 2), "truth": [True, False] * 3})
+    table["score"] = 1 - np.array([0.2, 1.0, 0.2, 1.0, 0.6, 1.0]) / 2
+    table["group_a"], table["group_b"] = list("abcdef"), list("abcdef")
+    assert FOLD_ACCURACY.value(table) == pytest.approx(100 * (1 + 1 + 0.5) / 3)
+
+
+def test_cosine_and_squared_distance_agree():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 50, 8))
+    a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
+    np.testing.assert_allclose(2 - 2 * (a * b).sum(1), ((a - b) ** 2).sum(1))
+
+
+def test_missing_scores_are_rejected_and_a_constant_scores_chance():
+    table = made(200, folds=10)
+    nothing = table.assign(score=np.nan)
+    share = table.groupby("fold")["truth"].mean().mean()
+    assert FOLD_ACCURACY.value(nothing) == pytest.approx(100 * (1 - share))
+    assert val_at_far(0.1).value(nothing) == 0.0
+    assert COLLAPSED.value(nothing) == COLLAPSED.value(table.assign(score=0.3)) == 1.0
+    assert COLLAPSED.value(table) == 0.0
+    balanced = table.assign(truth=np.arange(200) % 2 == 0, score=1.0)
+    assert FOLD_ACCURACY.value(balanced) == 50.0
+
+
+def test_one_class_alone():
+    table = made(60).assign(truth=True)
+    assert np.isnan(val_at_far(0.1).value(table))
+    assert FOLD_ACCURACY.value(table) >= 0
+    fold_without_genuine = made(60, folds=3).assign(truth=lambda t: t["fold"] > 0)
+    assert np.isfinite(val_at_far(0.1).value(fold_without_genuine))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([0.001, 0.05, 0.1, 0.25, 0.5, 1.0]))
+def test_nearest_point_is_a_point_of_the_curve(seed, far):
+    table = made(40, seed=seed, decimals=1)
+    genuine, impostor = (np.asarray(table.loc[table["truth"] == kind, "score"]) for kind in (True, False))
+    if not len(genuine) or not len(impostor):
+        return
+    points = [
+        (np.mean(impostor >= t), np.mean(genuine >= t)) for t in [np.inf, *sorted(set(table["score"]), reverse=True)]
+    ]
+    gap = min(abs(x - far) for x, _ in points)
+    expected = max(y for x, y in points if abs(x - far) <= gap)  # the largest TAR on ties
+    assert tar_nearest(far).value(table) == pytest.approx(100 * expected)
+    assert tar_at_far(far)[0].value(table) <= 100 * max(y for x, y in points if x <= far + 1e-12) + 1e-9
