@@ -87,7 +87,9 @@ def main() -> None:
                 run(photos)
                 seconds[name].append(time.perf_counter() - started)
     best = {name: min(times) for name, times in seconds.items()}
-    print(f"{asked.photos} JPEG of {asked.side} px to crops of {CONTRACT.canvas}; mean difference {difference:.1f} of 255")
+    print(
+        f"{asked.photos} JPEG of {asked.side} px to crops of {CONTRACT.canvas}; mean difference {difference:.1f} of 255"
+    )
     for name, label in (("ours", f"paco-eval, {WORKERS} workers"), ("plain", "OpenCV loop, 1 thread")):
         print(f"  {label:24} {asked.photos / best[name]:7.0f} img/s")
     print(f"  ratio {best['plain'] / best['ours']:.2f} (wanted: 1.6)")

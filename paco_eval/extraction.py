@@ -110,7 +110,9 @@ def extract(
     started = time.monotonic()
     layers = layers_of(encoder, reductions)
     sides = (False, True) if flip == "sum" else (False,)
-    addresses = {(layer, side): _address(encoder, units.canvas, layer, side) for layer in layers for side in sides}
+    addresses = {
+        (layer, side): _address(encoder, units.canvas, layer, side) for layer in layers for side in sides
+    }
     keys, failures = _keys(units)
     readable = np.array([unit for unit in range(len(units)) if unit not in failures], dtype=np.intp)
     known = np.ones(len(readable), dtype=bool)
@@ -128,7 +130,9 @@ def extract(
         parts = [find(addresses[layer, side], keys)[0] for side in sides]
         features, mirrored = parts[0], parts[-1]
         if features is None or mirrored is None:
-            raise PacoError(f"Not one of {len(units)} pictures could be read. First: {next(iter(failures.values()))}")
+            raise PacoError(
+                f"Not one of {len(units)} pictures could be read. First: {next(iter(failures.values()))}"
+            )
         if flip == "sum":
             features += mirrored
         features[list(failures)] = np.nan
@@ -137,7 +141,9 @@ def extract(
 
 
 def _address(encoder: Encoder, canvas: int, layer: Layer, flip: bool = False) -> Address:
-    return Address(encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, canvas, *layer, flip=flip)
+    return Address(
+        encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, canvas, *layer, flip=flip
+    )
 
 
 def _keys(units: Units) -> tuple[Keys, dict[int, str]]:
@@ -183,7 +189,9 @@ def _encode(
                 bar.update(len(members) + len(broken))
                 if not members:
                     continue
-                both = {side: encoder.tokens(pictures.flip(-1) if side else pictures, blocks) for side in sides}
+                both = {
+                    side: encoder.tokens(pictures.flip(-1) if side else pictures, blocks) for side in sides
+                }
                 for layer, side in addresses:
                     values = reduce(both[side][layer[0]], layer[1]).float().cpu().numpy()
                     _finite(values, members, units, layer, encoder)

@@ -111,7 +111,11 @@ class Data:
 
     @classmethod
     def load(
-        cls, task: Task, data_root: Path | None, limit: int | None = None, train_identities: Path | None = None
+        cls,
+        task: Task,
+        data_root: Path | None,
+        limit: int | None = None,
+        train_identities: Path | None = None,
     ) -> Data:
         """Read the records of a task, cut units and give out roles."""
         task = bind(task, data_root)
@@ -142,7 +146,9 @@ class Data:
         """The task on whose validation part block and pooling are chosen, read once for all encoders."""
         known = all_tasks()
         if self.task.choice_from not in known:
-            raise unknown_name(f"task, which {self.task.name} takes its choices from,", self.task.choice_from, known)
+            raise unknown_name(
+                f"task, which {self.task.name} takes its choices from,", self.task.choice_from, known
+            )
         return Data.load(known[self.task.choice_from], self.root)
 
 
@@ -159,7 +165,9 @@ def _fingerprint(records: Dataset, task: Task) -> str:
     return content_hash([fingerprint(records), lists]) if lists else fingerprint(records)
 
 
-def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print) -> list[Row]:
+def evaluate_cell(
+    encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print
+) -> list[Row]:
     """Measure one encoder on one task and write a row for each view and subset; return the new rows.
 
     Raises:
@@ -171,7 +179,9 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
     if encoder.required_crop is not None and encoder.required_crop != task.crop:
         raise PacoError(f"needs the crop {encoder.required_crop}, the task cuts {task.crop}.")
     identities = {part: _identity(encoder, data, part) for part in (*data.views, *_subsets(data))}
-    present = [view for view, fields in identities.items() if (out / "rows" / f"{row_key(fields)}.json").exists()]
+    present = [
+        view for view, fields in identities.items() if (out / "rows" / f"{row_key(fields)}.json").exists()
+    ]
     if present and overwrite == "never":
         raise PacoError("rows are already there and --overwrite is never.")
     if len(present) == len(identities) and overwrite == "missing":
@@ -190,7 +200,9 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
             continue
         started = time.monotonic()
         if choice is None and isinstance(split, splits.Split):  # the main view comes first
-            seen = np.unique(np.concatenate([part.indices for fold in split.select for part in (fold.fit, fold.held)]))
+            seen = np.unique(
+                np.concatenate([part.indices for fold in split.select for part in (fold.fit, fold.held)])
+            )
             choice = choose(task, _hide(features, seen), units.labels, split.select)
         assert choice is not None
         chose = time.monotonic()
@@ -244,7 +256,9 @@ def _choose_elsewhere(encoder: Encoder, data: Data) -> tuple[Choice, Any, str]:
     if data.task.choice_from:
         units, split = data.lender.views["all"]
         if not isinstance(split, splits.Split):
-            raise PacoError(f"{data.lender.task.name} has no validation part to choose on; see {data.task.name}.")
+            raise PacoError(
+                f"{data.lender.task.name} has no validation part to choose on; see {data.task.name}."
+            )
         choice = elsewhere.borrowed_choice(encoder, data.task, data.lender.task, units, split)
         return choice, None, f"block and pooling by validation of {data.lender.task.name}"
     return elsewhere.default_choice(encoder, data.task), None, "block and pooling: the encoder's default"

@@ -182,7 +182,9 @@ def own_task(text: str) -> Task:
 def _class_names(path: Path) -> tuple[str, ...]:
     """Return the sorted names of the class folders, of all parts together."""
     if not path.is_dir():
-        raise PacoError(f"{path} is not a folder. Unpack the archive first, or name the folder of class folders.")
+        raise PacoError(
+            f"{path} is not a folder. Unpack the archive first, or name the folder of class folders."
+        )
     roots = [path / part for part in ("train", "validation", "test") if (path / part).is_dir()] or [path]
     names = sorted({child.name for root in roots for child in root.iterdir() if child.is_dir()})
     if len(names) < 2:
@@ -196,4 +198,8 @@ def _crop(table: Path) -> CropContract:
         raise PacoError(f"{table} is not a file. Name the CSV itself.")
     with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         header = next(csv.reader(file), [])
-    return CropContract("box", margin=0.25, canvas=224) if "left" in header else CropContract("whole", canvas=224)
+    return (
+        CropContract("box", margin=0.25, canvas=224)
+        if "left" in header
+        else CropContract("whole", canvas=224)
+    )

@@ -33,14 +33,23 @@ WITHDRAWN = {
 
 KNOWN_BAD: dict[str, tuple[tuple[str, str], ...]] = {
     "expression/fer2013": (
-        ("FER2013/train/*", "a copy in folders: it no longer says which test pictures are PublicTest and PrivateTest"),
+        (
+            "FER2013/train/*",
+            "a copy in folders: it no longer says which test pictures are PublicTest and PrivateTest",
+        ),
     ),
     "expression/rafdb": (
         ("RAF-DB/DATASET", "a re-upload in numbered folders: names and official list are gone"),
-        ("RAF-DB/compound", "the compound subset lies beside the basic one: see that the lists were not mixed"),
+        (
+            "RAF-DB/compound",
+            "the compound subset lies beside the basic one: see that the lists were not mixed",
+        ),
     ),
     "expression/affectnet*": (
-        ("AffectNet/training.csv", "the first release, whose lists and pictures differ from train_set and val_set"),
+        (
+            "AffectNet/training.csv",
+            "the first release, whose lists and pictures differ from train_set and val_set",
+        ),
         ("AffectNet/train/*", "a re-upload in class folders: resized, and not of the official size"),
     ),
     "landmarks/300w": (
@@ -48,7 +57,10 @@ KNOWN_BAD: dict[str, tuple[tuple[str, str], ...]] = {
         ("300W/*/*/*_mirror.*", "a copy with mirrored pictures added: they are passed over"),
     ),
     "attributes/celeba": (
-        ("CelebA/Img/img_celeba", "pictures in the wild lie beside the aligned ones; only the aligned are read"),
+        (
+            "CelebA/Img/img_celeba",
+            "pictures in the wild lie beside the aligned ones; only the aligned are read",
+        ),
     ),
 }
 """Pattern of task names -> files that give away a copy, and what is wrong with it."""
@@ -167,7 +179,9 @@ def _expected(task: Task, data_root: Path | None) -> Mapping[str, int]:
 def _known_bad(task: Task, data_root: Path | None) -> tuple[str, ...]:
     if data_root is None:
         return ()
-    signs = [sign for pattern, found in KNOWN_BAD.items() if fnmatchcase(task.name, pattern) for sign in found]
+    signs = [
+        sign for pattern, found in KNOWN_BAD.items() if fnmatchcase(task.name, pattern) for sign in found
+    ]
     hits = [(next(iter(data_root.glob(pattern)), None), text) for pattern, text in signs]
     return tuple(dict.fromkeys(f"{hit}: {text}" for hit, text in hits if hit is not None))
 
@@ -183,7 +197,9 @@ def _look(records: Dataset, decode: bool) -> tuple[int, int, dict[str, str], int
             cells.setdefault(key, (record[name], set()))[1].add(part if name == "image" else "")
     absent, broken, content = 0, dict[str, str](), dict[str, set[str]]()
     with ThreadPoolExecutor(THREADS) as pool:
-        for key, (digest, reason) in pool.map(lambda item: (item[0], _read(item[1][0], decode)), cells.items()):
+        for key, (digest, reason) in pool.map(
+            lambda item: (item[0], _read(item[1][0], decode)), cells.items()
+        ):
             if reason is None:
                 content.setdefault(digest, set()).update(cells[key][1])
             elif reason == "":

@@ -60,7 +60,9 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
 
     """
     records, excluded = _without_excluded(records)
-    labels = records.remove_columns([name for name in ("image", "mask") if name in records.column_names]).to_pandas()
+    labels = records.remove_columns(
+        [name for name in ("image", "mask") if name in records.column_names]
+    ).to_pandas()
     cells = records.select_columns(["image"]) if crop.rule == "whole" else None
     rows, transforms, names = [], [], []
     for row, known in enumerate(labels.to_dict("records")):

@@ -36,9 +36,17 @@ def check(names: str, data_root: Path | None, quick: bool, style: str) -> None:
     from tasks.registry import select
 
     chosen = [(task, named) for task, named in select(names) if named or task.files]
-    found = [passport(task, data_root, decode=not quick) for task, named in chosen if named or not task.missing(data_root)]
+    found = [
+        passport(task, data_root, decode=not quick)
+        for task, named in chosen
+        if named or not task.missing(data_root)
+    ]
     if style == "json":
-        click.echo(json.dumps([vars(one) | {"differences": one.differences, "sound": one.sound} for one in found], indent=2))
+        click.echo(
+            json.dumps(
+                [vars(one) | {"differences": one.differences, "sound": one.sound} for one in found], indent=2
+            )
+        )
     else:
         for one in found:
             click.echo("\n".join(_lines(one)))
@@ -47,7 +55,9 @@ def check(names: str, data_root: Path | None, quick: bool, style: str) -> None:
                 click.echo(f"{task.name}: no data. {task.obtain}")
     absent = [one for one in found if one.missing]
     if absent:
-        raise MissingDataError(f"{', '.join(one.task for one in absent)}: no data under {data_root or '--data-root'}.")
+        raise MissingDataError(
+            f"{', '.join(one.task for one in absent)}: no data under {data_root or '--data-root'}."
+        )
     if not all(one.sound for one in found):
         raise SystemExit(1)
 
@@ -61,12 +71,17 @@ def _lines(one: Passport) -> list[str]:
     lines += [f"  refused      {one.problem}"] if one.problem else []
     if one.counts:
         lines.append(f"  faces        {', '.join(f'{name} {count}' for name, count in one.counts.items())}")
-        lines.append(f"  pictures     {one.pictures} expected, {one.pictures - one.absent} found, {len(one.broken)} broken")
+        lines.append(
+            f"  pictures     {one.pictures} expected, {one.pictures - one.absent} found, {len(one.broken)} broken"
+        )
         lines.append(f"  fingerprint  {one.fingerprint}")
     if one.shared:
         lines.append(f"  shared       {one.shared} pictures are both in train and in test")
     if not one.missing and not one.problem:
-        lines += [f"  differs      {name}: {want} expected, {got} found" for name, (want, got) in one.differences.items()]
+        lines += [
+            f"  differs      {name}: {want} expected, {got} found"
+            for name, (want, got) in one.differences.items()
+        ]
     lines += [f"  broken       {reason}" for reason in list(one.broken.values())[:5]]
     lines += [f"  known copy   {text}" for text in one.known_bad]
     return lines + ([f"  remedy       {one.remedy}"] if one.remedy else [])
@@ -75,7 +90,13 @@ def _lines(one: Passport) -> list[str]:
 @command.command("mimic")
 @click.argument("names", metavar="NAME")
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--faces", type=click.IntRange(min=12), default=24, show_default=True, help="Synthetic faces in each part.")
+@click.option(
+    "--faces",
+    type=click.IntRange(min=12),
+    default=24,
+    show_default=True,
+    help="Synthetic faces in each part.",
+)
 def mimic_command(names: str, out: Path, faces: int) -> None:
     """Write miniatures of NAME (a task, a glob, or several) below the data root OUT, in their official layouts.
 

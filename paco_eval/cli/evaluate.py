@@ -23,7 +23,9 @@ from paco_eval.cli.options import data_root as data_root_option
     "--limit", type=click.IntRange(min=1), help="At most so many pictures of each part; marked in the row."
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
-@click.option("--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks.")
+@click.option(
+    "--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks."
+)
 @click.option("--folder", "folders", multiple=True, metavar="FAMILY=PATH[,key=value,...]",
               help="A task on your own pictures: recognition=DIR (people in sub-folders; or with ,pairs=FILE), "
                    "expression=DIR or classes=DIR (sub-folders are classes), landmarks=FILE.csv, pose=FILE.csv. "

@@ -14,6 +14,10 @@ TASK = Task(
     licence="Labels: MIT (Microsoft); pictures: those of FER2013, research only",
     obtain="Clone github.com/microsoft/FERPlus, generate its images, and name the data folder <data root>/ferplus.",
     citation="Barsoum et al. 2016, arXiv 1608.01041; votes of label.csv, which Microsoft's training code reads",
-    files=("ferplus/FER2013Train/label.csv", "ferplus/FER2013Valid/label.csv", "ferplus/FER2013Test/label.csv"),
+    files=(
+        "ferplus/FER2013Train/label.csv",
+        "ferplus/FER2013Valid/label.csv",
+        "ferplus/FER2013Test/label.csv",
+    ),
     tags=("real",),
 )

@@ -48,7 +48,9 @@ def _mean_f1(items: pd.DataFrame, weights: Array | None) -> Array:
     scores = f1_scores(_sums(items, weights))
     foreground = np.delete(scores, BACKGROUND, axis=-1)
     present = np.isfinite(foreground)
-    return 100.0 * ratio(np.where(present, foreground, 0.0).sum(axis=-1), present.sum(axis=-1).astype(np.float64))
+    return 100.0 * ratio(
+        np.where(present, foreground, 0.0).sum(axis=-1), present.sum(axis=-1).astype(np.float64)
+    )
 
 
 def _pixel_accuracy(items: pd.DataFrame, weights: Array | None) -> Array:

@@ -24,13 +24,18 @@ def write_celeba(root: Path, cast: Cast) -> dict[str, int]:
             save(root / "CelebA/Img/img_align_celeba" / name, face.image, (WIDTH, HEIGHT))
             side = face.image.shape[0]
             five = (five_points(face.points, "ibug68") + 0.5) * [WIDTH / side, HEIGHT / side] - 0.5
-            attributes.append(f"{name}  " + " ".join("1" if _has(face, what) else "-1" for what in CELEBA_ATTRIBUTES))
+            attributes.append(
+                f"{name}  " + " ".join("1" if _has(face, what) else "-1" for what in CELEBA_ATTRIBUTES)
+            )
             points.append(f"{name}  " + " ".join(str(round(value)) for value in five.ravel()))
             parts.append(f"{name} {code}")
             people.append(f"{name} {persons.index(face.person) + 1}")
     sides = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
     names = " ".join(f"{side}_{axis}" for side in sides for axis in "xy")
-    write_lines(root / "CelebA/Anno/list_attr_celeba.txt", [str(number), " ".join(CELEBA_ATTRIBUTES) + " ", *attributes])
+    write_lines(
+        root / "CelebA/Anno/list_attr_celeba.txt",
+        [str(number), " ".join(CELEBA_ATTRIBUTES) + " ", *attributes],
+    )
     write_lines(root / "CelebA/Anno/list_landmarks_align_celeba.txt", [str(number), names, *points])
     write_lines(root / "CelebA/Anno/identity_CelebA.txt", people)
     write_lines(root / "CelebA/Eval/list_eval_partition.txt", parts)

@@ -74,7 +74,9 @@ def write_cofw(root: Path, cast: Cast) -> dict[str, int]:
             [np.concatenate([derived(face.points, "cofw29").T.ravel(), ~derived_visible(face.visible, "cofw29")])
              for face in faces], axis=1
         )  # fmt: skip
-        boxes = np.stack([[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in (face.box for face in faces)], axis=1)
+        boxes = np.stack(
+            [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in (face.box for face in faces)], axis=1
+        )
         with h5py.File(path, "w") as file:
             cells = file.create_dataset(f"Is{ending}", (1, len(faces)), dtype=h5py.ref_dtype)
             for at, face in enumerate(faces):

@@ -42,7 +42,11 @@ MIXES: dict[str, Mix] = {
 }  # fmt: skip
 """Scheme -> for each of its points the iBUG points whose mean it is."""
 
-_UNDER = {"wflw98": (*range(38, 42), *range(47, 51)), "lapa106": (*range(38, 42), *range(47, 51)), "cofw29": (5, 7)}
+_UNDER = {
+    "wflw98": (*range(38, 42), *range(47, 51)),
+    "lapa106": (*range(38, 42), *range(47, 51)),
+    "cofw29": (5, 7),
+}
 """Points on the lower edge of a brow, which iBUG does not mark: they lie a tenth of the eyes' distance lower."""
 
 

@@ -74,7 +74,10 @@ def _write_sequences(root: Path, cast: Cast) -> dict[str, int]:
             save(folder / f"frame_{number:05d}_rgb.png", face.image)
             write_lines(folder / f"frame_{number:05d}_pose.txt", _pose_file(face))
         rows = [f"{_FOCAL} 0 {_CENTRE}", f"0 {_FOCAL} {_CENTRE}", "0 0 1"]
-        write_lines(folder / "rgb.cal", [*rows, "", "0 0 0 0", "", "1 0 0", "0 1 0", "0 0 1", "", "0 0 0", "", "128 128"])
+        write_lines(
+            folder / "rgb.cal",
+            [*rows, "", "0 0 0 0", "", "1 0 0", "0 1 0", "0 0 1", "", "0 0 0", "", "128 128"],
+        )
         counts[folder.name] = len(faces)
     return counts
 
@@ -84,4 +87,8 @@ def _pose_file(face: Face) -> list[str]:
     depth = _FOCAL * HEAD_MM / (1.2 * max(x1 - x0, y1 - y0))
     place = [((x0 + x1) / 2 - _CENTRE) * depth / _FOCAL, ((y0 + y1) / 2 - _CENTRE) * depth / _FOCAL, depth]
     matrix = rotation_from_angles(*(-angle for angle in face.angles)).T
-    return [*(" ".join(f"{value:.7f}" for value in row) for row in matrix), "", " ".join(f"{v:.4f}" for v in place)]
+    return [
+        *(" ".join(f"{value:.7f}" for value in row) for row in matrix),
+        "",
+        " ".join(f"{v:.4f}" for v in place),
+    ]

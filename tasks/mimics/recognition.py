@@ -44,7 +44,9 @@ def _pairs(cast: Cast, count: int) -> tuple[list[Pair], list[Pair]]:
     """Return so many genuine and impostor pairs, spread over the people, none twice."""
     people = list(cast.people().values())
     every = [list(combinations(faces, 2)) for faces in people]
-    genuine = [pairs[turn] for turn in range(max(map(len, every))) for pairs in every if turn < len(pairs)][:count]
+    genuine = [pairs[turn] for turn in range(max(map(len, every))) for pairs in every if turn < len(pairs)][
+        :count
+    ]
     impostor = [(people[at % len(people)][turn % 2], people[(at + 1 + turn) % len(people)][1 + turn % 2])
                 for turn in range(3) for at in range(len(people))][:count]  # fmt: skip
     if len(genuine) < count or len(impostor) < count:
@@ -137,7 +139,10 @@ def _write_ijb(root: Path, cast: Cast, name: str, letter: str) -> dict[str, int]
                 probes.append(entry)
             elif person < len(people) - 1:  # the last person is in no gallery: a search without a mate
                 galleries[person % 2].append(entry)
-    pairs = [f"{a} {b} {int(template_person[a] == template_person[b])}" for a, b in combinations(template_person, 2)]
+    pairs = [
+        f"{a} {b} {int(template_person[a] == template_person[b])}"
+        for a, b in combinations(template_person, 2)
+    ]
     write_lines(meta / f"{name}_face_tid_mid.txt", faces)
     write_lines(meta / f"{name}_name_5pts_score.txt", points)
     write_lines(meta / f"{name}_template_pair_label.txt", pairs)

@@ -73,7 +73,9 @@ def _content(path: Path) -> tuple[list[str], dict[str, Any], Any]:
         names = [str(cell.ravel()[0]) for cell in content["nameList"].ravel()]
         order = content["ra"].ravel().astype(np.int64) - 1
     except Exception as error:  # SciPy raises a dozen kinds on damaged files
-        raise FormatError(path, None, f"is not AFLW's Matlab 5 file ({type(error).__name__}: {error})", REMEDY) from error
+        raise FormatError(
+            path, None, f"is not AFLW's Matlab 5 file ({type(error).__name__}: {error})", REMEDY
+        ) from error
     if not np.array_equal(np.sort(order), np.arange(len(names))):
         raise FormatError(path, None, f"ra is no order of the {len(names)} names", REMEDY)
     for name, columns in FIELDS.items():

@@ -45,12 +45,19 @@ def read_celeba(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     for name, (line, values) in attributes.items():
         if set(values) - {"1", "-1"}:
             raise FormatError(source, line, f"attributes of {name} are not all 1 or -1", REMEDY)
-        for path, table in (("Eval/list_eval_partition.txt", parts), ("Anno/list_landmarks_align_celeba.txt", points)):
+        for path, table in (
+            ("Eval/list_eval_partition.txt", parts),
+            ("Anno/list_landmarks_align_celeba.txt", points),
+        ):
             if name not in table:
-                raise FormatError(root / path, None, f"{name} of list_attr_celeba.txt is not in this list", REMEDY)
+                raise FormatError(
+                    root / path, None, f"{name} of list_attr_celeba.txt is not in this list", REMEDY
+                )
         at, (code,) = parts[name]
         if code not in SPLITS:
-            raise FormatError(root / "Eval/list_eval_partition.txt", at, f"part {code!r} is not 0, 1 or 2", REMEDY)
+            raise FormatError(
+                root / "Eval/list_eval_partition.txt", at, f"part {code!r} is not 0, 1 or 2", REMEDY
+            )
         five = np.reshape([float(value) for value in points[name][1]], (5, 2))
         group = f"person {identities[name][1][0]}" if name in identities else name
         rows.append({"image": str(inside(images, name, source)), "image_id": name, "group": group, "identity": group,

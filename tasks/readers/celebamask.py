@@ -79,7 +79,9 @@ def painted(masks: Path, number: int) -> Path:
         for name, file in there.items():
             part = read_image(file)[..., 0]
             if part.shape != classes.shape:
-                raise FormatError(file, None, f"is {part.shape[1]} x {part.shape[0]}, expected {SIDE} x {SIDE}", REMEDY)
+                raise FormatError(
+                    file, None, f"is {part.shape[1]} x {part.shape[0]}, expected {SIDE} x {SIDE}", REMEDY
+                )
             classes[part > 127] = CLASSES.index(name)
         with atomic_file(target) as temporary:
             temporary.write_bytes(encode_png(classes))

@@ -19,9 +19,7 @@ from paco_fr.images import encode_png
 from tasks.readers.files import FormatError, require, require_folder, to_records
 
 FOLDER = "COFW"
-OBTAIN = (
-    "Download COFW_train_color.mat and COFW_test_color.mat (data.caltech.edu/records/20099) into <data root>/COFW."
-)
+OBTAIN = "Download COFW_train_color.mat and COFW_test_color.mat (data.caltech.edu/records/20099) into <data root>/COFW."
 REMEDY = "Download the original COFW colour files again."
 PARTS = {"train": ("COFW_train_color.mat", "Tr"), "test": ("COFW_test_color.mat", "T")}
 """Split -> file and the ending of its variables."""
@@ -54,9 +52,13 @@ def _rows(root: Path, split: str) -> list[dict[str, Any]]:
         raise FormatError(path, None, f"is not COFW's Matlab 7.3 file ({error})", REMEDY) from error
     for what, table, columns in (("phis", phis, 87), ("bboxes", boxes, 4)):
         if table.shape != (columns, len(pictures)) or not np.isfinite(table).all():
-            raise FormatError(path, None, f"{what}{ending} is not {columns} finite numbers for each picture", REMEDY)
+            raise FormatError(
+                path, None, f"{what}{ending} is not {columns} finite numbers for each picture", REMEDY
+            )
     rows = []
-    for index, (picture, phi, (x, y, w, h)) in enumerate(zip(pictures, phis.T, boxes.T.tolist(), strict=True)):
+    for index, (picture, phi, (x, y, w, h)) in enumerate(
+        zip(pictures, phis.T, boxes.T.tolist(), strict=True)
+    ):
         ident = f"{split}/{index + 1:04d}"
         if not (w > 0 and h > 0):
             raise FormatError(path, None, f"face {index + 1}: the box has no extent", REMEDY)

@@ -105,7 +105,10 @@ def read_ferplus(data_root: str | Path, folder: str = "ferplus") -> Dataset:
 def read_majority(data_root: str | Path, folder: str = "ferplus") -> Dataset:
     """Return :func:`read_ferplus` with the faces that the official rule drops set apart (``split`` "excluded")."""
     faces = read_ferplus(data_root, folder)
-    parts = [part if label is not None else "excluded" for part, label in zip(faces["split"], faces["expression"], strict=True)]
+    parts = [
+        part if label is not None else "excluded"
+        for part, label in zip(faces["split"], faces["expression"], strict=True)
+    ]
     return faces.remove_columns("split").add_column("split", parts, feature=COLUMNS["split"])
 
 

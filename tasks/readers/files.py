@@ -65,7 +65,8 @@ def part_groups(photos: Sequence[str], parts: Sequence[str]) -> list[str]:
     for photo, part in zip(photos, parts, strict=True):
         where.setdefault(photo, set()).add(part)
     return [
-        photo if len(where[photo]) == 1 else f"{part}:{photo}" for photo, part in zip(photos, parts, strict=True)
+        photo if len(where[photo]) == 1 else f"{part}:{photo}"
+        for photo, part in zip(photos, parts, strict=True)
     ]
 
 

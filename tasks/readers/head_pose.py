@@ -132,7 +132,9 @@ def _rows_aflw2000(data_root: Path) -> list[dict[str, Any]]:
 
 def _rows_biwi(data_root: Path, choose: Any) -> list[dict[str, Any]]:
     root = require_folder(data_root / "BIWI", OBTAIN_BIWI)
-    sequences = sorted(path.name for path in root.iterdir() if path.is_dir() and re.fullmatch(r"\d\d", path.name))
+    sequences = sorted(
+        path.name for path in root.iterdir() if path.is_dir() and re.fullmatch(r"\d\d", path.name)
+    )
     if not sequences:
         raise PacoError(f"{root}: no folders 01 to 24. {OBTAIN_BIWI}")
     test, rows = choose(sequences), []
@@ -177,5 +179,7 @@ def _matrix(path: Path, rows: int) -> Array:
     """Return the first ``rows`` non-empty lines as rows of three numbers."""
     lines = [(n, line) for n, line in enumerate(read_lines(require(path, OBTAIN_BIWI)), 1) if line.strip()]
     if len(lines) < rows:
-        raise FormatError(path, len(lines), f"{len(lines)} lines of numbers, expected at least {rows}", REMEDY)
+        raise FormatError(
+            path, len(lines), f"{len(lines)} lines of numbers, expected at least {rows}", REMEDY
+        )
     return np.array([read_numbers(path, n, line, 3, REMEDY) for n, line in lines[:rows]])

@@ -38,7 +38,11 @@ def read_300w(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     root = require_folder(Path(data_root) / folder, obtain)
     rows: list[dict[str, Any]] = []
     for part, (split, subsets) in PARTS.items():
-        found = [path for path in sorted(require_folder(root / part, obtain).glob("*.pts")) if "_mirror" not in path.stem]
+        found = [
+            path
+            for path in sorted(require_folder(root / part, obtain).glob("*.pts"))
+            if "_mirror" not in path.stem
+        ]
         if not found:
             raise PacoError(f"{root / part}: no .pts files. {obtain}")
         for path in found:

@@ -45,5 +45,7 @@ def read_rafdb(data_root: str | Path, folder: str = FOLDER) -> Dataset:
         stem = name.removesuffix(".jpg")
         image = inside(images, f"{stem}_aligned.jpg", path)
         label = EXPRESSIONS.index(CODES[int(code) - 1])
-        rows.append({"image": str(image), "image_id": stem, "group": stem, "expression": label, "split": split})
+        rows.append(
+            {"image": str(image), "image_id": stem, "group": stem, "expression": label, "split": split}
+        )
     return to_records(rows, str(root))

@@ -43,12 +43,19 @@ def read_angles(data_root: Path | None, table: str) -> Dataset:
 
     def truth(header: list[str], numbers: Numbers) -> dict[str, Any]:
         yaw, pitch, roll = numbers(ANGLES)
-        return {"yaw": yaw, "pitch": pitch, "roll": roll, "rotation": rotation_from_angles(yaw, pitch, roll).tolist()}
+        return {
+            "yaw": yaw,
+            "pitch": pitch,
+            "roll": roll,
+            "rotation": rotation_from_angles(yaw, pitch, roll).tolist(),
+        }
 
     return _read(Path(table), truth, ANGLES)
 
 
-def _read(path: Path, truth: Callable[[list[str], Numbers], dict[str, Any]], needed: tuple[str, ...]) -> Dataset:
+def _read(
+    path: Path, truth: Callable[[list[str], Numbers], dict[str, Any]], needed: tuple[str, ...]
+) -> Dataset:
     """Return the records of a table; ``truth`` makes the columns of the kind out of named numbers.
 
     Raises:
@@ -66,7 +73,9 @@ def _read(path: Path, truth: Callable[[list[str], Numbers], dict[str, Any]], nee
         if not fields:
             continue
         if len(fields) != len(header):
-            raise FormatError(path, line, f"{len(fields)} columns, the first line names {len(header)}", REMEDY)
+            raise FormatError(
+                path, line, f"{len(fields)} columns, the first line names {len(header)}", REMEDY
+            )
         cell = dict(zip(header, fields, strict=True))
 
         def numbers(names: tuple[str, ...], cell: dict[str, str] = cell, line: int = line) -> list[float]:

@@ -79,7 +79,9 @@ def test_class_folders_are_learned(folder: Path, tmp_path: Path) -> None:
 
 
 def test_parts_by_folder_by_column_or_by_hash(folder: Path, table: Path, tmp_path: Path) -> None:
-    found = resolve("tasks.readers.folder:read_classes")(None, folder=str(folder), classes=("fear", "neutral"))
+    found = resolve("tasks.readers.folder:read_classes")(
+        None, folder=str(folder), classes=("fear", "neutral")
+    )
     assert found["split"][:] == [drawn_part(ident) for ident in found["image_id"]]
     assert {"train", "test"} == set(found["split"])
     for part in ("train", "test"):
@@ -94,12 +96,19 @@ def test_parts_by_folder_by_column_or_by_hash(folder: Path, table: Path, tmp_pat
     parts = ["split", *(("train", "validation", "test")[n % 3] for n in range(40))]
     table.write_text("\n".join(f"{text},{part}" for text, part in zip(lines, parts, strict=True)))
     task = own_task(f"pose={table}")
-    assert resolve(task.reader)(None, **task.reader_options)["split"][:4] == ["train", "validation", "test", "train"]
+    assert resolve(task.reader)(None, **task.reader_options)["split"][:4] == [
+        "train",
+        "validation",
+        "test",
+        "train",
+    ]
 
 
 def test_a_table_with_boxes_is_cropped_by_them(table: Path) -> None:
     lines = table.read_text().splitlines()
-    table.write_text("\n".join([lines[0] + ",left,top,right,bottom", *(text + ",1,2,30,31" for text in lines[1:])]))
+    table.write_text(
+        "\n".join([lines[0] + ",left,top,right,bottom", *(text + ",1,2,30,31" for text in lines[1:])])
+    )
     task = own_task(f"landmarks={table}")
     assert task.crop.rule == "box"
     assert resolve(task.reader)(None, **task.reader_options)[0]["box"] == [1, 2, 30, 31]

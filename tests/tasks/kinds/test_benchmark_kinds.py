@@ -50,7 +50,9 @@ def test_the_lenient_column_forgives_flips_and_is_no_score() -> None:
     assert angle_error(turned, truth).max() == 180
     assert lenient_error(turned, truth).max() == 0
     assert lenient_error([100.0, 359.0, -89], [0.0, 0.0, 0.0]).tolist() == [80, 1, 89]
-    labels = pd.DataFrame({"unit_id": ["a"], "group": ["a"], "rotation": [rotation_from_angles(0, 10, 0).tolist()]})
+    labels = pd.DataFrame(
+        {"unit_id": ["a"], "group": ["a"], "rotation": [rotation_from_angles(0, 10, 0).tolist()]}
+    )
     kind = load_kind("pose")
     plain, lenient = declare("pose", "mae"), declare("pose", "mae", lenient=True)
     outputs = rotation_from_angles(0, 10, 170)[:, :2].T.reshape(1, 6)

@@ -33,7 +33,9 @@ def test_pixels_score_as_kept(name: str, miniatures: Path, tmp_path: Path) -> No
     assert found.data_kind == "mimic"
     assert not found.shared
     scored = replace(task, choice_from="")
-    rows = evaluate_cell(load_encoder("pixels"), Data.load(scored, miniatures), out=tmp_path, say=lambda _: None)
+    rows = evaluate_cell(
+        load_encoder("pixels"), Data.load(scored, miniatures), out=tmp_path, say=lambda _: None
+    )
     if not name.startswith("recognition/"):  # whose items are pairs and templates
         check_rows(rows, tmp_path, found.counts)
     scores = {row.subset: row.main.value for row in rows}
@@ -45,7 +47,9 @@ def test_pixels_score_as_kept(name: str, miniatures: Path, tmp_path: Path) -> No
     if kept[name]["version"] != task.version:
         pytest.fail(f"{name} has version {task.version}: keep its new score (see the head of this file)")
     assert kept[name]["metric"] == task.main_metric
-    assert scores == pytest.approx(kept[name]["scores"], rel=SLACK), "a changed score needs a new task version"
+    assert scores == pytest.approx(kept[name]["scores"], rel=SLACK), (
+        "a changed score needs a new task version"
+    )
 
 
 def check_rows(rows: list[Row], out: Path, counts: dict[str, int]) -> None:

@@ -193,7 +193,9 @@ def test_missing_and_packed_data(name: str, copied: Copied, tmp_path: Path) -> N
 def test_a_broken_and_an_absent_picture_are_counted(name: str, image: str, copied: Copied) -> None:
     root = copied(name)
     (root / image).write_bytes((root / image).read_bytes()[:300])
-    other = next(path for path in sorted((root / image).parent.glob("*.jpg")) if path.name != Path(image).name)
+    other = next(
+        path for path in sorted((root / image).parent.glob("*.jpg")) if path.name != Path(image).name
+    )
     other.unlink()
     assert len(read(name, root)) > 0
     found = passport(all_tasks()[name], root)
