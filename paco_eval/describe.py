@@ -23,7 +23,7 @@ from paco_fr.errors import PacoError
 from paco_fr.images import Pixels, read_image
 
 SHEET = 40
-PANELS = 5
+PANELS = 8
 """Panels of distributions in a row."""
 
 
@@ -72,7 +72,7 @@ def describe_levels(out: Path, *, seed: int = 0, size: int = 112) -> list[Path]:
         (f"light {kind}", [{"lights": (kind,), "light_severity": s} for s in severities])
         for kind in (*TRAIN_LIGHTS, *TEST_LIGHTS)
     ]
-    figure, axes = new_figure(9.0, 1.62 * len(lines) * 0.75, rows=len(lines), columns=1)
+    figure, axes = new_figure(6.4, 1.16 * len(lines), rows=len(lines), columns=1)
     for number, (axis, (name, looks)) in enumerate(zip(axes, lines, strict=True)):
         people = [number % 8] * 5 if not name.startswith("level") else list(range(5))
         shown = [
@@ -157,7 +157,7 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def _distributions(numbers: pd.DataFrame, kinds: Mapping[str, Counter[str]], title: str) -> Figure:
     count = len(numbers.columns) + len(kinds)
     rows = -(-count // PANELS)
-    figure, axes = new_figure(12.0, 1.35 * rows + 0.5, rows=rows, columns=PANELS)
+    figure, axes = new_figure(14.0, 1.25 * rows + 0.5, rows=rows, columns=PANELS)
     for axis in axes[count:]:
         axis.set_axis_off()
     for axis, name in zip(axes, numbers.columns, strict=False):
