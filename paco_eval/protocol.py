@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,18 +79,18 @@ def score(
     table = features[choice.layer]
     parts = []
     for fold in folds:
-        path = _fit(kind, task, table, labels, fold, choice.layer)
+        path = _fit(kind, task, table, labels, fold, choice.layer, strengths=(choice.strength,))
         outputs = _outputs(path, table[fold.held.indices], choice.strength)
         parts.append(kind.items(outputs, labels.iloc[fold.held.indices], task))
     return pd.concat(parts, ignore_index=True)
 
 
 def _fit(
-    kind: Kind, task: Task, table: npt.NDArray[np.float32], labels: pd.DataFrame, fold: Fold, layer: Layer
+    kind: Kind, task: Task, table: npt.NDArray[np.float32], labels: pd.DataFrame, fold: Fold, layer: Layer, **path: Any
 ) -> FittedPath:
     units = fold.fit.indices[np.isfinite(table[fold.fit.indices]).all(axis=1)]
     targets = kind.targets(labels.iloc[units], task)
-    return load_solver(kind.HEAD)(table[units], targets, layer=f"{layer[0]} ({layer[1]})")
+    return load_solver(kind.HEAD)(table[units], targets, layer=f"{layer[0]} ({layer[1]})", **path)
 
 
 def _path_outputs(path: FittedPath, table: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float64]]:

@@ -125,6 +125,13 @@ def test_figures_as_files(tmp_path: Path) -> None:
     }
 
 
+def test_cost_is_drawn_where_sizes_differ(tmp_path: Path) -> None:
+    for encoder, parameters in (("a", 1e5), ("b", 1e6), ("c", 1e7)):
+        write_row(tmp_path / "rows", *make_row(encoder, TASKS[2], cost={"parameters": parameters}))
+    files = build_report(tmp_path, tmp_path / "out", formats=["figures"]).files
+    assert "pose-synthetic-cost.png" in {path.name for path in files}
+
+
 def test_mimics_are_left_out_unless_asked_for(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", encoders=["pixels"], tasks=[TASKS[2]])
     write_row(run / "rows", *make_row("paco-tiny", TASKS[2], data_kind="mimic"))
