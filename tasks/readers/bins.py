@@ -44,13 +44,13 @@ CANVAS = 112
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf")  # how zip, gzip, rar and 7z files begin
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """What a pickle asks for that is not admitted."""
 
 
 def _latin1(text: str, encoding: str = "latin1") -> bytes:
     if encoding != "latin1":
-        raise _Refused(f"text encoded as {encoding}")
+        raise _RefusedError(f"text encoded as {encoding}")
     return text.encode("latin1")
 
 
@@ -62,7 +62,7 @@ class _Restricted(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
-            raise _Refused(f"{module}.{name}")
+            raise _RefusedError(f"{module}.{name}")
         return ADMITTED[module, name]
 
 
@@ -83,7 +83,7 @@ def read_bin(path: str | Path) -> tuple[list[bytes], list[bool]]:
         raise FormatError(path, None, "is an archive, one .bin file is expected", "Unpack it.")
     try:
         found = _Restricted(io.BytesIO(content), encoding="bytes").load()
-    except _Refused as error:
+    except _RefusedError as error:
         names = ", ".join(sorted({".".join(name) for name in ADMITTED}))
         raise FormatError(
             path, None, f"was not read, it names {error}", f"Only {names} are admitted in a pickle. {REMEDY}"

@@ -61,7 +61,9 @@ def test_bin_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.readers.bins.COUNTS", {})
     cells = [encode_png(np.full((8, 8, 3), n, np.uint8)) for n in range(80)]
     (tmp_path / "verification").mkdir()
-    (tmp_path / "verification/cfp_fp.bin").write_bytes(pickle.dumps((cells, [n % 2 == 0 for n in range(40)]), 2))
+    (tmp_path / "verification/cfp_fp.bin").write_bytes(
+        pickle.dumps((cells, [n % 2 == 0 for n in range(40)]), 2)
+    )
     checked = check_task(all_tasks()["recognition/cfp_fp"], tmp_path)
     assert checked.scores["all"]["accuracy_10fold"][0] == 100.0
     assert checked.items["all"]["fold"].nunique() == 10
@@ -123,13 +125,18 @@ def made_faces(data_root: Path | None, shared: bool = False, twice: bool = False
     return Dataset.from_dict(columns, features=features(columns))
 
 
-GOOD = Task("recognition/made", 1, "verification", f"{__name__}:made_faces", CROPS["box"], "auc", "own", "here")
+GOOD = Task(
+    "recognition/made", 1, "verification", f"{__name__}:made_faces", CROPS["box"], "auc", "own", "here"
+)
 
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the reader's reference mean this very module, whatever name it was imported under."""
-    monkeypatch.setattr("tasks.testing.resolve", lambda reference: made_faces if reference == GOOD.reader else _resolve(reference))
+    monkeypatch.setattr(
+        "tasks.testing.resolve",
+        lambda reference: made_faces if reference == GOOD.reader else _resolve(reference),
+    )
 
 
 def _resolve(reference: str) -> object:

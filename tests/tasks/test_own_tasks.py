@@ -10,7 +10,7 @@ import pytest
 from paco_fr.errors import MissingDataError, PacoError
 from paco_fr.images import encode_png
 from tasks.own import own_task
-from tasks.readers.own import read_own_pairs, read_paired, read_pair_list, read_people
+from tasks.readers.own import read_own_pairs, read_pair_list, read_paired, read_people
 from tasks.task import bind, resolve
 from tasks.testing import check_task
 
@@ -24,13 +24,26 @@ def people(tmp_path: Path) -> Path:
     return tmp_path / "mine"
 
 
-LIST = "first,second,same\nann/1.png,ann/2.png,1\nann/1.png,bob/1.png,0\nbob/1.png,bob/2.png,1\nbob/2.png,cy/1.png,0\n"
+LIST = """first,second,same
+ann/1.png,ann/2.png,1
+ann/1.png,bob/1.png,0
+bob/1.png,bob/2.png,1
+bob/2.png,cy/1.png,0
+"""
 
 
 def test_folder_of_people(people: Path) -> None:
     task = own_task(f"recognition={people},name=ours")
-    assert (task.name, task.data_kind, task.split, task.main_metric) == ("recognition/ours", "user", "test_only", "auc")
-    assert resolve(task.reader)(None, **task.reader_options)["identity"][:] == ["ann"] * 2 + ["bob"] * 2 + ["cy"] * 2
+    assert (task.name, task.data_kind, task.split, task.main_metric) == (
+        "recognition/ours",
+        "user",
+        "test_only",
+        "auc",
+    )
+    assert (
+        resolve(task.reader)(None, **task.reader_options)["identity"][:]
+        == ["ann"] * 2 + ["bob"] * 2 + ["cy"] * 2
+    )
     check_task(task)
 
 
@@ -94,5 +107,5 @@ def test_missing_and_packed(people: Path) -> None:
     packed = people.parent / "faces.zip"
     packed.write_bytes(b"PK")
     for folder in ("faces", "faces.zip"):
-        with pytest.raises(MissingDataError, match="faces.zip is a file.*Unpack"):
+        with pytest.raises(MissingDataError, match=r"faces\.zip is a file.*Unpack"):
             read_people(people.parent, folder)

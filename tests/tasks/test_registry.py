@@ -1,4 +1,4 @@
-"""Finding tasks: by name, glob and tag, from files and from other packages, without importing anything heavy."""
+"""Finding tasks by name, glob and tag, from files and other packages, importing nothing heavy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ MOST_LINES = 40
 
 
 def declare(name: str, **changes: object) -> Task:
-    fields = {"kind": "pose", "reader": "m:f", "crop": CROPS["box"], "main_metric": "mae", "licence": "", "obtain": ""}
+    fields = {
+        "kind": "pose",
+        "reader": "m:f",
+        "crop": CROPS["box"],
+        "main_metric": "mae",
+        "licence": "",
+        "obtain": "",
+    }
     return Task(name, 1, **(fields | changes))  # type: ignore[arg-type]
 
 
@@ -50,7 +57,9 @@ def test_no_declaration_imports_anything_heavy() -> None:
         "import sys; from tasks.registry import all_tasks; names = list(all_tasks());"
         f"print(len(names), [name for name in {heavy!r} if name in sys.modules])"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
     count, found = run.stdout.strip().split(" ", 1)
     assert int(count) >= len(DECLARATIONS)
     assert found == "[]"
@@ -64,7 +73,10 @@ def test_choices_come_from_tasks_that_have_a_validation_part() -> None:
 
 
 def test_globs_tags_and_names() -> None:
-    extra = [declare("occlusion/pose/biwi", tags=("occlusion", "real")), declare("pose/mine", tags=("light",))]
+    extra = [
+        declare("occlusion/pose/biwi", tags=("occlusion", "real")),
+        declare("pose/mine", tags=("light",)),
+    ]
     assert [task.name for task, _ in select("pose/m*", extra)] == ["pose/mine"]
     assert [(task.name, named) for task, named in select("pose/mine,occlusion/*", extra)] == [
         ("occlusion/pose/biwi", False),
@@ -125,7 +137,9 @@ def entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "another_package_task.py"
     monkeypatch.syspath_prepend(str(tmp_path))
     registered = EntryPoint("theirs", "another_package_task:TASK", "paco_eval.tasks")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [registered] if group == "paco_eval.tasks" else [])
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: [registered] if group == "paco_eval.tasks" else []
+    )
     registry._declared.cache_clear()
     yield path
     registry._declared.cache_clear()
@@ -143,7 +157,10 @@ def test_entry_points(entry: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("TASK = 5\n", "'theirs' of an unknown package .* is a int"), ("1 / 0\n", "'theirs' .* cannot be loaded")],
+    [
+        ("TASK = 5\n", "'theirs' of an unknown package .* is a int"),
+        ("1 / 0\n", "'theirs' .* cannot be loaded"),
+    ],
 )
 def test_broken_entry_points_are_named(entry: Path, text: str, message: str) -> None:
     entry.write_text(text)

@@ -11,7 +11,10 @@ from tasks.heads.margin import MarginHead, arcface_logits, cosface_logits, cosin
 
 def made(batch=6, classes=5, dim=8, seed=0):
     torch.manual_seed(seed)
-    features, centres = torch.randn(batch, dim, dtype=torch.float64), torch.randn(classes, dim, dtype=torch.float64)
+    features, centres = (
+        torch.randn(batch, dim, dtype=torch.float64),
+        torch.randn(classes, dim, dtype=torch.float64),
+    )
     return features, centres, torch.randint(0, classes, (batch,))
 
 

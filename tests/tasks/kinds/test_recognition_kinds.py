@@ -37,7 +37,10 @@ def listed(n: int = 40) -> tuple[pd.DataFrame, PairList]:
 
 def test_list_mode_follows_the_list():
     labels, pairs = listed()
-    task, kind = declare("verification", "accuracy_10fold", pairs="list", pair_list=pairs), load_kind("verification")
+    task, kind = (
+        declare("verification", "accuracy_10fold", pairs="list", pair_list=pairs),
+        load_kind("verification"),
+    )
     rng = np.random.default_rng(0)
     outputs = rng.normal(size=(80, 6))
     items = kind.items(outputs, labels, task)
@@ -70,9 +73,11 @@ def test_unbound_or_foreign_lists_are_errors():
     labels, pairs = listed()
     kind = load_kind("verification")
     with pytest.raises(PacoError, match="was not read"):
-        kind.items(np.eye(80), labels, declare("verification", "auc", pairs="list", pair_list=FromData("a:b")))
+        kind.items(
+            np.eye(80), labels, declare("verification", "auc", pairs="list", pair_list=FromData("a:b"))
+        )
     task = declare("verification", "auc", pairs="list", pair_list=pairs)
-    with pytest.raises(PacoError, match="made: '079'.*not among the 79"):
+    with pytest.raises(PacoError, match=r"made: '079'.*not among the 79"):
         kind.items(np.eye(79), labels.iloc[:79], task)
     left = restrict(task, labels.iloc[:7])
     assert len(left.options["pair_list"]) == 3
@@ -146,7 +151,9 @@ def test_rates_agree_with_those_of_items(far, decimals):
     rng = np.random.default_rng(0)
     truth = rng.random(300) < 0.3
     score = np.round(rng.normal(size=300) + truth, decimals)
-    items = pd.DataFrame({"group_a": "a", "group_b": np.arange(300).astype(str), "score": score, "truth": truth})
+    items = pd.DataFrame(
+        {"group_a": "a", "group_b": np.arange(300).astype(str), "score": score, "truth": truth}
+    )
     scores = Scores(np.sort(score[truth]), np.sort(score[~truth]))
     assert tar_at(scores, far) == pytest.approx([metric.value(items) for metric in tar_at_far(far)])
     assert tar_near(scores, far) == pytest.approx(tar_nearest(far).value(items))
@@ -173,7 +180,9 @@ def test_templates_kind():
     task, kind = declare("templates", "tar@far=1e-4", pair_list=pairs), load_kind("templates")
     items = kind.items(outputs, labels, task)
     assert len(items) == 23
-    unit = plain_pooled(outputs, *(labels[c].to_numpy().astype(float) for c in ("template", "media", "detector_score")))
+    unit = plain_pooled(
+        outputs, *(labels[c].to_numpy().astype(float) for c in ("template", "media", "detector_score"))
+    )
     expected = compare(unit, numbers, pairs)
     found = values(task, items)
     assert found["tar@far=1e-1"] == pytest.approx(tar_at(expected, 0.1)[0])
@@ -228,7 +237,10 @@ def test_identification_against_argmax():
 
 def test_search_in_blocks_is_the_same_search(monkeypatch):
     labels = people(20, 6)
-    task, kind = declare("identification", "rank1", gallery_media=("1",), unenrolled=0.3), load_kind("identification")
+    task, kind = (
+        declare("identification", "rank1", gallery_media=("1",), unenrolled=0.3),
+        load_kind("identification"),
+    )
     outputs = np.random.default_rng(0).normal(size=(120, 4))
     whole = kind.items(outputs, labels, task)
     monkeypatch.setattr("tasks.kinds.identification.SEARCHES", 7)
@@ -237,7 +249,10 @@ def test_search_in_blocks_is_the_same_search(monkeypatch):
 
 def test_unenrolled_people_are_searched_in_vain():
     labels = people(20)
-    task, kind = declare("identification", "rank1", gallery_media=("1",), unenrolled=0.3), load_kind("identification")
+    task, kind = (
+        declare("identification", "rank1", gallery_media=("1",), unenrolled=0.3),
+        load_kind("identification"),
+    )
     items = kind.items(kind.perfect(labels, task), labels, task)
     assert 0 < items["mated"].mean() < 1
     assert items["nonmated_score"].notna().tolist() == (~items["mated"]).tolist()
@@ -267,14 +282,18 @@ def test_constant_embeddings_identify_by_chance_and_failures_nobody():
 def test_two_galleries_of_templates():
     outputs, labels = ijb_labels()
     numbers = np.arange(23) * 10
-    subject = np.arange(23) % 12  # templates 0-11 enrol, 12-22 search; subjects 0-5 in one gallery, 6-11 in the other
+    subject = (
+        np.arange(23) % 12
+    )  # templates 0-11 enrol, 12-22 search; subjects 0-5 in one gallery, 6-11 in the other
     which = (subject[:12] >= 6).astype(np.int64)
     listed = SearchList(numbers[:12], subject[:12], which, numbers[12:], subject[12:], "made")
     task, kind = declare("identification", "rank1", search_list=listed), load_kind("identification")
     items = kind.items(outputs, labels, task)
     assert len(items) == 11
     assert items["mated"].all()
-    unit = pooled(outputs, *(labels[c].to_numpy().astype(float) for c in ("template", "media", "detector_score"))).units
+    unit = pooled(
+        outputs, *(labels[c].to_numpy().astype(float) for c in ("template", "media", "detector_score"))
+    ).units
     table = (unit[12:] @ unit[:12].T).astype(float)
     for q in range(11):
         own = subject[12 + q]

@@ -119,7 +119,8 @@ def test_nearest_point_is_a_point_of_the_curve(seed, far):
     if not len(genuine) or not len(impostor):
         return
     points = [
-        (np.mean(impostor >= t), np.mean(genuine >= t)) for t in [np.inf, *sorted(set(table["score"]), reverse=True)]
+        (np.mean(impostor >= t), np.mean(genuine >= t))
+        for t in [np.inf, *sorted(set(table["score"]), reverse=True)]
     ]
     gap = min(abs(x - far) for x, _ in points)
     expected = max(y for x, y in points if abs(x - far) <= gap)  # the largest TAR on ties

@@ -7,7 +7,9 @@ import pytest
 from tasks.metrics.identification import probabilities_within, rank_within, tpir_at_fpir, tpir_nonmated
 
 
-def searches(seed: int = 0, probes: int = 40, people: int = 12) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+def searches(
+    seed: int = 0, probes: int = 40, people: int = 12
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Return items of searches with the scores (Q, G) and the mate's column (-1: none) they came from."""
     rng = np.random.default_rng(seed)
     mate = rng.integers(-3, people, probes).clip(-1)

@@ -37,7 +37,9 @@ def write(path: Path, data: bytes) -> Path:
 
 
 def test_python_2_bytes(tmp_path: Path) -> None:
-    path = write(tmp_path / "verification/mine.bin", python2([PNG, b"no picture \xff\x00", PNG, PNG], [True, False]))
+    path = write(
+        tmp_path / "verification/mine.bin", python2([PNG, b"no picture \xff\x00", PNG, PNG], [True, False])
+    )
     pictures, same = read_bin(path)
     assert pictures == [PNG, b"no picture \xff\x00", PNG, PNG]
     assert same == [True, False]
@@ -75,7 +77,9 @@ def hostile() -> dict[str, bytes]:
     return {
         "posix.system|nt.system": pickle.dumps(Caller(os.system, "touch here"), protocol=2),
         "subprocess.Popen": pickle.dumps(([PNG], [Caller(subprocess.Popen, ["touch", "here"])]), protocol=4),
-        "__builtin__.eval|builtins.eval": pickle.dumps(Caller(builtins.eval, "open('here', 'w')"), protocol=2),
+        "__builtin__.eval|builtins.eval": pickle.dumps(
+            Caller(builtins.eval, "open('here', 'w')"), protocol=2
+        ),
         r"os\.system": b"cos\nsystem\n(S'touch here'\ntR.",
         r"numpy\.load": b"cnumpy\nload\n(S'here'\ntR.",
         r"_codecs\.lookup": b"c_codecs\nlookup\n(S'zip'\ntR.",
@@ -85,7 +89,9 @@ def hostile() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(("named", "data"), hostile().items())
-def test_pickles_that_call_functions_are_refused(tmp_path: Path, monkeypatch, named: str, data: bytes) -> None:
+def test_pickles_that_call_functions_are_refused(
+    tmp_path: Path, monkeypatch, named: str, data: bytes
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path / "evil.bin", data)
     with pytest.raises(PacoError, match=rf"evil\.bin: was not read, it names ({named})") as caught:

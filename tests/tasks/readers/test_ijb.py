@@ -42,7 +42,11 @@ def test_miniature(root: Path) -> None:
     assert records[0]["landmarks"][0] == [10.5, 20]
     assert records[2]["image"]["path"].endswith("loose_crop/3.jpg")
     pairs = read_template_pairs(root, "ijbc")
-    assert (pairs.first.tolist(), pairs.second.tolist(), pairs.same.tolist()) == ([1, 1], [2, 1], [False, True])
+    assert (pairs.first.tolist(), pairs.second.tolist(), pairs.same.tolist()) == (
+        [1, 1],
+        [2, 1],
+        [False, True],
+    )
     found = read_search(root, "ijbc")
     assert (found.gallery.tolist(), found.gallery_subject.tolist()) == ([1, 2], [70, 71])
     assert found.gallery_set.tolist() == [0, 1]
@@ -55,13 +59,29 @@ def test_miniature(root: Path) -> None:
     ("name", "text", "message"),
     [
         ("face_tid_mid.txt", "1.jpg 1\n2.jpg 1 6\n3.jpg 2 7\n", "line 1: 2 columns"),
-        ("face_tid_mid.txt", "1.jpg 1 6\n2.jpg one 6\n3.jpg 2 7\n", "line 2: template and medium are numbers"),
+        (
+            "face_tid_mid.txt",
+            "1.jpg 1 6\n2.jpg one 6\n3.jpg 2 7\n",
+            "line 2: template and medium are numbers",
+        ),
         ("face_tid_mid.txt", "1.jpg 1 6\n2.jpg -1 6\n3.jpg 2 7\n", "line 2: template and medium are numbers"),
         ("face_tid_mid.txt", "1.jpg 1 6\n", "name_5pts_score.txt: 3 lines"),
         ("face_tid_mid.txt", "1.jpg 1 6\n9.jpg 1 6\n3.jpg 2 7\n", "line 2: names '2.jpg'"),
-        ("name_5pts_score.txt", f"1.jpg {POINTS} 0.99\n2.jpg {POINTS}\n3.jpg {POINTS} 1\n", "line 2: expected 11"),
-        ("name_5pts_score.txt", f"1.jpg {POINTS} 1.5\n2.jpg {POINTS} 1\n3.jpg {POINTS} 1\n", "line 1: detector"),
-        ("name_5pts_score.txt", f"1.jpg {POINTS} nan\n2.jpg {POINTS} 1\n3.jpg {POINTS} 1\n", "line 1: .*no coord"),
+        (
+            "name_5pts_score.txt",
+            f"1.jpg {POINTS} 0.99\n2.jpg {POINTS}\n3.jpg {POINTS} 1\n",
+            "line 2: expected 11",
+        ),
+        (
+            "name_5pts_score.txt",
+            f"1.jpg {POINTS} 1.5\n2.jpg {POINTS} 1\n3.jpg {POINTS} 1\n",
+            "line 1: detector",
+        ),
+        (
+            "name_5pts_score.txt",
+            f"1.jpg {POINTS} nan\n2.jpg {POINTS} 1\n3.jpg {POINTS} 1\n",
+            "line 1: .*no coord",
+        ),
     ],
 )
 def test_bad_picture_lists(root: Path, name: str, text: str, message: str) -> None:
@@ -104,7 +124,11 @@ def test_bad_pairs(root: Path, text: str, message: str) -> None:
     ("name", "text", "message"),
     [
         ("1N_gallery_G1.csv", "TEMPLATE_ID,SUBJECT_ID\n1,70\n1,71\n", "line 3: template 1 shows subject 71"),
-        ("1N_gallery_G1.csv", "TEMPLATE_ID,SUBJECT_ID\n1,70\n5,70\n", "a subject has two templates in gallery G1"),
+        (
+            "1N_gallery_G1.csv",
+            "TEMPLATE_ID,SUBJECT_ID\n1,70\n5,70\n",
+            "a subject has two templates in gallery G1",
+        ),
         ("1N_gallery_G2.csv", "TEMPLATE_ID,SUBJECT_ID\n1\n", "line 2: expected template and subject"),
         ("1N_probe_mixed.csv", "TEMPLATE_ID,SUBJECT_ID\nx,3\n", "line 2: expected"),
         ("1N_probe_mixed.csv", "TEMPLATE_ID,SUBJECT_ID\n", "lists no templates"),
@@ -120,7 +144,7 @@ def test_missing_or_packed(root: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="stopped distributing"):
         read_faces(root, "ijbb")
     (tmp_path / "IJBB.tar").write_bytes(b"")
-    with pytest.raises(MissingDataError, match="IJBB.tar is a file.*Unpack"):
+    with pytest.raises(MissingDataError, match=r"IJBB\.tar is a file.*Unpack"):
         read_template_pairs(root, "ijbb")
     (root / "IJBC/meta/ijbc_template_pair_label.txt").unlink()
     with pytest.raises(MissingDataError, match="ijbc_template_pair_label"):
