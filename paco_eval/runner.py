@@ -135,7 +135,7 @@ class Data:
             task,
             {name: (part, splits.roles(task, part.labels)) for name, part in views.items()},
             _fingerprint(records, task),
-            ", ".join(_protocol(limit, people)),
+            ", ".join(_protocol(task, limit, people)),
             data_root,
             people,
             task.kind_of_data(data_root),
@@ -152,10 +152,13 @@ class Data:
         return Data.load(known[self.task.choice_from], self.root)
 
 
-def _protocol(limit: int | None, people: elsewhere.TrainPeople | None) -> list[str]:
+def _protocol(task: Task, limit: int | None, people: elsewhere.TrainPeople | None) -> list[str]:
+    """Return the name of the protocol and what else decides over the number, for the key of the row."""
     found = ["frozen"]
     if people is not None:
         found.append(f"fitted on {people.name} {people.fingerprint}")
+    elif task.choice_from:
+        found.append(f"chosen on {task.choice_from}")
     return found if limit is None else [*found, f"limit {limit}"]
 
 

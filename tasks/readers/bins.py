@@ -42,11 +42,16 @@ ADMITTED: dict[tuple[str, str], Any] = {
 COUNTS = {"lfw": 6000, "cfp_fp": 7000, "cfp_ff": 7000, "agedb_30": 6000, "calfw": 6000, "cplfw": 6000}
 """Pairs of each set."""
 CANVAS = 112
+_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf")  # how zip, gzip, rar and 7z files begin
+
+
+class _RefusedError(Exception):
+    """What a pickle asks for that is not admitted."""
 
 
 def _latin1(text: str, encoding: str = "latin1") -> bytes:
     if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it encodes text as {encoding}")
+        raise _RefusedError(f"text encoded as {encoding}")
     return text.encode("latin1")
 
 
@@ -58,7 +63,7 @@ class _Restricted(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
-            raise pickle.UnpicklingError(f"it names {module}.{name}")
+            raise _RefusedError(f"{module}.{name}")
         return ADMITTED[module, name]
 
 
@@ -74,12 +79,15 @@ def read_bin(path: str | Path) -> tuple[list[bytes], list[bool]]:
     data = require(path, OBTAIN)
     if data.is_dir():
         raise FormatError(path, None, "is a folder, one .bin file is expected", REMEDY)
+    content = data.read_bytes()
+    if content.startswith(_ARCHIVES):
+        raise FormatError(path, None, "is an archive, one .bin file is expected", "Unpack it.")
     try:
-        found = _Restricted(io.BytesIO(data.read_bytes()), encoding="bytes").load()
-    except pickle.UnpicklingError as error:
+        found = _Restricted(io.BytesIO(content), encoding="bytes").load()
+    except _RefusedError as error:
         names = ", ".join(sorted({".".join(name) for name in ADMITTED}))
         raise FormatError(
-            path, None, f"was not read, {error}", f"Only {names} are admitted in a pickle. {REMEDY}"
+            path, None, f"was not read, it names {error}", f"Only {names} are admitted in a pickle. {REMEDY}"
         ) from error
     except Exception as error:  # a damaged pickle raises whatever its bytes spell
         raise FormatError(
