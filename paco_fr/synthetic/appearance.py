@@ -63,7 +63,7 @@ def line_strengths(age: float, actions: F32) -> F32:
     always, with_age, young, old = _line_table()
     shown = np.clip(actions, 0, 1)
     moved = ((young + np.float32(age) * old) * shown).sum(axis=1)
-    return np.clip(always + np.float32(age) * with_age + moved, 0, 0.72).astype(np.float32)
+    return np.asarray(np.clip(always + np.float32(age) * with_age + moved, 0, 0.72), dtype=np.float32)
 
 
 @dataclass(frozen=True)

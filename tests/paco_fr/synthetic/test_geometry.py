@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import plain_face
 from scipy.ndimage import map_coordinates
 
 from paco_fr.rotation import rotation_from_angles
@@ -13,6 +12,7 @@ from paco_fr.synthetic import geometry as g
 from paco_fr.synthetic.camera import Camera, flatten, framing_camera
 from paco_fr.synthetic.expression import ACTIONS, action_basis, side_field
 from paco_fr.synthetic.identity import shape_basis, shape_names
+from tests.paco_fr.synthetic.conftest import plain_face
 
 
 def deformed_mesh(face):
