@@ -1,7 +1,8 @@
 """Every benchmark end to end: its miniature is written, checked, and scored with pixels against a kept score.
 
 Sets without a train part take the encoder's default block here, not that of ``choice_from``, which would render
-thousands of faces first. A score that changes needs a new version of its task. ``PACO_GOLDEN=write pytest tests/tasks/mimics`` keeps new ones.
+thousands of faces first. A score that changes needs a new version of its task.
+``PACO_GOLDEN=write pytest tests/tasks/mimics`` keeps new ones.
 """
 
 from __future__ import annotations
