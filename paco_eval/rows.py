@@ -237,7 +237,7 @@ def write_row(folder: str | Path, row: Row, items: pd.DataFrame) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{row.key}.json"
         with atomic_file(items_path(path)) as temporary:
-            plain_cells(items).to_parquet(temporary, index=False)
+            plain_cells(items).to_parquet(temporary, index=False, compression="zstd")
             items_sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
         content = {**_content(row), "items_sha256": items_sha256}
         content["digest"] = _digest(content)

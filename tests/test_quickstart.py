@@ -1,0 +1,69 @@
+"""What ``paco-eval quickstart`` left behind; ``.ci/run`` runs it once and names the folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paco_eval.rows import load_rows, read_items
+
+FAMILIES = {"recognition", "pose", "landmarks", "expression"}
+
+
+@pytest.fixture(scope="module")
+def run() -> Path:
+    folder = os.environ.get("PACO_QUICKSTART")
+    if not folder:
+        pytest.skip("PACO_QUICKSTART does not name the output of `paco-eval quickstart --out FOLDER`")
+    return Path(folder)
+
+
+def test_every_encoder_was_measured_on_every_family(run):
+    rows, problems = load_rows([run])
+    assert not problems
+    measured = {(stored.row.family, stored.row.method) for stored in rows}
+    methods = {"paco/tiny", "mae/tiny", "random:tiny", "pixels", "constant"}
+    assert measured == {(family, method) for family in FAMILIES for method in methods}
+    assert all(stored.row.n_scored == stored.row.n_expected > 0 for stored in rows)
+    assert all(stored.row.data_kind == "synthetic" for stored in rows)
+
+
+def test_pixels_beat_the_constant_on_every_family(run):
+    scores = {(s.row.family, s.row.method): s.row.main for s in load_rows([run])[0]}
+    for family in FAMILIES:
+        pixels, constant = scores[family, "pixels"], scores[family, "constant"]
+        sign = 1 if pixels.higher_is_better else -1
+        assert sign * pixels.value > sign * constant.value, family
+
+
+def test_the_main_numbers_follow_from_the_items(run):
+    for stored in load_rows([run])[0]:
+        items = read_items(stored.path)
+        if stored.row.family == "pose":
+            assert items["error"].mean() == pytest.approx(stored.row.main.value, rel=1e-9)
+        if stored.row.family == "expression":
+            accuracy = 100 * (items["truth"] == items["prediction"]).mean()
+            assert accuracy == pytest.approx(stored.row.main.value, rel=1e-9)
+
+
+def test_training_went_down_and_the_codebook_lives(run):
+    for name in ("paco", "mae"):
+        lines = [json.loads(line) for line in (run / "pretrain" / name / "metrics.jsonl").read_text().splitlines()]
+        assert lines[-1]["reconstruction"] < 0.8 * lines[0]["reconstruction"], name
+    last = json.loads((run / "pretrain" / "paco" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["belief_perplexity"] > 3 and last["tokens_used"] > 0.5, "the codebook collapsed"
+    assert last["token_error"] > last["quantisation_error"], "hidden pixels leak into the belief"
+
+
+def test_the_report_shows_it_all(run):
+    page = (run / "report" / "report.html").read_text(encoding="utf-8")
+    for text in ("pose/synthetic", "recognition/synthetic", "reconstruction", "codebook", "random:tiny", "constant"):
+        assert text in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script src" not in page
+    assert (run / "report" / "tables.md").read_text(encoding="utf-8").count("|") > 20
+    sheet = np.load(run / "pretrain" / "paco" / "reconstruction.npz")
+    assert sheet["reconstructed"].std() > 10
