@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,22 @@ class CropPool:
     fingerprint: str
     skipped: tuple[str, ...]
 
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The anchors that occur."""
+        return tuple(sorted(set(self.anchors)))
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """One: the array is read anywhere at equal cost."""
+        return (len(self.images),)
+
 
 def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = False) -> CropPool:
     """Return the pool of a configuration, cut on first use and found in the cache afterwards."""
     records = load_source(config.data.source)
-    recipe = {"size": config.encoder.size, "data": config.data.model_dump(exclude={"flip"}), "records": fingerprint(records)}
+    settings = config.data.model_dump(include={"source", "crops", "template", "jitter"})
+    recipe = {"size": config.encoder.size, "data": settings, "records": fingerprint(records)}
     name = content_hash(recipe)
     folder = cache_folder("crops") / name
     if not folder.exists():
@@ -69,12 +81,28 @@ def _cut(records: Dataset, config: PretrainConfig, folder: Path, workers: int, p
             anchors += kinds
             skipped += failures
             bar.update(seen)
-    if not anchors:
-        first = f" First: {skipped[0]}" if skipped else ""
-        raise PacoError(f"{config.data.source}: not one of {len(records)} faces could be used.{first}")
-    with atomic_folder(folder) as made:
-        np.save(made / "images.npy", np.concatenate(images))
-        (made / "about.json").write_text(json.dumps({"anchors": anchors, "skipped": skipped}), encoding="utf-8")
+    check_broken(skipped, len(records), config)
+    try:
+        with atomic_folder(folder) as made:
+            np.save(made / "images.npy", np.concatenate(images))
+            (made / "about.json").write_text(json.dumps({"anchors": anchors, "skipped": skipped}), encoding="utf-8")
+    except OSError as error:
+        raise PacoError(
+            f"Cannot write the crops to {folder}: {error.strerror or error}. Free some space, or let PACO_CACHE "
+            "name another folder."
+        ) from error
+
+
+def check_broken(skipped: Sequence[str], seen: int, config: PretrainConfig) -> None:
+    """Refuse a source with no usable picture, or with more unusable ones than ``data.max_broken`` allows."""
+    first = f" First: {skipped[0]}" if skipped else ""
+    if len(skipped) == seen:
+        raise PacoError(f"{config.data.source}: not one of {seen} faces could be used.{first}")
+    if len(skipped) > config.data.max_broken * seen:
+        raise PacoError(
+            f"{config.data.source}: {len(skipped)} of {seen} faces cannot be used, more than data.max_broken "
+            f"{config.data.max_broken:.0%}.{first} Mend or remove them, or raise data.max_broken."
+        )
 
 
 Job = tuple[Dataset, PretrainConfig, range]
