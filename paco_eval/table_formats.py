@@ -80,7 +80,7 @@ def to_frame(tables: Iterable[Table]) -> pd.DataFrame:
 _RECORD = (
     "family", "protocol", "kind", "encoder", "note", "task", "task_version", "split", "subset", "level",
     "metric", "unit", "higher_is_better", "main", "value", "low", "high", "best", "n_scored",
-    "n_expected", "data_kind", "flags", "keys",
+    "n_expected", "data_kind", "flags", "keys", "origin",
 )  # fmt: skip
 
 
@@ -110,6 +110,7 @@ def _record(table: Table, line: Line, column: Column, cell: Cell) -> dict[str, A
         "data_kind": rows[0].data_kind if rows else None,
         "flags": "; ".join(cell.flags),
         "keys": " ".join(row.key for row in rows),
+        "origin": cell.origin,
     }
 
 

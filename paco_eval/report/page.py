@@ -21,6 +21,7 @@ from paco_eval.report.figures import Drawn
 from paco_eval.report.theme import inline_svg, themed, variables
 from paco_eval.rows import Row, Stored
 from paco_eval.tables import Cell, Column, Table
+from paco_fr.contracts import content_hash
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Contents:
         rows: all rows that were read, shown or not.
         tables: with their figures, in the order of the page.
         pretrainings: with their figures.
-        failures: encoder, task, expected, scored and reasons of every row with failures.
+        failures: task, expected, scored, reasons and encoders of rows with failures.
         looks: colour of every line of a table.
         problems: sentences about what was left out.
 
@@ -68,7 +69,7 @@ def render(contents: Contents, title: str) -> str:
         tiles=_tiles(rows, contents),
         problems=contents.problems,
         leaders=[lead for table, _ in contents.tables if not table.mimic for lead in _leaders(table, place)],
-        encoders=list(dict.fromkeys(line.label for table, _ in contents.tables for line in table.lines)),
+        encoders=list(dict.fromkeys(line.label for t, _ in contents.tables for line in t.lines)),
         tasks=tasks,
         colours={name: themed(look.colour) for name, look in contents.looks.items()},
         tables=[_view(table, figures, place) for table, figures in contents.tables],
@@ -96,7 +97,7 @@ def slug(text: str) -> str:
 def _tiles(rows: Sequence[Row], contents: Contents) -> list[tuple[str, str]]:
     tables = [table for table, _ in contents.tables]
     return [
-        ("encoders", str(len({line.label for table in tables for line in table.lines}))),
+        ("encoders", str(len({line.label for t in tables for line in t.lines if line.kind == "measured"}))),
         ("tasks", str(len({column.task for table in tables for column in table.columns}))),
         ("rows", f"{len(rows):,}"),
         ("items scored", f"{sum(row.n_scored for row in rows):,}"),
@@ -176,7 +177,7 @@ def _cell(table: Table, column: Column, cell: Cell) -> dict[str, Any]:
         "high": column.number(cell.high),
         "best": cell.best,
         "marks": ",".join(table.marks(cell)),
-        "source": " ".join(stored.row.key for stored in cell.rows),
+        "source": " ".join(stored.row.key for stored in cell.rows) or _origin_key(cell.origin),
     }
 
 
@@ -235,16 +236,17 @@ def _versions(rows: Iterable[Row]) -> list[tuple[str, str]]:
 Facts = tuple[str, list[tuple[str, str, bool]]]
 
 
+def _origin_key(origin: str) -> str:
+    return f"published-{content_hash(origin)}"
+
+
 def _sources(contents: Contents) -> dict[str, Facts]:
-    shown = {
-        stored.row.key: stored.row
-        for table, _ in contents.tables
-        for line in table.lines
-        for cell in line.cells
-        if cell
-        for stored in cell.rows
-    }
-    return {key: _provenance(row) for key, row in shown.items()}
+    cells = [cell for table, _ in contents.tables for line in table.lines for cell in line.cells if cell]
+    found = {stored.row.key: _provenance(stored.row) for cell in cells for stored in cell.rows}
+    for cell in cells:
+        if cell.origin:
+            found[_origin_key(cell.origin)] = ("Published", [("found", cell.origin, False)])
+    return found
 
 
 def _provenance(row: Row) -> Facts:

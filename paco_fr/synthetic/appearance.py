@@ -84,7 +84,6 @@ def skin_map(detail: int) -> SkinMap:
     wing = gauss((t - 1.08) / 0.10) * gauss((y - top + 0.008 - 0.02 * (1 - t)) / 0.012)
     crease = g.ramp((1.18 - np.abs(t)) / 0.35) * gauss((y - top + 0.036 + 0.012 * (1 - t * t)) / 0.011)
 
-    mouth_x = np.clip(x / g.MOUTH_HALF_WIDTH, 0, 1)
     mouth_span = g.ramp((1.03 - x / g.MOUTH_HALF_WIDTH) / 0.10)
     lips = mouth_span * soft_step(y - g.upper_lip(across), 0.012) * soft_step(g.lower_lip(across) - y, 0.014)
     lip_line = g.ramp((1.0 - x / g.MOUTH_HALF_WIDTH) / 0.08) * gauss((y - g.MOUTH_DOWN) / 0.009)
@@ -104,7 +103,6 @@ def skin_map(detail: int) -> SkinMap:
             (y - 0.515) / 0.022),
         "nose_side": 0.10 * gauss((x - 0.135) / 0.04) * gauss((y - 0.25) / 0.14),
         "philtrum": 0.07 * gauss(x / 0.018) * gauss((y - 0.59) / 0.04),
-        "lip_line": 0.72 * lip_line,
         "corner": 0.35 * gauss((x - 0.268) / 0.022) * gauss((y - g.MOUTH_DOWN) / 0.022),
         "under_lip": 0.22 * gauss(x / 0.15) * gauss((y - 0.862) / 0.030),
         "under_jaw": 0.35 * g.ramp((y - 1.06) / 0.08),
@@ -119,15 +117,19 @@ def skin_map(detail: int) -> SkinMap:
         "bunny": gauss((x - 0.075) / 0.05) * (gauss((y - 0.06) / 0.012) + gauss((y - 0.105) / 0.012)),
         "bags": gauss((y - 0.085 + 0.10 * (x - 0.3) ** 2) / 0.012) * gauss((x - 0.29) / 0.12),
         "chin": gauss((y - 0.905) / 0.018) * gauss(x / 0.13),
+        "lip_line": lip_line,
         "dimple": gauss((x - 0.335) / 0.018) * gauss((y - 0.70) / 0.05),
     }  # fmt: skip
     brow_t = (x - 0.115) / 0.40
-    jawline = 0.60 + 0.42 * np.clip((0.58 - x) / 0.30, 0, 1) * 0.0
-    beard = g.ramp((y - jawline - 0.10 + 0.62 * (x - 0.30) * (x > 0.30) - 0.30 * (x > 0.52) * (x - 0.52)) / 0.14)
-    beard = np.maximum(beard, g.ramp((x - 0.53) / 0.05) * g.ramp((y - 0.12) / 0.15)) * g.ramp((np.cos(
-        _finer(np.repeat(head.angle[None, :], g.ROWS, axis=0), detail)) + 0.12) / 0.15)
+    # Upper edge of a beard: under the lower lip, around the mouth corner, up the cheek to the sideburn.
+    edge_x = [0.0, 0.17, 0.25, 0.32, 0.42, 0.50, 0.56, 0.60, 0.9]
+    edge_y = [0.90, 0.87, 0.76, 0.72, 0.64, 0.46, 0.22, -0.02, -0.02]
+    steps = (-0.08, -0.04, 0.0, 0.04, 0.08)  # the edge is steep on the cheek: soften it sideways, too
+    beard = sum(g.ramp((y - np.interp(x + step, edge_x, edge_y)) / 0.16 + 0.3) for step in steps) / len(steps)
+    behind = np.cos(np.interp(np.arange(across.shape[1]) / detail, np.arange(g.COLUMNS), head.angle))[None, :]
+    beard = np.asarray(beard) * g.ramp((behind + 0.02) / 0.14)
     chin_clear = 1 - 0.85 * gauss((x - 0.15) / 0.06) * gauss((y - 0.86) / 0.035)
-    moustache = g.ramp((y - 0.525) / 0.05) * g.ramp((0.30 - x) / 0.09) * soft_step(0.735 + 0.10 * mouth_x**3 - y, 0.05)
+    moustache = g.ramp((y - 0.525 - 0.30 * x) / 0.06) * g.ramp((0.33 - x) / 0.14) * soft_step(0.76 - y, 0.04)
     tint = {
         "cheek": gauss((x - 0.42) / 0.16) * gauss((y - 0.30) / 0.16),
         "nose": gauss(x / 0.13) * gauss((y - 0.42) / 0.09),
@@ -160,7 +162,7 @@ def _patterns(across: g.Floats, down: g.Floats) -> tuple[F32, F32]:
     rng = generator("synthetic skin patterns", 1)
     out = []
     for cells in (14, 70):
-        lattice = rng.standard_normal((BLOTCHES, cells + 2, 2 * cells + 3))
+        lattice = rng.standard_normal((BLOTCHES, cells + 1, 2 * cells + 2))
         flipped = lattice[:, :, ::-1]
         even, odd = (lattice + flipped) / np.sqrt(2), (lattice - flipped) / np.sqrt(2)
         both = np.concatenate([even[: BLOTCHES // 2], odd[BLOTCHES // 2 :]])
@@ -258,15 +260,16 @@ def paint_moment(base: F32, who: Identity, actions: F32, beard: Beard, hair: Hai
         "bunny": 0.34 * a["nose_wrinkle"],
         "bags": 0.05 + 0.16 * old + 0.18 * a["cheek_raise"],
         "chin": 0.22 * a["chin_raise"] + 0.06 * old,
+        "lip_line": 0.72 - 0.6 * min(1.0, 1.6 * (a["lips_part"] + 2 * a["jaw_drop"] + 0.8 * a["upper_lip_raise"])),
         "dimple": 0.22 * a["smile"] + 0.12 * a["press"],
     }
     dark = np.ones_like(m.across)
     for name, strength in depth.items():
         if strength > 0.01:
-            dark *= 1 - m.wrinkle[name] * np.float32(min(strength, 0.6))
+            dark *= 1 - m.wrinkle[name] * np.float32(min(strength, 0.72))
     texture = np.asarray(base * soft_dark(dark))
     if beard.beard > 0 or beard.moustache > 0:
-        grain = 1 + 0.35 * m.grain[0]
+        grain = 1 + 0.05 * m.grain[0]
         cover = np.maximum(m.tint["beard"] * np.float32(beard.beard), m.tint["moustache"] * np.float32(beard.moustache))
         _blend(texture, np.clip(cover * 0.9 * grain, 0, 0.96).astype(np.float32), np.array(beard.colour, np.float32))
     from paco_fr.synthetic.hair import root_mask

@@ -26,7 +26,9 @@ def draw_background(background: Background, size: int, to_photo: npt.NDArray[np.
         dtype=np.float32,
     ).reshape(-1, 9)
     ends = np.array([background.top, background.bottom], dtype=np.float32)
-    return fill(table, ends, np.float32(background.side), size, (to_photo / photo_size).astype(np.float32))
+    # Shares count from the photo's edge, half a pixel before the centre of its first pixel.
+    to_share = (to_photo + [[0, 0, 0.5], [0, 0, 0.5]]) / photo_size
+    return fill(table, ends, np.float32(background.side), size, to_share.astype(np.float32))
 
 
 @compiled

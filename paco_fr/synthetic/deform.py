@@ -104,8 +104,8 @@ def lips_field(upper: float, lower: float) -> g.Floats:
     """Return the field that lifts the upper lip and lowers the lower lip by head units (parting them)."""
     head = g.head_grid()
     split = g.below_mouth(np.arange(g.ROWS))[:, None]
-    open_share = g.mouth_opening(head.across) ** 0.8
-    window = g.gauss(head.across / 0.28)
+    open_share = g.mouth_opening(head.across)
+    window = g.gauss(head.across / 0.24)
     above = g.gauss(np.minimum(head.down - g.MOUTH_DOWN, 0) / 0.13)
     below = g.gauss(np.maximum(head.down - g.MOUTH_DOWN, 0) / 0.13)
     shift = -upper * (1 - split) * above + lower * split * below

@@ -63,7 +63,8 @@ def _fields() -> dict[str, npt.NDArray[np.float64]]:
             Pull((0.36, -0.20), (0.14, 0.08), down=0.025),
         ),
         "lid_raise": deform.lid_field(-0.42, 0.03),
-        "lid_close": deform.lid_field(0.84, 0.13),
+        # A little more than shut, so that wide eyes close, too.
+        "lid_close": deform.lid_field(0.95, 0.17),
         "cheek_raise": pulls(Pull((0.37, 0.24), (0.16, 0.13), down=-0.035, forward=0.03))
         + deform.lid_field(0.04, 0.20),
         "nose_wrinkle": pulls(
@@ -75,9 +76,9 @@ def _fields() -> dict[str, npt.NDArray[np.float64]]:
         "upper_lip_raise": deform.lips_field(0.055, 0.0)
         + pulls(Pull((0.15, 0.62), (0.13, 0.10), down=-0.022, forward=0.012)),
         "smile": pulls(
-            Pull((0.265, 0.72), (0.115, 0.13), out=0.085, down=-0.075, forward=-0.035),
+            Pull((0.28, 0.72), (0.155, 0.13), out=0.080, down=-0.088, forward=-0.035),
             Pull((0.36, 0.52), (0.14, 0.14), out=0.02, down=-0.035, forward=0.035),
-            Pull((0.0, 0.70), (0.16, 0.08), forward=-0.03),
+            Pull((0.0, 0.70), (0.15, 0.10), down=0.016, forward=-0.03),
         ),
         "corner_drop": pulls(
             Pull((0.265, 0.73), (0.10, 0.10), down=0.062, forward=-0.008), Pull((0.0, 0.76), (0.12, 0.09), down=-0.015)

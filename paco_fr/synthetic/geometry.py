@@ -83,7 +83,7 @@ def ramp(t: Floats) -> Floats:
 def half_width(down: Floats) -> Floats:
     """Half width of the undeformed head at heights ``down``."""
     side = _curve(
-        {-0.5: 0.735, -0.2: 0.735, 0.0: 0.715, 0.25: 0.675, 0.5: 0.612, 0.7: 0.560, 0.85: 0.49}, down
+        {-0.5: 0.735, -0.2: 0.735, 0.0: 0.715, 0.25: 0.675, 0.5: 0.620, 0.7: 0.572, 0.85: 0.515, 1.0: 0.455, 1.14: 0.40}, down
     )
     dome = np.clip((-0.5 - down) / (-0.5 - CROWN), 0, 1)
     chin = np.clip((down - 0.85) / (CHIN - 0.85), 0, 1)
@@ -129,7 +129,7 @@ def _slices(down: Floats, angle: Floats) -> Floats:
     bow = (1 - np.minimum(np.abs(sine), 1) ** power) ** (1 / power)
     bow_back = np.abs(np.cos(angle))[None, :] * np.ones_like(power)
     forward = middle[:, None] + np.where(np.cos(angle)[None, :] >= 0, reach_front * bow, -reach_back * bow_back)
-    height = down[:, None] - 0.42 * np.maximum(front[:, None] - forward, 0) * ramp((down[:, None] - 0.30) / 0.7)
+    height = down[:, None] - 0.40 * np.maximum(front[:, None] - forward, 0) * ramp((down[:, None] - 0.72) / 0.42)
     return np.stack([width[:, None] * sine, height, -forward], axis=-1)
 
 
@@ -193,7 +193,7 @@ def below_mouth(rows: npt.ArrayLike) -> Floats:
 def upper_lid(across: Floats) -> Floats:
     """Height of the upper lid's edge at a place across (face coordinates, open eye)."""
     t = np.clip((np.abs(across) - EYE[0]) / EYE_HALF_WIDTH, -1, 1)
-    return np.asarray(EYE[1] - 0.058 * (1 - t * t) ** 0.75 * (1 - 0.12 * t) - 0.006 * t)
+    return np.asarray(EYE[1] - 0.054 * (1 - t * t) ** 0.75 * (1 - 0.12 * t) - 0.006 * t)
 
 
 def lower_lid(across: Floats) -> Floats:

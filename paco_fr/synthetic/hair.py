@@ -47,6 +47,8 @@ def hairline(hair: Hair, angle: g.Floats) -> g.Floats:
         line = line + (hair.length - line) * g.ramp((degrees - 66) / 12)
     swept = np.clip(1 + 0.75 * hair.parting * np.sin(angle), 0.1, 2)
     line = line + hair.fringe * swept * g.ramp((70 - degrees) / 25)
+    turned = np.sign(hair.parting) * angle
+    line = line + 0.03 * np.sin(8.9 * turned + 9 * hair.wave) * np.sin(7 * abs(hair.parting) + 4 * turned)
     top = hair.baldness * g.ramp((100 - degrees) / 30)
     return np.asarray(line - 1.1 * top * (degrees < 100))
 
@@ -80,7 +82,7 @@ def hair_shell(rest: F32, hair: Hair) -> tuple[F32, F32, F32]:
     rise = g.ramp((line - height) / 0.30 + 0.15)
     bulk = hair.thickness * (0.55 + 0.45 * g.ramp((-height - 0.2) / 0.6)) * rise + 0.014
     falling = g.ramp((degrees - 60) / 30) if hair.length > 0.3 else np.zeros_like(degrees)
-    bulk = bulk + 0.05 * falling * g.ramp((height + 0.4) / 0.5)
+    bulk = bulk + 0.11 * falling * g.ramp((height + 0.5) / 0.5)
     centre = np.array([0.0, -0.15, 0.05])
     outward = scalp - centre
     outward /= np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1e-6)
@@ -106,5 +108,5 @@ def hair_shell(rest: F32, hair: Hair) -> tuple[F32, F32, F32]:
     softness = np.where(degrees < 75, 0.075, 0.085) + 0.10 * (line > 0.3)
     opacity = (line - level) / softness + 0.5
     strand = np.sign(hair.parting) * np.broadcast_to(angle[None, :], level.shape) * (STRANDS_ROUND / np.pi)
-    strand = strand + 2.5 * hair.wave * np.sin(7 * level + 2 * hair.parting)
+    strand = strand + 2.5 * hair.wave * np.sin(7 * level + 2 * abs(hair.parting))
     return points.astype(np.float32), np.clip(opacity, -2, 3).astype(np.float32), strand.astype(np.float32)

@@ -86,9 +86,16 @@ def normals(points: F32, above: npt.NDArray[np.int64], below: npt.NDArray[np.int
             ux = points[r, right, 0] - points[r, left, 0]
             uy = points[r, right, 1] - points[r, left, 1]
             uz = points[r, right, 2] - points[r, left, 2]
-            vx = points[dn, c, 0] - points[up, c, 0]
-            vy = points[dn, c, 1] - points[up, c, 1]
-            vz = points[dn, c, 2] - points[up, c, 2]
+            first, last = up, dn
+            vx = points[last, c, 0] - points[first, c, 0]
+            vy = points[last, c, 1] - points[first, c, 1]
+            vz = points[last, c, 2] - points[first, c, 2]
+            # Rows may coincide (closed lips): widen until they differ.
+            while vx * vx + vy * vy + vz * vz < 1e-6 and (first > 0 or last < rows - 1):
+                first, last = max(first - 1, 0), min(last + 1, rows - 1)
+                vx = points[last, c, 0] - points[first, c, 0]
+                vy = points[last, c, 1] - points[first, c, 1]
+                vz = points[last, c, 2] - points[first, c, 2]
             nx, ny, nz = vy * uz - vz * uy, vz * ux - vx * uz, vx * uy - vy * ux
             length = np.sqrt(nx * nx + ny * ny + nz * nz)
             if length < 1e-9:

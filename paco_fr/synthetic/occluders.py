@@ -32,7 +32,8 @@ def tube(path: Floats, radius: Floats, around: int = 9) -> Floats:
     along = np.gradient(path, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
     helper = np.where(np.abs(along[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
-    first = np.cross(along, helper)
+    # Built so that the mirrored path has the mirrored tube, its ring read the other way round.
+    first = helper - (helper * along).sum(axis=1, keepdims=True) * along
     first /= np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
     second = np.cross(along, first)
     turn = np.linspace(0, 2 * np.pi, around)
@@ -186,7 +187,7 @@ def hand(head: Floats, rotation: Floats, what: Occluder, skin: npt.ArrayLike) ->
     sheets = []
     lengths = (0.62, 0.72, 0.68, 0.52)
     for finger in range(4):
-        across = (finger - 1.5) * 0.175
+        across = what.side * (finger - 1.5) * 0.175
         base = np.array([across, -0.30, 0.02])
         share = np.linspace(0, 1, 12)
         bend = 0.10 * what.numbers[3] * share**2
@@ -197,10 +198,12 @@ def hand(head: Floats, rotation: Floats, what: Occluder, skin: npt.ArrayLike) ->
     share = np.linspace(0, 1, 12)
     thumb = np.stack([-what.side * (0.30 + 0.32 * share), 0.15 - 0.50 * share, -0.02 - 0.05 * share], axis=-1)
     sheets.append(_finger(palm + thumb @ axes.T, 0.10, colour))
-    back = np.stack([0 * share, -0.42 + 1.4 * share, 0.02 + 0.0 * share], axis=-1)
-    width = 0.40 * np.sqrt(np.clip(1 - ((share - 0.35) / 0.52) ** 4, 0.25, 1)) * np.where(share < 0.02, 0.3, 1)
+    share = np.linspace(0, 1, 20)
+    back = np.stack([0 * share, -0.42 + 2.9 * share, 0.02 + 0.0 * share], axis=-1)
+    width = np.interp(share, [0.0, 0.03, 0.10, 0.22, 0.34, 0.42, 1.0], [0.20, 0.35, 0.40, 0.39, 0.26, 0.24, 0.36])
     ring = tube(palm + back @ axes.T, width, 17)
-    ring[..., 2] = palm[2] + (ring[..., 2] - palm[2]) * 0.30
+    flat = np.interp(share, [0.2, 0.4], [0.30, 0.75])[:, None]
+    ring[..., 2] = palm[2] + (ring[..., 2] - palm[2]) * flat
     sheets.append(plain(ring, colour))
     return [Sheet(s.points @ rotation.T, s.colour, s.opacity) for s in sheets]
 
@@ -241,6 +244,6 @@ def box(flat_box: Floats, distance: float, what: Occluder) -> list[Sheet]:
     points = np.concatenate([flat * ((distance + depth) / distance), np.full((9, 9, 1), depth)], axis=-1)
     first, second = np.array(what.colour), np.array(what.second)
     kind = int(what.numbers[3] * 3)
-    weave = (0 * grid_x, grid_y + 0.5, 0.5 + 0.5 * np.sign(np.sin(9 * grid_x) * np.sin(9 * grid_y)))[kind]
+    weave = (0 * grid_x, grid_y + 0.5, 0.5 + 0.5 * np.sign(np.cos(9 * grid_x) * np.cos(9 * grid_y)))[kind]
     colour = first + (second - first) * weave[..., None]
     return [Sheet(points, colour, np.ones((9, 9)), lit=False)]

@@ -231,7 +231,7 @@ class Canvas:
         fray = 0.0
         if strand is not None:
             paint[..., 4] = strand
-            fray = 1.1
+            fray = 1.0
         on_screen = self.screen(mesh)
         for side in sides:
             rasteriser.draw_coloured(
@@ -356,7 +356,7 @@ def _draw_body(canvas: Canvas, face: FaceParameters, seen: View) -> None:
         tone = skin * np.array([1.0, 0.88, 0.88])
         canvas.draw(points @ seen.rotation.T, tone * keeps[..., None], wrap=_SKIN_WRAP, shine=0.03)
     turned = rotation_from_angles(face.pose.body_yaw, 0.0, 0.0)
-    points, keeps = body.neck(seen.rotation, turned, 0.50)
+    points, keeps = body.neck(seen.rotation, turned, 0.55)
     colour = skin * keeps[..., None]
     if face.clothes.collar == "high":
         share = g.ramp((np.linspace(0, 1, body.NECK_ROWS) - 0.42) / 0.08)[:, None, None]
@@ -408,11 +408,13 @@ def _visible(
     place = np.rint(points * SAMPLES + (SAMPLES - 1) / 2).astype(int)
     inside = ((points > -0.5) & (points < size - 0.5)).all(axis=1)
     seen = np.zeros(len(points), dtype=bool)
+    # On the outline the surface falls away within a sample.
+    tolerance = np.where(np.arange(len(points)) < 17, 3 * DEPTH_TOLERANCE, DEPTH_TOLERANCE)
     last = nearest.shape[0] - 1
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
             x, y = np.clip(place[:, 0] + dx, 0, last), np.clip(place[:, 1] + dy, 0, last)
-            seen |= (nearest[y, x] >= depth - DEPTH_TOLERANCE) & (hidden[y, x] < 0.5)
+            seen |= (nearest[y, x] >= depth - tolerance) & (hidden[y, x] < 0.5)
     return seen & inside
 
 

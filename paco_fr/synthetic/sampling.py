@@ -33,10 +33,14 @@ FRONTAL_SHARE = 0.45
 """Share of poses drawn around frontal; the others are even over the range."""
 
 
+SHAPE_SPREAD = 0.75
+"""Deviation of the shape numbers: with all of them at 1 faces would be caricatures."""
+
+
 def identity_numbers(seed: int, number: int) -> Identity:
     """Return the person with this number under this seed."""
     rng = generator("synthetic identity", seed, number)
-    shape = np.clip(rng.standard_normal(len(shape_names())), -2.4, 2.4)
+    shape = np.clip(SHAPE_SPREAD * rng.standard_normal(len(shape_names())), -2.0, 2.0)
     tone = rng.uniform()
     skin = palette.along(palette.SKIN, tone)
     skin = skin * np.exp(0.10 * rng.standard_normal()) * np.exp([0.03, 0.045, 0.06] * rng.standard_normal(3))
@@ -59,7 +63,7 @@ def identity_numbers(seed: int, number: int) -> Identity:
         brow_density=float(rng.uniform(0.55, 0.95)),
         lip_colour=palette.colour(lip),
         iris=palette.toned(rng, palette.linear(palette.IRIS[iris]), 0.15, 0.04),
-        iris_radius=float(rng.uniform(0.054, 0.062)),
+        iris_radius=float(rng.uniform(0.058, 0.065)),
         lashes=float(rng.uniform(0.35, 0.7) if man else rng.uniform(0.5, 1.0)),
         age=float(rng.uniform() ** 1.6),
         freckles=float(rng.uniform() ** 4),
@@ -117,7 +121,11 @@ def _expression(
     label = names[int(rng.integers(len(names)))]
     intensity = _between(rng, intensity_range)
     own = np.clip(1 + 0.15 * rng.standard_normal(len(expression.ACTIONS)), 0.6, 1.4)
-    stray = np.abs(0.06 * rng.standard_normal(len(expression.ACTIONS)))
+    stray = np.abs(0.05 * rng.standard_normal(len(expression.ACTIONS)))
+    # Lips at rest are closed, but one face in six speaks.
+    speaks = rng.uniform() < 1 / 6
+    for name in ("lips_part", "jaw_drop"):
+        stray[expression.ACTIONS.index(name)] *= 4.0 if speaks else 0.0
     strengths = np.clip(intensity * expression.prototype(label) * own + stray, 0, 1.25)
     jaw, blink = expression.ACTIONS.index("jaw_drop"), expression.ACTIONS.index("lid_close")
     strengths[jaw] = min(strengths[jaw], 1.0)
@@ -160,7 +168,7 @@ def _lighting(rng: np.random.Generator, regimes: tuple[str, ...], severity: floa
     s = drawn if severity is None else severity
     around, above = rng.uniform(-35, 35), rng.uniform(5, 50)
     side = 1.0 if rng.uniform() < 0.5 else -1.0
-    key, ambient = rng.uniform(0.55, 0.75), rng.uniform(0.50, 0.65)
+    key, ambient = rng.uniform(0.50, 0.68), rng.uniform(0.42, 0.56)
     exposure = float(np.exp(0.10 * rng.standard_normal()))
     noise = float(rng.uniform(0.002, 0.014))
     warmth = 0.07 * rng.standard_normal()
@@ -176,7 +184,7 @@ def _lighting(rng: np.random.Generator, regimes: tuple[str, ...], severity: floa
     elif regime == "below":
         around, above, key, ambient = around * 0.7, -35 - 20 * s, 0.80 + 0.25 * s, 0.36 - 0.30 * s
     elif regime == "dim":
-        exposure *= 0.50 - 0.42 * s
+        exposure *= 0.50 - 0.36 * s
         noise += 0.008 + 0.030 * s
     elif regime == "overexposed":
         exposure *= 1.7 + 2.3 * s

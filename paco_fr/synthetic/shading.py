@@ -56,7 +56,7 @@ def eye_colour(
     r = np.sqrt(dx * dx + dy * dy)
     edge = np.float32(0.008)
     white = np.float32(1.0) - np.float32(0.30) * smooth(np.sqrt(x * x + y * y) / np.float32(0.19))
-    out[0], out[1], out[2] = np.float32(0.70) * white, np.float32(0.655) * white, np.float32(0.63) * white
+    out[0], out[1], out[2] = np.float32(0.60) * white, np.float32(0.555) * white, np.float32(0.535) * white
     inside = smooth((iris_radius - r) / edge + np.float32(0.5))
     if inside > 0:
         ring = np.float32(1.0) - np.float32(0.65) * smooth((r - np.float32(0.72) * iris_radius) / (np.float32(0.28) * iris_radius))
@@ -72,7 +72,7 @@ def eye_colour(
     for k in range(3):
         out[k] *= shade
     gx, gy = x - eye[2], y - eye[3]
-    out[3] = smooth((np.float32(0.019) - np.sqrt(gx * gx + gy * gy)) / np.float32(0.010)) * np.float32(0.9)
+    out[3] = smooth((np.float32(0.016) - np.sqrt(gx * gx + gy * gy)) / np.float32(0.009)) * np.float32(0.9)
 
 
 @compiled
@@ -101,7 +101,7 @@ def mouth_colour(x: float, y: float, share: float, teeth: F32, lower_edge: float
     upper = smooth((teeth[0] - np.float32(0.30) * dx * dx - y) / soft + np.float32(0.5))
     lower = smooth((y - lower_edge + np.float32(0.030)) / soft + np.float32(0.5))
     lower *= smooth((np.float32(0.14) - dx) / np.float32(0.03)) * np.float32(0.75)
-    tooth = max(upper, lower)
+    tooth = max(upper, lower) * smooth((gap - np.float32(0.01)) / np.float32(0.03))
     if tooth > 0:
         gap_line = abs(dx / np.float32(0.058) - np.float32(int(dx / np.float32(0.058) + np.float32(0.5))))
         seam = np.float32(1.0) - np.float32(0.22) * smooth(np.float32(1.0) - gap_line / np.float32(0.10))

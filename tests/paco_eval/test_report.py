@@ -14,12 +14,12 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 import pytest
-from made_artefacts import write_pretraining, write_samples
-from made_rows import QUALITY, TASKS, make_row, write_run
+from tests.paco_eval.made_artefacts import write_pretraining, write_samples
+from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
 
 from paco_eval.report import Report, build_report
 from paco_eval.report.artefacts import load_arrays, save_arrays
-from paco_eval.rows import load_rows, write_row
+from paco_eval.rows import items_path, load_rows, write_row
 from paco_fr.errors import PacoError
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
@@ -46,12 +46,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def test_all_files_and_no_problem(built: Built) -> None:
-    assert {path.name for path in built.report.files} == {
-        "report.html",
-        "tables.md",
-        "results.csv",
-        "tables.tex",
-    }
+    names = {"report.html", "tables.md", "results.csv", "tables.tex"}
+    assert {path.name for path in built.report.files} == names
     assert built.report.problems == []
 
 
@@ -147,9 +143,8 @@ def test_bad_input_is_told_and_the_rest_comes(tmp_path: Path) -> None:
     (pretraining / "codebook.npz").write_bytes(b"PK\x03\x04 broken")
     np.savez(pretraining / "reconstruction.npz", original=np.zeros((2, 4, 4, 3), np.uint8))
     (run / "rows" / ("0" * 16 + ".json")).write_text("{")
-    next(s for s in load_rows(run).rows if s.row.task == "pose/synthetic").path.with_suffix(
-        ".items.parquet"
-    ).write_text("")
+    broken = next(stored.path for stored in load_rows(run).rows if stored.row.task == "pose/synthetic")
+    items_path(broken).write_text("")
     report = build_report([run, tmp_path / "absent"], tmp_path / "out", formats=["html"])
     said = "\n".join(report.problems)
     for words in (

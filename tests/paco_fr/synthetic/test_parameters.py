@@ -116,7 +116,7 @@ def test_hundred_thousand_draws_are_finite():
 
 
 @given(
-    shape=st.lists(st.floats(-2.4, 2.4), min_size=len(shape_names()), max_size=len(shape_names())),
+    shape=st.lists(st.floats(-2.0, 2.0), min_size=len(shape_names()), max_size=len(shape_names())),
     actions=st.lists(st.floats(0, 1.25), min_size=len(ACTIONS), max_size=len(ACTIONS)),
 )
 @settings(max_examples=50, deadline=None)

@@ -82,7 +82,7 @@ def test_landmark_errors_are_in_the_photograph():
 def test_a_failed_landmark_unit_lies_at_the_centre():
     task = declare("landmarks")
     items = landmarks.items(np.full((1, 8), np.nan), square_face(), task)
-    assert items["prediction"][0] == [[20.0, 30.0]] * 4
+    assert items["prediction"][0].tolist() == [[20.0, 30.0]] * 4
     assert items["nme_box"][0] == pytest.approx(100 * np.hypot(10, 20) / np.sqrt(800))
 
 

@@ -8,6 +8,7 @@ from paco_eval.solvers import load_solver
 from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.rotation import rotation_from_angles
+from paco_eval.rows import plain_cells
 from tasks.kinds import KINDS, load_kind
 from tasks.kinds.labels import stacked
 from tasks.task import Task
@@ -117,7 +118,7 @@ def test_heads_fit_and_constant_features_are_safe(task):
 def test_items_survive_parquet(task, tmp_path):
     kind, labels = load_kind(task.kind), faces()
     items = kind.items(kind.perfect(labels, task), labels, task)
-    items.to_parquet(tmp_path / "items.parquet")
+    plain_cells(items).to_parquet(tmp_path / "items.parquet")
     assert values(task, pd.read_parquet(tmp_path / "items.parquet")) == values(task, items)
 
 
