@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from datasets import Dataset
 from tqdm import tqdm
 
-from paco_fr.alignment import crop_image, crop_transform
+from paco_fr.alignment import apply, crop_image, crop_transform, five_points
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import CropContract, content_hash
 from paco_fr.errors import PacoError
@@ -119,19 +120,32 @@ def _cut_chunk(job: Job) -> Cut:
     images, anchors, failures = [], [], []
     for index in chunk:
         row = records[index]
-        kind = str(generator("crop kind", index).choice(list(config.data.crops), p=list(config.data.crops.values())))
         try:
-            images.append(_cut_one(row, kind, config, index))
+            image, anchor = cut_record(row, config, index)
         except PacoError as error:  # an unreadable picture, or points that cannot be aligned
             failures.append(f"{row['image_id']}: {error}")
             continue
-        anchors.append(config.data.template if kind == "aligned" else kind)
+        images.append(image)
+        anchors.append(anchor)
     size = config.encoder.size
     stacked = np.stack(images) if images else np.empty((0, size, size, 3), dtype=np.uint8)
     return stacked, anchors, failures, len(chunk)
 
 
-def _cut_one(row: dict, kind: str, config: PretrainConfig, index: int) -> npt.NDArray[np.uint8]:
+def cut_record(row: dict[str, Any], config: PretrainConfig, index: int) -> tuple[npt.NDArray[np.uint8], str]:
+    """Return the crop (S, S, 3) of a face record and the name of its region map.
+
+    Args:
+        row: the record.
+        config: shares of the kinds of crop, template, jitter, size.
+        index: number of the record in its source; it fixes kind and jitter.
+
+    Raises:
+        PacoError: the picture cannot be read, or its points or box cannot be cut.
+
+    """
+    shares = config.data.crops
+    kind = str(generator("crop kind", index).choice(list(shares), p=list(shares.values())))
     image = read_image(row["image"])
     contract = training_crop(kind, config)
     transform = crop_transform(
@@ -142,7 +156,25 @@ def _cut_one(row: dict, kind: str, config: PretrainConfig, index: int) -> npt.ND
         image_size=image.shape[:2],
         image_key=index,
     )
-    return crop_image(image, transform, config.encoder.size)
+    if kind == "aligned":
+        _points_inside(five_points(row["landmarks"], row["scheme"]), transform, image, config.encoder.size)
+    return crop_image(image, transform, config.encoder.size), config.data.template if kind == "aligned" else kind
+
+
+def _points_inside(
+    points: npt.NDArray[np.float64], transform: npt.NDArray[np.float64], image: npt.NDArray[np.uint8], size: int
+) -> None:
+    """Refuse points that do not belong to the picture, e.g. of another file or another scale."""
+    height, width = image.shape[:2]
+    outside = ((points < -0.5) | (points > np.array([width, height]) - 0.5)).any(1)
+    if outside.sum() > 2:
+        raise PacoError(
+            f"{outside.sum()} of its five landmarks lie outside the picture of {width} x {height} pixels. "
+            "Check that points and picture have the same scale."
+        )
+    placed = apply(transform, points)
+    if ((placed < -0.5) | (placed > size - 0.5)).any():
+        raise PacoError("Its landmarks fall outside the crop: they do not look like a face. Check their scheme.")
 
 
 def training_crop(kind: str, config: PretrainConfig) -> CropContract:

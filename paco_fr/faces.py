@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.config import PretrainConfig
+from paco_fr.contracts import content_hash
+from paco_fr.files import cache_folder
 
 
 class Images(Protocol):
@@ -57,11 +60,32 @@ def open_faces(config: PretrainConfig, *, progress: bool = False) -> Faces:
     A packed folder is read where it lies. A data set of the hub is packed into the cache as it streams in,
     and then read like any other. Every other source is cut once into one array in the cache.
     """
+    packed = packed_faces(config, check_sums=config.run.verify, progress=progress)
+    if packed is not None:
+        return packed
+    if config.data.source.startswith("hf:"):
+        return _hub_faces(config, progress)
     from paco_fr.crops import crop_pool
 
     return crop_pool(config, progress=progress)
 
 
-def packed_faces(config: PretrainConfig) -> Faces | None:
+def packed_faces(config: PretrainConfig, *, check_sums: bool = False, progress: bool = False) -> Faces | None:
     """Return the faces of a packed folder, or None where ``data.source`` is something else."""
-    return None
+    from paco_fr.shards import is_packed, open_packed
+
+    if not is_packed(config.data.source):
+        return None
+    folder = Path(config.data.source).expanduser()
+    return open_packed(folder, config, check_sums=check_sums, progress=progress)
+
+
+def _hub_faces(config: PretrainConfig, progress: bool) -> Faces:
+    from paco_fr.packing import pack
+    from paco_fr.shards import MANIFEST, open_packed
+
+    settings = config.data.model_dump(include={"source", "crops", "template", "jitter"})
+    folder = cache_folder("packed") / content_hash({"size": config.encoder.size, **settings})
+    if not (folder / MANIFEST).exists():
+        pack(config.data.source, folder, config, workers=os.cpu_count() or 1, progress=progress)
+    return open_packed(folder, config, check_sums=config.run.verify, progress=progress)
