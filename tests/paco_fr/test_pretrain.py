@@ -13,7 +13,8 @@ from paco_fr.config import load_recipe, recipes
 from paco_fr.crops import crop_pool
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder
-from paco_fr.plan import plan
+from paco_fr.packing import pack
+from paco_fr.plan import flops_per_picture, plan
 from paco_fr.pretrain import pretrain
 from paco_fr.schedule import learning_rate
 from paco_fr.views import Views, epoch_order, prepare, shown_share, unprepare
@@ -111,10 +112,33 @@ def test_bad_settings_are_refused_by_name(changes, named):
         load_recipe("tiny", changes)
 
 
-def test_recipes_parse_and_plan(tmp_path):
-    assert "tiny" in recipes()
-    text = plan(load_recipe("tiny", {"optimiser.batch": 8}))
-    assert "8 of" not in text.split("\n")[0] and "images/s" in text
+REDUCED = {
+    "encoder.size": 32, "encoder.dim": 24, "encoder.heads": 2, "encoder.depth": 2, "encoder.patch": 8,
+    "decoder.dim": 24, "decoder.heads": 2, "belief.dim": 24, "belief.heads": 2, "codebook.tokens": 8,
+    "optimiser.batch": 8,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", recipes())
+@pytest.mark.parametrize("objective", ["paco", "mae"])
+def test_every_recipe_is_parsed_and_planned_at_reduced_size(name, objective):
+    text = plan(load_recipe(name, {**REDUCED, "objective": objective}))
+    for said in (f"{objective} with recipe {name}", "steps of 8 pictures", "learning rate", "16 bytes a parameter",
+                 "then an evaluation (reconstruction", "images/s"):  # fmt: skip
+        assert said in text
+    full = load_recipe(name)
+    assert flops_per_picture(full) > 0 and full.codebook.tokens <= 1024
+
+
+def test_a_plan_on_packed_faces_shows_them(faces, tmp_path):
+    pack(faces, tmp_path / "packed", config_on(faces), shard_size=7)
+    assert "24 pictures packed" in plan(config_on(str(tmp_path / "packed")))
+    with pytest.raises(PacoError, match=r"packed with data\.jitter"):
+        plan(config_on(str(tmp_path / "packed"), data={"jitter": 0.2}))
+
+
+def test_recipes_are_found_by_name_or_file(tmp_path):
+    assert {"tiny", "small", "base-2m"} <= set(recipes())
     with pytest.raises(PacoError, match="Did you mean tiny"):
         load_recipe("tini")
     (tmp_path / "mine.toml").write_text('name = "mine"\n[masking]\nratio = 0.5\n')
