@@ -48,7 +48,9 @@ def write_faces(folder: Path, count: int, size: int) -> None:
             blob = np.exp(-((grid[None] - x) ** 2 + (grid[:, None] - y) ** 2) / (0.01 + 0.1 * width))
             picture += blob[..., None] * rng.uniform(-1, 1, 3)
         picture = 128 + 60 * picture + rng.normal(0, 6, picture.shape)
-        Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(folder / "all" / f"{index:05d}.jpg", quality=95)
+        Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(
+            folder / "all" / f"{index:05d}.jpg", quality=95
+        )
 
 
 def rate(run: Callable[[], int]) -> float:
@@ -84,7 +86,9 @@ def training(config: PretrainConfig, out: Path) -> tuple[Callable[[int], int], C
 
     def loop(steps: int) -> int:
         first = taken[0]
-        batches = feed(views, range(first, first + steps), lambda s: range(s * batch_size, (s + 1) * batch_size), False)
+        batches = feed(
+            views, range(first, first + steps), lambda s: range(s * batch_size, (s + 1) * batch_size), False
+        )
         for step, (raw, _) in enumerate(batches, first):
             batch = prepared(raw.to(accelerator.device), config)
             for group in optimiser.param_groups:
@@ -113,9 +117,15 @@ def reader(folder: Path, packed: dict[str, Path], size: int, workers: int) -> di
 
     contract = load_recipe("tiny", {"encoder.size": size}).encoder.pixels
     steps = transforms.Compose(
-        [transforms.RandomHorizontalFlip(), transforms.ToTensor(), transforms.Normalize(contract.mean, contract.std)]
+        [
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize(contract.mean, contract.std),
+        ]
     )
-    loader = DataLoader(datasets.ImageFolder(str(folder), steps), batch_size=64, shuffle=True, num_workers=workers)
+    loader = DataLoader(
+        datasets.ImageFolder(str(folder), steps), batch_size=64, shuffle=True, num_workers=workers
+    )
 
     def epoch(path: Path) -> Callable[[], int]:
         config = config_of(path, size, 64, workers)
@@ -123,7 +133,9 @@ def reader(folder: Path, packed: dict[str, Path], size: int, workers: int) -> di
         count = len(views.pool.images)
 
         def run() -> int:
-            for raw, _ in feed(views, range(count // 64), lambda step: range(step * 64, step * 64 + 64), False):
+            for raw, _ in feed(
+                views, range(count // 64), lambda step: range(step * 64, step * 64 + 64), False
+            ):
                 prepared(raw, config)
             return count // 64 * 64
 
@@ -137,7 +149,12 @@ def reader(folder: Path, packed: dict[str, Path], size: int, workers: int) -> di
 
 def config_of(source: Path, size: int, batch: int, workers: int = 0, **changes: object) -> PretrainConfig:
     """Return the tiny recipe on whole pictures of a folder."""
-    values = {"data.source": str(source), "data.crops": {"whole": 1.0}, "data.jitter": 0.0, "encoder.size": size}
+    values = {
+        "data.source": str(source),
+        "data.crops": {"whole": 1.0},
+        "data.jitter": 0.0,
+        "encoder.size": size,
+    }
     return load_recipe("tiny", {**values, "optimiser.batch": batch, "run.workers": workers, **changes})
 
 
@@ -150,12 +167,16 @@ def memory(loop: Callable[[int], int], steps: int) -> Iterator[tuple[int, float]
 
 def main() -> None:
     """Measure and print one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pictures", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=8, help="steps of the loop in a round")
     parser.add_argument("--workers", type=int, default=0, help="of both readers")
-    parser.add_argument("--memory", type=int, default=0, metavar="STEPS", help="watch host memory over so many steps")
+    parser.add_argument(
+        "--memory", type=int, default=0, metavar="STEPS", help="watch host memory over so many steps"
+    )
     parser.add_argument("--only", choices=["loop", "reader"])
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -169,10 +190,18 @@ def main() -> None:
             config = config_of(work / "64", 64, 64, objective=objective)
             loop, bare = training(config, work / objective)
             if chosen.memory:
-                found[f"{objective} host MB"] = {step: round(held, 1) for step, held in memory(loop, chosen.memory)}
+                found[f"{objective} host MB"] = {
+                    step: round(held, 1) for step, held in memory(loop, chosen.memory)
+                }
                 continue
-            speeds = alternately({"bare": lambda b=bare: b(chosen.steps), "loop": lambda l=loop: l(chosen.steps)}, chosen.rounds)
-            found[objective] = {**{k: round(v, 1) for k, v in speeds.items()}, "ratio": round(speeds["loop"] / speeds["bare"], 3)}
+            speeds = alternately(
+                {"bare": lambda b=bare: b(chosen.steps), "loop": lambda f=loop: f(chosen.steps)},
+                chosen.rounds,
+            )
+            found[objective] = {
+                **{k: round(v, 1) for k, v in speeds.items()},
+                "ratio": round(speeds["loop"] / speeds["bare"], 3),
+            }
         if not chosen.memory and chosen.only != "loop":
             large = config_of(work / "files", 224, 64)
             packed = {"raw": work / "raw", "jpeg": work / "jpeg"}
@@ -181,7 +210,8 @@ def main() -> None:
             speeds = alternately(reader(work / "files", packed, 224, chosen.workers), chosen.rounds)
             base = speeds["ImageFolder"]
             found["reader, 224 px"] = {
-                name: {"images_per_second": round(value, 1), "ratio": round(value / base, 2)} for name, value in speeds.items()
+                name: {"images_per_second": round(value, 1), "ratio": round(value / base, 2)}
+                for name, value in speeds.items()
             }
     print(json.dumps(found, indent=1))
 

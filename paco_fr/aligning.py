@@ -125,7 +125,9 @@ def align(
     counts = Counter(report["status"].tolist())
     if not counts["kept"]:
         listed = ", ".join(f"{status}: {count}" for status, count in counts.most_common())
-        raise PacoError(f"{source}: not one of {len(report)} photographs was kept ({listed}). See {out / 'report.parquet'}.")
+        raise PacoError(
+            f"{source}: not one of {len(report)} photographs was kept ({listed}). See {out / 'report.parquet'}."
+        )
     return counts
 
 
@@ -142,14 +144,22 @@ def judge(image: Pixels, row: dict[str, Any], rules: Rules, detector: Any) -> tu
     name, scheme = str(row["image_id"]), row.get("scheme") or "ibug68"
     if row.get("landmarks"):
         points = np.asarray(row["landmarks"], np.float64)
-        box = np.asarray(row["box"], np.float64) if row.get("box") else box_of(points[np.isfinite(points).all(1)])
+        box = (
+            np.asarray(row["box"], np.float64)
+            if row.get("box")
+            else box_of(points[np.isfinite(points).all(1)])
+        )
         faces, by = [Found(box, 1.0, points)], "record"
     else:
         found = detector().faces(image)
         faces, by, scheme = [face for face in found if face.score >= rules.min_score], "detector", "ibug68"
     line = Line(name, "kept", by=by, faces=len(faces))
     if not faces:
-        return replace(line, status="no face", why=f"no face with a score of {rules.min_score:g}"), None, scheme
+        return (
+            replace(line, status="no face", why=f"no face with a score of {rules.min_score:g}"),
+            None,
+            scheme,
+        )
     if len(faces) > 1 and rules.several == "reject":
         return replace(line, status="several faces", why=f"{len(faces)} faces, rule reject"), None, scheme
     face = _choose(faces, image, rules.several)
@@ -158,7 +168,11 @@ def judge(image: Pixels, row: dict[str, Any], rules: Rules, detector: Any) -> tu
     side = float(max(face.box[2] - face.box[0], face.box[3] - face.box[1]))
     line = replace(line, score=face.score, side=side)
     if side < rules.min_side:
-        return replace(line, status="too small", why=f"{side:.0f} px, less than {rules.min_side:g}"), None, scheme
+        return (
+            replace(line, status="too small", why=f"{side:.0f} px, less than {rules.min_side:g}"),
+            None,
+            scheme,
+        )
     if by == "detector":
         face = detector().points(image, face)
     try:
@@ -167,7 +181,11 @@ def judge(image: Pixels, row: dict[str, Any], rules: Rules, detector: Any) -> tu
         return replace(line, status="no alignment", why=str(error)), None, scheme
     line = replace(line, turn=turn)
     if abs(turn) > rules.max_turn:
-        return replace(line, status="too turned", why=f"{turn:.0f} degrees, more than {rules.max_turn:g}"), None, scheme
+        return (
+            replace(line, status="too turned", why=f"{turn:.0f} degrees, more than {rules.max_turn:g}"),
+            None,
+            scheme,
+        )
     return line, face, scheme
 
 
@@ -291,4 +309,6 @@ def _same_rules(out: Path, wanted: dict[str, Any]) -> None:
     found = json.loads(path.read_text(encoding="utf-8"))
     for name, value in wanted.items():
         if found.get(name) != value:
-            raise PacoError(f"{out} was aligned with {name} {found.get(name)}, not {value}. Choose another folder.")
+            raise PacoError(
+                f"{out} was aligned with {name} {found.get(name)}, not {value}. Choose another folder."
+            )

@@ -120,9 +120,13 @@ class DataConfig(Section):
     template: Literal["farl", "arcface"] = "arcface"
     jitter: float = Field(0.05, ge=0, lt=0.5, description="largest relative shift and scale change")
     flip: bool = True
-    max_broken: float = Field(0.1, ge=0, le=1, description="share of unusable pictures past which a run stops")
+    max_broken: float = Field(
+        0.1, ge=0, le=1, description="share of unusable pictures past which a run stops"
+    )
     shuffle_buffer: int = Field(
-        65_536, gt=0, description="packed faces: pictures of whole shards among which the order is shuffled at once"
+        65_536,
+        gt=0,
+        description="packed faces: pictures of whole shards among which the order is shuffled at once",
     )
 
     @model_validator(mode="after")
@@ -142,8 +146,12 @@ class OptimiserConfig(Section):
     weight_decay: float = Field(0.05, ge=0)
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = Field(3.0, gt=0, description="largest gradient norm")
-    accumulate: int = Field(1, gt=0, description="parts in which each process works through its share of a batch")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast; weights and sums stay fp32")
+    accumulate: int = Field(
+        1, gt=0, description="parts in which each process works through its share of a batch"
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="bf16: autocast; weights and sums stay fp32"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -155,9 +163,13 @@ class OptimiserConfig(Section):
 class RunConfig(Section):
     """How a run is carried out: nothing here changes what is learned, and a resumed run may change any of it."""
 
-    compile: Literal["auto", "on", "off"] = Field("auto", description="transformer blocks by torch.compile; auto: on a GPU")
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="transformer blocks by torch.compile; auto: on a GPU"
+    )
     fused: Literal["auto", "on", "off"] = Field("auto", description="AdamW in one kernel; auto: on a GPU")
-    workers: int = Field(0, ge=0, description="processes beside each trainer that prepare batches; 0: the trainer itself")
+    workers: int = Field(
+        0, ge=0, description="processes beside each trainer that prepare batches; 0: the trainer itself"
+    )
     save_seconds: float = Field(60.0, ge=0, description="a state is saved when this much time went by")
     keep_states: int = Field(2, gt=0, description="the newest states that stay; older ones are removed")
     verify: bool = Field(True, description="hold packed shards against their checksums before training")
@@ -202,7 +214,11 @@ class PretrainConfig(Section):
 
 def recipes() -> list[str]:
     """Return the names of the recipes that ship."""
-    return sorted(entry.name.removesuffix(".toml") for entry in files("paco_fr.recipes").iterdir() if entry.name.endswith(".toml"))
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in files("paco_fr.recipes").iterdir()
+        if entry.name.endswith(".toml")
+    )
 
 
 def load_recipe(name_or_path: str, overrides: dict[str, Any] | None = None) -> PretrainConfig:

@@ -72,7 +72,9 @@ def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = Fals
 
 
 def _cut(records: Dataset, config: PretrainConfig, folder: Path, workers: int, progress: bool) -> None:
-    jobs = [(records, config, range(at, min(at + CHUNK, len(records)))) for at in range(0, len(records), CHUNK)]
+    jobs = [
+        (records, config, range(at, min(at + CHUNK, len(records)))) for at in range(0, len(records), CHUNK)
+    ]
     images: list[npt.NDArray[np.uint8]] = []
     anchors: list[str] = []
     skipped: list[str] = []
@@ -86,7 +88,9 @@ def _cut(records: Dataset, config: PretrainConfig, folder: Path, workers: int, p
     try:
         with atomic_folder(folder) as made:
             np.save(made / "images.npy", np.concatenate(images))
-            (made / "about.json").write_text(json.dumps({"anchors": anchors, "skipped": skipped}), encoding="utf-8")
+            (made / "about.json").write_text(
+                json.dumps({"anchors": anchors, "skipped": skipped}), encoding="utf-8"
+            )
     except OSError as error:
         raise PacoError(
             f"Cannot write the crops to {folder}: {error.strerror or error}. Free some space, or let PACO_CACHE "
@@ -158,11 +162,16 @@ def cut_record(row: dict[str, Any], config: PretrainConfig, index: int) -> tuple
     )
     if kind == "aligned":
         _points_inside(five_points(row["landmarks"], row["scheme"]), transform, image, config.encoder.size)
-    return crop_image(image, transform, config.encoder.size), config.data.template if kind == "aligned" else kind
+    return crop_image(
+        image, transform, config.encoder.size
+    ), config.data.template if kind == "aligned" else kind
 
 
 def _points_inside(
-    points: npt.NDArray[np.float64], transform: npt.NDArray[np.float64], image: npt.NDArray[np.uint8], size: int
+    points: npt.NDArray[np.float64],
+    transform: npt.NDArray[np.float64],
+    image: npt.NDArray[np.uint8],
+    size: int,
 ) -> None:
     """Refuse points that do not belong to the picture, e.g. of another file or another scale."""
     height, width = image.shape[:2]
@@ -174,7 +183,9 @@ def _points_inside(
         )
     placed = apply(transform, points)
     if ((placed < -0.5) | (placed > size - 0.5)).any():
-        raise PacoError("Its landmarks fall outside the crop: they do not look like a face. Check their scheme.")
+        raise PacoError(
+            "Its landmarks fall outside the crop: they do not look like a face. Check their scheme."
+        )
 
 
 def training_crop(kind: str, config: PretrainConfig) -> CropContract:

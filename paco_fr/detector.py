@@ -76,13 +76,18 @@ class Detector:
         """Return the face with its 68 points."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            points = self._align.get_landmarks_from_image(image, detected_faces=[np.append(face.box, face.score)])
+            points = self._align.get_landmarks_from_image(
+                image, detected_faces=[np.append(face.box, face.score)]
+            )
         return Found(face.box, face.score, np.asarray(points[0], np.float64))
 
 
 def weights_folder() -> Path:
     """Return the folder in which torch keeps downloaded weights, on this machine."""
-    home = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch")
+    home = Path(
+        os.environ.get("TORCH_HOME")
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
+    )
     return home / "hub" / "checkpoints"
 
 
@@ -99,7 +104,9 @@ def _library() -> tuple[Any, Mapping[str, str]]:
                 f"face-alignment needs the system library {shared[1]}, which is not installed. On Debian and Ubuntu: "
                 "apt-get install libgl1 libglib2.0-0; or replace opencv-python by opencv-python-headless."
             ) from error
-        raise PacoError(f"face-alignment cannot be imported ({error}): pip install 'face-alignment>=1.5'.") from error
+        raise PacoError(
+            f"face-alignment cannot be imported ({error}): pip install 'face-alignment>=1.5'."
+        ) from error
     urls = [face_urls["s3fd"], point_urls["2DFAN-4"]]
     return face_alignment, {url.rsplit("/", 1)[1]: url for url in urls}
 

@@ -28,7 +28,6 @@ TOLERANCE = 1e-4
 """Largest absolute difference of features that onnxruntime may show."""
 
 
-
 def export_timm(checkpoint: Path, out: Path) -> Path:
     """Write a folder that ``timm.create_model("local-dir:OUT", pretrained=True)`` loads strictly; return it.
 
@@ -71,7 +70,9 @@ def export_timm(checkpoint: Path, out: Path) -> Path:
     images = _probe(config)
     with torch.no_grad():
         if not torch.equal(loaded.forward_features(images), encoder.forward_features(images)):
-            raise PacoError(f"{out}: timm's features differ from those of {checkpoint}. Report this with timm's version.")
+            raise PacoError(
+                f"{out}: timm's features differ from those of {checkpoint}. Report this with timm's version."
+            )
     return out
 
 
@@ -90,7 +91,9 @@ def export_onnx(checkpoint: Path, out: Path) -> Path:
     images, path = _probe(config), out / "encoder.onnx"
     with atomic_file(path) as temporary:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer warns of the size checks of timm, which hold for any batch
+            warnings.simplefilter(
+                "ignore"
+            )  # the tracer warns of the size checks of timm, which hold for any batch
             torch.onnx.export(
                 _Features(encoder),
                 (images,),
@@ -115,7 +118,9 @@ def export_onnx(checkpoint: Path, out: Path) -> Path:
             found = session.run(["tokens"], {"images": batch.numpy()})[0]
             worst = float(np.abs(found - expected).max())
             if worst > TOLERANCE:
-                raise PacoError(f"{path}: features differ by {worst:.1e}, more than {TOLERANCE:g}. Nothing was written.")
+                raise PacoError(
+                    f"{path}: features differ by {worst:.1e}, more than {TOLERANCE:g}. Nothing was written."
+                )
     _write(out / "README.md", model_card(card, config, _onnx_use()))
     return out
 
@@ -186,7 +191,7 @@ Seed {card.get("pretrain_seed", config.seed)}, torch {card.get("torch", "unknown
 | field | value |
 | --- | --- |
 {recipe}
-"""
+"""  # noqa: E501
 
 
 def _arguments(config: PretrainConfig) -> dict[str, Any]:

@@ -24,7 +24,9 @@ AHEAD = 4
 def share(step: int, config: PretrainConfig, processes: int, rank: int) -> range:
     """Return one process's contiguous part of the positions of a step."""
     part = config.optimiser.batch // processes
-    return range(step * config.optimiser.batch + rank * part, step * config.optimiser.batch + (rank + 1) * part)
+    return range(
+        step * config.optimiser.batch + rank * part, step * config.optimiser.batch + (rank + 1) * part
+    )
 
 
 def feed(views: Views, steps: range, positions: Callable[[int], range], pin: bool) -> Iterator[Raw]:

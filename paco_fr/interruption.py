@@ -14,7 +14,7 @@ from paco_fr.errors import PacoError
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Interrupted(PacoError):
+class Interrupted(PacoError):  # noqa: N818 - no error, an orderly end
     """A run that was asked to stop, and did so with its state saved."""
 
     def __init__(self, message: str, number: int) -> None:

@@ -51,7 +51,9 @@ class PaCo(nn.Module):
         )  # (B, M, K)
 
         # Replace: the k most believed tokens, mixed, are the patch (paper: several candidates).
-        chosen, weights = candidates(logits, self.config.codebook.candidates, self.config.codebook.temperature)
+        chosen, weights = candidates(
+            logits, self.config.codebook.candidates, self.config.codebook.temperature
+        )
         tokens = self.codebook.mix(batch.hidden, chosen, weights)  # (B, M, D)
         completed = put(patches, batch.hidden, tokens)  # (B, N, D), again a picture
 

@@ -66,7 +66,9 @@ def pack(
 
     """
     if encoding == "raw" and shard_size * config.encoder.size**2 * 3 >= 2**31:
-        raise PacoError(f"A shard of {shard_size} raw crops of {config.encoder.size} px is too large. Use a smaller shard size.")
+        raise PacoError(
+            f"A shard of {shard_size} raw crops of {config.encoder.size} px is too large. Use a smaller shard size."
+        )
     stream = stream_hub(source.removeprefix("hf:")) if source.startswith("hf:") else None
     records = None if stream is not None else load_source(source)
     data = config.data.model_copy(update={"source": source})
@@ -88,7 +90,9 @@ def pack(
             torn.unlink()
         done = _finished(folder)
         context = _Context(folder, settings, config, records)
-        with tqdm(total=settings.records or None, unit="img", desc=f"packing {source}", disable=not progress) as bar:
+        with tqdm(
+            total=settings.records or None, unit="img", desc=f"packing {source}", disable=not progress
+        ) as bar:
             bar.update(min(len(done) * shard_size, settings.records or len(done) * shard_size))
             jobs = _ranges(len(records), shard_size) if records is not None else _pieces(stream, shard_size)
             seen = 0
@@ -172,7 +176,9 @@ def make_shard(context: _Context, job: Job) -> tuple[Shard, int]:
     return shard, len(ids) + len(skipped)
 
 
-def _encode(crops: list[npt.NDArray[np.uint8]], settings: Settings) -> tuple[dict[str, pa.Array], dict[str, Any]]:
+def _encode(
+    crops: list[npt.NDArray[np.uint8]], settings: Settings
+) -> tuple[dict[str, pa.Array], dict[str, Any]]:
     """Return the column of pictures, by its name, and its type."""
     if settings.encoding == "raw":
         values = settings.size**2 * 3
@@ -238,7 +244,11 @@ def _finished(folder: Path) -> dict[int, Shard]:
     if (folder / MANIFEST).is_file():
         told = [*json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["shards"], *told]
     shards = [Shard(**{**each, "skipped": tuple(each["skipped"])}) for each in told]
-    whole = [each for each in shards if (path := folder / each.file).is_file() and path.stat().st_size == each.bytes]
+    whole = [
+        each
+        for each in shards
+        if (path := folder / each.file).is_file() and path.stat().st_size == each.bytes
+    ]
     return {_number(shard.file): shard for shard in whole}
 
 

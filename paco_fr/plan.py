@@ -58,7 +58,11 @@ def plan(config: PretrainConfig) -> str:
             f"encoder: {config.encoder.size} px, patch {config.encoder.patch}, {config.encoder.depth} blocks of "
             f"{config.encoder.dim}, {encoder / 1e6:.2f} M parameters ({parameters / 1e6:.2f} M with what is thrown away)",
             f"data: {config.data.source}; crops {config.data.crops}; "
-            + ("noise stands in for it here" if faces.fingerprint == "noise" else f"{len(faces.images):,} pictures packed"),
+            + (
+                "noise stands in for it here"
+                if faces.fingerprint == "noise"
+                else f"{len(faces.images):,} pictures packed"
+            ),
             f"masking: {config.masking.strategy}, {config.hidden_cells} of {config.encoder.cells} patches hidden",
             describe_schedule(config),
             f"weights, gradients and AdamW's two moments: {gigabytes:.2f} GB a process (16 bytes a parameter), "
@@ -99,5 +103,7 @@ def _block(tokens: int, width: int) -> int:
 
 def _noise(config: PretrainConfig) -> Faces:
     count, size = max(config.optimiser.batch, config.codebook.tokens), config.encoder.size
-    noise: npt.NDArray[np.uint8] = generator("noise", 0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    noise: npt.NDArray[np.uint8] = generator("noise", 0).integers(
+        0, 256, (count, size, size, 3), dtype=np.uint8
+    )
     return CropPool(noise, (config.data.template,) * count, "noise", ())

@@ -80,18 +80,34 @@ def pretrain(
         )
     with owned_folder(out) if accelerator.is_main_process else nullcontext():
         if not resume and ((out / "card.json").exists() or state_files(out)):
-            raise PacoError(f"{out} already holds a run. Add --resume to continue it or choose another --out.")
+            raise PacoError(
+                f"{out} already holds a run. Add --resume to continue it or choose another --out."
+            )
         if resume and (out / "card.json").exists():
             same_run(read_card(out)[1], config, out)
             return out
         if accelerator.is_main_process:
             remove_torn_files(out)
         accelerator.wait_for_everyone()
-        return _train(config, out, accelerator, resume, progress, say if accelerator.is_main_process else _nothing, command)
+        return _train(
+            config,
+            out,
+            accelerator,
+            resume,
+            progress,
+            say if accelerator.is_main_process else _nothing,
+            command,
+        )
 
 
 def _train(
-    config: PretrainConfig, out: Path, accelerator: Accelerator, resume: bool, progress: bool, say: Say, command: str
+    config: PretrainConfig,
+    out: Path,
+    accelerator: Accelerator,
+    resume: bool,
+    progress: bool,
+    say: Say,
+    command: str,
 ) -> Path:
     device, main = accelerator.device, accelerator.is_main_process
     with accelerator.main_process_first():
@@ -116,7 +132,12 @@ def _train(
         parts = log.state()
         if main:
             elapsed = seconds + time.monotonic() - started
-            now = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "log": parts, "step": step}
+            now = {
+                "model": model.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "log": parts,
+                "step": step,
+            }
             facts = {"seconds": elapsed, "broken": list(broken), "config": config.model_dump_json()}
             save_state(out, now | facts, config.run.keep_states)
 
@@ -149,13 +170,20 @@ def _train(
                     raise PacoError(_not_finite(output, step, out))
                 if stop and step < steps:
                     save()
-                    raise Interrupted(f"Stopped at step {step} of {steps}, saved. Continue: {command}", int(stop))
+                    raise Interrupted(
+                        f"Stopped at step {step} of {steps}, saved. Continue: {command}", int(stop)
+                    )
                 if due_now:
                     save()
                     saved = time.monotonic()
             if step % LOG_EVERY_STEPS == 0 or step == steps:
                 measured = meter.measure()
-                facts = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate, "unreadable": len(broken)}
+                facts = {
+                    "step": step,
+                    "epoch": round(epoch, 4),
+                    "learning_rate": rate,
+                    "unreadable": len(broken),
+                }
                 bar.set_postfix_str(postfix(log.write(facts, measured), measured))
                 _count_broken(broken, step, config, device)
     save()
@@ -203,7 +231,12 @@ def take_step(
 
 
 def _finish(
-    out: Path, model: Objective, views: Views, seconds: float, broken: tuple[str, ...], accelerator: Accelerator
+    out: Path,
+    model: Objective,
+    views: Views,
+    seconds: float,
+    broken: tuple[str, ...],
+    accelerator: Accelerator,
 ) -> None:
     """Write pictures, weights and card, in this order: a folder with a card is complete."""
     config, pool = views.config, views.pool

@@ -30,7 +30,9 @@ class Log:
     Values stay on their device until a line is due, so that logging does not make a GPU wait.
     """
 
-    def __init__(self, path: Path, step: int, accelerator: Accelerator, state: list[Sums] | None = None) -> None:
+    def __init__(
+        self, path: Path, step: int, accelerator: Accelerator, state: list[Sums] | None = None
+    ) -> None:
         self.path, self.accelerator = path, accelerator
         self.values: dict[str, list[float | torch.Tensor]] = defaultdict(list)
         for name, values in _own_part(state or [], accelerator).items():
@@ -103,7 +105,9 @@ def host_memory() -> int:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
         return 0
-    kilobytes = [int(line.split()[1]) for line in status.splitlines() if line.startswith(("RssAnon:", "RssShmem:"))]
+    kilobytes = [
+        int(line.split()[1]) for line in status.splitlines() if line.startswith(("RssAnon:", "RssShmem:"))
+    ]
     return 1024 * sum(kilobytes)
 
 
@@ -143,7 +147,9 @@ def check_trackers(config: PretrainConfig) -> None:
     """Refuse a tracker that is not installed, before anything is trained."""
     for name in config.run.trackers:
         if find_spec(name) is None:
-            raise PacoError(f"run.trackers names {name}, which is not installed: pip install 'paco-fr[{name}]'.")
+            raise PacoError(
+                f"run.trackers names {name}, which is not installed: pip install 'paco-fr[{name}]'."
+            )
 
 
 def _own_part(state: list[Sums], accelerator: Accelerator) -> Sums:

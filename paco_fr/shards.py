@@ -105,7 +105,11 @@ class Manifest:
         """Return the JSON text of ``manifest.json``."""
         skipped = sum(len(shard.skipped) for shard in self.shards)
         facts = {"format": FORMAT, "count": self.count, "skipped": skipped, "fingerprint": self.fingerprint}
-        values = {**facts, "settings": asdict(self.settings), "shards": [asdict(shard) for shard in self.shards]}
+        values = {
+            **facts,
+            "settings": asdict(self.settings),
+            "shards": [asdict(shard) for shard in self.shards],
+        }
         return json.dumps(values, indent=1) + "\n"
 
 
@@ -134,7 +138,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise PacoError(f"{path} is not a manifest of packed faces ({error!r}). Pack again.") from error
     for name, value in told.items():
         if value != getattr(manifest, name):
-            raise PacoError(f"{path}: '{name}' says {value}, its shards add up to {getattr(manifest, name)}. Pack again.")
+            raise PacoError(
+                f"{path}: '{name}' says {value}, its shards add up to {getattr(manifest, name)}. Pack again."
+            )
     contract = content_hash(manifest.settings.contract)
     for shard in manifest.shards:
         if shard.contract != contract:
@@ -145,7 +151,9 @@ def read_manifest(folder: Path) -> Manifest:
         size = (folder / shard.file).stat().st_size if (folder / shard.file).is_file() else None
         if size != shard.bytes:
             found = "is missing" if size is None else f"has {size} bytes, not {shard.bytes}"
-            raise PacoError(f"{folder / shard.file} {found}. Run the same `data pack` again: it makes what is missing.")
+            raise PacoError(
+                f"{folder / shard.file} {found}. Run the same `data pack` again: it makes what is missing."
+            )
     if manifest.count == 0:
         raise PacoError(f"{folder}: not one usable picture was packed. Look at its skipped.txt.")
     return manifest
@@ -167,7 +175,9 @@ def verify(folder: Path, manifest: Manifest, *, progress: bool = False) -> None:
     todo = [shard for shard in manifest.shards if known.get(shard.file) != stamps[shard.file]]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # hashing runs outside the interpreter lock
         sums = pool.map(lambda shard: file_sha256(folder / shard.file), todo)
-        bar = tqdm(zip(todo, sums, strict=True), total=len(todo), desc="verifying shards", disable=not progress)
+        bar = tqdm(
+            zip(todo, sums, strict=True), total=len(todo), desc="verifying shards", disable=not progress
+        )
         for shard, found in bar:
             if found != shard.sha256:
                 raise PacoError(
@@ -215,7 +225,9 @@ class PackedImages:
         except ImageError as error:
             raise ImageError(f"{name}: {error}") from error
         if crop.shape != (size, size, 3):
-            raise ImageError(f"{name}: {crop.shape[1]} x {crop.shape[0]} pixels, the manifest says {size}. Pack again.")
+            raise ImageError(
+                f"{name}: {crop.shape[1]} x {crop.shape[0]} pixels, the manifest says {size}. Pack again."
+            )
         return crop
 
     def __getstate__(self) -> dict[str, Any]:
@@ -229,7 +241,9 @@ class PackedImages:
         settings, shard = self.manifest.settings, self.manifest.shards[number]
         table = open_shard(self.folder / shard.file)
         if len(table) != shard.count:
-            raise PacoError(f"{self.folder / shard.file} holds {len(table)} rows, the manifest says {shard.count}. Pack again.")
+            raise PacoError(
+                f"{self.folder / shard.file} holds {len(table)} rows, the manifest says {shard.count}. Pack again."
+            )
         if settings.encoding == "raw":
             pixels = table["pixels"].chunk(0).flatten().to_numpy(zero_copy_only=True)
             rows: Any = pixels.reshape(shard.count, settings.size, settings.size, 3)
@@ -246,7 +260,9 @@ def open_shard(path: Path) -> pa.Table:
     try:
         return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
     except (OSError, pa.ArrowException) as error:
-        raise PacoError(f"{path} cannot be opened ({error}). Delete it and run the same `data pack` again.") from error
+        raise PacoError(
+            f"{path} cannot be opened ({error}). Delete it and run the same `data pack` again."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -281,7 +297,13 @@ class PackedFaces:
     def anchors(self) -> Sequence[str]:
         """The anchor of each crop, a byte each in memory."""
         codes = [
-            np.array([self.kinds.index(name) for name in open_shard(self.folder / shard.file)["anchor"].to_pylist()], np.uint8)
+            np.array(
+                [
+                    self.kinds.index(name)
+                    for name in open_shard(self.folder / shard.file)["anchor"].to_pylist()
+                ],
+                np.uint8,
+            )
             for shard in self.manifest.shards
         ]
         return _Names(np.concatenate(codes), self.kinds)
@@ -300,7 +322,9 @@ class _Names(Sequence[str]):
         return self.names[self.codes[index]]
 
 
-def open_packed(folder: Path, config: PretrainConfig, *, check_sums: bool, progress: bool = False) -> PackedFaces:
+def open_packed(
+    folder: Path, config: PretrainConfig, *, check_sums: bool, progress: bool = False
+) -> PackedFaces:
     """Return the faces of a packed folder for a configuration that fits them.
 
     Raises:

@@ -70,7 +70,9 @@ def load_state(out: Path, config: PretrainConfig, say: Callable[[str], None]) ->
         same_run(found, config, out)
         return state
     if files:
-        raise PacoError(f"No state in {out} can be read, {files[-1].name} the last of them. Start again in another --out.")
+        raise PacoError(
+            f"No state in {out} can be read, {files[-1].name} the last of them. Start again in another --out."
+        )
     return None
 
 

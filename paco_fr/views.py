@@ -80,7 +80,9 @@ class Views:
                 return sample, self.pool.images[sample]
             except PacoError as error:
                 broken.append(str(error))
-        raise PacoError(f"{self.config.data.source}: {TRIES} pictures in a row cannot be read. Last: {broken[-1]}")
+        raise PacoError(
+            f"{self.config.data.source}: {TRIES} pictures in a row cannot be read. Last: {broken[-1]}"
+        )
 
 
 @lru_cache(maxsize=2)
@@ -136,7 +138,9 @@ def prepare(images: npt.NDArray[np.uint8] | Tensor, contract: PixelContract) -> 
         pixels = pixels.flip(1)
     low, high = contract.value_range
     pixels = pixels / 255 * (high - low) + low
-    mean, std = (torch.tensor(v, device=pixels.device).view(1, 3, 1, 1) for v in (contract.mean, contract.std))
+    mean, std = (
+        torch.tensor(v, device=pixels.device).view(1, 3, 1, 1) for v in (contract.mean, contract.std)
+    )
     return (pixels - mean) / std
 
 

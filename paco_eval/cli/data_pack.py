@@ -13,15 +13,30 @@ from paco_eval.cli.options import overrides
 @click.command("pack")
 @click.argument("source")
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--recipe", default="tiny", show_default=True, help="Whose size and crops to cut: a name or a TOML file.")
+@click.option(
+    "--recipe", default="tiny", show_default=True, help="Whose size and crops to cut: a name or a TOML file."
+)
 @click.option("--encoding", type=click.Choice(["raw", "jpeg"]), default="raw", show_default=True,
               help="raw uint8: nothing to decode; jpeg: about a tenth of the bytes.")  # fmt: skip
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG.")
-@click.option("--shard-size", type=click.IntRange(min=1), default=2048, show_default=True, help="Pictures in a shard.")
-@click.option("--workers", type=click.IntRange(min=1), default=lambda: os.cpu_count() or 1, help="[default: all cores]")
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a field, e.g. data.jitter=0.1.")
+@click.option(
+    "--shard-size", type=click.IntRange(min=1), default=2048, show_default=True, help="Pictures in a shard."
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=lambda: os.cpu_count() or 1, help="[default: all cores]"
+)
+@click.option(
+    "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a field, e.g. data.jitter=0.1."
+)
 def pack(
-    source: str, out: Path, recipe: str, encoding: str, quality: int, shard_size: int, workers: int, pairs: tuple[str, ...]
+    source: str,
+    out: Path,
+    recipe: str,
+    encoding: str,
+    quality: int,
+    shard_size: int,
+    workers: int,
+    pairs: tuple[str, ...],
 ) -> None:
     """Cut faces once into shards with checksums; the same command goes on where it was stopped.
 

@@ -9,7 +9,13 @@ import click
 
 @click.command("export")
 @click.argument("checkpoint", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--to", "form", type=click.Choice(["timm", "onnx"]), required=True, help="A folder for timm, or a file for onnxruntime.")
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["timm", "onnx"]),
+    required=True,
+    help="A folder for timm, or a file for onnxruntime.",
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="[default: CHECKPOINT/FORM]")
 def command(checkpoint: Path, form: str, out: Path | None) -> None:
     """Write an encoder that others load without this package, with its pixel contract and a model card.

@@ -42,7 +42,9 @@ def weights(tmp_path_factory) -> Path:
     net = s3fd()
     blind(net)
     with torch.no_grad():
-        net.conv7_2_mbox_conf.bias.copy_(torch.tensor([0.0, 10.0]))  # stride 128: boxes of 512 px, all overlapping
+        net.conv7_2_mbox_conf.bias.copy_(
+            torch.tensor([0.0, 10.0])
+        )  # stride 128: boxes of 512 px, all overlapping
     torch.save(net.state_dict(), folder / "s3fd-619a316812.pth")
     torch.save(FAN(4).state_dict(), folder / "2DFAN4-11f355bf06.pth.tar")
     return folder.parents[1]
@@ -50,12 +52,17 @@ def weights(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def photos(tmp_path, monkeypatch, weights) -> str:
+    from face_alignment import utils
+
     monkeypatch.setenv("TORCH_HOME", str(weights))
+    for name, value in list(vars(utils).items()):  # interpreted: compiling them takes longer than all else here
+        if hasattr(value, "py_func"):
+            monkeypatch.setattr(utils, name, value.py_func)
     folder = tmp_path / "photos"
     folder.mkdir()
-    for index, picture in enumerate(smooth_faces(2, 128)):
+    for index, picture in enumerate(smooth_faces(1, 128)):
         Image.fromarray(picture).save(folder / f"{index}.png")
-    (folder / "2.png").write_bytes(b"not a picture")
+    (folder / "1.png").write_bytes(b"not a picture")
     return str(folder)
 
 
@@ -63,10 +70,10 @@ def test_the_library_finds_a_face_and_68_points(photos, tmp_path):
     rules = Rules(canvas=64, max_turn=90.0, min_side=1.0)
     counts = align(photos, tmp_path / "out", rules)
     report = pd.read_parquet(tmp_path / "out" / "report.parquet")
-    assert report["image_id"].tolist() == ["0.png", "1.png", "2.png"] and report["status"][2] == "unreadable"
-    assert counts["kept"] == 2 and (report["by"][:2] == "detector").all() and report["faces"][0] == 1
+    assert report["image_id"].tolist() == ["0.png", "1.png"] and report["status"][1] == "unreadable"
+    assert counts["kept"] == 1 and report["by"][0] == "detector" and report["faces"][0] == 1
     found = load_source(str(tmp_path / "out" / "faces"))
-    assert len(found) == 2 and np.shape(found[0]["landmarks"]) == (68, 2) and found[0]["scheme"] == "ibug68"
+    assert len(found) == 1 and np.shape(found[0]["landmarks"]) == (68, 2) and found[0]["scheme"] == "ibug68"
     again = align(photos, tmp_path / "out", rules)  # nothing is left to do
     assert again == counts
     with pytest.raises(PacoError, match=r"aligned with min_side 1\.0, not 500\.0"):
@@ -81,9 +88,11 @@ def test_a_detector_that_sees_nothing_reports_it(photos, tmp_path, monkeypatch, 
     net = s3fd()
     blind(net)
     torch.save(net.state_dict(), other / "s3fd-619a316812.pth")
-    (other / "2DFAN4-11f355bf06.pth.tar").symlink_to(weights / "hub" / "checkpoints" / "2DFAN4-11f355bf06.pth.tar")
+    (other / "2DFAN4-11f355bf06.pth.tar").symlink_to(
+        weights / "hub" / "checkpoints" / "2DFAN4-11f355bf06.pth.tar"
+    )
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    with pytest.raises(PacoError, match=r"not one of 3 photographs was kept \(no face: 2, unreadable: 1\)"):
+    with pytest.raises(PacoError, match=r"not one of 2 photographs was kept \(no face: 1, unreadable: 1\)"):
         align(photos, tmp_path / "out", Rules())
 
 
@@ -112,7 +121,9 @@ class Says:
 
     def points(self, image, face):
         landmarks = np.zeros((68, 2))
-        for group, point in zip(((36, 42), (42, 48), (30, 31), (48, 49), (54, 55)), face.landmarks, strict=True):
+        for group, point in zip(
+            ((36, 42), (42, 48), (30, 31), (48, 49), (54, 55)), face.landmarks, strict=True
+        ):
             landmarks[slice(*group)] = point
         return Found(face.box, face.score, landmarks)
 
@@ -130,7 +141,9 @@ class Says:
     ],
 )
 def test_every_reason_is_told(faces, several, status, why):
-    line, face, _ = judge(np.zeros((200, 200, 3), np.uint8), {"image_id": "a"}, Rules(several=several), Says(*faces))
+    line, face, _ = judge(
+        np.zeros((200, 200, 3), np.uint8), {"image_id": "a"}, Rules(several=several), Says(*faces)
+    )
     assert line.status == status and why in line.why and (face is not None) == (status == "kept")
     if several == "central":
         assert face.box[0] == 70
@@ -148,7 +161,9 @@ def test_landmarks_that_are_there_are_used_and_no_detector_is_made(tmp_path, mon
 
     Dataset.from_dict(columns, features=features(columns)).save_to_disk(str(tmp_path / "set"))
     monkeypatch.setattr("paco_fr.aligning.PART", 2)
-    counts = align(str(tmp_path / "set"), tmp_path / "out", Rules(template="arcface", canvas=112, min_side=0.0))
+    counts = align(
+        str(tmp_path / "set"), tmp_path / "out", Rules(template="arcface", canvas=112, min_side=0.0)
+    )
     assert counts == {"kept": 2, "no alignment": 1}
     row = load_source(str(tmp_path / "out" / "faces"))[0]
     from paco_fr.alignment import template_points
@@ -165,7 +180,10 @@ def test_without_weights_and_network_the_error_names_files_and_folder(tmp_path, 
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", offline)
-    with pytest.raises(PacoError, match=r"no route to host.*s3fd-619a316812\.pth \(from http.*2DFAN4-11f355bf06\.pth\.tar.*into .*checkpoints"):
+    with pytest.raises(
+        PacoError,
+        match=r"no route to host.*s3fd-619a316812\.pth \(from http.*2DFAN4-11f355bf06\.pth\.tar.*into .*checkpoints",
+    ):
         Detector()
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True, exist_ok=True)
     (tmp_path / "hub" / "checkpoints" / "s3fd-619a316812.pth").write_bytes(b"half")
@@ -176,7 +194,9 @@ def test_without_weights_and_network_the_error_names_files_and_folder(tmp_path, 
 def test_a_missing_system_library_is_named(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] in ("cv2", "face_alignment")]:
         monkeypatch.delitem(sys.modules, name)
-    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file: No such file')")
+    (tmp_path / "cv2.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file: No such file')"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(PacoError, match=r"system library libGL\.so\.1.*apt-get install libgl1"):
         Detector()

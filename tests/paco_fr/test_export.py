@@ -32,7 +32,13 @@ def test_timm_loads_the_folder_strictly_with_equal_features_and_pixels(checkpoin
     assert settings["input_size"] == (3, 32, 32) and settings["interpolation"] == pixels.interpolation
     assert tuple(settings["mean"]) == pixels.mean and tuple(settings["std"]) == pixels.std
     card = (out / "README.md").read_text()
-    for said in ("24 pictures", "Apache-2.0", "masking.ratio", "not fit for identifying people", "mean [0.5, 0.5, 0.5]"):
+    for said in (
+        "24 pictures",
+        "Apache-2.0",
+        "masking.ratio",
+        "not fit for identifying people",
+        "mean [0.5, 0.5, 0.5]",
+    ):
         assert said in card
     (out / "model.safetensors").write_bytes((out / "model.safetensors").read_bytes()[:-5])
     with pytest.raises(Exception, match=r"\w"):

@@ -35,7 +35,10 @@ def test_bf16_learns_about_the_same(faces, tmp_path, objective):
 def test_compiled_blocks_and_fused_adamw_change_rounding_only(faces, tmp_path):
     config = config_on(faces, objective="mae", optimiser={"presentations": 48})
     plain = pretrain(config, tmp_path / "plain")
-    fast = pretrain(config.model_copy(update={"run": config.run.model_copy(update={"compile": "on", "fused": "on"})}), tmp_path / "fast")
+    fast = pretrain(
+        config.model_copy(update={"run": config.run.model_copy(update={"compile": "on", "fused": "on"})}),
+        tmp_path / "fast",
+    )
     a, b = (load_file(out / "model.safetensors") for out in (plain, fast))
     assert a.keys() == b.keys() and all(torch.allclose(a[name], b[name], atol=1e-4) for name in a)
 
@@ -43,8 +46,14 @@ def test_compiled_blocks_and_fused_adamw_change_rounding_only(faces, tmp_path):
 def test_workers_change_nothing(config):
     views = Views(pool_of(config), config)
     busy = Views(views.pool, small_config(run={"workers": 2}))
-    for one, two in zip(*(feed(v, range(3, 9), lambda step: range(step * 4, step * 4 + 4), False) for v in (views, busy)), strict=True):
-        assert all(torch.equal(getattr(one[0], name), getattr(two[0], name)) for name in ("images", "hidden", "shown"))
+    for one, two in zip(
+        *(feed(v, range(3, 9), lambda step: range(step * 4, step * 4 + 4), False) for v in (views, busy)),
+        strict=True,
+    ):
+        assert all(
+            torch.equal(getattr(one[0], name), getattr(two[0], name))
+            for name in ("images", "hidden", "shown")
+        )
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
@@ -56,9 +65,13 @@ def test_the_shares_of_all_processes_are_the_batch(world):
 
 def test_the_learning_rate_is_stated(faces, tmp_path):
     said: list[str] = []
-    pretrain(config_on(faces, optimiser={"batch": 16, "presentations": 32}), tmp_path / "run", say=said.append)
+    pretrain(
+        config_on(faces, optimiser={"batch": 16, "presentations": 32}), tmp_path / "run", say=said.append
+    )
     assert "2 steps of 16 pictures (1 process x 1 parts x 16)" in said[0] and "peak of 0.00025" in said[0]
-    assert "(4 processes x 2 parts x 2)" in describe_schedule(small_config(optimiser={"batch": 16, "accumulate": 2}), 4)
+    assert "(4 processes x 2 parts x 2)" in describe_schedule(
+        small_config(optimiser={"batch": 16, "accumulate": 2}), 4
+    )
 
 
 def test_numbers_while_it_runs(faces, tmp_path, capfd):
@@ -89,7 +102,9 @@ def test_a_loss_that_is_not_finite_names_its_term_and_keeps_the_last_state(faces
 
     monkeypatch.setattr("paco_fr.model.spatial_loss", lambda a, b, regions: broken(a, b))
     out = tmp_path / "run"
-    with pytest.raises(PacoError, match=r"by step 5: spatial\. The last good state, state-000000004\.pt, is kept"):
+    with pytest.raises(
+        PacoError, match=r"by step 5: spatial\. The last good state, state-000000004\.pt, is kept"
+    ):
         pretrain(config_on(faces, run={"save_seconds": 0.0}), out)
     state = torch.load(state_files(out)[-1], weights_only=True)
     assert all(torch.isfinite(tensor).all() for tensor in state["model"].values())
@@ -110,7 +125,9 @@ class Torn:
         return self.images[index]
 
 
-def test_pictures_that_tear_during_a_run_are_replaced_counted_and_stop_it_past_the_share(faces, tmp_path, monkeypatch):
+def test_pictures_that_tear_during_a_run_are_replaced_counted_and_stop_it_past_the_share(
+    faces, tmp_path, monkeypatch
+):
     from paco_fr.crops import CropPool, crop_pool
 
     def torn(every):
@@ -123,10 +140,15 @@ def test_pictures_that_tear_during_a_run_are_replaced_counted_and_stop_it_past_t
     monkeypatch.setattr("paco_fr.pretrain.open_faces", torn(12))
     out = pretrain(config_on(faces), tmp_path / "run")
     card = json.loads((out / "card.json").read_text())
-    assert card["skipped"] == ["crop 12 is torn", "crop 0 is torn"] or sorted(card["skipped"]) == ["crop 0 is torn", "crop 12 is torn"]
+    assert card["skipped"] == ["crop 12 is torn", "crop 0 is torn"] or sorted(card["skipped"]) == [
+        "crop 0 is torn",
+        "crop 12 is torn",
+    ]
     assert (out / "skipped.txt").read_text().count("torn") == card["skipped_count"] == 2
     monkeypatch.setattr("paco_fr.pretrain.open_faces", torn(2))
-    with pytest.raises(PacoError, match=r"12 of 128 pictures could not be read, more than data\.max_broken 5%"):
+    with pytest.raises(
+        PacoError, match=r"12 of 128 pictures could not be read, more than data\.max_broken 5%"
+    ):
         pretrain(config_on(faces, data={"max_broken": 0.05}), tmp_path / "many")
     monkeypatch.setattr("paco_fr.pretrain.open_faces", torn(1))
     with pytest.raises(PacoError, match="in a row cannot be read"):

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from paco_fr.checkpoint import load_encoder, read_card
 from paco_fr.config import load_recipe, recipes
@@ -18,7 +17,7 @@ from paco_fr.plan import flops_per_picture, plan
 from paco_fr.pretrain import pretrain
 from paco_fr.schedule import learning_rate
 from paco_fr.views import Views, epoch_order, prepare, shown_share, unprepare
-from tests.paco_fr.conftest import config_on, pool_of, small_config, smooth_faces
+from tests.paco_fr.conftest import config_on, pool_of, smooth_faces
 
 
 @pytest.mark.parametrize("objective", ["paco", "mae", "simmim"])
@@ -31,7 +30,9 @@ def test_a_run_leaves_a_checkpoint_that_loads(faces, tmp_path, objective):
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["step"] == 8 and np.isfinite(lines[-1]["reconstruction"])
     sheet = np.load(out / "reconstruction.npz")
-    assert sheet["original"].shape == sheet["corrupted"].shape == sheet["reconstructed"].shape == (8, 32, 32, 3)
+    assert (
+        sheet["original"].shape == sheet["corrupted"].shape == sheet["reconstructed"].shape == (8, 32, 32, 3)
+    )
     assert (out / "codebook.npz").exists() == (objective == "paco")
     assert not list(out.glob("state-*"))
 

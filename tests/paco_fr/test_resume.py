@@ -69,7 +69,12 @@ def run(script: Path, config, out: Path, moment: str = "", processes: int = 1) -
     if processes > 1:
         port = str(random.randint(20_000, 60_000))
         launch += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", port]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "ACCELERATE_USE_CPU": "true",
+        "PYTHONPATH": str(REPOSITORY),
+        "OMP_NUM_THREADS": "1",
+    }
     return subprocess.Popen(
         [*launch, str(script), config.model_dump_json(), str(out), moment],
         env=environment,
@@ -95,7 +100,11 @@ def curve(out: Path) -> list[dict[str, float]]:
 
 def same(first: Path, second: Path) -> bool:
     a, b = (load_file(out / "model.safetensors") for out in (first, second))
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a) and curve(first) == curve(second)
+    return (
+        a.keys() == b.keys()
+        and all(torch.equal(a[name], b[name]) for name in a)
+        and curve(first) == curve(second)
+    )
 
 
 MOMENTS = ["between steps", "inside a checkpoint write", "between weights and card"]
@@ -122,7 +131,7 @@ def test_a_killed_run_ends_in_the_same_bits(faces, tmp_path, script, moment):
 @pytest.mark.parametrize("processes", [1, 2])
 def test_twenty_kills_at_random_moments(faces, tmp_path, script, processes):
     """SIGKILL to the whole group, twenty times, wherever it is; PACO_RECORD names a file for the outcome."""
-    config = config_on(faces, run={"save_seconds": 0.0}, optimiser={"presentations": 16 * 1200})
+    config = config_on(faces, run={"save_seconds": 0.0}, optimiser={"presentations": 16 * 400})
     reference = tmp_path / "whole"
     process = run(script, config, reference, processes=processes)
     assert process.wait(timeout=1200) == 0
@@ -133,7 +142,7 @@ def test_twenty_kills_at_random_moments(faces, tmp_path, script, processes):
         before = state_files(out)
         while process.poll() is None and state_files(out) == before:
             time.sleep(0.02)
-        time.sleep(chance.uniform(0.0, 0.8))
+        time.sleep(chance.uniform(0.0, 0.4))
         if process.poll() is not None:
             break
         os.killpg(process.pid, signal.SIGKILL)
@@ -146,7 +155,13 @@ def test_twenty_kills_at_random_moments(faces, tmp_path, script, processes):
     equal = same(out, reference)
     record = os.environ.get("PACO_RECORD")
     if record:
-        line = {"processes": processes, "kills": kills, "at_steps": steps, "steps": 1200, "bit_identical": equal}
+        line = {
+            "processes": processes,
+            "kills": kills,
+            "at_steps": steps,
+            "steps": 400,
+            "bit_identical": equal,
+        }
         with Path(record).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
     assert kills == 20 and equal
@@ -164,7 +179,9 @@ def test_sigterm_saves_and_says_how_to_continue(faces, tmp_path, monkeypatch):
         return real(*call, **settings)
 
     monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", term_at_step_three)
-    with pytest.raises(Interrupted, match=r"step 3 of 8, saved. Continue: paco-eval pretrain --resume") as stop:
+    with pytest.raises(
+        Interrupted, match=r"step 3 of 8, saved. Continue: paco-eval pretrain --resume"
+    ) as stop:
         pretrain(config, tmp_path / "cut", command="paco-eval pretrain --resume")
     assert stop.value.number == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
@@ -188,7 +205,10 @@ def test_a_full_disk_leaves_the_last_good_state(faces, tmp_path):
     state = {"model": {"a": torch.zeros(50_000)}, "step": 3, "config": config.model_dump_json()}
     out.mkdir()
     save_state(out, state, keep=2)
-    with files_no_larger_than(100_000), pytest.raises(PacoError, match=r"state-000000003\.pt, is kept. Free some space"):
+    with (
+        files_no_larger_than(100_000),
+        pytest.raises(PacoError, match=r"state-000000003\.pt, is kept. Free some space"),
+    ):
         save_state(out, {**state, "step": 4}, keep=2)
     assert [path.name for path in out.iterdir()] == ["state-000000003.pt"]
     with files_no_larger_than(20_000), pytest.raises(PacoError, match="Cannot write the crops .* PACO_CACHE"):
@@ -234,7 +254,9 @@ def test_two_processes_learn_what_one_does_and_the_other_can_continue(faces, tmp
     process = run(script, config, stopped, processes=2)
     _, said = process.communicate(timeout=240)
     assert process.returncode == 0, said
-    parts = pretrain(config_on(faces, optimiser={"batch": 16, "presentations": 96, "accumulate": 4}), tmp_path / "parts")
+    parts = pretrain(
+        config_on(faces, optimiser={"batch": 16, "presentations": 96, "accumulate": 4}), tmp_path / "parts"
+    )
     for out in (tmp_path / "two", stopped, parts):
         for term in ("reconstruction", "belief", "spatial", "gradient_norm", "perplexity"):
             assert curve(out)[-1][term] == pytest.approx(curve(one)[-1][term], rel=1e-5), (out, term)

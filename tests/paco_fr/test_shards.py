@@ -36,10 +36,14 @@ def test_packed_crops_are_those_of_the_pool_and_a_run_on_them_ends_in_the_same_b
     pool, opened = crop_pool(config_on(faces)), open_faces(config_on(str(packed)))
     assert opened.blocks == (7, 7, 7, 3) and list(opened.anchors) == list(pool.anchors)
     assert all((opened.images[index] == pool.images[index]).all() for index in range(24))
-    one, two = (pretrain(config_on(source), tmp_path / name) for name, source in (("a", faces), ("b", str(packed))))
+    one, two = (
+        pretrain(config_on(source), tmp_path / name) for name, source in (("a", faces), ("b", str(packed)))
+    )
     a, b = (load_file(out / "model.safetensors") for out in (one, two))
     assert all((a[name] == b[name]).all() for name in a)
-    assert json.loads((two / "card.json").read_text())["data_fingerprint"] == read_manifest(packed).fingerprint
+    assert (
+        json.loads((two / "card.json").read_text())["data_fingerprint"] == read_manifest(packed).fingerprint
+    )
 
 
 def test_datasets_reads_the_shards_too(faces, packed, tmp_path):
@@ -61,7 +65,9 @@ def test_jpeg_is_close_and_smaller(faces, packed, tmp_path):
 
 def test_any_number_of_workers_packs_the_same_bytes(faces, packed, tmp_path):
     pack(faces, tmp_path / "two", config_on(faces), shard_size=7, workers=2)
-    assert [s.sha256 for s in read_manifest(packed).shards] == [s.sha256 for s in read_manifest(tmp_path / "two").shards]
+    assert [s.sha256 for s in read_manifest(packed).shards] == [
+        s.sha256 for s in read_manifest(tmp_path / "two").shards
+    ]
 
 
 def test_an_interrupted_pack_goes_on_and_keeps_what_was_done(faces, packed, tmp_path, monkeypatch):
@@ -103,7 +109,9 @@ def test_an_epoch_over_ranks_loses_and_repeats_nothing(packed, world, batch):
         if len(shown) >= 48:
             break
     assert shown[:48] == list(range(48))
-    pictures = [views.raw(range(position, position + 1))[0].images.numpy().tobytes() for position in range(48)]
+    pictures = [
+        views.raw(range(position, position + 1))[0].images.numpy().tobytes() for position in range(48)
+    ]
     for epoch in (pictures[:24], pictures[24:]):
         assert len(Counter(epoch)) == 24
     assert pictures[:24] != pictures[24:]
@@ -119,7 +127,9 @@ def test_training_on_shards_continues_at_the_exact_next_sample(packed, tmp_path)
             pretrain(config, tmp_path / "cut")
     assert state_files(tmp_path / "cut")[-1].stem == "state-000000003"
     busy = config.model_copy(update={"run": config.run.model_copy(update={"workers": 2})})
-    a, b = (load_file(out / "model.safetensors") for out in (whole, pretrain(busy, tmp_path / "cut", resume=True)))
+    a, b = (
+        load_file(out / "model.safetensors") for out in (whole, pretrain(busy, tmp_path / "cut", resume=True))
+    )
     assert all((a[name] == b[name]).all() for name in a)
 
 
@@ -171,7 +181,9 @@ def test_settings_are_never_mixed(faces, packed):
         pack(faces, packed, config_on(faces), shard_size=7, encoding="jpeg")
     with pytest.raises(PacoError, match=r"packed with encoder\.size 32, this run asks for 16"):
         open_faces(config_on(str(packed), encoder={"size": 16}))
-    with pytest.raises(PacoError, match=r"packed with data\.jitter 0\.05, this run asks for 0\.1.*--set 'data\.jitter=0\.1'"):
+    with pytest.raises(
+        PacoError, match=r"packed with data\.jitter 0\.05, this run asks for 0\.1.*--set 'data\.jitter=0\.1'"
+    ):
         open_faces(config_on(str(packed), data={"jitter": 0.1}))
 
 
@@ -202,7 +214,9 @@ def test_landmarks_outside_the_picture_or_the_crop_are_skipped_with_a_reason(tmp
         "landmarks": [scaled, twisted] + [good] * 10, "scheme": ["five"] * 12,
     }  # fmt: skip
     Dataset.from_dict(columns, features=features(columns)).save_to_disk(str(tmp_path / "set"))
-    config = config_on(str(tmp_path / "set"), data={"crops": {"aligned": 1.0}, "max_broken": 0.5, "template": "arcface"})
+    config = config_on(
+        str(tmp_path / "set"), data={"crops": {"aligned": 1.0}, "max_broken": 0.5, "template": "arcface"}
+    )
     manifest = pack(str(tmp_path / "set"), tmp_path / "packed", config)
     reasons = manifest.shards[0].skipped
     assert "outside the picture of 100 x 100" in reasons[0]
@@ -210,7 +224,10 @@ def test_landmarks_outside_the_picture_or_the_crop_are_skipped_with_a_reason(tmp
 
 
 def test_no_space_and_no_permission(faces, tmp_path, monkeypatch):
-    with files_no_larger_than(30_000), pytest.raises(PacoError, match="Finished shards are kept: free some space"):
+    with (
+        files_no_larger_than(30_000),
+        pytest.raises(PacoError, match="Finished shards are kept: free some space"),
+    ):
         pack(faces, tmp_path / "full", config_on(faces))
     pack(faces, tmp_path / "full", config_on(faces))
     (tmp_path / "file").write_text("")
