@@ -89,7 +89,7 @@ def by_resampling(metric_of: MetricOf, *, replicates: int = 1000) -> Judge:
             return widest_ends(metric, rows)
         try:
             found = over_seeds(definition, runs(rows), replicates=replicates)
-        except PacoError:  # seeds that were not scored on the same items
+        except (PacoError, KeyError):  # not scored on the same items, or items of an older layout
             return widest_ends(metric, rows)
         return (None, None) if math.isnan(found.low) else (found.low, found.high)
 
@@ -99,7 +99,7 @@ def by_resampling(metric_of: MetricOf, *, replicates: int = 1000) -> Judge:
             return intervals_apart(metric, a, b)
         try:
             found = over_seeds(definition, runs(a), baseline=runs(b), replicates=replicates)
-        except PacoError:
+        except (PacoError, KeyError):
             return False
         return found.low > 0 or found.high < 0
 

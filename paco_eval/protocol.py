@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,10 @@ def choose(task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fo
         outputs = [_path_outputs(path, table[units]) for path, units in zip(paths, held, strict=True)]
         for at, strength in enumerate(paths[0].strengths):
             items = pd.concat(
-                [kind.items(output[at], labels.iloc[units], task) for output, units in zip(outputs, held, strict=True)],
+                [
+                    kind.items(output[at], labels.iloc[units], task)
+                    for output, units in zip(outputs, held, strict=True)
+                ],
                 ignore_index=True,
             )
             score = metric.value(items)
@@ -69,18 +73,24 @@ def score(
     table = features[choice.layer]
     parts = []
     for fold in folds:
-        path = _fit(kind, task, table, labels, fold, choice.layer)
+        path = _fit(kind, task, table, labels, fold, choice.layer, strengths=(choice.strength,))
         outputs = _outputs(path, table[fold.held.indices], choice.strength)
         parts.append(kind.items(outputs, labels.iloc[fold.held.indices], task))
     return pd.concat(parts, ignore_index=True)
 
 
 def _fit(
-    kind: Kind, task: Task, table: npt.NDArray[np.float32], labels: pd.DataFrame, fold: Fold, layer: Layer
+    kind: Kind,
+    task: Task,
+    table: npt.NDArray[np.float32],
+    labels: pd.DataFrame,
+    fold: Fold,
+    layer: Layer,
+    **path: Any,
 ) -> FittedPath:
     units = fold.fit.indices[np.isfinite(table[fold.fit.indices]).all(axis=1)]
     targets = kind.targets(labels.iloc[units], task)
-    return load_solver(kind.HEAD)(table[units], targets, layer=f"{layer[0]} ({layer[1]})")
+    return load_solver(kind.HEAD)(table[units], targets, layer=f"{layer[0]} ({layer[1]})", **path)
 
 
 def _path_outputs(path: FittedPath, table: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float64]]:

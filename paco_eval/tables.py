@@ -33,17 +33,17 @@ class Column:
     order: int
     metric: str
     unit: str = field(compare=False)
-    higher_is_better: bool = field(compare=False)
+    higher_is_better: bool | None = field(compare=False)
     main: bool = field(compare=False)
 
     @property
     def arrow(self) -> str:
-        """Direction in which numbers get better."""
-        return "↑" if self.higher_is_better else "↓"
+        """Direction in which numbers get better; empty where there is none, as for a cost."""
+        return {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
 
     @property
     def place(self) -> str:
-        """Task with version, and subset and level where they are not the plain ones."""
+        """Dataset with version, and subset and level where they are not the plain ones."""
         version = f" v{self.task_version}" if self.task_version else ""
         parts = [self.task.rpartition("/")[2] + version]
         parts += [self.subset] if self.subset != "all" else []
@@ -54,8 +54,8 @@ class Column:
     @property
     def heading(self) -> str:
         """Metric with direction and unit."""
-        unit = {"": "", "deg": " (°)"}.get(self.unit, f" ({self.unit})")
-        return f"{self.metric.replace('_', ' ')}{unit} {self.arrow}"
+        unit = {"": "", "rank": "", "deg": " (°)"}.get(self.unit, f" ({self.unit})")
+        return f"{self.metric.replace('_', ' ')}{unit}{self.arrow}"
 
     @property
     def decimals(self) -> int:
@@ -63,8 +63,8 @@ class Column:
         return {"": 3, "%": 1 if self.higher_is_better else 2}.get(self.unit, 2)
 
     def number(self, value: float | None) -> str:
-        """Return a value with its digits; a dash for what is undefined."""
-        return "–" if value is None else f"{value:.{self.decimals}f}"
+        """Return a value with its digits and a true minus sign; a dash for what is undefined."""
+        return "–" if value is None else f"{value:.{self.decimals}f}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """One family under one protocol; ``lines`` are as long as ``columns``."""
+    """One family under one protocol; ``lines`` have a cell per column.
+
+    ``compared`` marks differences and summaries, of which nobody leads and nothing is drawn.
+    """
 
     family: str
     protocol: str
@@ -113,11 +116,13 @@ class Table:
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     caption: str
+    compared: bool = False
 
     @property
     def title(self) -> str:
         """Family and protocol, and a warning where the data are miniatures."""
-        return f"{self.family.capitalize()}, {self.protocol}{', MINIATURES' if self.mimic else ''}"
+        warning = ", MINIATURES" if self.mimic else ""
+        return f"{self.family[:1].upper()}{self.family[1:]}, {self.protocol}{warning}"
 
     @property
     def notes(self) -> list[str]:
@@ -125,6 +130,12 @@ class Table:
         return list(
             dict.fromkeys(flag for line in self.lines for cell in line.cells if cell for flag in cell.flags)
         )
+
+    def place(self, column: Column) -> str:
+        """Return the place of a column, with the family in front where the table mixes families."""
+        families = {column.task.rpartition("/")[0] for column in self.columns}
+        front = f"{column.task.rpartition('/')[0]}/" if len(families) > 1 else ""
+        return front + column.place
 
     def marks(self, cell: Cell) -> list[str]:
         """Return the footnote letters of a cell: a, b, ... z, aa, ..."""
@@ -144,7 +155,11 @@ def _letters(index: int) -> str:
 
 
 def family_tables(
-    rows: Iterable[Stored], *, judge: Judge = BY_INTERVALS, include_mimic: bool = False
+    rows: Iterable[Stored],
+    *,
+    judge: Judge = BY_INTERVALS,
+    include_mimic: bool = False,
+    heading: str = "",
 ) -> list[Table]:
     """Return the tables of all families and protocols among ``rows``, in alphabetical order.
 
@@ -152,6 +167,7 @@ def family_tables(
         rows: as :func:`paco_eval.rows.load_rows` returns them.
         judge: decides whether the best of a main metric is printed bold.
         include_mimic: whether rows of miniatures get tables too; else they are left out.
+        heading: puts all rows into one table of this name instead of one per family.
 
     """
     rows = list(rows)
@@ -160,7 +176,7 @@ def family_tables(
     for stored in rows:
         mimic = stored.row.data_kind == "mimic"
         if include_mimic or not mimic:
-            groups[stored.row.family, stored.row.protocol, mimic].append(stored)
+            groups[heading or stored.row.family, stored.row.protocol, mimic].append(stored)
     return [
         _table(*key, members, several, judge) for key, members in sorted(groups.items(), key=lambda g: g[0])
     ]
@@ -217,6 +233,11 @@ def methods_with_seeds(rows: Iterable[Stored]) -> set[str]:
         if stored.row.pretrain_seed is not None:
             seeds[stored.row.method].add(stored.row.pretrain_seed)
     return {method for method, found in seeds.items() if len(found) > 1}
+
+
+def column_of(row: Row) -> Column:
+    """Return the column of a row's main metric."""
+    return _columns(row)[0]
 
 
 def _columns(row: Row) -> list[Column]:

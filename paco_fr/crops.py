@@ -22,11 +22,12 @@ from paco_fr.contracts import CropContract, content_hash
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_folder, cache_folder
 from paco_fr.images import read_image
-from paco_fr.randomness import generator
 from paco_fr.records import fingerprint
-from paco_fr.sources import load_source
+from paco_fr.sources import load_source, synthetic_spec
 
 CHUNK = 256
+CUT = {"source", "crops", "template", "jitter"}
+"""Fields of section ``data`` that decide what a crop shows."""
 
 
 @dataclass(frozen=True)
@@ -58,39 +59,56 @@ class CropPool:
 
 
 def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = False) -> CropPool:
-    """Return the pool of a configuration, cut on first use and found in the cache afterwards."""
-    records = load_source(config.data.source)
-    settings = config.data.model_dump(include={"source", "crops", "template", "jitter"})
-    recipe = {"size": config.encoder.size, "data": settings, "records": fingerprint(records)}
-    name = content_hash(recipe)
+    """Return the pool of a configuration, cut on first use and found in the cache afterwards.
+
+    Synthetic faces are drawn straight as crops; all others are cut out of their photographs.
+    """
+    workers = workers or os.cpu_count() or 1
+    synthetic = synthetic_spec(config.data.source)
+    if synthetic is not None:
+        spec, total = synthetic
+        faces = f"{spec.fingerprint()} {total}"
+    else:
+        records = load_source(config.data.source)
+        total, faces = len(records), fingerprint(records)
+    name = content_hash(
+        {"size": config.encoder.size, "data": config.data.model_dump(include=CUT), "faces": faces}
+    )
     folder = cache_folder("crops") / name
     if not folder.exists():
-        _cut(records, config, folder, workers or os.cpu_count() or 1, progress)
+        if synthetic is not None:
+            from paco_fr.rendered import rendered_crops  # the renderer is heavy
+
+            cuts: Iterable[Cut] = rendered_crops(spec, total, config, workers)
+        else:
+            cuts = _cut_records(records, config, workers)
+        _keep(cuts, total, config, folder, progress)
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     return CropPool(images, tuple(about["anchors"]), name, tuple(about["skipped"]))
 
 
-def _cut(records: Dataset, config: PretrainConfig, folder: Path, workers: int, progress: bool) -> None:
-    jobs = [
-        (records, config, range(at, min(at + CHUNK, len(records)))) for at in range(0, len(records), CHUNK)
-    ]
+Cut = tuple[npt.NDArray[np.uint8], list[str], list[str]]
+"""Crops (m, S, S, 3), their region maps, and what failed."""
+
+
+def _keep(cuts: Iterable[Cut], total: int, config: PretrainConfig, folder: Path, progress: bool) -> None:
+    """Gather chunks of crops into one array on disk."""
     images: list[npt.NDArray[np.uint8]] = []
     anchors: list[str] = []
     skipped: list[str] = []
-    with tqdm(total=len(records), desc="cutting faces", unit="img", disable=not progress) as bar:
-        for cut, kinds, failures, seen in _run(jobs, workers):
+    with tqdm(total=total, desc="cutting faces", unit="img", disable=not progress) as bar:
+        for cut, kinds, failures in cuts:
             images.append(cut)
             anchors += kinds
             skipped += failures
-            bar.update(seen)
-    check_broken(skipped, len(records), config)
+            bar.update(len(kinds) + len(failures))
+    check_broken(skipped, total, config)
     try:
         with atomic_folder(folder) as made:
             np.save(made / "images.npy", np.concatenate(images))
-            (made / "about.json").write_text(
-                json.dumps({"anchors": anchors, "skipped": skipped}), encoding="utf-8"
-            )
+            about = json.dumps({"anchors": anchors, "skipped": skipped})
+            (made / "about.json").write_text(about, encoding="utf-8")
     except OSError as error:
         raise PacoError(
             f"Cannot write the crops to {folder}: {error.strerror or error}. Free some space, or let PACO_CACHE "
@@ -110,17 +128,13 @@ def check_broken(skipped: Sequence[str], seen: int, config: PretrainConfig) -> N
         )
 
 
-Job = tuple[Dataset, PretrainConfig, range]
-Cut = tuple[npt.NDArray[np.uint8], list[str], list[str], int]
-
-
-def _run(jobs: Iterable[Job], workers: int) -> Iterator[Cut]:
+def _cut_records(records: Dataset, config: PretrainConfig, workers: int) -> Iterator[Cut]:
+    chunks = [range(at, min(at + CHUNK, len(records))) for at in range(0, len(records), CHUNK)]
     with ThreadPoolExecutor(workers) as pool:  # Pillow decodes and resizes outside the interpreter lock
-        yield from pool.map(_cut_chunk, jobs)
+        yield from pool.map(lambda chunk: _cut_chunk(records, config, chunk), chunks)
 
 
-def _cut_chunk(job: Job) -> Cut:
-    records, config, chunk = job
+def _cut_chunk(records: Dataset, config: PretrainConfig, chunk: range) -> Cut:
     images, anchors, failures = [], [], []
     for index in chunk:
         row = records[index]
@@ -133,7 +147,7 @@ def _cut_chunk(job: Job) -> Cut:
         anchors.append(anchor)
     size = config.encoder.size
     stacked = np.stack(images) if images else np.empty((0, size, size, 3), dtype=np.uint8)
-    return stacked, anchors, failures, len(chunk)
+    return stacked, anchors, failures
 
 
 def cut_record(row: dict[str, Any], config: PretrainConfig, index: int) -> tuple[npt.NDArray[np.uint8], str]:
@@ -148,8 +162,7 @@ def cut_record(row: dict[str, Any], config: PretrainConfig, index: int) -> tuple
         PacoError: the picture cannot be read, or its points or box cannot be cut.
 
     """
-    shares = config.data.crops
-    kind = str(generator("crop kind", index).choice(list(shares), p=list(shares.values())))
+    kind = crop_kind(config, index)
     image = read_image(row["image"])
     contract = training_crop(kind, config)
     transform = crop_transform(
@@ -162,9 +175,14 @@ def cut_record(row: dict[str, Any], config: PretrainConfig, index: int) -> tuple
     )
     if kind == "aligned":
         _points_inside(five_points(row["landmarks"], row["scheme"]), transform, image, config.encoder.size)
-    return crop_image(
-        image, transform, config.encoder.size
-    ), config.data.template if kind == "aligned" else kind
+    anchor = config.data.template if kind == "aligned" else kind
+    return crop_image(image, transform, config.encoder.size), anchor
+
+
+def crop_kind(config: PretrainConfig, index: int) -> str:
+    """Return which kind of crop the face of this number gets, drawn from the shares of the configuration."""
+    shares = config.data.crops
+    return str(generator("crop kind", index).choice(list(shares), p=list(shares.values())))
 
 
 def _points_inside(

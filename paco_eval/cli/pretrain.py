@@ -38,12 +38,11 @@ def command(
     Many GPUs or nodes: accelerate launch --no_python paco-eval pretrain ..., or torchrun --no-python likewise.
     SIGTERM and Ctrl-C save a state, print the command that continues, and exit with 128 + the signal's number.
     """
-    changes: dict[str, Any] = overrides(pairs)
-    for key, value in (("objective", objective), ("data.source", source), ("seed", seed)):
-        if value is not None:
-            changes[key] = value
-    if crops:
-        changes["data.crops"] = {crops: 1.0}
+    shares = {crops: 1.0} if crops else None
+    named = {"objective": objective, "data.source": source, "seed": seed, "data.crops": shares}
+    changes: dict[str, Any] = overrides(pairs) | {
+        key: value for key, value in named.items() if value is not None
+    }
 
     from paco_fr.config import load_recipe
     from paco_fr.interruption import Interrupted

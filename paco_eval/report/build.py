@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from paco_eval import plots
+from paco_eval.compare import Comparison, comparison_tables
 from paco_eval.judging import BY_INTERVALS, Judge
+from paco_eval.presets import preset_tables
 from paco_eval.published import beside_measured, load_published
 from paco_eval.report.artefacts import pretrainings
 from paco_eval.report.figures import Drawn, pretraining_figures, sample_figures, table_figures
@@ -35,6 +37,8 @@ def build_report(
     include_mimic: bool = False,
     judge: Judge = BY_INTERVALS,
     published: bool = False,
+    style: Literal["families", "paper"] = "families",
+    comparison: Comparison | None = None,
     title: str = "Face encoders, measured",
 ) -> Report:
     """Write ``report.html``, ``tables.md``, ``results.csv``, ``tables.tex`` and ``figures/`` as asked.
@@ -47,6 +51,9 @@ def build_report(
         include_mimic: whether rows of miniatures get tables of their own.
         judge: decides what is printed bold, see :mod:`paco_eval.judging`.
         published: whether numbers from the literature stand below measured ones of the same column.
+        style: a table per family with all tasks, or the columns that papers print
+            (:mod:`paco_eval.presets`).
+        comparison: from :func:`paco_eval.compare.compare`; its tables come first.
         title: heading of the page.
 
     Raises:
@@ -67,10 +74,16 @@ def build_report(
     runs = [run for folder in folders for run in pretrainings(folder)]
     if not loaded.rows and not runs:
         raise PacoError("Nothing to report. " + " ".join(problems))
-    tables = family_tables(loaded.rows, judge=judge, include_mimic=include_mimic)
+    if style == "paper":
+        tables = preset_tables(loaded.rows, judge=judge)
+    else:
+        tables = family_tables(loaded.rows, judge=judge, include_mimic=include_mimic)
     if published:
         literature = load_published()
         tables = [beside_measured(table, literature) for table in tables]
+    if comparison is not None:
+        tables = [*comparison_tables(comparison), *tables]
+        problems += comparison.problems
     texts: dict[str, str] = {}
     if "md" in formats:
         texts["tables.md"] = "\n".join(to_markdown(table.main_only()) for table in tables)
@@ -108,6 +121,8 @@ def _contents(
 
 
 def _samples(table: Table, problems: list[str]) -> list[Drawn]:
+    if table.compared:
+        return []
     stored = {s.row.key: s for line in table.lines for cell in line.cells if cell for s in cell.rows}
     return list(sample_figures(list(stored.values()), problems.append))
 

@@ -58,7 +58,8 @@ def render(contents: Contents, title: str) -> str:
     # Only this script may run: one that came in with the data would be refused by the browser as well.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     rows = [stored.row for stored in contents.rows]
-    tasks = sorted({column.task for table, _ in contents.tables for column in table.columns})
+    shown = [table for table, _ in contents.tables if not table.compared]
+    tasks = sorted({column.task for table in shown for column in table.columns})
     place = {task: i for i, task in enumerate(tasks)}
     return environment.get_template("page.html").render(
         title=title,
@@ -68,7 +69,12 @@ def render(contents: Contents, title: str) -> str:
         script_hash=f"sha256-{digest}",
         tiles=_tiles(rows, contents),
         problems=contents.problems,
-        leaders=[lead for table, _ in contents.tables if not table.mimic for lead in _leaders(table, place)],
+        leaders=[
+            lead
+            for table, _ in contents.tables
+            if not (table.mimic or table.compared)
+            for lead in _leaders(table, place)
+        ],
         encoders=list(dict.fromkeys(line.label for t, _ in contents.tables for line in t.lines)),
         tasks=tasks,
         colours={name: themed(look.colour) for name, look in contents.looks.items()},
@@ -98,7 +104,7 @@ def _tiles(rows: Sequence[Row], contents: Contents) -> list[tuple[str, str]]:
     tables = [table for table, _ in contents.tables]
     return [
         ("encoders", str(len({line.label for t in tables for line in t.lines if line.kind == "measured"}))),
-        ("tasks", str(len({column.task for table in tables for column in table.columns}))),
+        ("tasks", str(len({column.task for t in tables if not t.compared for column in t.columns}))),
         ("rows", f"{len(rows):,}"),
         ("items scored", f"{sum(row.n_scored for row in rows):,}"),
         ("failed", f"{sum(row.n_expected - row.n_scored for row in rows):,}"),
@@ -159,7 +165,7 @@ def _view(table: Table, figures: Sequence[Drawn], place: Mapping[str, int]) -> d
         "samples": any(drawn.name.endswith("-faces") for drawn in figures),
         "columns": [
             {
-                "t": place[column.task], "main": column.main, "place": column.place,
+                "t": place.get(column.task, ""), "main": column.main, "place": table.place(column),
                 "heading": column.heading, "higher": column.higher_is_better,
             }
             for column in table.columns
@@ -177,7 +183,8 @@ def _cell(table: Table, column: Column, cell: Cell) -> dict[str, Any]:
         "high": column.number(cell.high),
         "best": cell.best,
         "marks": ",".join(table.marks(cell)),
-        "source": " ".join(stored.row.key for stored in cell.rows) or _origin_key(cell.origin),
+        "source": " ".join(stored.row.key for stored in cell.rows)
+        or (cell.origin and _origin_key(cell.origin)),
     }
 
 

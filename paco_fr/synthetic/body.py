@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -71,17 +73,50 @@ TORSO_COLUMNS = 45
 _SKIN_ROWS, _CLOTH_ROWS = 7, 18
 _TORSO = np.array(
     # down, half width, half depth, forward
-    [(1.30, 0.50, 0.44, -0.34), (1.38, 0.55, 0.50, -0.34), (1.48, 0.66, 0.55, -0.37), (1.60, 0.86, 0.60, -0.40),
-     (1.72, 1.18, 0.64, -0.40), (1.84, 1.55, 0.68, -0.38), (1.97, 1.80, 0.72, -0.36), (2.18, 1.94, 0.78, -0.34),
-     (2.6, 1.95, 0.84, -0.30), (3.2, 1.96, 0.90, -0.28), (4.6, 1.98, 0.95, -0.26)]
-)  # fmt: skip
+    [
+        (1.30, 0.50, 0.44, -0.34),
+        (1.38, 0.55, 0.50, -0.34),
+        (1.48, 0.66, 0.55, -0.37),
+        (1.60, 0.86, 0.60, -0.40),
+        (1.72, 1.18, 0.64, -0.40),
+        (1.84, 1.55, 0.68, -0.38),
+        (1.97, 1.80, 0.72, -0.36),
+        (2.18, 1.94, 0.78, -0.34),
+        (2.6, 1.95, 0.84, -0.30),
+        (3.2, 1.96, 0.90, -0.28),
+        (4.6, 1.98, 0.95, -0.26),
+    ]
+)
 
 
 def collar_height(collar: str, turn: Floats) -> Floats:
     """Return how low the cloth begins around the neck at azimuths ``turn``, 0 in front."""
-    dip = {"crew": 0.06 * g.gauss(turn / 0.9), "v": 0.60 * np.exp(-np.abs(turn) / 0.24),
-           "shirt": 0.40 * np.exp(-np.abs(turn) / 0.17), "high": 0 * turn}[collar]  # fmt: skip
+    dip = {
+        "crew": 0.06 * g.gauss(turn / 0.9),
+        "v": 0.60 * np.exp(-np.abs(turn) / 0.24),
+        "shirt": 0.40 * np.exp(-np.abs(turn) / 0.17),
+        "high": 0 * turn,
+    }[collar]
     return np.asarray({"crew": 1.50, "v": 1.52, "shirt": 1.44, "high": 1.32}[collar] + dip)
+
+
+@cache
+def _torso_shape(collar: str) -> tuple[Floats, Floats, Floats, npt.NDArray[np.bool_], Floats]:
+    """Return points in the body frame, height and height below the edge, what is cloth, and folds."""
+    u = np.linspace(-1, 1, TORSO_COLUMNS)
+    turn = np.pi * (0.55 * u + 0.45 * u**3)
+    edge = collar_height(collar, turn)
+    above = _TORSO[0, 0] + (edge - _TORSO[0, 0]) * np.linspace(0, 1, _SKIN_ROWS)[:, None]
+    below = edge + (_TORSO[-1, 0] - edge) * np.linspace(0, 1, _CLOTH_ROWS)[:, None] ** 1.6
+    down = np.concatenate([above, below])
+    wide, deep, forward = (np.interp(down, _TORSO[:, 0], _TORSO[:, k]) for k in (1, 2, 3))
+    is_cloth = (np.arange(len(down)) >= _SKIN_ROWS)[:, None] | (collar == "high")
+    wide, deep = wide + 0.03 * is_cloth, deep + 0.03 * is_cloth
+    shape = np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.8
+    sag = 0.14 * np.cos(turn) * g.ramp((2.2 - down) / 0.6)
+    points = np.stack([wide * np.sin(turn), down + sag, -(forward + deep * shape)], axis=-1)
+    folds = 1 + 0.05 * np.sin(9 * np.abs(turn) + 5 * down)
+    return points, down, down - edge, np.broadcast_to(is_cloth, down.shape), folds
 
 
 def torso(body: Floats, clothes: Clothes, skin: Floats) -> tuple[Floats, Floats]:
@@ -89,28 +124,15 @@ def torso(body: Floats, clothes: Clothes, skin: Floats) -> tuple[Floats, Floats]
 
     Two rows lie on the edge of the cloth, one of skin and one of cloth a little off it.
     """
-    u = np.linspace(-1, 1, TORSO_COLUMNS)
-    turn = np.pi * (0.55 * u + 0.45 * u**3)
-    edge = collar_height(clothes.collar, turn)
-    above = _TORSO[0, 0] + (edge - _TORSO[0, 0]) * np.linspace(0, 1, _SKIN_ROWS)[:, None]
-    below = edge + (_TORSO[-1, 0] - edge) * np.linspace(0, 1, _CLOTH_ROWS)[:, None] ** 1.6
-    down = np.concatenate([above, below])
-    wide, deep, forward = (np.interp(down, _TORSO[:, 0], _TORSO[:, k]) for k in (1, 2, 3))
-    is_cloth = (np.arange(len(down)) >= _SKIN_ROWS)[:, None] | (clothes.collar == "high")
-    wide, deep = wide + 0.03 * is_cloth, deep + 0.03 * is_cloth
-    x = clothes.width * wide * np.sin(turn)
-    shape = np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.8
-    sag = 0.14 * np.cos(turn) * g.ramp((2.2 - down) / 0.6)
-    points = np.stack([x, down + sag, -(forward + deep * shape)], axis=-1)
-
+    points, down, below_edge, is_cloth, folds = _torso_shape(clothes.collar)
     first, second = np.array(clothes.colour), np.array(clothes.second)
-    cloth = np.broadcast_to(first, points.shape).copy()
+    cloth = np.broadcast_to(first, points.shape)
     if clothes.stripes > 0:
-        cloth += (second - first) * (clothes.stripes * g.ramp(2.0 * np.sin(down * 26) + 0.5))[..., None]
+        cloth = (
+            cloth + (second - first) * (clothes.stripes * g.ramp(2.0 * np.sin(down * 26) + 0.5))[..., None]
+        )
     if clothes.collar in ("shirt", "crew"):
-        rim = g.ramp((0.13 - (down - edge)) / 0.03)
         trim = second if clothes.collar == "crew" else np.clip(first * 1.25 + 0.02, 0, 1)
-        cloth += (trim - cloth) * (0.6 * rim)[..., None]
-    folds = 1 + 0.05 * np.sin(9 * np.abs(turn) + 5 * down)
+        cloth = cloth + (trim - cloth) * (0.6 * g.ramp((0.13 - below_edge) / 0.03))[..., None]
     colour = np.where(is_cloth[..., None], cloth * folds[..., None], skin)
-    return points @ body.T, np.clip(colour, 0, 1)
+    return (points * [clothes.width, 1.0, 1.0]) @ body.T, colour

@@ -47,7 +47,10 @@ def pull_field(pull: Pull) -> g.Floats:
         # No sideways movement on the mid-plane itself, or the two sides would tear it apart.
         sideways = np.tanh(head.across / 0.06) * pull.out
     window = window * g.gauss((head.down - pull.at[1]) / pull.reach[1])
-    return np.stack([sideways, np.full_like(x, pull.down), np.full_like(x, -pull.forward)], axis=-1) * window[..., None]
+    return (
+        np.stack([sideways, np.full_like(x, pull.down), np.full_like(x, -pull.forward)], axis=-1)
+        * window[..., None]
+    )
 
 
 def pulls(*parts: Pull) -> g.Floats:

@@ -55,7 +55,9 @@ def photos(tmp_path, monkeypatch, weights) -> str:
     from face_alignment import utils
 
     monkeypatch.setenv("TORCH_HOME", str(weights))
-    for name, value in list(vars(utils).items()):  # interpreted: compiling them takes longer than all else here
+    for name, value in list(
+        vars(utils).items()
+    ):  # interpreted: compiling them takes longer than all else here
         if hasattr(value, "py_func"):
             monkeypatch.setattr(utils, name, value.py_func)
     folder = tmp_path / "photos"

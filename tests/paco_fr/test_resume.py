@@ -211,7 +211,10 @@ def test_a_full_disk_leaves_the_last_good_state(faces, tmp_path):
     ):
         save_state(out, {**state, "step": 4}, keep=2)
     assert [path.name for path in out.iterdir()] == ["state-000000003.pt"]
-    with files_no_larger_than(20_000), pytest.raises(PacoError, match="Cannot write the crops .* PACO_CACHE"):
+    with (
+        files_no_larger_than(20_000),
+        pytest.raises(PacoError, match=r"Cannot write the crops .* PACO_CACHE"),
+    ):
         pretrain(config, tmp_path / "other")
     crop_pool(config)
     with files_no_larger_than(20_000), pytest.raises(PacoError, match="No state was saved before"):
@@ -226,10 +229,10 @@ def test_states_are_pruned_and_a_damaged_one_gives_way_to_the_one_before(config,
     said: list[str] = []
     state = load_state(tmp_path, config, said.append)
     assert state is not None and state["step"] == 10 and "state-000000015.pt cannot be read" in said[0]
-    with pytest.raises(PacoError, match="another optimiser.batch: 16, not 32"):
+    with pytest.raises(PacoError, match=r"another optimiser\.batch: 16, not 32"):
         load_state(tmp_path, small_config(optimiser={"batch": 32}), said.append)
     state_files(tmp_path)[0].write_bytes(b"")
-    with pytest.raises(PacoError, match="No state in .* can be read"):
+    with pytest.raises(PacoError, match=r"No state in .* can be read"):
         load_state(tmp_path, config, said.append)
 
 

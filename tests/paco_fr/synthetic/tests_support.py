@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from paco_fr.synthetic import expression, renderer
+from paco_fr.synthetic import heads, renderer
+from paco_fr.synthetic.canvas import SAMPLES
 
 
 def hidden_by_mesh(face, drawn):
-    """How far each landmark lies behind the nearest surface of the head, the best of its line of sight and its
-    eight neighbours one sample away (68,)."""
+    """How far each landmark lies behind the nearest surface of the head (68,).
+
+    The best of its line of sight and of eight neighbours one sample away counts.
+    """
     seen = renderer.view(face)
-    side = expression.side_field().astype(np.float32)
-    mesh = renderer.add_actions(
-        renderer.rest_head(face.identity), expression.action_basis(), np.float32(face.actions), side,
-        np.float32(face.asymmetry),
-    ).astype(float) @ seen.rotation.T  # fmt: skip
+    mesh = heads.deformed_head(face).astype(float) @ seen.rotation.T
     flat = seen.camera.project(mesh)
     corners = np.concatenate([flat, mesh[..., 2:]], axis=-1)
     a, b, c, d = corners[:-1, :-1], corners[:-1, 1:], corners[1:, :-1], corners[1:, 1:]
@@ -25,7 +24,7 @@ def hidden_by_mesh(face, drawn):
     keep = np.abs(area) > 1e-12
     p0, p1, p2, area = p0[keep], p1[keep], p2[keep], area[keep]
     behind = np.zeros(68)
-    step = face.framing.photo_size / len(drawn.image) / renderer.SAMPLES
+    step = face.framing.photo_size / len(drawn.image) / SAMPLES
     around = [np.array([dx, dy]) * step for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
     for k, (place, depth) in enumerate(zip(seen.landmarks, seen.depth, strict=True)):
         behind[k] = min(nearest_before(place + shift, depth, p0, p1, p2, area) for shift in around)
