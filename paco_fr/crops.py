@@ -22,6 +22,7 @@ from paco_fr.contracts import CropContract, content_hash
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_folder, cache_folder
 from paco_fr.images import read_image
+from paco_fr.randomness import generator
 from paco_fr.records import fingerprint
 from paco_fr.sources import load_source, synthetic_spec
 
