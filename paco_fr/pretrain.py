@@ -162,21 +162,16 @@ def _train(
             broken.update(dict.fromkeys(unread))
             meter.pictures += config.optimiser.batch
             bar.update(config.optimiser.batch)
+            stop = due_now = 0.0
             if step % check_every == 0 or step == steps:
                 due = main and time.monotonic() - saved > config.run.save_seconds
                 bad = not (torch.isfinite(output.loss) and torch.isfinite(norm))
                 failed, stop, due_now = highest([float(bad), float(request.number), float(due)], device)
                 if failed:
                     raise PacoError(_not_finite(output, step, out))
-                if stop and step < steps:
-                    save()
-                    raise Interrupted(
-                        f"Stopped at step {step} of {steps}, saved. Continue: {command}", int(stop)
-                    )
-                if due_now:
-                    save()
-                    saved = time.monotonic()
-            if step % LOG_EVERY_STEPS == 0 or step == steps:
+            if (
+                step % LOG_EVERY_STEPS == 0 or step == steps
+            ):  # before a state is saved: it holds no line twice
                 measured = meter.measure()
                 facts = {
                     "step": step,
@@ -186,6 +181,11 @@ def _train(
                 }
                 bar.set_postfix_str(postfix(log.write(facts, measured), measured))
                 _count_broken(broken, step, config, device)
+            if (stop or due_now) and step < steps:
+                save()
+                saved = time.monotonic()
+            if stop and step < steps:
+                raise Interrupted(f"Stopped at step {step} of {steps}, saved. Continue: {command}", int(stop))
     save()
     seconds += time.monotonic() - started
     for tracker in accelerator.trackers:

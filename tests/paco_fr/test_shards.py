@@ -125,7 +125,7 @@ def test_training_on_shards_continues_at_the_exact_next_sample(packed, tmp_path)
         patch.setattr("paco_fr.pretrain._count_broken", lambda broken, step, *_: 1 / 0 if step == 3 else None)
         with pytest.raises(ZeroDivisionError):
             pretrain(config, tmp_path / "cut")
-    assert state_files(tmp_path / "cut")[-1].stem == "state-000000003"
+    assert state_files(tmp_path / "cut")[-1].stem == "state-000000002"
     busy = config.model_copy(update={"run": config.run.model_copy(update={"workers": 2})})
     a, b = (
         load_file(out / "model.safetensors") for out in (whole, pretrain(busy, tmp_path / "cut", resume=True))
