@@ -23,10 +23,11 @@ ENCODERS, TASKS, RUNS = 50, 100, 5
 def row(encoder: int, task: int) -> Row:
     mae = Metric(value=5 + encoder / 10, low=4, high=11, higher_is_better=False, unit="deg")
     return Row(
-        task=f"family{task // 10}/task{task}", task_version=1, family=f"family{task // 10}", encoder=f"encoder{encoder}",
-        method=f"method{encoder}", weight_hash=f"{encoder:016x}", pixel_hash="0" * 16, crop_hash="0" * 16,
-        protocol="frozen", data_fingerprint="0" * 16, data_kind="synthetic", metrics={"mae": mae, "geodesic": mae},
-        main_metric="mae", n_expected=2000, n_scored=2000, chosen={"block": 11, "pooling": "grid4", "ridge": 10.0},
+        task=f"family{task // 10}/task{task}", task_version=1, family=f"family{task // 10}",
+        encoder=f"encoder{encoder}", method=f"method{encoder}", weight_hash=f"{encoder:016x}",
+        pixel_hash="0" * 16, crop_hash="0" * 16, protocol="frozen", data_fingerprint="0" * 16,
+        data_kind="synthetic", metrics={"mae": mae, "geodesic": mae}, main_metric="mae", n_expected=2000,
+        n_scored=2000, chosen={"block": 11, "pooling": "grid4", "ridge": 10.0},
         interval=Interval(method="bootstrap percentile", unit="identity", n_units=200, replicates=1000),
     )  # fmt: skip
 
@@ -54,7 +55,8 @@ def main() -> None:
         for run in range(RUNS):
             done = subprocess.run(
                 [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                 "--disable-background-networking", f"--user-data-dir={folder}/{run}", "--dump-dom", path.as_uri()],
+                 "--disable-background-networking", f"--user-data-dir={folder}/{run}", "--dump-dom",
+                 path.as_uri()],
                 capture_output=True, text=True, check=True,
             )  # fmt: skip
             found = re.search(r"<title>(\d+)</title>", done.stdout)

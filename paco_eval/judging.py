@@ -126,3 +126,10 @@ def metrics_of_tasks(tasks: Iterable[Task]) -> MetricOf:
         return definitions(row.task).get(metric)
 
     return metric_of
+
+
+def registered_judge(*, replicates: int = 1000) -> Judge:
+    """Return the resampling judge for all registered tasks; long pair lists take seconds a comparison."""
+    from tasks.registry import all_tasks
+
+    return by_resampling(metrics_of_tasks(all_tasks().values()), replicates=replicates)

@@ -89,6 +89,5 @@ def _arranged(table: Table, wanted: Sequence[Wanted]) -> Table:
             places.append((order, position))
     keep = [position for _, position in sorted(places)]
     # Every wanted column is a main one here: a renderer that shows main metrics only must not drop it.
-    columns = tuple(replace(table.columns[i], main=True) for i in keep)
-    lines = [replace(line, cells=tuple(line.cells[i] for i in keep)) for line in table.lines]
-    return replace(table, columns=columns, lines=tuple(line for line in lines if any(line.cells)))
+    arranged = table.with_columns(keep)
+    return replace(arranged, columns=tuple(replace(column, main=True) for column in arranged.columns))

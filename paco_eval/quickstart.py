@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from paco_eval.cli.options import REPLICATES
+from paco_eval.judging import registered_judge
 from paco_eval.report import build_report
 from paco_eval.runner import evaluate_all
 from paco_fr.config import load_recipe
@@ -43,5 +45,5 @@ def quickstart(out: Path, *, scale: Scale, say: Callable[[str], None]) -> Path:
     failed = evaluate_all(encoders, [task for task, _ in select(scale.tasks)], out=out, say=say)
     if failed:
         say(f"{failed} cells failed; the report shows the others.")
-    build_report([out], out / "report")
+    build_report([out], out / "report", judge=registered_judge(replicates=REPLICATES))
     return out / "report"

@@ -204,7 +204,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 def plain_cells(items: pd.DataFrame) -> pd.DataFrame:
     """Return the items with array cells, e.g. points (L, 2), as nested lists, which parquet can hold."""
     nested = {
-        name: [cell.tolist() for cell in column]
+        str(name): [cell.tolist() for cell in column]
         for name, column in items.items()
         if len(column) and isinstance(column.iloc[0], np.ndarray)
     }

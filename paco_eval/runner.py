@@ -216,7 +216,8 @@ def _row(
 ) -> Row:  # fmt: skip
     task, facts = data.task, getattr(encoder, "facts", {})
     kind = load_kind(task.kind)
-    groups = "group" if "group_a" not in items else "identity"
+    labels = next(iter(data.views.values()))[0].labels
+    resampled = "identity" if "identity" in labels else "photograph"
     held = np.concatenate([fold.held.indices for fold in split.score])
     metrics = {}
     for metric in kind.metrics(task):
@@ -240,7 +241,7 @@ def _row(
         val_score=_finite(choice.score),
         metrics=metrics,
         main_metric=task.main_metric,
-        interval=Interval(method="bootstrap percentile", unit=groups, n_units=int(units), replicates=REPLICATES),
+        interval=Interval(method="bootstrap percentile", unit=resampled, n_units=int(units), replicates=REPLICATES),
         n_expected=len(held),
         n_scored=len(held) - sum(unit in features.failures for unit in held.tolist()),
         cost={"parameters": float(encoder.parameters)},

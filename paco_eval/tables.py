@@ -143,7 +143,15 @@ class Table:
 
     def main_only(self) -> Table:
         """Return the table with the main metric of each task only."""
-        keep = [i for i, column in enumerate(self.columns) if column.main]
+        return self.with_columns([i for i, column in enumerate(self.columns) if column.main])
+
+    def parts(self, most: int = 10) -> list[Table]:
+        """Return the table cut into tables of at most so many columns, for pages of limited width."""
+        starts = range(0, len(self.columns), most)
+        return [self.with_columns(range(start, min(start + most, len(self.columns)))) for start in starts]
+
+    def with_columns(self, keep: Sequence[int]) -> Table:
+        """Return the table with these columns in this order, without lines that become empty."""
         lines = [replace(line, cells=tuple(line.cells[i] for i in keep)) for line in self.lines]
         kept = tuple(line for line in lines if any(line.cells))
         return replace(self, columns=tuple(self.columns[i] for i in keep), lines=kept)

@@ -15,6 +15,7 @@ COMMANDS = {
     "quickstart": "quickstart",
     "pretrain": "pretrain",
     "evaluate": "evaluate",
+    "compare": "compare",
     "report": "report",
     "list": "listing",
     "data": "data",

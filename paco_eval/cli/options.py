@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+REPLICATES = 300
+"""Bootstrap replicates behind what a report prints bold: each pair of encoders is compared on every task."""
+
 data_root = click.option(
     "--data-root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),

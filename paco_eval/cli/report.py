@@ -6,22 +6,39 @@ from pathlib import Path
 
 import click
 
+from paco_eval.cli.options import REPLICATES
+
 
 @click.command("report")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option("--format", "formats", multiple=True, type=click.Choice(["html", "md", "csv", "latex"]),
-              help="May be given several times.  [default: all]")  # fmt: skip
+@click.option("--format", "formats", multiple=True, type=click.Choice(["html", "md", "csv", "latex", "figures"]),
+              help="May be given several times.  [default: all but figures]")  # fmt: skip
+@click.option("--style", type=click.Choice(["families", "paper"]), default="families", show_default=True)
+@click.option("--published", is_flag=True, help="Set numbers from the literature below measured ones.")
+@click.option("--include-mimic", is_flag=True, help="Show rows measured on miniatures, apart.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="[default: the first RUN/report]"
 )
-@click.option("--include-mimic", is_flag=True, help="Show rows measured on miniatures, marked.")
-def command(runs: tuple[Path, ...], formats: tuple[str, ...], out: Path | None, include_mimic: bool) -> None:
+def command(
+    runs: tuple[Path, ...],
+    formats: tuple[str, ...],
+    style: str,
+    published: bool,
+    include_mimic: bool,
+    out: Path | None,
+) -> None:
     """Tables, plots and one page to look at, from the rows of one or several runs."""
+    from paco_eval.judging import registered_judge
     from paco_eval.report import build_report
 
-    folder = out or runs[0] / "report"
     result = build_report(
-        runs, folder, formats=formats or ("html", "md", "csv", "latex"), include_mimic=include_mimic
+        runs,
+        out or runs[0] / "report",
+        formats=formats or ("html", "md", "csv", "latex"),
+        include_mimic=include_mimic,
+        judge=registered_judge(replicates=REPLICATES),
+        published=published,
+        style=style,
     )
     for problem in result.problems:
         click.echo(f"Note: {problem}", err=True)

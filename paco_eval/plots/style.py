@@ -147,6 +147,8 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: f
     """
     if not ends:
         return
+    axes.autoscale_view()  # limits are settled lazily; a label placed before would miss its line
+    axes.get_xlim(), axes.get_ylim()
     transform = axes.transData + axes.transAxes.inverted()
     placed = sorted((float(transform.transform((x, y))[1]), name, colour) for name, x, y, colour in ends)
     heights = np.array([height for height, _, _ in placed])

@@ -84,13 +84,14 @@ def build_report(
     if comparison is not None:
         tables = [*comparison_tables(comparison), *tables]
         problems += comparison.problems
+    narrow = [part for table in tables for part in table.main_only().parts()]
     texts: dict[str, str] = {}
     if "md" in formats:
-        texts["tables.md"] = "\n".join(to_markdown(table.main_only()) for table in tables)
+        texts["tables.md"] = "\n".join(map(to_markdown, narrow))
     if "csv" in formats:
         texts["results.csv"] = to_csv(tables)
     if "latex" in formats:
-        texts["tables.tex"] = latex_document([table.main_only() for table in tables])
+        texts["tables.tex"] = latex_document(narrow)
     drawn: list[Drawn] = []
     if {"html", "figures"} & set(formats):
         contents = _contents(loaded.rows, tables, runs, problems)

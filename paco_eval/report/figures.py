@@ -50,14 +50,14 @@ def table_figures(table: Table, look: dict[str, plots.Look], problem: Problem) -
     if table.compared:
         return
     for position, column in enumerate(table.columns):
-        if not column.main:
+        if not column.main or column.level >= 0:  # levels are drawn as curves
             continue
         cells = [(line.label, line.cells[position]) for line in table.lines if line.kind == "measured"]
         found = [(label, cell) for label, cell in cells if cell is not None]
         if not found:
             continue
         yield _dots(table, column, found, look)
-        if column.subset == "all" and column.level < 0:
+        if column.subset == "all":
             yield from _cost(table, column, found)
             try:
                 yield from _item_figures(table, column, _leaders(column, found))
@@ -166,27 +166,29 @@ def _confusion(task: str, title: str, items: pd.DataFrame) -> Drawn:
 
 
 def _robustness(table: Table) -> Iterator[Drawn]:
-    places = {(column.task, column.subset) for column in table.columns if column.level >= 0}
-    for task, subset in sorted(places):
+    """Yield a figure per task and kind of perturbation; level 0 is the clean point of all of them."""
+    main = [(at, column) for at, column in enumerate(table.columns) if column.main and column.level >= 0]
+    for task, subset in sorted({(column.task, column.subset) for _, column in main if column.level > 0}):
         columns = [
-            (position, column)
-            for position, column in enumerate(table.columns)
-            if (column.task, column.subset) == (task, subset) and column.main and column.level >= 0
+            (at, column)
+            for at, column in main
+            if column.task == task and (column.level == 0 or column.subset == subset)
         ]
-        if len(columns) < 2:
-            continue
         lines = [
             (line.label, column.level, cell.value, cell.low, cell.high)
             for line in table.lines
-            for position, column in columns
-            if line.kind == "measured" and (cell := line.cells[position]) and cell.value is not None
+            for at, column in columns
+            if line.kind == "measured" and (cell := line.cells[at]) and cell.value is not None
         ]
         frame = pd.DataFrame(lines, columns=["encoder", "level", "value", "low", "high"])
+        if frame.level.nunique() < 2:
+            continue
+        factor = task.partition("/")[0] if subset == "all" else subset.replace("_", " ")
         figure = plots.robustness_curves(
-            frame.astype({"low": float, "high": float}), title=task, ylabel=columns[0][1].heading,
-            factor=task.partition("/")[0],
+            frame.astype({"low": float, "high": float}), title=f"{task} · {factor}",
+            ylabel=columns[0][1].heading, factor=factor,
         )  # fmt: skip
-        yield Drawn(f"{task}-levels", task, "Score at growing severity; bands: intervals.", figure)
+        yield Drawn(f"{task}-{subset}-levels", task, "", figure, spoken=f"{factor} at growing severity")
 
 
 def sample_figures(rows: Sequence[Stored], problem: Problem) -> Iterator[Drawn]:

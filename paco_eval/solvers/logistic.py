@@ -8,6 +8,7 @@ handful of steps where it needs hundreds on the features as they are.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,9 @@ Array = npt.NDArray[np.float64]
 
 STRENGTHS = tuple(float(strength) for strength in np.logspace(1, -6, 15))
 """Penalties per unit, half a decade apart, strongest first, in units of the variance of one standardised feature."""
+
+FEW_CELLS = 2_000_000
+"""Units times axes below which a second thread does not pay."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,7 @@ def fit(
     """Minimise ``mean cross entropy + strength / 2 |w|^2`` at every strength; the intercept is free.
 
     At strength s over n units this is scikit-learn's ``LogisticRegression(C=1 / (n * s))`` on standardised
-    features.
+    features; of two classes both have weights here, which halves the penalty.
 
     Args:
         features: (n, D), finite.
@@ -103,12 +107,27 @@ def fit(
         torch.from_numpy(np.eye(len(classes))[labels]),
         torch.from_numpy(variances),
     )
-    coefficients = torch.zeros(len(variances) + 1, len(classes), dtype=torch.float64)
+    before = last = torch.zeros(len(variances) + 1, len(classes), dtype=torch.float64)
     path = []
-    for strength in strengths:
-        coefficients = problem.solve(strength, coefficients, tolerance)
-        path.append(coefficients.numpy())
+    with _threads_worth_it(problem.units):
+        for strength in strengths:
+            start = (
+                2.0 * last - before
+            )  # the path is smooth: go on along the line through its last two points
+            before, last = last, problem.solve(strength, start, tolerance)
+            path.append(last.numpy())
     return LogisticPath(strengths, standardiser, axes, classes, np.stack(path), layer)
+
+
+@contextmanager
+def _threads_worth_it(units: Tensor) -> Iterator[None]:
+    """Use one thread while units are few: they would wait for each other longer than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if units.numel() < FEW_CELLS else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +141,9 @@ class _Problem:
     def solve(self, strength: float, start: Tensor, tolerance: float) -> Tensor:
         """Return the coefficients (r + 1, K), the intercept last, at one strength."""
         expected = self._log_probabilities(start).exp()
-        curvature = (expected * (1.0 - expected)).mean()
-        stretch = torch.cat([(curvature * self.variances + strength).rsqrt(), curvature.rsqrt()[None]])[
-            :, None
-        ]
+        curvature = (expected * (1.0 - expected)).mean().clamp_min(1e-6)
+        bend = torch.cat([curvature * self.variances + strength, curvature[None]])
+        stretch = bend.rsqrt()[:, None]
         scaled = start / stretch
 
         def objective() -> Tensor:
@@ -133,7 +151,8 @@ class _Problem:
             weights = coefficients[:-1]
             log_p = self._log_probabilities(coefficients)
             residual = (log_p.exp() - self.classes) / len(log_p)
-            gradient = torch.cat([(residual.T @ self.units).T + strength * weights, residual.sum(0)[None]])
+            slope = (residual.T @ self.units).T
+            gradient = torch.cat([slope + strength * weights, residual.sum(0)[None]])
             scaled.grad = stretch * gradient
             return strength / 2.0 * weights.square().sum() - (self.classes * log_p).sum() / len(log_p)
 

@@ -126,6 +126,15 @@ def test_few_shot_and_robustness_and_cost() -> None:
     assert {"paco-tiny", "mae-tiny", "pixels"} <= texts(figure) and figure.axes[0].get_xscale() == "log"
 
 
+def test_names_stand_at_the_ends_of_their_lines() -> None:
+    levels = pd.DataFrame({"encoder": ["a", "a", "b", "b"], "level": [0, 1, 0, 1], "value": [7.0, 8, 9, 9.5]})
+    levels = levels.assign(low=levels.value - 3, high=levels.value + 3)
+    (axes,) = plots.robustness_curves(levels, title="t", ylabel="", factor="f").axes
+    low, high = axes.get_ylim()
+    for text, end in zip(axes.texts, (8, 9.5), strict=True):
+        assert text.get_position()[1] == pytest.approx((end - low) / (high - low), abs=0.01)
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     lines = [

@@ -132,6 +132,15 @@ def test_cost_is_drawn_where_sizes_differ(tmp_path: Path) -> None:
     assert "pose-synthetic-cost.png" in {path.name for path in files}
 
 
+def test_levels_become_one_curve_per_perturbation_with_the_clean_point(tmp_path: Path) -> None:
+    for subset, level in (("clean", 0), ("scarf", 1), ("scarf", 2), ("hand", 1)):
+        write_row(tmp_path / "rows", *make_row("pixels", TASKS[2], subset=subset, level=level))
+    files = build_report(tmp_path, tmp_path / "out", formats=["figures"]).files
+    assert sorted(path.stem for path in files if path.suffix == ".png") == [
+        "pose-synthetic-hand-levels", "pose-synthetic-scarf-levels",
+    ]  # fmt: skip
+
+
 def test_mimics_are_left_out_unless_asked_for(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", encoders=["pixels"], tasks=[TASKS[2]])
     write_row(run / "rows", *make_row("paco-tiny", TASKS[2], data_kind="mimic"))

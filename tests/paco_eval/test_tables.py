@@ -181,6 +181,13 @@ def test_markdown_is_a_well_formed_pipe_table(tables: list[Table]) -> None:
     assert "mae (°) ↓" in lines[0]
 
 
+def test_wide_tables_are_cut() -> None:
+    wide = only(*(scored(5, level=level) for level in range(25)))
+    parts = wide.parts(10)
+    assert [len(part.columns) for part in parts] == [10, 10, 5]
+    assert [column for part in parts for column in part.columns] == list(wide.columns)
+
+
 def test_hostile_names_stay_text() -> None:
     table = only(scored(5, encoder="<script>|x_y*"), scored(6, encoder="b & \\input{x} 100%"))
     assert "&lt;script>\\|x\\_y\\*" in to_markdown(table)

@@ -1,0 +1,39 @@
+"""``paco-eval compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("compare")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option(
+    "--baseline", default="pixels", show_default=True, help="An encoder, or a method with several seeds."
+)
+@click.option("--published", is_flag=True, help="Set numbers from the literature below measured ones.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="[default: the first RUN/comparison]"
+)
+def command(runs: tuple[Path, ...], baseline: str, published: bool, out: Path | None) -> None:
+    """Who wins where against a baseline, by how much, and whether it is more than chance."""
+    from paco_eval.compare import compare, comparison_tables
+    from paco_eval.judging import by_resampling, metrics_of_tasks
+    from paco_eval.report import build_report
+    from paco_eval.rows import load_rows
+    from paco_eval.table_formats import to_markdown
+    from tasks.registry import all_tasks
+
+    definitions = metrics_of_tasks(all_tasks().values())
+    comparison = compare(load_rows(runs).rows, baseline, metric_of=definitions)
+    result = build_report(
+        runs, out or runs[0] / "comparison", judge=by_resampling(definitions), published=published,
+        comparison=comparison, title=f"Compared with {baseline}",
+    )  # fmt: skip
+    for problem in result.problems:
+        click.echo(f"Note: {problem}", err=True)
+    for table in comparison_tables(comparison):
+        click.echo(to_markdown(table))
+    for path in result.files:
+        click.echo(str(path))
