@@ -39,9 +39,13 @@ class Codebook(nn.Module):
         self.tokens.copy_(patches[torch.from_numpy(chosen), torch.arange(N)[:, None]])
 
     def assign(self, patches: Tensor) -> Tensor:
-        """Return the nearest token (B, N) of each patch (B, N, D), among the tokens of its place."""
+        """Return the nearest token (B, N) of each patch (B, N, D), among the tokens of its place.
+
+        Never in half precision, whose rounding is larger than the distance between neighbouring tokens.
+        """
         tokens = self.tokens.detach()
-        similarity = torch.einsum("bnd,nkd->bnk", patches, tokens) - 0.5 * tokens.square().sum(-1)
+        with torch.autocast(patches.device.type, enabled=False):
+            similarity = torch.einsum("bnd,nkd->bnk", patches, tokens) - 0.5 * tokens.square().sum(-1)
         return similarity.argmax(-1)
 
     def mix(self, cells: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
@@ -55,9 +59,8 @@ class Codebook(nn.Module):
         """
         B, M, k = chosen.shape
         rows = (cells[..., None] * self.config.tokens + chosen).reshape(B * M, k)
-        mixed = F.embedding_bag(
-            rows, self.tokens.flatten(0, 1), per_sample_weights=weights.reshape(B * M, k), mode="sum"
-        )
+        shares = weights.reshape(B * M, k).to(self.tokens.dtype)
+        mixed = F.embedding_bag(rows, self.tokens.flatten(0, 1), per_sample_weights=shares, mode="sum")
         return mixed.reshape(B, M, -1)
 
     @torch.no_grad()

@@ -113,13 +113,21 @@ class LossConfig(Section):
 
 
 class DataConfig(Section):
-    """Where faces come from and how they are cut."""
+    """Where faces come from and how they are cut. ``source`` is any SOURCE, or a folder of `data pack`."""
 
     source: str = "synthetic:identities=2000,images_per_identity=5,seed=1"
     crops: dict[Literal["aligned", "box", "whole"], float] = {"aligned": 0.7, "box": 0.3}
     template: Literal["farl", "arcface"] = "arcface"
     jitter: float = Field(0.05, ge=0, lt=0.5, description="largest relative shift and scale change")
     flip: bool = True
+    max_broken: float = Field(
+        0.1, ge=0, le=1, description="share of unusable pictures past which a run stops"
+    )
+    shuffle_buffer: int = Field(
+        65_536,
+        gt=0,
+        description="packed faces: pictures of whole shards among which the order is shuffled at once",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -138,13 +146,41 @@ class OptimiserConfig(Section):
     weight_decay: float = Field(0.05, ge=0)
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = Field(3.0, gt=0, description="largest gradient norm")
+    accumulate: int = Field(
+        1, gt=0, description="parts in which each process works through its share of a batch"
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="bf16: autocast; weights and sums stay fp32"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch {self.batch} is not divisible by accumulate {self.accumulate}")
+        return self
+
+
+class RunConfig(Section):
+    """How a run is carried out: nothing here changes what is learned, and a resumed run may change any of it."""
+
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="transformer blocks by torch.compile; auto: on a GPU"
+    )
+    fused: Literal["auto", "on", "off"] = Field("auto", description="AdamW in one kernel; auto: on a GPU")
+    workers: int = Field(
+        0, ge=0, description="processes beside each trainer that prepare batches; 0: the trainer itself"
+    )
+    save_seconds: float = Field(60.0, ge=0, description="a state is saved when this much time went by")
+    keep_states: int = Field(2, gt=0, description="the newest states that stay; older ones are removed")
+    verify: bool = Field(True, description="hold packed shards against their checksums before training")
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()
 
 
 class PretrainConfig(Section):
     """One pretraining run, whole."""
 
     name: str = "tiny"
-    objective: Literal["paco", "mae"] = "paco"
+    objective: Literal["paco", "mae", "simmim"] = "paco"
     seed: int = Field(0, ge=0)
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
@@ -154,6 +190,7 @@ class PretrainConfig(Section):
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
+    run: RunConfig = RunConfig()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -171,8 +208,8 @@ class PretrainConfig(Section):
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits that change with any field."""
-        return content_hash(self.model_dump(mode="json"))
+        """Sixteen hex digits that change with any field, but those that say only how a run is carried out."""
+        return content_hash(self.model_dump(mode="json", exclude={"run"}))
 
 
 def recipes() -> list[str]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from datasets import Dataset
 from tqdm import tqdm
 
-from paco_fr.alignment import crop_image, crop_transform
+from paco_fr.alignment import apply, crop_image, crop_transform, five_points
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import CropContract, content_hash
 from paco_fr.errors import PacoError
@@ -25,6 +27,8 @@ from paco_fr.records import fingerprint
 from paco_fr.sources import load_source, synthetic_spec
 
 CHUNK = 256
+CUT = {"source", "crops", "template", "jitter"}
+"""Fields of section ``data`` that decide what a crop shows."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,16 @@ class CropPool:
     fingerprint: str
     skipped: tuple[str, ...]
 
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The anchors that occur."""
+        return tuple(sorted(set(self.anchors)))
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """One: the array is read anywhere at equal cost."""
+        return (len(self.images),)
+
 
 def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = False) -> CropPool:
     """Return the pool of a configuration, cut on first use and found in the cache afterwards.
@@ -59,7 +73,7 @@ def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = Fals
         records = load_source(config.data.source)
         total, faces = len(records), fingerprint(records)
     name = content_hash(
-        {"size": config.encoder.size, "data": config.data.model_dump(exclude={"flip"}), "faces": faces}
+        {"size": config.encoder.size, "data": config.data.model_dump(include=CUT), "faces": faces}
     )
     folder = cache_folder("crops") / name
     if not folder.exists():
@@ -90,13 +104,28 @@ def _keep(cuts: Iterable[Cut], total: int, config: PretrainConfig, folder: Path,
             anchors += kinds
             skipped += failures
             bar.update(len(kinds) + len(failures))
-    if not anchors:
-        first = f" First: {skipped[0]}" if skipped else ""
-        raise PacoError(f"{config.data.source}: not one of {total} faces could be used.{first}")
-    with atomic_folder(folder) as made:
-        np.save(made / "images.npy", np.concatenate(images))
-        (made / "about.json").write_text(
-            json.dumps({"anchors": anchors, "skipped": skipped}), encoding="utf-8"
+    check_broken(skipped, total, config)
+    try:
+        with atomic_folder(folder) as made:
+            np.save(made / "images.npy", np.concatenate(images))
+            about = json.dumps({"anchors": anchors, "skipped": skipped})
+            (made / "about.json").write_text(about, encoding="utf-8")
+    except OSError as error:
+        raise PacoError(
+            f"Cannot write the crops to {folder}: {error.strerror or error}. Free some space, or let PACO_CACHE "
+            "name another folder."
+        ) from error
+
+
+def check_broken(skipped: Sequence[str], seen: int, config: PretrainConfig) -> None:
+    """Refuse a source with no usable picture, or with more unusable ones than ``data.max_broken`` allows."""
+    first = f" First: {skipped[0]}" if skipped else ""
+    if len(skipped) == seen:
+        raise PacoError(f"{config.data.source}: not one of {seen} faces could be used.{first}")
+    if len(skipped) > config.data.max_broken * seen:
+        raise PacoError(
+            f"{config.data.source}: {len(skipped)} of {seen} faces cannot be used, more than data.max_broken "
+            f"{config.data.max_broken:.0%}.{first} Mend or remove them, or raise data.max_broken."
         )
 
 
@@ -110,19 +139,31 @@ def _cut_chunk(records: Dataset, config: PretrainConfig, chunk: range) -> Cut:
     images, anchors, failures = [], [], []
     for index in chunk:
         row = records[index]
-        kind = crop_kind(config, index)
         try:
-            images.append(_cut_one(row, kind, config, index))
+            image, anchor = cut_record(row, config, index)
         except PacoError as error:  # an unreadable picture, or points that cannot be aligned
             failures.append(f"{row['image_id']}: {error}")
             continue
-        anchors.append(config.data.template if kind == "aligned" else kind)
+        images.append(image)
+        anchors.append(anchor)
     size = config.encoder.size
     stacked = np.stack(images) if images else np.empty((0, size, size, 3), dtype=np.uint8)
     return stacked, anchors, failures
 
 
-def _cut_one(row: dict, kind: str, config: PretrainConfig, index: int) -> npt.NDArray[np.uint8]:
+def cut_record(row: dict[str, Any], config: PretrainConfig, index: int) -> tuple[npt.NDArray[np.uint8], str]:
+    """Return the crop (S, S, 3) of a face record and the name of its region map.
+
+    Args:
+        row: the record.
+        config: shares of the kinds of crop, template, jitter, size.
+        index: number of the record in its source; it fixes kind and jitter.
+
+    Raises:
+        PacoError: the picture cannot be read, or its points or box cannot be cut.
+
+    """
+    kind = crop_kind(config, index)
     image = read_image(row["image"])
     contract = training_crop(kind, config)
     transform = crop_transform(
@@ -133,13 +174,37 @@ def _cut_one(row: dict, kind: str, config: PretrainConfig, index: int) -> npt.ND
         image_size=image.shape[:2],
         image_key=index,
     )
-    return crop_image(image, transform, config.encoder.size)
+    if kind == "aligned":
+        _points_inside(five_points(row["landmarks"], row["scheme"]), transform, image, config.encoder.size)
+    anchor = config.data.template if kind == "aligned" else kind
+    return crop_image(image, transform, config.encoder.size), anchor
 
 
 def crop_kind(config: PretrainConfig, index: int) -> str:
     """Return which kind of crop the face of this number gets, drawn from the shares of the configuration."""
     shares = config.data.crops
     return str(generator("crop kind", index).choice(list(shares), p=list(shares.values())))
+
+
+def _points_inside(
+    points: npt.NDArray[np.float64],
+    transform: npt.NDArray[np.float64],
+    image: npt.NDArray[np.uint8],
+    size: int,
+) -> None:
+    """Refuse points that do not belong to the picture, e.g. of another file or another scale."""
+    height, width = image.shape[:2]
+    outside = ((points < -0.5) | (points > np.array([width, height]) - 0.5)).any(1)
+    if outside.sum() > 2:
+        raise PacoError(
+            f"{outside.sum()} of its five landmarks lie outside the picture of {width} x {height} pixels. "
+            "Check that points and picture have the same scale."
+        )
+    placed = apply(transform, points)
+    if ((placed < -0.5) | (placed > size - 0.5)).any():
+        raise PacoError(
+            "Its landmarks fall outside the crop: they do not look like a face. Check their scheme."
+        )
 
 
 def training_crop(kind: str, config: PretrainConfig) -> CropContract:

@@ -28,3 +28,12 @@ def averaged(value: Tensor) -> Tensor:
     """Return the mean of ``value`` over all processes."""
     world = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
     return summed(value) / world
+
+
+def highest(values: list[float], device: torch.device) -> list[float]:
+    """Return the largest of each value over all processes, so that all of them decide alike."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return values
+    tensor = torch.tensor(values, dtype=torch.float32, device=device)
+    dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+    return tensor.tolist()

@@ -85,7 +85,7 @@ class PaCo(nn.Module):
 
     def after_step(
         self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
-    ) -> dict[str, float]:
+    ) -> dict[str, float | Tensor]:
         """Let the tokens follow their patches; revive dead ones while the codebook incubates."""
         assert output.assigned is not None and output.believed is not None
         book, settings = self.codebook, self.config.codebook
@@ -104,10 +104,10 @@ class PaCo(nn.Module):
         alive = settings.revive_below / settings.tokens
         return {
             "revived": float(revived),
-            "perplexity": perplexity(book.usage).mean().item(),
-            "belief_perplexity": perplexity(book.believed).mean().item(),
-            "tokens_used": (book.usage > alive).float().mean().item(),
-            "tokens_believed": (book.believed > alive).float().mean().item(),
+            "perplexity": perplexity(book.usage).mean(),
+            "belief_perplexity": perplexity(book.believed).mean(),
+            "tokens_used": (book.usage > alive).float().mean(),
+            "tokens_believed": (book.believed > alive).float().mean(),
         }
 
     def _health(

@@ -27,8 +27,8 @@ def take(tokens: Tensor, cells: Tensor) -> Tensor:
 
 
 def put(tokens: Tensor, cells: Tensor, values: Tensor) -> Tensor:
-    """Return a copy of tokens (B, N, D) with ``values`` (B, M, D) at ``cells`` (B, M)."""
-    return tokens.scatter(1, cells[..., None].expand(-1, -1, tokens.shape[-1]), values)
+    """Return a copy of tokens (B, N, D) with ``values`` (B, M, D) at ``cells`` (B, M), in the tokens' type."""
+    return tokens.scatter(1, cells[..., None].expand(-1, -1, tokens.shape[-1]), values.to(tokens.dtype))
 
 
 def join(first: Tensor, first_cells: Tensor, second: Tensor, second_cells: Tensor) -> Tensor:

@@ -2,287 +2,285 @@
 
 from __future__ import annotations
 
-import json
-import math
 import time
-from collections import defaultdict
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from accelerate import Accelerator
-from tqdm import tqdm
+from accelerate.state import AcceleratorState
+from timm.models.vision_transformer import Block
+from torch import Tensor
 
 from paco_fr.checkpoint import load_into, read_card, save_checkpoint
 from paco_fr.config import PretrainConfig
-from paco_fr.crops import CropPool, crop_pool
-from paco_fr.distributed import averaged
+from paco_fr.distributed import highest, summed
 from paco_fr.errors import PacoError
-from paco_fr.files import atomic_file, owned_folder
-from paco_fr.objectives import Batch, Output, build_objective
+from paco_fr.faces import open_faces
+from paco_fr.feed import feed, share
+from paco_fr.files import owned_folder
+from paco_fr.interruption import Interrupted, stop_requests
+from paco_fr.objectives import Batch, Objective, Output, build_objective
 from paco_fr.pictures import save_pictures
+from paco_fr.progress import Log, Meter, check_trackers, postfix, progress_bar, start_trackers
 from paco_fr.randomness import generator
-from paco_fr.views import Views
+from paco_fr.schedule import build_optimiser, describe_schedule, learning_rate, step_count
+from paco_fr.states import load_state, remove_states, remove_torn_files, same_run, save_state, state_files
+from paco_fr.views import Views, prepared
 
-SAVE_EVERY_SECONDS = 60.0
 LOG_EVERY_STEPS = 20
+CHECK_EVERY_STEPS = {"cpu": 1}
+"""How often the processes agree on stopping, saving and whether all is finite; 10 on devices, whose queue of
+work this empties. In between a loss that is not finite can spoil weights in memory, but no saved state."""
+
+Say = Callable[[str], None]
 
 
-def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, progress: bool = False) -> Path:
+def pretrain(
+    config: PretrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: bool = False,
+    say: Say = lambda text: None,
+    command: str = "the same call with resume=True",
+) -> Path:
     """Train one objective and write its checkpoint folder ``out``; return ``out``.
 
     The result depends on the configuration alone: order, masks and flips come from (seed, epoch, sample).
-    A resumed run continues at the exact next picture.
+    A resumed run continues at the exact next picture, and ends in the same bits on the same hardware.
+
+    Args:
+        config: what to train, on what and how.
+        out: folder that this run owns while it lasts.
+        resume: continue what is in ``out``; a finished run is left as it is.
+        progress: show a bar.
+        say: takes the few lines that a run has to tell.
+        command: what continues this run, told when it is interrupted.
 
     Raises:
         PacoError: the folder holds another run, cannot be written, or the loss is not finite.
+        Interrupted: SIGTERM or SIGINT; a state was saved.
 
     """
-    accelerator = Accelerator()
+    check_trackers(config)
+    AcceleratorState._reset_state()  # its precision is that of the process's first run; ours is the run's own
+    accelerator = Accelerator(
+        mixed_precision="bf16" if config.optimiser.precision == "bf16" else "no",
+        log_with=list(config.run.trackers) or None,
+        project_dir=out,
+    )
+    if config.optimiser.batch % (accelerator.num_processes * config.optimiser.accumulate):
+        raise PacoError(
+            f"optimiser.batch {config.optimiser.batch} is not divisible by {accelerator.num_processes} processes "
+            f"x optimiser.accumulate {config.optimiser.accumulate}. Choose a multiple."
+        )
     with owned_folder(out) if accelerator.is_main_process else nullcontext():
-        if not resume and any((out / name).exists() for name in ("card.json", "state.pt")):
+        if not resume and ((out / "card.json").exists() or state_files(out)):
             raise PacoError(
                 f"{out} already holds a run. Add --resume to continue it or choose another --out."
             )
         if resume and (out / "card.json").exists():
-            _same_run(read_card(out)[1], config, out)
+            same_run(read_card(out)[1], config, out)
             return out
+        if accelerator.is_main_process:
+            remove_torn_files(out)
         accelerator.wait_for_everyone()
-        return _train(config, out, accelerator, resume, progress)
+        return _train(
+            config,
+            out,
+            accelerator,
+            resume,
+            progress,
+            say if accelerator.is_main_process else _nothing,
+            command,
+        )
 
 
-def _train(config: PretrainConfig, out: Path, accelerator: Accelerator, resume: bool, progress: bool) -> Path:
+def _train(
+    config: PretrainConfig,
+    out: Path,
+    accelerator: Accelerator,
+    resume: bool,
+    progress: bool,
+    say: Say,
+    command: str,
+) -> Path:
+    device, main = accelerator.device, accelerator.is_main_process
     with accelerator.main_process_first():
-        pool = crop_pool(config, progress=progress and accelerator.is_main_process)
-    views = Views(pool, config)
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        model = build_objective(config)
-    model.to(accelerator.device)
-    first = views.at(range(min(len(pool.images), 1024)))
-    model.start(first.images.to(accelerator.device), generator("codebook", config.seed))
-    optimiser = torch.optim.AdamW(_parameter_groups(model, config), betas=config.optimiser.betas)
-    steps = math.ceil(config.optimiser.presentations / config.optimiser.batch)
-    step, seconds = _restore(out, model, optimiser, config) if resume else (0, 0.0)
+        views = Views(open_faces(config, progress=progress and main), config)
+    model = fresh_model(config, views, device)
+    optimiser = build_optimiser(config, model, device)
+    state = load_state(out, config, say) if resume else None
+    step, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
+    if state:
+        load_into(model, state["model"], str(out))
+        optimiser.load_state_dict(state["optimiser"])
+    log = Log(out / "metrics.jsonl", step, accelerator, state["log"] if state else None)
+    broken: dict[str, None] = dict.fromkeys(state["broken"] if state else ())
     learner, optimiser = accelerator.prepare(model, optimiser)
-    log = _Log(out / "metrics.jsonl", step, accelerator.is_main_process)
-    saved = started = time.monotonic()
-    bar = tqdm(total=steps * config.optimiser.batch, initial=step * config.optimiser.batch, unit="img",
-               desc=f"{config.objective} {config.name}", disable=not (progress and accelerator.is_main_process))  # fmt: skip
+    start_trackers(config, accelerator)
+    steps, check_every = step_count(config), CHECK_EVERY_STEPS.get(device.type, 10)
+    say(describe_schedule(config, accelerator.num_processes))
+    if step:
+        say(f"Continuing {out} at step {step} of {steps}.")
+
+    def save() -> None:  # all processes take part: each has its own open means
+        parts = log.state()
+        if main:
+            elapsed = seconds + time.monotonic() - started
+            now = {
+                "model": model.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "log": parts,
+                "step": step,
+            }
+            facts = {"seconds": elapsed, "broken": list(broken), "config": config.model_dump_json()}
+            save_state(out, now | facts, config.run.keep_states)
+
+    started = saved = time.monotonic()
+    meter, size = Meter(device), len(views.pool.images)
+    own = partial(share, config=config, processes=accelerator.num_processes, rank=accelerator.process_index)
+    batches = feed(views, range(step, steps), own, pin=device.type == "cuda")
     model.train()
-    while step < steps:
-        epoch = step * config.optimiser.batch / len(pool.images)
-        batch = _to(views.at(_share(step, config.optimiser.batch, accelerator)), accelerator.device)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(config, step, steps)
-        output: Output = learner(batch)
-        _finite(output, step)
-        accelerator.backward(output.loss)
-        accelerator.clip_grad_norm_(model.parameters(), config.optimiser.clip)
-        optimiser.step()
-        optimiser.zero_grad()
-        extra = model.after_step(batch, output, epoch, generator("revive", config.seed, step))
-        step += 1
-        bar.update(config.optimiser.batch)
-        log.add(output.terms, extra)
-        if step % LOG_EVERY_STEPS == 0 or step == steps:
-            terms = log.write(step, epoch, learning_rate(config, step - 1, steps))
-            bar.set_postfix(
-                {name: f"{terms[name]:.3f}" for name in ("reconstruction", "belief") if name in terms}
-            )
-        if time.monotonic() - saved > SAVE_EVERY_SECONDS and accelerator.is_main_process:
-            _save_state(out, model, optimiser, config, step, seconds + time.monotonic() - started)
-            saved = time.monotonic()
-    bar.close()
+    with stop_requests() as request, progress_bar(config, steps, step, progress and main) as bar:
+        while step < steps:
+            asked = time.monotonic()
+            raw, unread = next(batches)
+            meter.waited += time.monotonic() - asked
+            batch = prepared(raw.to(device), config)
+            epoch, rate = step * config.optimiser.batch / size, learning_rate(config, step, steps)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            output, norm = take_step(accelerator, learner, optimiser, batch, config)
+            extra = model.after_step(batch, output, epoch, generator("revive", config.seed, step))
+            step += 1
+            log.add({**output.terms, "gradient_norm": norm}, extra)
+            broken.update(dict.fromkeys(unread))
+            meter.pictures += config.optimiser.batch
+            bar.update(config.optimiser.batch)
+            stop = due_now = 0.0
+            if step % check_every == 0 or step == steps:
+                due = main and time.monotonic() - saved > config.run.save_seconds
+                bad = not (torch.isfinite(output.loss) and torch.isfinite(norm))
+                failed, stop, due_now = highest([float(bad), float(request.number), float(due)], device)
+                if failed:
+                    raise PacoError(_not_finite(output, step, out))
+            if (
+                step % LOG_EVERY_STEPS == 0 or step == steps
+            ):  # before a state is saved: it holds no line twice
+                measured = meter.measure()
+                facts = {
+                    "step": step,
+                    "epoch": round(epoch, 4),
+                    "learning_rate": rate,
+                    "unreadable": len(broken),
+                }
+                bar.set_postfix_str(postfix(log.write(facts, measured), measured))
+                _count_broken(broken, step, config, device)
+            if (stop or due_now) and step < steps:
+                save()
+                saved = time.monotonic()
+            if stop and step < steps:
+                raise Interrupted(f"Stopped at step {step} of {steps}, saved. Continue: {command}", int(stop))
+    save()
     seconds += time.monotonic() - started
-    if accelerator.is_main_process:
-        save_pictures(out, model.eval(), views)
-        facts = {
-            "pretrain_seed": config.seed,
-            "data_fingerprint": pool.fingerprint,
-            "pictures": len(pool.images),
-            "skipped": list(pool.skipped[:100]),
-            "presentations": steps * config.optimiser.batch,
-            "seconds": round(seconds, 1),
-            "processes": accelerator.num_processes,
-            "device": str(accelerator.device),
-            "torch": torch.__version__,
-        }
-        save_checkpoint(out, model, config, facts)
-        (out / "state.pt").unlink(missing_ok=True)
+    for tracker in accelerator.trackers:
+        tracker.finish()
+    model = accelerator.unwrap_model(learner, keep_fp32_wrapper=False)
+    if main:
+        _finish(out, model.cpu().eval(), views, seconds, tuple(broken), accelerator)
     accelerator.wait_for_everyone()
     return out
 
 
-def learning_rate(config: PretrainConfig, step: int, steps: int) -> float:
-    """Return the rate of one step: linear warm-up, then cosine to zero; scaled with the batch from 64."""
-    peak = learning_rate_peak(config)
-    warmup = config.optimiser.warmup * steps
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+def fresh_model(config: PretrainConfig, views: Views, device: torch.device) -> Any:
+    """Return an objective at the start of its training, on its device, its blocks compiled where that pays."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = build_objective(config)
+    model.to(device)
+    first = views.at(range(min(len(views.pool.images), 1024)))
+    model.start(first.images.to(device), generator("codebook", config.seed))
+    if config.run.compile == "on" or (config.run.compile == "auto" and device.type == "cuda"):
+        for module in model.modules():  # in place, so that no parameter changes its name
+            if isinstance(module, Block):
+                module.compile()
+    if device.type == "cuda" and config.optimiser.precision == "bf16":
+        torch.set_float32_matmul_precision("high")
+    return model
 
 
-def learning_rate_peak(config: PretrainConfig) -> float:
-    """Return the highest rate of a run: the recipe's at batch 64, scaled linearly."""
-    return config.optimiser.learning_rate * config.optimiser.batch / 64
+def take_step(
+    accelerator: Accelerator, learner: Any, optimiser: Any, batch: Batch, config: PretrainConfig
+) -> tuple[Output, Tensor]:
+    """Take one optimiser step over this process's pictures; return its output and the gradient's norm."""
+    parts = batch.parts(config.optimiser.accumulate)
+    outputs = []
+    for part in parts:
+        with nullcontext() if part is parts[-1] else accelerator.no_sync(learner):
+            outputs.append(learner(part))
+            accelerator.backward(outputs[-1].loss / len(parts))
+    norm = accelerator.clip_grad_norm_(learner.parameters(), config.optimiser.clip)
+    optimiser.step()
+    optimiser.zero_grad()
+    return Output.joined(outputs), norm
 
 
-def _parameter_groups(model: torch.nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:
-    """Decay matrices only: not biases, norms, positions, mask tokens or the codebook, which are places."""
-    decayed, free = [], []
-    for name, parameter in model.named_parameters():
-        matrix = parameter.ndim == 2 or name.endswith("patch_embed.proj.weight")
-        (decayed if matrix else free).append(parameter)
-    return [
-        {"params": decayed, "weight_decay": config.optimiser.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-
-
-def _share(step: int, batch: int, accelerator: Accelerator) -> range:
-    """Return this process's contiguous part of the positions of one step."""
-    world, rank = accelerator.num_processes, accelerator.process_index
-    if batch % world:
-        raise PacoError(f"optimiser.batch {batch} is not divisible by {world} processes.")
-    part = batch // world
-    return range(step * batch + rank * part, step * batch + (rank + 1) * part)
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    return Batch(**{field.name: getattr(batch, field.name).to(device) for field in fields(Batch)})
-
-
-def _finite(output: Output, step: int) -> None:
-    if torch.isfinite(output.loss):
-        return
-    broken = [name for name, term in output.terms.items() if not torch.isfinite(term)]
-    raise PacoError(
-        f"The loss is not finite at step {step} ({', '.join(broken) or 'total'}). "
-        "Lower optimiser.learning_rate; the last saved state is kept, --resume continues from it."
-    )
-
-
-def _same_run(found: PretrainConfig, wanted: PretrainConfig, out: Path) -> None:
-    """Refuse to continue a run whose configuration differs, naming the first key that does."""
-    a, b = found.model_dump(mode="json"), wanted.model_dump(mode="json")
-    for section, value in a.items():
-        if value != b[section]:
-            keys = (
-                [f"{section}.{key}" for key in value if value[key] != b[section][key]]
-                if isinstance(value, dict)
-                else [section]
-            )
-            raise PacoError(
-                f"{out} was trained with another {keys[0]}. Use the same recipe or another --out."
-            )
-
-
-def _save_state(
+def _finish(
     out: Path,
-    model: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    config: PretrainConfig,
-    step: int,
+    model: Objective,
+    views: Views,
     seconds: float,
+    broken: tuple[str, ...],
+    accelerator: Accelerator,
 ) -> None:
-    state = {
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "step": step,
-        "seconds": seconds,
-        "config": config.model_dump_json(),
+    """Write pictures, weights and card, in this order: a folder with a card is complete."""
+    config, pool = views.config, views.pool
+    save_pictures(out, model, views)
+    facts = {
+        "pretrain_seed": config.seed,
+        "data_fingerprint": pool.fingerprint,
+        "pictures": len(pool.images),
+        "skipped": [*pool.skipped, *broken][:100],
+        "skipped_count": len(pool.skipped) + len(broken),
+        "presentations": step_count(config) * config.optimiser.batch,
+        "seconds": round(seconds, 1),
+        "processes": accelerator.num_processes,
+        "device": str(accelerator.device),
+        "torch": torch.__version__,
     }
-    with atomic_file(out / "state.pt") as path:
-        torch.save(state, path)
+    if pool.skipped or broken:
+        (out / "skipped.txt").write_text("\n".join([*pool.skipped, *broken]) + "\n", encoding="utf-8")
+    save_checkpoint(out, model, config, facts)
+    remove_states(out)
 
 
-def _restore(
-    out: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, config: PretrainConfig
-) -> tuple[int, float]:
-    path = out / "state.pt"
-    if not path.exists():
-        return 0, 0.0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    _same_run(PretrainConfig.model_validate_json(state["config"]), config, out)
-    load_into(model, state["model"], str(path))
-    optimiser.load_state_dict(state["optimiser"])
-    return state["step"], state["seconds"]
-
-
-class _Log:
-    """Means of the loss terms between log lines, appended to ``metrics.jsonl`` by the main process."""
-
-    def __init__(self, path: Path, step: int, main: bool) -> None:
-        self.path, self.main, self.sums = path, main, defaultdict[str, list[float]](list)
-        if not main:
-            return
-        kept = (
-            [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
-            if step
-            else []
+def _count_broken(broken: dict[str, None], step: int, config: PretrainConfig, device: torch.device) -> None:
+    """Stop a run in which too many pictures cannot be read; all processes call this."""
+    count = int(summed(torch.tensor(float(len(broken)), device=device)))
+    shown = step * config.optimiser.batch
+    if count > config.data.max_broken * shown:
+        raise PacoError(
+            f"{count} of {shown} pictures could not be read, more than data.max_broken {config.data.max_broken:.0%}. "
+            f"First: {next(iter(broken), 'in another process')}"
         )
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-
-    def add(self, terms: dict[str, torch.Tensor], extra: dict[str, float]) -> None:
-        for name, value in {**terms, **extra}.items():
-            self.sums[name].append(float(value))
-
-    def write(self, step: int, epoch: float, rate: float) -> dict[str, float]:
-        """Return the means since the last line, over all processes."""
-        names = sorted(self.sums)
-        local = torch.tensor(
-            [sum(self.sums[name]) / len(self.sums[name]) for name in names], dtype=torch.float64
-        )
-        means = dict(zip(names, averaged(local).tolist(), strict=True))
-        self.sums.clear()
-        if self.main:
-            line = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate, **means}
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        return means
 
 
-def plan(config: PretrainConfig) -> str:
-    """Build the objective, run two steps on noise of the right shape, and say what a run would be."""
-    noise = _noise(config)
-    pool = CropPool(noise, (config.data.template,) * len(noise), "noise", ())
-    views = Views(pool, config)
-    model = build_objective(config)
-    optimiser = torch.optim.AdamW(_parameter_groups(model, config), betas=config.optimiser.betas)
-    model.start(views.at(range(len(noise))).images, generator("codebook", config.seed))
-    for step in range(2):
-        started = time.monotonic()
-        batch = views.at(range(step * config.optimiser.batch, (step + 1) * config.optimiser.batch))
-        output = model(batch)
-        _finite(output, step)
-        output.loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        model.after_step(batch, output, float(step), generator("revive", config.seed, step))
-        rate = config.optimiser.batch / (time.monotonic() - started)
-    steps = math.ceil(config.optimiser.presentations / config.optimiser.batch)
-    parameters, encoder = (sum(p.numel() for p in part.parameters()) for part in (model, model.encoder))
-    return "\n".join(
-        [
-            f"{config.objective} with recipe {config.name}, seed {config.seed}",
-            f"encoder: {config.encoder.size} px, patch {config.encoder.patch}, {config.encoder.depth} blocks of "
-            f"{config.encoder.dim}, {encoder / 1e6:.2f} M parameters ({parameters / 1e6:.2f} M with what is thrown away)",
-            f"data: {config.data.source}; crops {config.data.crops}",
-            f"masking: {config.masking.strategy}, {config.hidden_cells} of {config.encoder.cells} patches hidden",
-            f"{steps} steps of {config.optimiser.batch}, peak learning rate {learning_rate_peak(config):.2g} "
-            f"({config.optimiser.learning_rate:.2g} at batch 64, scaled linearly)",
-            f"two steps on noise went through at {rate:.0f} images/s on this machine's CPU: "
-            f"about {config.optimiser.presentations / rate / 60:.0f} minutes for {config.optimiser.presentations:,} pictures",
-        ]
+def _not_finite(output: Output, step: int, out: Path) -> str:
+    broken = [name for name, term in output.terms.items() if not torch.isfinite(term)]
+    if not broken:
+        broken = ["its gradient" if torch.isfinite(output.loss) else "the total"]
+    kept = state_files(out)
+    last = f"The last good state, {kept[-1].name}, is kept" if kept else "No state was saved before"
+    return (
+        f"The loss is not finite by step {step}: {', '.join(broken)}. {last}. "
+        "Lower optimiser.learning_rate and start again in another --out."
     )
 
 
-def _noise(config: PretrainConfig) -> npt.NDArray[np.uint8]:
-    count = max(config.optimiser.batch, config.codebook.tokens)
-    size = config.encoder.size
-    return generator("noise", 0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+def _nothing(text: str) -> None:
+    """Say nothing: another process does."""

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from datasets import Dataset, load_dataset, load_from_disk
+from datasets import Dataset, IterableDataset, load_dataset, load_from_disk
 
 from paco_fr import records
 from paco_fr.errors import MissingDataError, PacoError
@@ -88,10 +88,7 @@ def as_records(found: Dataset, source: str) -> Dataset:
     A missing ``image_id`` becomes the row number, a missing ``group`` the identity or else the image id.
     """
     if "image" not in found.column_names:
-        raise PacoError(
-            f"{source}: no column 'image' among {', '.join(found.column_names)}. Rename the one that holds "
-            "the pictures to 'image' and save the dataset again."
-        )
+        raise _no_image(source, found.column_names)
     known = found.select_columns([name for name in found.column_names if name in records.COLUMNS])
     for name, type_ in records.features(known.column_names).items():
         if known.features[name] == type_:
@@ -185,17 +182,43 @@ def _parquet(files: list[str], source: str) -> Dataset:
     return as_records(found, source)
 
 
+def stream_hub(name: str) -> IterableDataset:
+    """Return the rows of a hub data set ``OWNER/NAME[@SPLIT]`` one after the other, pictures undecoded.
+
+    Raises:
+        MissingDataError: the hub cannot be reached or knows no such set.
+        PacoError: it has no column ``image``.
+
+    """
+    found: IterableDataset = _from_hub(name, streaming=True)
+    columns = found.column_names or list(next(iter(found), {}))
+    if "image" not in columns:
+        raise _no_image(f"hf:{name}", columns)
+    known = [column for column in columns if column in records.COLUMNS]
+    return found.select_columns(known).cast_column("image", records.COLUMNS["image"])
+
+
 def _hub(name: str) -> Dataset:
+    return as_records(_from_hub(name), f"hf:{name}")
+
+
+def _from_hub(name: str, **options: bool) -> Any:
     repository, _, split = name.partition("@")
     if repository.count("/") != 1 or not all(repository.split("/")):
         raise PacoError(
             f"Source 'hf:{name}' does not name OWNER/NAME. Write hf:OWNER/NAME or hf:OWNER/NAME@SPLIT."
         )
     try:
-        found = load_dataset(repository, split=split or "train")
+        return load_dataset(repository, split=split or "train", **options)
     except Exception as error:  # the hub client raises errors of half a dozen libraries
         raise MissingDataError(
             f"hf:{name} could not be loaded ({type(error).__name__}: {error}). Check the name, the split and "
             "the connection; offline, name a folder or parquet file that you already have."
         ) from error
-    return as_records(found, f"hf:{name}")
+
+
+def _no_image(source: str, columns: list[str]) -> PacoError:
+    return PacoError(
+        f"{source}: no column 'image' among {', '.join(columns)}. Rename the one that holds "
+        "the pictures to 'image' and save the dataset again."
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,11 +12,15 @@ from torch import Tensor
 
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import PixelContract
-from paco_fr.crops import CropPool
+from paco_fr.errors import PacoError
+from paco_fr.faces import Faces
 from paco_fr.masking import draw_hidden
 from paco_fr.objectives import Batch
 from paco_fr.randomness import generator
 from paco_fr.regions import region_map
+
+TRIES = 64
+"""Pictures in a row that may be unreadable before a run gives up, whatever their share."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +31,28 @@ class Views:
     order of its own. A batch is a range of positions, so restarts and any number of processes agree.
     """
 
-    pool: CropPool
+    pool: Faces
     config: PretrainConfig
 
     def at(self, positions: range) -> Batch:
-        """Return the pictures shown at these positions."""
+        """Return the pictures shown at these positions, prepared for the encoder."""
+        return prepared(self.raw(positions)[0], self.config)
+
+    def raw(self, positions: range) -> tuple[Batch, list[str]]:
+        """Return the pictures at these positions as uint8 (B, S, S, 3), and what could not be read.
+
+        A crop that cannot be read is replaced by the next readable one in the order of its epoch.
+        """
         size = len(self.pool.images)
         config = self.config
-        maps = {kind: region_map(kind, config.encoder.grid) for kind in set(self.pool.anchors)}
+        maps = {kind: _region_map(kind, config.encoder.grid) for kind in self.pool.kinds}
         images, hidden, shown, regions = [], [], [], []
+        broken: list[str] = []
         for position in positions:
             epoch, place = divmod(position, size)
-            sample = int(epoch_order(config.seed, epoch, size)[place])
+            order = epoch_order(config.seed, epoch, self.pool.blocks, config.data.shuffle_buffer)
+            sample, image = self._readable(order, place, broken)
             rng = generator("view", config.seed, epoch, sample)
-            image = self.pool.images[sample]
             if config.data.flip and rng.random() < 0.5:
                 image = image[:, ::-1]
             region = maps[self.pool.anchors[sample]]
@@ -50,19 +62,60 @@ class Views:
             regions.append(region)
             shown.append(rng.random(len(cells)) < shown_share(config, position / size))
         mask = np.stack(hidden)
-        return Batch(
-            images=prepare(np.stack(images), config.encoder.pixels),
+        batch = Batch(
+            images=torch.from_numpy(np.stack(images)),
             hidden=torch.from_numpy(mask),
             visible=torch.from_numpy(_others(mask, config.encoder.cells)),
             shown=torch.from_numpy(np.stack(shown)),
             regions=torch.from_numpy(np.stack(regions)),
         )
+        return batch, broken
+
+    def _readable(
+        self, order: npt.NDArray[np.int64], place: int, broken: list[str]
+    ) -> tuple[int, npt.NDArray[np.uint8]]:
+        for tried in range(min(len(order), TRIES)):
+            sample = int(order[(place + tried) % len(order)])
+            try:
+                return sample, self.pool.images[sample]
+            except PacoError as error:
+                broken.append(str(error))
+        raise PacoError(
+            f"{self.config.data.source}: {TRIES} pictures in a row cannot be read. Last: {broken[-1]}"
+        )
 
 
 @lru_cache(maxsize=2)
-def epoch_order(seed: int, epoch: int, size: int) -> npt.NDArray[np.int64]:
-    """Return the order (size,) in which one epoch shows the samples."""
-    return generator("order", seed, epoch).permutation(size)
+def epoch_order(seed: int, epoch: int, blocks: tuple[int, ...], buffer: int) -> npt.NDArray[np.int64]:
+    """Return the order (n,) in which one epoch shows the samples, every one of them once.
+
+    Args:
+        seed: of the run.
+        epoch: number of the epoch.
+        blocks: numbers of consecutive samples that are stored together, n in all.
+        buffer: samples among which is shuffled at once. Where all n fit, the order is one permutation of
+            them; else blocks come in random order, as many at a time as fit (at least one), and the samples
+            of those blocks are permuted: reading stays within a few shards, memory within the buffer.
+
+    """
+    rng = generator("order", seed, epoch)
+    size = sum(blocks)
+    if size <= buffer or len(blocks) == 1:
+        return rng.permutation(size)
+    starts = np.cumsum([0, *blocks[:-1]])
+    order, window, held = [], [], 0
+    for block in rng.permutation(len(blocks)):
+        if window and held + blocks[block] > buffer:
+            order.append(rng.permutation(np.concatenate(window)))
+            window, held = [], 0
+        window.append(np.arange(starts[block], starts[block] + blocks[block]))
+        held += blocks[block]
+    return np.concatenate([*order, rng.permutation(np.concatenate(window))])
+
+
+@lru_cache
+def _region_map(kind: str, grid: int) -> npt.NDArray[np.int64]:
+    return region_map(kind, grid)
 
 
 def shown_share(config: PretrainConfig, epoch: float) -> float:
@@ -71,14 +124,23 @@ def shown_share(config: PretrainConfig, epoch: float) -> float:
     return max(0.0, 1.0 - epoch / length) if length > 0 else 0.0
 
 
-def prepare(images: npt.NDArray[np.uint8], contract: PixelContract) -> Tensor:
+def prepared(batch: Batch, config: PretrainConfig) -> Batch:
+    """Return a raw batch with its pictures prepared, on the device where it is."""
+    return replace(batch, images=prepare(batch.images, config.encoder.pixels))
+
+
+def prepare(images: npt.NDArray[np.uint8] | Tensor, contract: PixelContract) -> Tensor:
     """Return float pictures (B, 3, S, S) under a pixel contract, of uint8 RGB (B, S, S, 3)."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+    if not isinstance(images, Tensor):
+        images = torch.from_numpy(np.ascontiguousarray(images))
+    pixels = images.permute(0, 3, 1, 2).float()
     if contract.channels == "BGR":
         pixels = pixels.flip(1)
     low, high = contract.value_range
     pixels = pixels / 255 * (high - low) + low
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (contract.mean, contract.std))
+    mean, std = (
+        torch.tensor(v, device=pixels.device).view(1, 3, 1, 1) for v in (contract.mean, contract.std)
+    )
     return (pixels - mean) / std
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "report": "report",
     "list": "listing",
     "data": "data",
+    "export": "export",
 }
 """Command -> module of this package that defines ``command``."""
 

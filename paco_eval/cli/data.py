@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paco_eval.cli.data_align import align
+from paco_eval.cli.data_pack import pack
 from paco_eval.cli.options import data_root as data_root_option
 
 if TYPE_CHECKING:
@@ -152,3 +154,7 @@ def describe(what: str, out: Path, data_root: Path | None) -> None:
         files += describe_levels(folder)
     for path in files:
         click.echo(str(path))
+
+
+command.add_command(align)
+command.add_command(pack)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,9 @@ from paco_eval.cli.options import overrides
 @click.command("pretrain")
 @click.option("--recipe", default="tiny", show_default=True, help="A recipe's name or a TOML file.")
 @click.option(
-    "--objective", type=click.Choice(["paco", "mae"]), help="What to train.  [default: the recipe's]"
+    "--objective",
+    type=click.Choice(["paco", "mae", "simmim"]),
+    help="What to train.  [default: the recipe's]",
 )
 @click.option("--data", "source", help="synthetic[:identities=N,...], a folder, parquet, or hf:OWNER/NAME.")
 @click.option("--crops", type=click.Choice(["aligned", "box", "whole"]), help="One kind of crop only.")
@@ -28,7 +33,11 @@ def command(
     recipe: str, objective: str | None, source: str | None, crops: str | None, seed: int | None,
     out: Path | None, resume: bool, dry_run: bool, pairs: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Pretrain an encoder: PaCo-FR or a rival under the same loop."""
+    """Pretrain an encoder: PaCo-FR or a rival under the same loop.
+
+    Many GPUs or nodes: accelerate launch --no_python paco-eval pretrain ..., or torchrun --no-python likewise.
+    SIGTERM and Ctrl-C save a state, print the command that continues, and exit with 128 + the signal's number.
+    """
     shares = {crops: 1.0} if crops else None
     named = {"objective": objective, "data.source": source, "seed": seed, "data.crops": shares}
     changes: dict[str, Any] = overrides(pairs) | {
@@ -36,12 +45,34 @@ def command(
     }
 
     from paco_fr.config import load_recipe
-    from paco_fr.pretrain import plan, pretrain
+    from paco_fr.interruption import Interrupted
 
     config = load_recipe(recipe, changes)
     if dry_run:
+        from paco_fr.plan import plan
+
         click.echo(plan(config))
         return
+
+    from paco_fr.pretrain import pretrain
+
     folder = out or Path("paco-results") / "pretrain" / f"{config.objective}-{config.name}-{config.seed}"
-    pretrain(config, folder, resume=resume, progress=True)
-    click.echo(f"Checkpoint: {folder}\nEvaluate it: paco-eval evaluate paco:{folder} pixels constant")
+    main = os.environ.get("RANK", "0") == "0"
+    try:
+        pretrain(config, folder, resume=resume, progress=True, say=_say, command=_again(sys.argv))
+    except Interrupted as stop:
+        if main:
+            _say(str(stop))
+        raise SystemExit(128 + stop.number) from stop
+    if main:
+        click.echo(f"Checkpoint: {folder}\nEvaluate it: paco-eval evaluate paco:{folder} pixels constant")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _again(arguments: list[str]) -> str:
+    """Return the command that continues the run that these arguments started."""
+    words = ["paco-eval", *arguments[1:]]
+    return shlex.join(words if "--resume" in words else [*words, "--resume"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
+import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
@@ -31,6 +32,22 @@ class Batch:
     shown: Tensor
     regions: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device; from pinned memory the copies overlap with what the device does."""
+        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in page-locked memory; torch's data loader calls this."""
+        return Batch(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+
+    def parts(self, count: int) -> list[Batch]:
+        """Return ``count`` batches of consecutive pictures, equally many in each."""
+        size = len(self.images) // count
+        return [
+            Batch(**{f.name: getattr(self, f.name)[at : at + size] for f in fields(self)})
+            for at in range(0, len(self.images), size)
+        ]
+
 
 @dataclass(frozen=True)
 class Output:
@@ -53,6 +70,28 @@ class Output:
     assigned: Tensor | None = None
     believed: Tensor | None = None
 
+    @staticmethod
+    def joined(parts: list[Output]) -> Output:
+        """Return the output of a batch worked through in equal parts, without what no later step reads.
+
+        Loss and terms are means; the tokens of all parts are kept, the pictures of the last part only.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        last = parts[-1]
+        return replace(
+            last,
+            loss=torch.stack([part.loss.detach() for part in parts]).mean(),
+            terms={name: torch.stack([part.terms[name] for part in parts]).mean() for name in last.terms},
+            assigned=_cat([part.assigned for part in parts]),
+            believed=_cat([part.believed for part in parts]),
+        )
+
+
+def _cat(tensors: list[Tensor | None]) -> Tensor | None:
+    present = [tensor for tensor in tensors if tensor is not None]
+    return torch.cat(present) if present else None
+
 
 class Objective(Protocol):
     """A module with an encoder that the loop can train."""
@@ -69,7 +108,7 @@ class Objective(Protocol):
 
     def after_step(
         self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
-    ) -> dict[str, float]:
+    ) -> dict[str, float | Tensor]:
         """Update what no gradient updates; return further numbers for the log."""
         ...
 
@@ -80,6 +119,10 @@ def build_objective(config: PretrainConfig) -> Objective:
         from paco_fr.model import PaCo
 
         return PaCo(config)
+    if config.objective == "simmim":
+        from paco_fr.objectives.simmim import SimMIM
+
+        return SimMIM(config)
     from paco_fr.objectives.mae import MAE
 
     return MAE(config)

@@ -39,6 +39,6 @@ class MAE(nn.Module):
 
     def after_step(
         self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
-    ) -> dict[str, float]:
+    ) -> dict[str, float | Tensor]:
         """Nothing beside the gradient."""
         return {}

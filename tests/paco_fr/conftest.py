@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from paco_fr.config import PretrainConfig, parse_config
 from paco_fr.crops import CropPool
@@ -49,6 +51,22 @@ def smooth_faces(count: int, size: int) -> np.ndarray:
 
 def pool_of(config: PretrainConfig, count: int = 40) -> CropPool:
     return CropPool(smooth_faces(count, config.encoder.size), ("arcface",) * count, "test", ())
+
+
+@pytest.fixture
+def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a folder of small pictures, and keep the cache of this test to itself."""
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for index, picture in enumerate(smooth_faces(24, 40)):
+        Image.fromarray(picture).save(folder / f"{index:03d}.png")
+    return str(folder)
+
+
+def config_on(source: str, **changes: Any) -> PretrainConfig:
+    data = {"source": source, "crops": {"whole": 1.0}}
+    return small_config(**{**changes, "data": {**data, **changes.get("data", {})}})
 
 
 @pytest.fixture

@@ -1,0 +1,30 @@
+"""``paco-eval export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("export")
+@click.argument("checkpoint", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["timm", "onnx"]),
+    required=True,
+    help="A folder for timm, or a file for onnxruntime.",
+)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="[default: CHECKPOINT/FORM]")
+def command(checkpoint: Path, form: str, out: Path | None) -> None:
+    """Write an encoder that others load without this package, with its pixel contract and a model card.
+
+    What was written is loaded again and held against the checkpoint.
+    """
+    from paco_fr.export import export_onnx, export_timm
+
+    folder = (export_timm if form == "timm" else export_onnx)(checkpoint, out or checkpoint / form)
+    click.echo(f"Encoder and card: {folder}")
+    if form == "timm":
+        click.echo(f"Load it: timm.create_model('local-dir:{folder}', pretrained=True)")

@@ -1,0 +1,240 @@
+"""Encoders for those who do not have this package: a folder for timm, a file for onnxruntime.
+
+Both carry the pixel contract and a model card, and both are read back and held against the encoder before
+the call returns.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
+
+from paco_fr.checkpoint import load_encoder
+from paco_fr.config import PretrainConfig
+from paco_fr.errors import PacoError
+from paco_fr.files import atomic_file, writable_folder
+from paco_fr.randomness import generator
+
+TOLERANCE = 1e-4
+"""Largest absolute difference of features that onnxruntime may show."""
+
+
+def export_timm(checkpoint: Path, out: Path) -> Path:
+    """Write a folder that ``timm.create_model("local-dir:OUT", pretrained=True)`` loads strictly; return it.
+
+    The features of ``model.forward_features(images)`` are the patch tokens (B, N, D) of the checkpoint.
+    """
+    import timm
+
+    encoder, card, config = load_encoder(checkpoint)
+    writable_folder(out)
+    pixels = config.encoder.pixels
+    arguments = _arguments(config)
+    values = {
+        "architecture": "vit_base_patch16_224",  # any ViT: model_args overrides all its sizes
+        "num_classes": 0,
+        "num_features": config.encoder.dim,
+        "global_pool": "",
+        "model_args": arguments,
+        "pretrained_cfg": {
+            "tag": f"{config.objective}_{config.name}",
+            "input_size": [3, pixels.size, pixels.size],
+            "fixed_input_size": True,
+            "interpolation": pixels.interpolation,
+            "crop_pct": 1.0,
+            "crop_mode": "squash",
+            "mean": list(pixels.mean),
+            "std": list(pixels.std),
+            "num_classes": 0,
+            "pool_size": None,
+            "first_conv": "patch_embed.proj",
+            "classifier": "head",
+            "license": card.get("licence", "unknown"),
+        },
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+    with atomic_file(out / "model.safetensors") as path:
+        save_file(tensors, path, metadata={"format": "pt"})
+    _write(out / "config.json", json.dumps(values, indent=2) + "\n")
+    _write(out / "README.md", model_card(card, config, _timm_use(out)))
+    loaded = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
+    images = _probe(config)
+    with torch.no_grad():
+        if not torch.equal(loaded.forward_features(images), encoder.forward_features(images)):
+            raise PacoError(
+                f"{out}: timm's features differ from those of {checkpoint}. Report this with timm's version."
+            )
+    return out
+
+
+def export_onnx(checkpoint: Path, out: Path) -> Path:
+    """Write ``encoder.onnx`` and its card into a folder, held against onnxruntime; return the folder.
+
+    Input ``images`` (B, 3, S, S) prepared pictures, output ``tokens`` (B, N, D).
+    """
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise PacoError(f"Exporting to ONNX needs {error.name}: pip install 'paco-fr[onnx]'.") from error
+    encoder, card, config = load_encoder(checkpoint)
+    writable_folder(out)
+    images, path = _probe(config), out / "encoder.onnx"
+    with atomic_file(path) as temporary:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # the tracer warns of the size checks of timm, which hold for any batch
+            torch.onnx.export(
+                _Features(encoder),
+                (images,),
+                str(temporary),
+                input_names=["images"],
+                output_names=["tokens"],
+                dynamic_axes={"images": {0: "batch"}, "tokens": {0: "batch"}},
+                opset_version=17,
+                dynamo=False,
+            )
+        model = onnx.load(str(temporary))
+        contract = {"pixels": json.dumps(_contract(config)), "card": json.dumps(card)}
+        for key, value in contract.items():
+            entry = model.metadata_props.add()
+            entry.key, entry.value = key, value
+        onnx.checker.check_model(model)
+        onnx.save(model, str(temporary))
+        session = onnxruntime.InferenceSession(str(temporary), providers=["CPUExecutionProvider"])
+        for batch in (images, images[:1]):
+            with torch.no_grad():
+                expected = encoder.forward_features(batch).numpy()
+            found = session.run(["tokens"], {"images": batch.numpy()})[0]
+            worst = float(np.abs(found - expected).max())
+            if worst > TOLERANCE:
+                raise PacoError(
+                    f"{path}: features differ by {worst:.1e}, more than {TOLERANCE:g}. Nothing was written."
+                )
+    _write(out / "README.md", model_card(card, config, _onnx_use()))
+    return out
+
+
+class _Features(torch.nn.Module):
+    """The patch tokens of an encoder, as its only output."""
+
+    def __init__(self, encoder: VisionTransformer) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens: Tensor = self.encoder.forward_features(images)
+        return tokens
+
+
+def model_card(card: dict[str, Any], config: PretrainConfig, use: str) -> str:
+    """Return the README of an exported encoder: pixels, data, recipe, licence, use and limits."""
+    pixels, data = config.encoder.pixels, config.data
+    crops = ", ".join(f"{share:.0%} {kind}" for kind, share in data.crops.items())
+    recipe = "\n".join(
+        f"| {section}.{key} | {value} |"
+        for section, values in config.model_dump(mode="json", exclude={"run"}).items()
+        if isinstance(values, dict)
+        for key, value in values.items()
+    )
+    return f"""# {config.objective} {config.name}: a face encoder
+
+A vision transformer of {config.encoder.depth} blocks of {config.encoder.dim}, patch {config.encoder.patch}, pretrained without labels by the objective
+`{config.objective}` (encoder hash {card["encoder_hash"]}). It gives patch tokens in row-major order, no class token: pool
+them by their mean or on a 4 x 4 grid.
+
+## Pixels
+
+{pixels.channels}, {pixels.size} x {pixels.size}, {pixels.interpolation}, scaled to {pixels.value_range[0]:g}..{pixels.value_range[1]:g}, mean {list(pixels.mean)}, std {list(pixels.std)}.
+It was trained on these crops of faces: {crops}; five-point template `{data.template}`, jitter {data.jitter:.0%}.
+
+## Use
+
+{use}
+
+## Data
+
+{card.get("pictures", "unknown"):,} pictures of `{data.source}` (fingerprint {card.get("data_fingerprint", "unknown")}), shown {card.get("presentations", 0):,} times;
+{card.get("skipped_count", len(card.get("skipped", [])))} could not be used.
+
+## Licence
+
+Weights: {card.get("licence", "unknown")}. Whoever trained on pictures with conditions of their own passes those on as well.
+
+## Scores
+
+None are stored with a checkpoint: they depend on the task's protocol. Measure with
+`paco-eval evaluate paco:CHECKPOINT`, which stores every number with its setting.
+
+## Limits of use
+
+- Made for research on representations. It identifies nobody by itself, and it is not fit for identifying people, for
+  surveillance, or for decisions about them.
+- Faces unlike those of its data (age, skin, light, pose, occlusion, cameras) are represented less well, and how much
+  less is unknown until it is measured on pictures of the intended use.
+- Crops other than those above shift the features; so do other resizing filters.
+
+## Recipe
+
+Seed {card.get("pretrain_seed", config.seed)}, torch {card.get("torch", "unknown")}, {card.get("processes", 1)} process(es) on {card.get("device", "unknown")}, {card.get("seconds", 0):,} s.
+
+| field | value |
+| --- | --- |
+{recipe}
+"""  # noqa: E501
+
+
+def _arguments(config: PretrainConfig) -> dict[str, Any]:
+    encoder = config.encoder
+    return {
+        "img_size": encoder.size,
+        "patch_size": encoder.patch,
+        "embed_dim": encoder.dim,
+        "depth": encoder.depth,
+        "num_heads": encoder.heads,
+        "class_token": False,
+        "global_pool": "",
+    }
+
+
+def _contract(config: PretrainConfig) -> dict[str, Any]:
+    return asdict(config.encoder.pixels)
+
+
+def _probe(config: PretrainConfig) -> Tensor:
+    size = config.encoder.size
+    return torch.from_numpy(generator("export", 0).normal(size=(3, 3, size, size)).astype(np.float32))
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _timm_use(out: Path) -> str:
+    return f"""```python
+import timm
+model = timm.create_model("local-dir:{out.name}", pretrained=True).eval()
+transform = timm.data.create_transform(**timm.data.resolve_data_config(model=model))
+tokens = model.forward_features(transform(image)[None])  # (1, N, D)
+```"""
+
+
+def _onnx_use() -> str:
+    return """```python
+import onnxruntime
+session = onnxruntime.InferenceSession("encoder.onnx")
+tokens = session.run(["tokens"], {"images": images})[0]  # (B, N, D) of prepared pictures (B, 3, S, S) float32
+```
+
+The pixel contract stands in the file's metadata too, under `pixels`."""

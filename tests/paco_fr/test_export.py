@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import timm
+import torch
+from timm.data import resolve_data_config
+
+from paco_fr.checkpoint import load_encoder
+from paco_fr.errors import PacoError
+from paco_fr.export import export_onnx, export_timm
+from paco_fr.pretrain import pretrain
+from tests.paco_fr.conftest import config_on
+
+
+@pytest.fixture
+def checkpoint(faces, tmp_path):
+    return pretrain(config_on(faces, objective="mae", optimiser={"presentations": 32}), tmp_path / "run")
+
+
+def test_timm_loads_the_folder_strictly_with_equal_features_and_pixels(checkpoint, tmp_path):
+    out = export_timm(checkpoint, tmp_path / "timm")
+    model = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
+    encoder, _, config = load_encoder(checkpoint)
+    assert model.state_dict().keys() == encoder.state_dict().keys()
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(model.forward_features(images), encoder.forward_features(images))
+    settings = resolve_data_config(model=model)
+    pixels = config.encoder.pixels
+    assert settings["input_size"] == (3, 32, 32) and settings["interpolation"] == pixels.interpolation
+    assert tuple(settings["mean"]) == pixels.mean and tuple(settings["std"]) == pixels.std
+    card = (out / "README.md").read_text()
+    for said in (
+        "24 pictures",
+        "Apache-2.0",
+        "masking.ratio",
+        "not fit for identifying people",
+        "mean [0.5, 0.5, 0.5]",
+    ):
+        assert said in card
+    (out / "model.safetensors").write_bytes((out / "model.safetensors").read_bytes()[:-5])
+    with pytest.raises(Exception, match=r"\w"):
+        timm.create_model(f"local-dir:{out}", pretrained=True)
+
+
+def test_onnxruntime_gives_the_same_features(checkpoint, tmp_path):
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    out = export_onnx(checkpoint, tmp_path / "onnx")
+    session = onnxruntime.InferenceSession(str(out / "encoder.onnx"))
+    encoder, _, _ = load_encoder(checkpoint)
+    for count in (1, 5):
+        images = torch.randn(count, 3, 32, 32)
+        found = session.run(["tokens"], {"images": images.numpy()})[0]
+        assert np.abs(found - encoder.forward_features(images).numpy()).max() < 1e-4
+    metadata = {entry.key: entry.value for entry in onnx.load(str(out / "encoder.onnx")).metadata_props}
+    assert json.loads(metadata["pixels"])["size"] == 32 and (out / "README.md").exists()
+
+
+def test_without_onnx_the_extra_is_named(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    with pytest.raises(PacoError, match=r"pip install 'paco-fr\[onnx\]'"):
+        export_onnx(checkpoint, tmp_path / "onnx")
+    with pytest.raises(PacoError, match=r"card\.json is missing"):
+        export_timm(tmp_path, tmp_path / "timm")
