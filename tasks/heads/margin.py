@@ -12,7 +12,7 @@ import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 MarginName = Literal["cosface", "arcface"]
