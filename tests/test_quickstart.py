@@ -52,7 +52,9 @@ def test_the_main_numbers_follow_from_the_items(run):
 
 def test_training_went_down_and_the_codebook_lives(run):
     for name in ("paco", "mae"):
-        lines = [json.loads(line) for line in (run / "pretrain" / name / "metrics.jsonl").read_text().splitlines()]
+        lines = [
+            json.loads(line) for line in (run / "pretrain" / name / "metrics.jsonl").read_text().splitlines()
+        ]
         assert lines[-1]["reconstruction"] < 0.8 * lines[0]["reconstruction"], name
     last = json.loads((run / "pretrain" / "paco" / "metrics.jsonl").read_text().splitlines()[-1])
     assert last["belief_perplexity"] > 3 and last["tokens_used"] > 0.5, "the codebook collapsed"
@@ -61,7 +63,14 @@ def test_training_went_down_and_the_codebook_lives(run):
 
 def test_the_report_shows_it_all(run):
     page = (run / "report" / "report.html").read_text(encoding="utf-8")
-    for text in ("pose/synthetic", "recognition/synthetic", "reconstruction", "codebook", "random:tiny", "constant"):
+    for text in (
+        "pose/synthetic",
+        "recognition/synthetic",
+        "reconstruction",
+        "codebook",
+        "random:tiny",
+        "constant",
+    ):
         assert text in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script src" not in page
     assert (run / "report" / "tables.md").read_text(encoding="utf-8").count("|") > 20
