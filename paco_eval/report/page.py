@@ -131,15 +131,16 @@ def _leaders(table: Table, place: Mapping[str, int]) -> Iterable[dict[str, Any]]
             "place": f"v{column.task_version} · ", "heading": column.heading, "first": first[1].label,
             "first_score": column.number(first[0]), "second": second[1].label if second else "",
             "second_score": column.number(second[0]) if second else "",
-            "verdict": _verdict(first[1].note, first[2], second is not None),
+            "verdict": _verdict([line.note for _, line, _ in found], first[2]),
         }  # fmt: skip
 
 
-def _verdict(note: str, first: Cell, rivals: bool) -> str:
-    if not rivals:
+def _verdict(notes: Sequence[str], first: Cell) -> str:
+    """Say what holds of the leader; with one seed on any side it is observed, not a rule."""
+    if len(notes) == 1:
         return "no other encoder was measured"
     said = "ahead of every other" if first.best else "not distinguishable from the next"
-    return f"{said}; {note}" if "observed" in note else said
+    return f"{said}; observed, with one seed in places" if any("observed" in note for note in notes) else said
 
 
 def _view(table: Table, figures: Sequence[Drawn], place: Mapping[str, int]) -> dict[str, Any]:
