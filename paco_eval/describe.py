@@ -45,12 +45,13 @@ def describe(records: Dataset, out: Path, *, title: str, size: int = 112) -> lis
         [name for name in ("image", "mask") if name in records.column_names]
     ).to_pandas()
     numbers, kinds = _parameters(labels)
-    files = []
+    files: list[Path] = []
     with house_style():
         if drawn:
             files += save(_sheet([picture for _, picture, _ in drawn], title), out / "faces")
         if drawn and all(points is not None for _, _, points in drawn):
-            files += save(_points([(row, p, q) for row, p, q in drawn[:12]], title), out / "landmarks")
+            placed = [(row, picture, points) for row, picture, points in drawn[:12] if points is not None]
+            files += save(_points(placed, title), out / "landmarks")
         if len(numbers) or kinds:
             files += save(_distributions(numbers, kinds, title), out / "distributions")
     summary = _summary(records, labels, numbers, kinds, failures, title)
@@ -129,8 +130,10 @@ def _points(drawn: list[tuple[Mapping[str, Any], Pixels, npt.NDArray[np.float64]
     for axis, (row, picture, points) in zip(axes, drawn, strict=False):
         seen = np.asarray(row.get("visible") or np.ones(len(points)), dtype=bool)
         axis.imshow(picture)
-        axis.scatter(*points[seen].T, s=5, c="#4fe3a1", linewidths=0)
-        axis.scatter(*points[~seen].T, s=7, facecolors="none", edgecolors="#ff5d5d", linewidths=0.6)
+        axis.scatter(points[seen, 0], points[seen, 1], s=5, c="#4fe3a1", linewidths=0)
+        axis.scatter(
+            points[~seen, 0], points[~seen, 1], s=7, facecolors="none", edgecolors="#ff5d5d", linewidths=0.6
+        )
         angles = [
             f"{name} {row[name]:+.0f}°" for name in ("yaw", "pitch", "roll") if row.get(name) is not None
         ]

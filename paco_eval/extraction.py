@@ -76,7 +76,7 @@ def reduce(tokens: Tokens, reduction: str) -> Tensor:
         side = round(patches.shape[1] ** 0.5)
         if side * side != patches.shape[1]:
             raise PacoError(f"grid4 needs a square grid of tokens, got {patches.shape[1]}.")
-        grid = patches.transpose(1, 2).unflatten(2, (side, side))
+        grid = patches.transpose(1, 2).unflatten(2, (side, side))  # type: ignore[no-untyped-call]
         return F.adaptive_avg_pool2d(grid, min(4, side)).flatten(1)
     raise PacoError(f"Unknown reduction '{reduction}'. Known: mean, grid4, global, flat.")
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from paco_eval.solvers import FittedPath, Strength, load_solver
 from tasks.kinds import Kind, load_kind
+from tasks.kinds.labels import finite_rows
 from tasks.metrics.metric import Metric
 from tasks.splits import Fold, Test, Validation
 from tasks.task import Task
@@ -103,12 +104,12 @@ def _fit(
 
 
 def _path_outputs(path: FittedPath, table: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float64]]:
-    finite = np.isfinite(table).all(axis=1)
+    finite = finite_rows(table)
     return [_spread(output, finite) for output in path.all_outputs(table[finite])]
 
 
 def _outputs(path: FittedPath, table: npt.NDArray[np.float32], strength: Strength) -> npt.NDArray[np.float64]:
-    finite = np.isfinite(table).all(axis=1)
+    finite = finite_rows(table)
     return _spread(path.outputs(table[finite], strength), finite)
 
 

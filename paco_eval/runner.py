@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from paco_eval import elsewhere
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import Features, extract
 from paco_eval.protocol import Choice, choose, score
-from paco_eval.rows import Interval, Row, row_key, write_row
+from paco_eval.rows import Interval, Row, Unit, row_key, write_row
 from paco_eval.rows import Metric as RowMetric
 from paco_eval.samples import save_samples
 from paco_eval.statistics import bootstrap
@@ -36,7 +36,7 @@ from tasks import splits
 from tasks.kinds import load_kind
 from tasks.lists import restrict
 from tasks.registry import all_tasks
-from tasks.task import Task, bind, option_hashes, resolve
+from tasks.task import DataKind, Task, bind, option_hashes, resolve
 from tasks.units import Units, units_of, view_of_units
 
 Say = Callable[[str], None]
@@ -317,7 +317,7 @@ def _row(
         value, low, high = bootstrap(metric, items, replicates=REPLICATES)
         metrics[metric.name] = RowMetric(
             value=_finite(value), low=_finite(low), high=_finite(high),
-            higher_is_better=metric.higher_is_better, unit=metric.unit,
+            higher_is_better=metric.higher_is_better, unit=cast(Unit, metric.unit),
         )  # fmt: skip
     units = (
         items["group"].nunique()
@@ -328,7 +328,7 @@ def _row(
         **identity,
         family=task.family,
         method=_method(encoder, facts),
-        data_kind=data.data_kind,
+        data_kind=cast(DataKind, data.data_kind),
         chosen={"block": choice.layer[0], "reduction": choice.layer[1], "strength": choice.strength,
                 "split": split.note, "split_hash": split.list_hash, "excluded": data.views["all"][0].excluded},
         val_score=_finite(choice.score),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from pydantic import ValidationError
 
-from paco_eval.rows import Metric, Row
+from paco_eval.rows import Metric, Row, Unit
 from tasks.kinds import load_kind
 from tasks.task import Task
 from tasks.testing import Checked, ConformanceError, inspect
@@ -42,7 +43,7 @@ def row_of(task: Task, view: str, values: dict[str, float]) -> Row:
         name: Metric(
             value=float(value) if np.isfinite(value) else None,
             higher_is_better=directions[name].higher_is_better,
-            unit=directions[name].unit,
+            unit=cast(Unit, directions[name].unit),
         )
         for name, value in values.items()
     }

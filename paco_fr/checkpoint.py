@@ -42,7 +42,7 @@ def save_checkpoint(folder: Path, model: nn.Module, config: PretrainConfig, fact
         "objective": config.objective,
         "config": config.model_dump(mode="json"),
         "config_hash": config.hash,
-        "encoder_hash": weight_hash(model.encoder),
+        "encoder_hash": weight_hash(model.get_submodule("encoder")),
         "licence": "Apache-2.0",
         **facts,
     }

@@ -66,7 +66,7 @@ def export_timm(checkpoint: Path, out: Path) -> Path:
         save_file(tensors, path, metadata={"format": "pt"})
     _write(out / "config.json", json.dumps(values, indent=2) + "\n")
     _write(out / "README.md", model_card(card, config, _timm_use(out)))
-    loaded = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
+    loaded: Any = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
     images = _probe(config)
     with torch.no_grad():
         if not torch.equal(loaded.forward_features(images), encoder.forward_features(images)):

@@ -77,7 +77,7 @@ def pack(
         source=source,
         records=0 if records is None else len(records),
         size=config.encoder.size,
-        crops=dict(data.crops),
+        crops={str(kind): share for kind, share in data.crops.items()},
         template=data.template,
         jitter=data.jitter,
         encoding=encoding,
@@ -94,7 +94,9 @@ def pack(
             total=settings.records or None, unit="img", desc=f"packing {source}", disable=not progress
         ) as bar:
             bar.update(min(len(done) * shard_size, settings.records or len(done) * shard_size))
-            jobs = _ranges(len(records), shard_size) if records is not None else _pieces(stream, shard_size)
+            jobs = (
+                _pieces(stream, shard_size) if stream is not None else _ranges(settings.records, shard_size)
+            )
             seen = 0
             for shard, size in _run((job for job in jobs if job[0] not in done), context, workers):
                 done[_number(shard.file)] = shard
@@ -134,10 +136,12 @@ def make_shard(context: _Context, job: Job) -> tuple[Shard, int]:
     number, first, part = job
     settings, config = context.settings, context.config
     crops, anchors, ids, groups, skipped = [], [], [], [], []
-    rows: Rows = part
     if isinstance(part, range):
         assert context.records is not None
-        rows = (context.records[index] for index in part)
+        records = context.records
+        rows: Rows = (records[index] for index in part)
+    else:
+        rows = part
     for index, row in enumerate(rows, first):
         name = str(row.get("image_id") or f"{index:08d}")
         try:

@@ -38,7 +38,7 @@ def save_pictures(out: Path, objective: Objective, views: Views, count: int = 8)
         "reconstructed": unprepare(unpatchify(repaired, patch), contract),
     }
     with atomic_file(out / "reconstruction.npz") as path, path.open("wb") as file:
-        np.savez_compressed(file, **sheet)
+        np.savez_compressed(file, **sheet)  # type: ignore[arg-type]
     codebook = getattr(objective, "codebook", None)
     if codebook is not None:
         N, K, _ = codebook.tokens.shape

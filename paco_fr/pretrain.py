@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -201,7 +201,7 @@ def fresh_model(config: PretrainConfig, views: Views, device: torch.device) -> A
     """Return an objective at the start of its training, on its device, its blocks compiled where that pays."""
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        model = build_objective(config)
+        model: Any = build_objective(config)
     model.to(device)
     first = views.at(range(min(len(views.pool.images), 1024)))
     model.start(first.images.to(device), generator("codebook", config.seed))
@@ -255,7 +255,7 @@ def _finish(
     }
     if pool.skipped or broken:
         (out / "skipped.txt").write_text("\n".join([*pool.skipped, *broken]) + "\n", encoding="utf-8")
-    save_checkpoint(out, model, config, facts)
+    save_checkpoint(out, cast(torch.nn.Module, model), config, facts)
     remove_states(out)
 
 

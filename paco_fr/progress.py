@@ -155,7 +155,8 @@ def check_trackers(config: PretrainConfig) -> None:
 def _own_part(state: list[Sums], accelerator: Accelerator) -> Sums:
     """Return this process's part of a saved log; after a change of their number, everyone's mean."""
     if len(state) == accelerator.num_processes:
-        return state[accelerator.process_index]
+        own: Sums = state[accelerator.process_index]
+        return own
     if not state:
         return {}
     return {

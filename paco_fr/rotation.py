@@ -48,4 +48,5 @@ def angles_from_rotation(rotation: npt.ArrayLike) -> Array:
     yaw = np.arctan2(-R[..., 2, 0], np.hypot(R[..., 0, 0], R[..., 1, 0]))
     pitch = -np.arctan2(R[..., 2, 1], R[..., 2, 2])
     roll = np.arctan2(R[..., 1, 0], R[..., 0, 0])
-    return np.degrees(np.stack([yaw, pitch, roll], axis=-1))
+    angles: Array = np.degrees(np.stack([yaw, pitch, roll], axis=-1))
+    return angles

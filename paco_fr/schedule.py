@@ -51,7 +51,8 @@ def describe_schedule(config: PretrainConfig, processes: int = 1) -> str:
 
 def _groups(model: torch.nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:
     """Decay matrices only: not biases, norms, positions, mask tokens or the codebook, which are places."""
-    decayed, free = [], []
+    decayed: list[torch.nn.Parameter] = []
+    free: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
         matrix = parameter.ndim == 2 or name.endswith("patch_embed.proj.weight")
         (decayed if matrix else free).append(parameter)

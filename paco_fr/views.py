@@ -103,7 +103,9 @@ def epoch_order(seed: int, epoch: int, blocks: tuple[int, ...], buffer: int) -> 
     if size <= buffer or len(blocks) == 1:
         return rng.permutation(size)
     starts = np.cumsum([0, *blocks[:-1]])
-    order, window, held = [], [], 0
+    order: list[npt.NDArray[np.int64]] = []
+    window: list[npt.NDArray[np.int64]] = []
+    held = 0
     for block in rng.permutation(len(blocks)):
         if window and held + blocks[block] > buffer:
             order.append(rng.permutation(np.concatenate(window)))

@@ -34,7 +34,8 @@ def encode(vit: VisionTransformer, images: Tensor, cells: Tensor | None = None) 
         tokens = take(tokens, cells)
     for block in vit.blocks:
         tokens = block(tokens)
-    return vit.norm(tokens)
+    encoded: Tensor = vit.norm(tokens)
+    return encoded
 
 
 class Decoder(nn.Module):
@@ -56,4 +57,5 @@ class Decoder(nn.Module):
         tokens = tokens + self.positions
         for block in self.blocks:
             tokens = block(tokens)
-        return self.pixels(self.norm(tokens))
+        patches: Tensor = self.pixels(self.norm(tokens))
+        return patches

@@ -47,6 +47,10 @@ def _common(family: str, name: str, path: str) -> dict[str, Any]:
 
 def recognition(folder: str, name: str, options: Options) -> Task:
     """Return the verification task of a folder of people, or of a list of pairs."""
+    if not Path(folder).is_dir():
+        raise PacoError(
+            f"recognition={folder}: is not a folder. Unpack an archive first, or name its folder."
+        )
     crop = options.get("crop", "whole")
     if crop not in CROPS:
         raise unknown_name("crop", crop, CROPS)

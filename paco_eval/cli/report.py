@@ -28,17 +28,20 @@ def command(
     out: Path | None,
 ) -> None:
     """Tables, plots and one page to look at, from the rows of one or several runs."""
+    from typing import cast
+
     from paco_eval.judging import registered_judge
     from paco_eval.report import build_report
+    from paco_eval.report.build import Format, Style
 
     result = build_report(
         runs,
         out or runs[0] / "report",
-        formats=formats or ("html", "md", "csv", "latex"),
+        formats=cast("tuple[Format, ...]", formats or ("html", "md", "csv", "latex")),
         include_mimic=include_mimic,
         judge=registered_judge(replicates=REPLICATES),
         published=published,
-        style=style,
+        style=cast(Style, style),
     )
     for problem in result.problems:
         click.echo(f"Note: {problem}", err=True)

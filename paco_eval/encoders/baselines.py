@@ -63,7 +63,7 @@ class Constant:
 
 def load(name: str) -> Pixels | Constant:
     """Return ``pixels`` or ``constant``."""
-    baselines = {"pixels": Pixels, "constant": Constant}
+    baselines: dict[str, type[Pixels | Constant]] = {"pixels": Pixels, "constant": Constant}
     if name not in baselines:
         raise unknown_name("encoder", name, baselines)
     return baselines[name]()

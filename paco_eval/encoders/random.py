@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from paco_eval.encoders import timm as timm_adapter
 from paco_eval.encoders.timm import TimmEncoder
@@ -20,7 +21,8 @@ def load(name: str) -> TimmEncoder:
         torch.manual_seed(int(seed or 0))
         if what in recipes():
             config = load_recipe(what)
-            model, pixels = build_encoder(config.encoder), config.encoder.pixels
+            model: nn.Module = build_encoder(config.encoder)
+            pixels = config.encoder.pixels
         else:
             model, pixels = timm_adapter.build(what, pretrained=False)
     return TimmEncoder(name, model, pixels, facts={"objective": "untrained", "pretrain_seed": int(seed or 0)})

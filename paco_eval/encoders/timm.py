@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
 from accelerate import PartialState
-from timm.data import resolve_model_data_config
+from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 
 from paco_fr.checkpoint import weight_hash
@@ -23,7 +23,7 @@ class TimmEncoder:
     """A timm model whose intermediate features are the patch tokens. See :class:`paco_fr.encoder.Encoder`."""
 
     name: str
-    model: nn.Module
+    model: Any
     pixels: PixelContract
     has_global: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
@@ -70,9 +70,11 @@ def build(name: str, *, pretrained: bool) -> tuple[nn.Module, PixelContract]:
         raise PacoError(
             f"timm:{name} gives no intermediate features; choose a model with forward_intermediates."
         )
-    config = resolve_model_data_config(model)
+    config: dict[str, Any] = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     side = config["input_size"][-1]
-    interpolation = "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
+    interpolation: Literal["bilinear", "bicubic"] = (
+        "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
+    )
     return model, PixelContract(
         side, tuple(config["mean"]), tuple(config["std"]), interpolation=interpolation
     )

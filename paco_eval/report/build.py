@@ -20,6 +20,7 @@ from paco_eval.tables import Table, family_tables
 from paco_fr.errors import PacoError
 
 Format = Literal["html", "md", "csv", "latex", "figures"]
+Style = Literal["families", "paper"]
 
 
 class Report(NamedTuple):
@@ -37,7 +38,7 @@ def build_report(
     include_mimic: bool = False,
     judge: Judge = BY_INTERVALS,
     published: bool = False,
-    style: Literal["families", "paper"] = "families",
+    style: Style = "families",
     comparison: Comparison | None = None,
     title: str = "Face encoders, measured",
 ) -> Report:

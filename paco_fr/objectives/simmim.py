@@ -6,6 +6,8 @@ between rows is where the hidden patches enter; ``decoder.depth = 0`` comes near
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -33,7 +35,8 @@ class SimMIM(nn.Module):
         patches = patchify(batch.images, self.config.encoder.patch)  # (B, N, D)
         vit = self.encoder
         blank = self.mask_token.expand(len(batch.hidden), batch.hidden.shape[1], -1)  # (B, M, C)
-        tokens = put(vit.patch_embed(batch.images), batch.hidden, blank) + vit.pos_embed  # (B, N, C)
+        tokens = put(vit.patch_embed(batch.images), batch.hidden, blank)  # (B, N, C)
+        tokens = tokens + cast(Tensor, vit.pos_embed)
         for block in vit.blocks:
             tokens = block(tokens)
         predicted = self.decoder(self.decoder.embed(vit.norm(tokens)))  # (B, N, D)

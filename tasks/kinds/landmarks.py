@@ -56,7 +56,7 @@ def main_error(task: Task) -> str:
 
 def _lengths(points: Array, labels: pd.DataFrame, task: Task) -> Mapping[str, Array]:
     """Return the normalising length (n,) in pixels of each error column."""
-    lengths = {}
+    lengths: dict[str, Array] = {}
     if main_error(task) == "nme_diag":
         corners = stacked(labels, "box", 4).reshape(-1, 2, 2)
         lengths |= {"nme_diag": scores.box_diagonal(corners), "nme_box": scores.box_size(corners)}

@@ -6,6 +6,7 @@ import io
 import pickle
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -119,7 +120,9 @@ def write_ijbc(root: Path, cast: Cast) -> dict[str, int]:
 def _write_ijb(root: Path, cast: Cast, name: str, letter: str) -> dict[str, int]:
     """Two templates a person, the second of one medium; galleries hold the first ones of half the people each."""
     meta = root / name.upper() / "meta"
-    faces, points, template_person = [], [], dict[int, int]()
+    faces: list[Any] = []
+    points: list[Any] = []
+    template_person: dict[int, int] = {}
     galleries: list[list[str]] = [["TEMPLATE_ID,SUBJECT_ID,FILENAME"], ["TEMPLATE_ID,SUBJECT_ID,FILENAME"]]
     probes = ["TEMPLATE_ID,SUBJECT_ID,FILENAME"]
     people = list(cast.people().values())

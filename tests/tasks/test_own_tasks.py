@@ -63,14 +63,14 @@ def test_pair_list(people: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("recognition", "is not FAMILY=FOLDER"),
-        ("recognition=", "is not FAMILY=FOLDER"),
+        ("recognition", "is not FAMILY=PATH"),
+        ("recognition=", "is not FAMILY=PATH"),
         ("recogniton={}", "Did you mean recognition"),
         ("recognition={},pair=x", "Did you mean pairs"),
         ("recognition={},pairs=", "not one key=value"),
         ("recognition={},name=a,name=b", "not one key=value"),
         ("recognition={},crop=hole", "Did you mean whole"),
-        ("recognition={}/absent", "is not a folder. Name a folder"),
+        ("recognition={}/absent", "does not exist. Name a folder"),
         ("recognition={}/ann/1.png", "is not a folder. Unpack"),
     ],
 )
