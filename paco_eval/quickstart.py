@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from paco_eval.cli.options import REPLICATES
 from paco_eval.judging import registered_judge
 from paco_eval.report import build_report
 from paco_eval.runner import evaluate_all
@@ -19,9 +18,9 @@ from tasks.registry import select
 class Scale:
     """How much the quickstart does."""
 
-    identities: int = 1200
+    identities: int = 800
     images_per_identity: int = 5
-    presentations: int = 24_000
+    presentations: int = 10_000
     tasks: str = "*/synthetic"
 
 
@@ -45,5 +44,5 @@ def quickstart(out: Path, *, scale: Scale, say: Callable[[str], None]) -> Path:
     failed = evaluate_all(encoders, [task for task, _ in select(scale.tasks)], out=out, say=say)
     if failed:
         say(f"{failed} cells failed; the report shows the others.")
-    build_report([out], out / "report", judge=registered_judge(replicates=REPLICATES))
+    build_report([out], out / "report", judge=registered_judge(replicates=100))
     return out / "report"
