@@ -22,7 +22,7 @@ from tasks.perturbations.apply import Picture
 from tasks.perturbations.head import Head, grid_normals
 from tasks.perturbations.linear import F32, mean_luminance, to_linear, to_srgb
 
-AMBIENT = 0.10
+AMBIENT = 0.06
 """Light from all around, as a share of the lamp's; Yale B was taken in a dark room, homes are brighter."""
 KEY = 1.15
 """Light of the lamp."""
