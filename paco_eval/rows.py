@@ -11,24 +11,23 @@ than a relative 1e-6, that is reported as a problem as well.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
-import os
 import re
-import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from paco_fr.contracts import content_hash
 from paco_fr.errors import PacoError
+from paco_fr.files import atomic_file
 
 SCHEMA = 1
 """Number of the row format that this version writes."""
@@ -197,18 +196,14 @@ def _digest(content: Mapping[str, Any]) -> str:
     return content_hash({name: value for name, value in content.items() if name != "digest"})
 
 
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name in the folder of ``path`` that takes its place if all went well."""
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def plain_cells(items: pd.DataFrame) -> pd.DataFrame:
+    """Return the items with array cells, e.g. points (L, 2), as nested lists, which parquet can hold."""
+    nested = {
+        name: [cell.tolist() for cell in column]
+        for name, column in items.items()
+        if len(column) and isinstance(column.iloc[0], np.ndarray)
+    }
+    return items.assign(**nested)
 
 
 def items_path(row_path: Path) -> Path:
@@ -236,13 +231,13 @@ def write_row(folder: str | Path, row: Row, items: pd.DataFrame) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{row.key}.json"
-        with _replacing(items_path(path)) as temporary:
-            items.to_parquet(temporary, index=False)
+        with atomic_file(items_path(path)) as temporary:
+            plain_cells(items).to_parquet(temporary, index=False)
             items_sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
         content = {**_content(row), "items_sha256": items_sha256}
         content["digest"] = _digest(content)
         Row.model_validate(content)
-        with _replacing(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise PacoError(f"{folder}: cannot write a row ({error.strerror}). Choose another --out.") from error

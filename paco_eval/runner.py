@@ -25,7 +25,7 @@ from paco_eval.protocol import Choice, choose, score
 from paco_eval.rows import Interval, Row, load_rows, row_key, write_row
 from paco_eval.rows import Metric as RowMetric
 from paco_eval.samples import save_samples
-from paco_eval.statistics import REPLICATES, bootstrap
+from paco_eval.statistics import bootstrap
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder
@@ -36,6 +36,9 @@ from tasks.task import Task, resolve
 from tasks.units import Units, units_of
 
 Say = Callable[[str], None]
+
+REPLICATES = 1000
+"""Bootstrap replicates behind the intervals of a row."""
 
 
 def evaluate_all(
@@ -144,7 +147,7 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
                    {"extract": features.seconds, "choose": chose - started, "score": time.monotonic() - chose})  # fmt: skip
         path = write_row(out / "rows", row, items)
         if task.kind == "landmarks":
-            save_samples(out, row, items, units)
+            save_samples(path.with_name(f"{path.stem}.samples.npz"), items, units)
         rows.append(row.model_copy(update={"key": path.stem}))
     return rows
 
@@ -211,7 +214,7 @@ def _row(
     held = np.concatenate([fold.held.indices for fold in split.score])
     metrics = {}
     for metric in kind.metrics(task):
-        value, low, high = bootstrap(metric, items)
+        value, low, high = bootstrap(metric, items, replicates=REPLICATES)
         metrics[metric.name] = RowMetric(
             value=_finite(value), low=_finite(low), high=_finite(high),
             higher_is_better=metric.higher_is_better, unit=metric.unit,

@@ -195,12 +195,13 @@ def _table(
         ]
         for label in labels
     ]
+    shared = [_lift_shared_flags(grid, position, column) for position, column in enumerate(columns)]
     for position, column in enumerate(columns):
         _mark_best(grid, position, column, distinguishable)
     lines = tuple(
         Line(label, _seed_note(seeds[label]), tuple(row)) for label, row in zip(labels, grid, strict=True)
     )
-    return Table(family, protocol, mimic, tuple(columns), lines, _caption(protocol, rows))
+    return Table(family, protocol, mimic, tuple(columns), lines, _caption(protocol, rows, shared))
 
 
 def line_order(label: str) -> tuple[int, str]:
@@ -270,6 +271,16 @@ def _flags(row: Row, usual: tuple[str, str, int]) -> list[str]:
     return flags
 
 
+def _lift_shared_flags(grid: list[list[Cell | None]], position: int, column: Column) -> str:
+    """Take flags that all cells of a column have off the cells and return them as a sentence."""
+    cells = [cell for row in grid if (cell := row[position])]
+    shared = set.intersection(*(set(cell.flags) for cell in cells))
+    for row in grid:
+        if cell := row[position]:
+            row[position] = replace(cell, flags=tuple(flag for flag in cell.flags if flag not in shared))
+    return f"{column.place}: {', '.join(sorted(shared))}" if shared else ""
+
+
 def _seed_note(seeds: set[int | None]) -> str:
     trained = seeds - {None}
     if not trained:
@@ -298,19 +309,22 @@ def _comparable(cell: Cell) -> bool:
     return not any("rest of the column" in flag for flag in cell.flags)
 
 
-def _caption(protocol: str, rows: Sequence[Stored]) -> str:
+def _caption(protocol: str, rows: Sequence[Stored], shared: Iterable[str]) -> str:
     counts: dict[str, set[int]] = defaultdict(set)
     for stored in rows:
         counts[stored.row.task.rpartition("/")[2]].add(stored.row.n_scored)
     scored = "; ".join(f"{name} n = {_span(found)}" for name, found in sorted(counts.items()))
     intervals = [stored.row.interval for stored in rows if stored.row.interval]
     kinds = sorted({(i.method, i.unit, i.confidence, i.replicates) for i in intervals})
-    made = "; ".join(f"{100 * c:g} % {m} intervals over {u}, {r} replicates" for m, u, c, r in kinds)
-    return (
-        f"Protocol: {protocol}. Scored items: {scored}. In brackets: {made or 'no intervals'}. "
-        "Bold: best of its column and distinguishable from every other measured encoder there. "
-        "Several seeds: mean, with the widest ends of their intervals."
-    )
+    made = "; ".join(f"{100 * c:g} %, {m} over {u}, {r} replicates" for m, u, c, r in kinds)
+    sentences = [
+        f"Protocol: {protocol}. Scored items: {scored}.",
+        *(f"{sentence}." for sentence in dict.fromkeys(shared) if sentence),
+        f"Intervals: {made or 'none'}.",
+        "Bold: best of its column and distinguishable from every other measured encoder there.",
+        "Several seeds: mean, with the widest ends of their intervals.",
+    ]
+    return " ".join(sentences)
 
 
 def _span(found: set[int]) -> str:

@@ -4,7 +4,7 @@ from paco_eval.plots.curves import confusion_matrix, cumulative_error, error_aga
 from paco_eval.plots.pictures import codebook_atlas, landmark_sheet, reconstruction_sheet
 from paco_eval.plots.scores import accuracy_against_cost, dot_and_interval, few_shot_curves, robustness_curves
 from paco_eval.plots.style import Look, looks, save, to_svg
-from paco_eval.plots.training import codebook_health, compare_losses, loss_curves, read_metrics
+from paco_eval.plots.training import codebook_health, compare_losses, has_codebook, loss_curves, read_metrics
 
 __all__ = [
     "Look",
@@ -17,6 +17,7 @@ __all__ = [
     "dot_and_interval",
     "error_against_yaw",
     "few_shot_curves",
+    "has_codebook",
     "landmark_sheet",
     "looks",
     "loss_curves",

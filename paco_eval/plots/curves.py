@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from paco_eval.plots.style import INK, MUTED, PAPER, house_style, label_ends, looks, new_figure
+from paco_eval.plots.style import INK, MUTED, house_style, label_ends, looks, new_figure
 
 Array = npt.NDArray[np.float64]
 
@@ -27,7 +27,7 @@ def cumulative_error(errors: Mapping[str, npt.ArrayLike], *, title: str, xlabel:
     """
     look = looks(errors)
     with house_style():
-        figure, (axes,) = new_figure(5.6, 3.3)
+        figure, (axes,) = new_figure(5.4, 3.3)
         ends = []
         for encoder, values in errors.items():
             found = np.asarray(values, dtype=np.float64)
@@ -69,7 +69,7 @@ def roc(pairs: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], *, title: str)
     # Below one accepted impostor there is nothing to see.
     least = 10.0 ** np.floor(np.log10(1 / max(10, impostors)))
     with house_style():
-        figure, (axes,) = new_figure(5.6, 3.5)
+        figure, (axes,) = new_figure(5.4, 3.5)
         grid = np.logspace(np.log10(least), 0, 200)
         axes.plot(grid, 100 * grid, color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))
         ends = []
@@ -87,8 +87,8 @@ def roc(pairs: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], *, title: str)
         # All curves end in one point, so the names stand in the order of the curves at 10 % false accepts.
         for place, (middle, encoder) in enumerate(sorted(ends, reverse=True)):
             axes.text(
-                0.02, 0.97 - 0.07 * place, f"{encoder}  {middle:.0f} % at 0.1", transform=axes.transAxes,
-                color=look[encoder].colour, fontsize=8, va="top",
+                0.02, 0.97 - 0.075 * place, f"{encoder}  {middle:.0f} % at 0.1", transform=axes.transAxes,
+                color=look[encoder].colour, fontsize=9, va="top",
             )  # fmt: skip
     return figure
 
@@ -119,7 +119,7 @@ def error_against_yaw(
     look = looks(errors)
     edges = list(np.arange(-90, 90 + step, step))
     with house_style():
-        figure, (axes,) = new_figure(5.6, 3.3)
+        figure, (axes,) = new_figure(5.4, 3.3)
         ends = []
         for encoder, (yaw, error) in errors.items():
             centre, mean, deviation = binned_means(yaw, error, edges)
@@ -166,8 +166,8 @@ def confusion_matrix(
         for i, j in np.ndindex(*share.shape):
             if counts[i, j]:
                 axes.text(
-                    j, i, f"{100 * share[i, j]:.0f}", ha="center", va="center", fontsize=8,
-                    color=PAPER if share[i, j] > 0.45 else INK,
+                    j, i, f"{100 * share[i, j]:.0f}", ha="center", va="center", fontsize=9,
+                    color="#ffffff" if share[i, j] > 0.45 else INK,
                 )  # fmt: skip
         names = [name.replace("_", " ") for name in classes]
         axes.set_xticks(range(len(classes)), names, rotation=40, ha="right", rotation_mode="anchor")

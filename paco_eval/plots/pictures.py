@@ -102,7 +102,7 @@ def codebook_atlas(tokens: Floats, usage: Floats, *, title: str, side: int = 3) 
             for (row, column), value in np.ndenumerate(effective):
                 right.text(
                     column, row, f"{value:.0f}", ha="center", va="center", fontsize=7,
-                    color="#fefefe" if shown[row, column, 3] > 0.5 else INK,
+                    color="#ffffff" if shown[row, column, 3] > 0.5 else INK,
                 )  # fmt: skip
         for axes in (left, middle, right):
             _bare(axes)

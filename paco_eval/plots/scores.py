@@ -33,7 +33,7 @@ def dot_and_interval(
     """
     look = look or looks(scores.encoder)
     with house_style():
-        figure, (axes,) = new_figure(5.2, 0.95 + 0.27 * max(2, len(scores)))
+        figure, (axes,) = new_figure(5.0, 0.95 + 0.27 * max(2, len(scores)))
         for place, line in enumerate(scores.to_dict("records")):
             colour, mark = look[line["encoder"]].colour, look[line["encoder"]].mark
             if np.isfinite(line["low"]):
@@ -47,7 +47,7 @@ def dot_and_interval(
             said = f"{line['value']:.{decimals}f}" if np.isfinite(line["value"]) else "undefined"
             axes.annotate(
                 said, (1, place), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-                va="center", fontsize=8, color=INK,
+                va="center", fontsize=9, color=INK,
             )  # fmt: skip
         axes.set_yticks(range(len(scores)), list(scores.encoder))
         axes.set_ylim(len(scores) - 0.4, -0.6)
@@ -80,7 +80,7 @@ def _level_plot(
 ) -> Figure:
     values = sorted(set(scores[x]))
     with house_style():
-        figure, (axes,) = new_figure(5.6, 3.3)
+        figure, (axes,) = new_figure(5.4, 3.3)
         _bands(axes, scores, x, looks(scores.encoder), {value: i for i, value in enumerate(values)})
         axes.set_xticks(range(len(values)), list(ticks))
         axes.set_xlabel(xlabel)
@@ -130,7 +130,7 @@ def accuracy_against_cost(scores: pd.DataFrame, *, title: str, xlabel: str, ylab
     """
     look = looks(scores.encoder)
     with house_style():
-        figure, (axes,) = new_figure(5.2, 3.4)
+        figure, (axes,) = new_figure(5.0, 3.4)
         # Of points that nearly coincide the lower one is named below, so that both names can be read.
         spread = float(scores.value.max() - scores.value.min()) or 1.0
         named: list[tuple[float, float]] = []
@@ -144,7 +144,7 @@ def accuracy_against_cost(scores: pd.DataFrame, *, title: str, xlabel: str, ylab
             named.append((x, y))
             offset = (7, -11) if crowded else (7, 5)
             axes.annotate(
-                line["encoder"], (x, y), offset, textcoords="offset points", fontsize=8, color=colour
+                line["encoder"], (x, y), offset, textcoords="offset points", fontsize=9, color=colour
             )  # fmt: skip
         axes.set_xscale("log")
         axes.margins(x=0.25, y=0.12)

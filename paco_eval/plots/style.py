@@ -71,16 +71,16 @@ STYLE: dict[Any, Any] = {
     "axes.facecolor": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
+    "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
-    "axes.labelsize": 9,
+    "axes.labelsize": 9.5,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlelocation": "left",
-    "axes.titlesize": 10,
+    "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "axes.titlepad": 9,
     "axes.grid": True,
@@ -93,8 +93,8 @@ STYLE: dict[Any, Any] = {
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "xtick.minor.size": 0,
@@ -140,7 +140,7 @@ def to_svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: float = 0.062) -> None:
+def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: float = 0.068) -> None:
     """Write names beside the right ends (name, x, y, colour) of lines, pushed apart where they collide.
 
     ``gap`` is the least distance of two labels as a share of the axes' height.
@@ -155,5 +155,5 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: f
     heights -= max(0.0, heights[-1] - 1.0) if len(heights) * gap <= 1 else 0.0
     for height, (_, name, colour) in zip(heights, placed, strict=True):
         axes.text(
-            1.015, height, name, transform=axes.transAxes, color=colour, fontsize=8, va="center", ha="left"
+            1.015, height, name, transform=axes.transAxes, color=colour, fontsize=9, va="center", ha="left"
         )  # fmt: skip

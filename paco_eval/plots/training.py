@@ -75,6 +75,11 @@ def codebook_health(metrics: pd.DataFrame, *, title: str) -> Figure:
     return _panels(metrics, found, title)
 
 
+def has_codebook(metrics: pd.DataFrame) -> bool:
+    """Say whether a run logged any measure of codebook health; MAE and SimMIM have none."""
+    return any(name in metrics and metrics[name].notna().any() for name in HEALTH)
+
+
 def _words(name: str) -> str:
     return f"{name.strip('_').replace('_', ' ')} loss"
 
@@ -100,7 +105,7 @@ def _panels(metrics: pd.DataFrame, names: Mapping[str, str], title: str) -> Figu
                     )  # fmt: skip
             axes.annotate(
                 f"{smooth.iloc[-1]:.3g}", (values.step.iloc[-1], smooth.iloc[-1]), (4, 0),
-                textcoords="offset points", fontsize=8, color=INK, va="center", annotation_clip=False,
+                textcoords="offset points", fontsize=9, color=INK, va="center", annotation_clip=False,
             )  # fmt: skip
             axes.set_title(words, fontsize=9, fontweight="normal")
             axes.margins(x=0.02)
@@ -122,7 +127,7 @@ def compare_losses(runs: Mapping[str, pd.DataFrame], term: str, *, title: str) -
     """
     look = looks(runs)
     with house_style():
-        figure, (axes,) = new_figure(5.6, 3.2)
+        figure, (axes,) = new_figure(5.4, 3.2)
         ends = []
         for name, metrics in runs.items():
             values = metrics[["step", term]].dropna()

@@ -141,7 +141,7 @@ class _Problem:
             [scaled],
             max_iter=1000,
             tolerance_grad=tolerance,
-            tolerance_change=0.0,
+            tolerance_change=1e-14,
             history_size=10,
             line_search_fn="strong_wolfe",
         )

@@ -81,9 +81,12 @@ def fit(
 
     """
     x = checked(features, layer)
-    y = np.asarray(targets, dtype=np.float64).reshape(len(x), -1) if len(np.shape(targets)) else None
-    if y is None or not np.isfinite(y).all():
+    y = np.asarray(targets, dtype=np.float64)
+    if len(y) != len(x):
+        raise PacoError(f"Ridge regression got {len(y)} targets for {len(x)} units.")
+    if not np.isfinite(y).all():
         raise PacoError("Ridge regression needs a finite target for every unit.")
+    y = y.reshape(len(x), -1)
     standardiser = Standardiser.fit(x)
     standard, intercept = standardiser(x), y.mean(axis=0)
     axes, variances = principal_axes(standard)

@@ -101,7 +101,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
         for column, points in (("visible", visible), ("hidden", ~visible)):
             table[f"nme_{column}"] = scores.nme(predicted, true, lengths[main_error(task)], points)
             table[f"has_{column}"] = np.asarray(points.any(axis=1))
-    table["prediction"], table["truth"] = list(predicted.tolist()), list(true.tolist())
+    table["prediction"], table["truth"] = list(predicted), list(true)
     return table
 
 
@@ -124,7 +124,7 @@ def metrics(task: Task) -> tuple[Metric, ...]:
 
 
 def _error(column: str, name: str, keep: str | None = None) -> Metric:
-    return mean_of(column, name, unit="%", best=0.0, worst=np.inf, keep=keep)
+    return mean_of(column, name, unit="% of normaliser", best=0.0, worst=np.inf, keep=keep)
 
 
 def perfect(labels: pd.DataFrame, task: Task) -> Array:

@@ -37,7 +37,7 @@ def nme(
     distance = np.linalg.norm(difference, axis=-1)
     counted = np.ones(distance.shape) if points is None else np.asarray(points, dtype=np.float64)
     mean = ratio(np.where(counted > 0, distance, 0.0).sum(axis=1), counted.sum(axis=1))
-    return 100.0 * ratio(mean, np.asarray(normaliser, dtype=np.float64))
+    return ratio(100.0 * mean, np.asarray(normaliser, dtype=np.float64))
 
 
 def box_size(points: npt.ArrayLike) -> Array:

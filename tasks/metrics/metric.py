@@ -7,6 +7,7 @@ names that :func:`group_codes` returns. ``None`` stands for the sample as it is,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class Metric:
 
     Attributes:
         name: key in the row.
-        unit: ``%``, ``deg`` or empty for a plain number.
+        unit: ``%``, ``% of normaliser``, ``deg`` or ``auc`` (0 to 1); more in :mod:`paco_eval.rows`.
         higher_is_better: direction.
         best: value of a perfect predictor.
         worst: value that no predictor can be worse than; infinite where there is none.
@@ -74,7 +75,7 @@ def item_weights(codes: Codes, weights: Array) -> Array:
 def group_sums(codes: Codes, values: npt.ArrayLike, groups: int, weights: Array | None) -> Array:
     """Return (R, ...) sums of ``values`` (n, ...) over items, each weighted by its group's multiplicity."""
     table = np.asarray(values, dtype=np.float64)
-    flat = table.reshape(len(table), -1)
+    flat = table.reshape(len(table), math.prod(table.shape[1:]))
     sums = np.stack([np.bincount(codes, column, minlength=groups) for column in flat.T], axis=1)
     draws = np.ones((1, groups)) if weights is None else weights
     return np.asarray((draws @ sums).reshape(-1, *table.shape[1:]))

@@ -122,9 +122,16 @@ def test_baselines_stand_last() -> None:
 
 def test_undefined_and_failures() -> None:
     undefined = {"mae": Metric(value=None, higher_is_better=False, unit="deg")}
-    table = only(scored(5, n_expected=300), scored(6, encoder="b", metrics=undefined, n_expected=300))
+    table = only(
+        scored(5, n_expected=300, n_scored=300), scored(6, encoder="b", metrics=undefined, n_expected=300)
+    )  # fmt: skip
     assert "60 of 300 items failed" in table.notes[0]
     assert "| –<sup>a</sup> |" in to_markdown(table)
+
+
+def test_what_all_cells_share_is_said_once() -> None:
+    table = only(scored(5, n_expected=300), scored(6, encoder="b", n_expected=300))
+    assert table.notes == [] and "synthetic v1: 60 of 300 items failed" in table.caption
 
 
 def test_intervals_apart_is_symmetric() -> None:
@@ -162,7 +169,7 @@ def test_caption_states_protocol_count_and_interval(tables: list[Table]) -> None
     for words in (
         "Protocol: frozen",
         "london n = 240",
-        "95 % bootstrap percentile intervals over identity, 1000",
+        "Intervals: 95 %, bootstrap percentile over identity, 1000",
     ):
         assert words in tables[1].caption
 

@@ -1,0 +1,143 @@
+"""Building a report: rows and artefacts in, Markdown, CSV, LaTeX, figures and one HTML page out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from paco_eval import plots
+from paco_eval.report.artefacts import pretrainings
+from paco_eval.report.figures import Drawn, pretraining_figures, sample_figures, table_figures
+from paco_eval.report.page import Contents, render, slug
+from paco_eval.rows import Stored, load_rows
+from paco_eval.table_formats import latex_document, to_csv, to_markdown
+from paco_eval.tables import Distinguishable, Table, family_tables, intervals_apart
+from paco_fr.errors import PacoError
+
+Format = Literal["html", "md", "csv", "latex", "figures"]
+
+
+class Report(NamedTuple):
+    """Files that were written, and a sentence for each thing that had to be left out."""
+
+    files: list[Path]
+    problems: list[str]
+
+
+def build_report(
+    run_folders: str | Path | Iterable[str | Path],
+    out: str | Path,
+    *,
+    formats: Sequence[Format] = ("html", "md", "csv", "latex"),
+    include_mimic: bool = False,
+    distinguishable: Distinguishable = intervals_apart,
+    title: str = "Face encoders, measured",
+) -> Report:
+    """Write ``report.html``, ``tables.md``, ``results.csv``, ``tables.tex`` and ``figures/`` as asked.
+
+    Args:
+        run_folders: folders with ``rows/`` and perhaps ``pretrain/``, see
+            :mod:`paco_eval.report.artefacts`.
+        out: folder to write into; made if it is not there.
+        formats: which of the files.
+        include_mimic: whether rows of miniatures get tables of their own.
+        distinguishable: decides what is printed bold, see :func:`paco_eval.tables.family_tables`.
+        title: heading of the page.
+
+    Raises:
+        PacoError: there is neither a row nor a pretraining run, or ``out`` cannot be written.
+
+    """
+    folders = (
+        [Path(run_folders)] if isinstance(run_folders, (str, Path)) else [Path(run) for run in run_folders]
+    )
+    unknown = set(formats) - set(get_args(Format))
+    if unknown:
+        raise PacoError(f"Unknown format {', '.join(sorted(unknown))}. Known: {', '.join(get_args(Format))}.")
+    loaded = load_rows(folders)
+    problems = list(loaded.problems)
+    mimics = sum(stored.row.data_kind == "mimic" for stored in loaded.rows)
+    if mimics and not include_mimic:
+        problems.append(f"{mimics} rows of miniatures are left out; --include-mimic shows them apart.")
+    runs = [run for folder in folders for run in pretrainings(folder)]
+    if not loaded.rows and not runs:
+        raise PacoError("Nothing to report. " + " ".join(problems))
+    tables = family_tables(loaded.rows, distinguishable=distinguishable, include_mimic=include_mimic)
+    texts: dict[str, str] = {}
+    if "md" in formats:
+        texts["tables.md"] = "\n".join(to_markdown(table.main_only()) for table in tables)
+    if "csv" in formats:
+        texts["results.csv"] = to_csv(tables)
+    if "latex" in formats:
+        texts["tables.tex"] = latex_document([table.main_only() for table in tables])
+    drawn: list[Drawn] = []
+    if {"html", "figures"} & set(formats):
+        contents = _contents(loaded.rows, tables, runs, problems)
+        drawn = [figure for _, figures in contents.tables for figure in figures]
+        drawn += [figure for _, _, figures in contents.pretrainings for figure in figures]
+        if "html" in formats:
+            texts["report.html"] = render(contents, title)
+    return Report(_write(Path(out), texts, drawn if "figures" in formats else []), problems)
+
+
+def _contents(
+    rows: Sequence[Stored], tables: Sequence[Table], runs: Sequence[Any], problems: list[str]
+) -> Contents:
+    look = plots.looks(line.label for table in tables for line in table.lines)
+    shown = [
+        (table, [*table_figures(table, look, problems.append), *_samples(table, problems)])
+        for table in tables
+    ]
+    trained = []
+    for run in runs:
+        try:
+            card = run.card()
+        except PacoError as error:
+            problems.append(str(error))
+            card = {}
+        trained.append((run, card, list(pretraining_figures(run, problems.append))))
+    return Contents(rows, shown, trained, _failures(rows), look, problems)
+
+
+def _samples(table: Table, problems: list[str]) -> list[Drawn]:
+    stored = {s.row.key: s for line in table.lines for cell in line.cells if cell for s in cell.rows}
+    return list(sample_figures(list(stored.values()), problems.append))
+
+
+def _failures(rows: Sequence[Stored]) -> list[dict[str, Any]]:
+    found = []
+    for stored in rows:
+        row = stored.row
+        if row.n_scored == row.n_expected:
+            continue
+        try:
+            items = stored.items()
+            named = items.failure[items.failure.fillna("") != ""] if "failure" in items else items.id[:0]
+            counted = (f"{reason} ({count})" for reason, count in named.value_counts().items())
+            said = "; ".join(counted) or "not told by the items"
+        except PacoError as error:
+            said = str(error)
+        found.append(
+            {
+                "encoder": row.encoder, "task": row.task, "expected": row.n_expected,
+                "scored": row.n_scored, "reasons": said,
+            }
+        )  # fmt: skip
+    return found
+
+
+def _write(out: Path, texts: dict[str, str], drawn: Sequence[Drawn]) -> list[Path]:
+    written: list[Path] = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (out / name).write_text(text, encoding="utf-8")
+            written.append(out / name)
+        for figure in drawn:
+            written += plots.save(figure.figure, out / "figures" / slug(figure.name))
+    except OSError as error:
+        raise PacoError(
+            f"{out}: cannot write the report ({error.strerror}). Choose another folder."
+        ) from error
+    return written

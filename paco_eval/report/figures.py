@@ -1,0 +1,241 @@
+"""From rows and artefacts to the figures of a report: what is worth drawing, of whom, with which words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from paco_eval import plots
+from paco_eval.report.artefacts import Pretraining, load_arrays
+from paco_eval.rows import Stored
+from paco_eval.tables import Cell, Column, Table
+from paco_fr.errors import PacoError
+
+MOST_CURVES = 8
+"""Curves in one figure; more cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure of a report.
+
+    Attributes:
+        name: as a file.
+        task: that it belongs to, empty for a pretraining run.
+        caption: printed under it.
+        figure: the drawing.
+        wide: whether it needs the whole width of a page.
+        spoken: its numbers in words for those who cannot see it; the caption if there are too many.
+
+    """
+
+    name: str
+    task: str
+    caption: str
+    figure: Figure
+    wide: bool = False
+    spoken: str = ""
+
+
+Problem = Callable[[str], None]
+
+
+def table_figures(table: Table, look: dict[str, plots.Look], problem: Problem) -> Iterator[Drawn]:
+    """Yield dot-and-interval plots of all main metrics, then what the items of each task can show."""
+    for position, column in enumerate(table.columns):
+        if not column.main:
+            continue
+        cells = [(line.label, line.cells[position]) for line in table.lines if line.kind == "measured"]
+        found = [(label, cell) for label, cell in cells if cell is not None]
+        if not found:
+            continue
+        yield _dots(table, column, found, look)
+        if column.subset == "all" and column.level < 0:
+            try:
+                yield from _item_figures(table, column, _leaders(column, found))
+            except PacoError as error:
+                problem(str(error))
+    yield from _robustness(table)
+
+
+def _dots(
+    table: Table, column: Column, cells: Sequence[tuple[str, Cell]], look: dict[str, plots.Look]
+) -> Drawn:
+    frame = pd.DataFrame(
+        [(label, cell.value, cell.low, cell.high) for label, cell in cells],
+        columns=["encoder", "value", "low", "high"],
+    ).astype({"value": float, "low": float, "high": float})
+    best_first = frame.sort_values("value", ascending=not column.higher_is_better, kind="stable")
+    figure = plots.dot_and_interval(
+        best_first, title=f"{table.family} · {column.place}", heading=column.heading, look=look,
+        decimals=column.decimals,
+    )  # fmt: skip
+    said = "; ".join(f"{label} {column.number(cell.value)}" for label, cell in cells)
+    name = f"{column.task}-{column.place}-dots"
+    return Drawn(name, column.task, "", figure, spoken=f"{column.heading}: {said}.")
+
+
+def _leaders(column: Column, cells: Sequence[tuple[str, Cell]]) -> list[tuple[str, Stored]]:
+    """Return the best encoders with the row of their first seed, best first."""
+    sign = -1 if column.higher_is_better else 1
+    ranked = sorted(
+        ((sign * cell.value, label, cell.rows[0]) for label, cell in cells if cell.value is not None),
+        key=lambda entry: entry[:2],
+    )
+    return [(label, stored) for _, label, stored in ranked[:MOST_CURVES]]
+
+
+def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]]) -> Iterator[Drawn]:
+    if not leaders:
+        return
+    items = {label: stored.items() for label, stored in leaders}
+    first_label, first = next(iter(items.items()))
+    task, title, columns = column.task, f"{table.family} · {column.place}", set(first.columns)
+    if {"score", "truth"} <= columns:
+        pairs = {label: (frame.truth, frame.score.fillna(-np.inf)) for label, frame in items.items()}
+        yield Drawn(
+            f"{task}-roc", task, "True accepts against false accepts, all pairs.",
+            plots.roc(pairs, title=title),
+        )  # fmt: skip
+    elif {"prediction", "truth", "confidence"} <= columns or table.family.endswith("expression"):
+        yield _confusion(task, f"{title} · {first_label}", first)
+    elif "error" in columns and table.family.endswith("landmarks"):
+        limit = _failure_threshold(leaders[0][1])
+        yield Drawn(
+            f"{task}-ced", task, "Share of faces with at most each error.",
+            plots.cumulative_error(
+                {label: frame.error for label, frame in items.items()}, title=title,
+                xlabel=f"{leaders[0][1].row.main_metric.replace('_', ' ')} (%)", limit=limit,
+            ),
+        )  # fmt: skip
+    yaw = next((name for name in ("yaw_true", "yaw") if name in columns), None)
+    if yaw and "error" in columns:
+        errors = {label: (frame[yaw], frame.error) for label, frame in items.items() if yaw in frame}
+        yield Drawn(
+            f"{task}-yaw", task, "Mean error in bins of 15° of the true yaw; band: one standard error.",
+            plots.error_against_yaw(errors, title=title, ylabel=column.heading),
+        )  # fmt: skip
+
+
+def _failure_threshold(stored: Stored) -> float:
+    """Return t of the row's failure rate at t, named fr7 or fr10; else what nearly all errors are under."""
+    found = [re.fullmatch(r"fr@?(\d+(?:\.\d+)?)", name) for name in stored.row.metrics]
+    limits = [float(match.group(1)) for match in found if match]
+    return max(limits) if limits else float(np.ceil(np.nanquantile(stored.items().error, 0.97)))
+
+
+def _confusion(task: str, title: str, items: pd.DataFrame) -> Drawn:
+    from paco_fr.records import EXPRESSIONS  # brings in a large library, needed here only
+
+    scored = items[items.prediction >= 0]
+    codes = sorted(set(scored.truth) | set(scored.prediction))
+    known = task.rpartition("/")[0].endswith("expression") and max(codes, default=0) < len(EXPRESSIONS)
+    name = {code: EXPRESSIONS[code] if known else str(code) for code in codes}
+    figure = plots.confusion_matrix(
+        [name[code] for code in scored.truth], [name[code] for code in scored.prediction], title=title,
+        classes=list(name.values()),
+    )  # fmt: skip
+    return Drawn(f"{task}-confusion", task, "Rows are true classes and sum to 100 %.", figure)
+
+
+def _robustness(table: Table) -> Iterator[Drawn]:
+    places = {(column.task, column.subset) for column in table.columns if column.level >= 0}
+    for task, subset in sorted(places):
+        columns = [
+            (position, column)
+            for position, column in enumerate(table.columns)
+            if (column.task, column.subset) == (task, subset) and column.main and column.level >= 0
+        ]
+        if len(columns) < 2:
+            continue
+        lines = [
+            (line.label, column.level, cell.value, cell.low, cell.high)
+            for line in table.lines
+            for position, column in columns
+            if line.kind == "measured" and (cell := line.cells[position]) and cell.value is not None
+        ]
+        frame = pd.DataFrame(lines, columns=["encoder", "level", "value", "low", "high"])
+        figure = plots.robustness_curves(
+            frame.astype({"low": float, "high": float}), title=task, ylabel=columns[0][1].heading,
+            factor=task.partition("/")[0],
+        )  # fmt: skip
+        yield Drawn(f"{task}-levels", task, "Score at growing severity; bands: intervals.", figure)
+
+
+def sample_figures(rows: Sequence[Stored], problem: Problem) -> Iterator[Drawn]:
+    """Yield a sheet of faces with points for every row that has samples beside it."""
+    for stored in rows:
+        row = stored.row
+        try:
+            found = load_arrays(stored.path.with_name(f"{row.key}.samples.npz"), "samples")
+            if found is not None:
+                figure = plots.landmark_sheet(
+                    found["images"], found["predicted"], found["truth"], found["visible"],
+                    title=f"{row.task} · {row.encoder}", names=[str(name) for name in found["names"]],
+                )  # fmt: skip
+                yield Drawn(
+                    f"{row.task}-{row.encoder}-faces", row.task, "Rings: true. Dots: predicted.", figure, True
+                )
+        except PacoError as error:
+            problem(str(error))
+
+
+def pretraining_figures(run: Pretraining, problem: Problem) -> Iterator[Drawn]:
+    """Yield loss curves, codebook health, reconstructions and the codebook atlas, as far as they exist."""
+    makers: tuple[Callable[[Pretraining], Drawn | None], ...] = (_losses, _health, _reconstruction, _atlas)
+    for make in makers:
+        try:
+            drawn = make(run)
+        except PacoError as error:
+            problem(str(error))
+            continue
+        if drawn is not None:
+            yield drawn
+
+
+def _losses(run: Pretraining) -> Drawn | None:
+    if not run.log.exists():
+        return None
+    figure = plots.loss_curves(plots.read_metrics(run.log), title=f"{run.name} · losses")
+    return Drawn(f"{run.name}-losses", "", "Faint: every logged value. Line: running mean.", figure, True)
+
+
+def _health(run: Pretraining) -> Drawn | None:
+    if not run.log.exists():
+        return None
+    metrics = plots.read_metrics(run.log)
+    if not plots.has_codebook(metrics):
+        return None
+    figure = plots.codebook_health(metrics, title=f"{run.name} · codebook health")
+    return Drawn(
+        f"{run.name}-health", "", "How many codes live and how well the belief picks them.", figure, True
+    )
+
+
+def _reconstruction(run: Pretraining) -> Drawn | None:
+    found = load_arrays(run.folder / "reconstruction.npz", "reconstruction")
+    if found is None:
+        return None
+    shown = (found[name][:10] for name in ("original", "corrupted", "reconstructed"))
+    figure = plots.reconstruction_sheet(*shown, title=f"{run.name} · reconstruction")
+    return Drawn(
+        f"{run.name}-reconstruction", "", "What was, what the model saw, what it made of it.", figure, True
+    )
+
+
+def _atlas(run: Pretraining) -> Drawn | None:
+    found = load_arrays(run.folder / "codebook.npz", "codebook")
+    if found is None:
+        return None
+    try:
+        figure = plots.codebook_atlas(
+            found["tokens"] / 255, found["usage"], title=f"{run.name} · codebook on the face grid"
+        )
+    except ValueError as error:
+        raise PacoError(f"{run.folder / 'codebook.npz'}: {error}.") from error
+    return Drawn(f"{run.name}-atlas", "", "Every cell of the aligned face has its own codes.", figure, True)

@@ -1,0 +1,264 @@
+"""How sure a number is: intervals, paired differences, tests, ranks.
+
+Everything resamples groups (people, templates, photographs), never single items of one group, because items
+of a group are alike. A bootstrap replicate draws as many groups as there are, with replacement; a pair
+counts as often as the product of its identities' multiplicities, thresholds are chosen anew. Intervals
+are percentile intervals (Efron and Tibshirani 1993, chapter 13). Replicates in which a metric is undefined
+are left out; where more than one in twenty is, or where there is one group only, the interval is undefined
+(NaN), because it would be a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import rankdata
+
+from paco_fr.errors import PacoError
+from paco_fr.randomness import generator
+from tasks.metrics.metric import COMPUTE_CELLS, Array, Metric, group_codes
+
+Verdict = Literal["better", "worse", "not distinguishable", "observed"]
+
+MOST_UNDEFINED = 0.05
+"""Largest share of undefined replicates that an interval may rest on."""
+
+
+class Interval(NamedTuple):
+    """A number and the ends of its interval, in the unit of its metric; NaN ends where undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+def resamples(groups: int, replicates: int, seed: int) -> Iterator[Array]:
+    """Yield multiplicities (R_i, groups) of drawn groups, some replicates at a time, each row summing to G.
+
+    Row r is the same for any later number of replicates.
+    """
+    rng = generator("bootstrap", seed)
+    step = max(1, COMPUTE_CELLS // groups)
+    for start in range(0, replicates, step):
+        rows = min(step, replicates - start)
+        drawn = rng.integers(0, groups, size=(rows, groups))
+        drawn += np.arange(0, rows * groups, groups)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=rows * groups)
+        yield counts.reshape(rows, groups).astype(np.float64)
+
+
+def bootstrap(
+    metric: Metric, items: pd.DataFrame, *, replicates: int = 1000, seed: int = 0, level: float = 0.95
+) -> Interval:
+    """Return the metric of the items with its percentile interval under resampled groups.
+
+    Args:
+        metric: what to compute.
+        items: one line per scored unit.
+        replicates: number of bootstrap replicates.
+        seed: draws the replicates.
+        level: share of the replicates inside the interval.
+
+    """
+    _, names = group_codes(items)
+    values = [metric.compute(items, weights) for weights in resamples(len(names), replicates, seed)]
+    return _interval(metric.value(items), np.concatenate(values), len(names), level)
+
+
+def paired_difference(
+    metric: Metric,
+    items_a: pd.DataFrame,
+    items_b: pd.DataFrame,
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Return metric(a) - metric(b) on the same units, both seeing the same replicates.
+
+    Raises:
+        PacoError: a and b are not items of the same units and groups.
+
+    """
+    return over_seeds(metric, [items_a], baseline=[items_b], replicates=replicates, seed=seed, level=level)
+
+
+def over_seeds(
+    metric: Metric,
+    runs: Sequence[pd.DataFrame],
+    *,
+    baseline: Sequence[pd.DataFrame] = (),
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Return the mean of the metric over pretraining seeds, less that of the baseline's, with its interval.
+
+    A replicate draws groups (the same for all runs) and, independently, seeds of either side. Few seeds are
+    few draws: three seeds give an interval that is somewhat too narrow, one seed says nothing of seeds.
+
+    Args:
+        metric: what to compute.
+        runs: items of one encoder, a table per pretraining seed.
+        baseline: items of the other encoder; none for the mean itself.
+        replicates: number of bootstrap replicates.
+        seed: draws the replicates.
+        level: share of the replicates inside the interval.
+
+    Raises:
+        PacoError: no runs, or tables that are not of the same units and groups.
+
+    """
+    if not runs:
+        raise PacoError("There are no runs to average.")
+    first, *others = aligned([*runs, *baseline])
+    tables, sides = [first, *others], [len(runs), len(baseline)]
+    signs = np.repeat([1.0, -1.0], sides) / np.repeat(sides, sides)
+    _, names = group_codes(first)
+    rng = generator("bootstrap seeds", seed)
+    values = []
+    for weights in resamples(len(names), replicates, seed):
+        drawn = [rng.multinomial(n, np.full(n, 1.0 / n), size=len(weights)) for n in sides if n]
+        by_run = np.stack([metric.compute(table, weights) for table in tables], axis=1)
+        values.append((by_run * np.concatenate(drawn, axis=1) * signs).sum(axis=1))
+    value = float(np.dot([metric.value(table) for table in tables], signs))
+    return _interval(value, np.concatenate(values), len(names), level)
+
+
+def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return item tables in the order of the first, or say which unit or group they do not share.
+
+    Raises:
+        PacoError: an id occurs twice, is missing from a table, or has another group there.
+
+    """
+    indexed = [table.set_index("id", drop=False) for table in tables]
+    first = indexed[0]
+    for table in indexed:
+        if not table.index.is_unique:
+            raise PacoError(f"Item '{table.index[table.index.duplicated()][0]}' occurs twice in one table.")
+        different = first.index.symmetric_difference(table.index)
+        if len(different):
+            raise PacoError(
+                f"The tables do not score the same units: '{different[0]}' is only in one of them."
+            )
+    ordered = [table.loc[first.index] for table in indexed]
+    columns = [name for name in ("group", "group_a", "group_b") if name in first]
+    for table in ordered:
+        if not table[columns].equals(first[columns]):
+            raise PacoError("The tables put the same units into different groups.")
+    return ordered
+
+
+def _interval(value: float, values: Array, groups: int, level: float) -> Interval:
+    defined = values[~np.isnan(values)]
+    if groups < 2 or len(defined) < (1.0 - MOST_UNDEFINED) * len(values):
+        return Interval(value, np.nan, np.nan)
+    low, high = np.quantile(defined, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    return Interval(value, float(low), float(high))
+
+
+def permutation_test(
+    differences: npt.ArrayLike, groups: Sequence[str], *, permutations: int = 10_000, seed: int = 0
+) -> float:
+    """Return the two-sided p-value that paired differences have mean 0, by flipping signs of whole groups.
+
+    If two encoders are equally good, swapping them for all items of a group changes nothing. Exact where
+    ``2^G`` sign patterns are no more than ``permutations``; else the share of drawn patterns at least as
+    extreme, the observed one counted in (Phipson and Smyth 2010).
+
+    Args:
+        differences: (n,) error of one encoder less that of the other, on the same items.
+        groups: group of every item.
+        permutations: number of sign patterns.
+        seed: draws them.
+
+    """
+    codes, names = pd.factorize(np.asarray(groups, dtype=object))
+    sums = np.bincount(codes, np.asarray(differences, dtype=np.float64), minlength=len(names))
+    exact = 2.0 ** len(names) <= permutations
+    observed = abs(sums.sum()) * (1.0 - 1e-12)  # the same sum in another order may round below itself
+    if exact:
+        patterns = np.arange(2 ** len(names))[:, None] >> np.arange(len(names)) & 1
+        return float((np.abs((2.0 * patterns - 1.0) @ sums) >= observed).mean())
+    rng, extreme = generator("permutation", seed), 0
+    step = max(1, COMPUTE_CELLS // len(names))
+    for start in range(0, permutations, step):
+        shape = (min(step, permutations - start), len(names))
+        flipped = rng.integers(0, 2, size=shape, dtype=np.int8).astype(np.float64) * 2.0 - 1.0
+        extreme += int((np.abs(flipped @ sums) >= observed).sum())
+    return (extreme + 1) / (permutations + 1)
+
+
+def holm(p_values: npt.ArrayLike) -> Array:
+    """Return p-values (m,) adjusted for m tests so that the family-wise error is held (Holm 1979)."""
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p-values are a list of numbers from 0 to 1, got {p}")
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def mean_rank(
+    scores: pd.DataFrame,
+    higher_is_better: Mapping[str, bool],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Return the mean rank of every encoder over tasks, 1 the best, with its interval over tasks.
+
+    Args:
+        scores: (encoders, tasks) values of the main metrics; equal values share their ranks.
+        higher_is_better: direction of every task.
+        replicates: number of bootstrap replicates, each drawing as many tasks as there are.
+        seed: draws the replicates.
+        level: share of the replicates inside the interval.
+
+    Returns:
+        A line per encoder with ``mean_rank``, ``low`` and ``high``, best first.
+
+    Raises:
+        PacoError: an encoder lacks a task, so that ranks would not mean the same.
+
+    """
+    for row, column in np.argwhere(scores.isna().to_numpy())[:1]:
+        where = f"{scores.index[row]} has no score on {scores.columns[column]}"
+        raise PacoError(f"{where}; rank only what every encoder was scored on.")
+    signs = np.array([-1.0 if higher_is_better[task] else 1.0 for task in scores.columns])
+    ranks = rankdata(scores.to_numpy(dtype=np.float64) * signs, axis=0).T
+    draws = [weights @ ranks / len(ranks) for weights in resamples(len(ranks), replicates, seed)]
+    replicated = np.concatenate(draws)
+    rows = [
+        _interval(float(mean), values, len(ranks), level)
+        for mean, values in zip(ranks.mean(axis=0), replicated.T, strict=True)
+    ]
+    table = pd.DataFrame(rows, index=scores.index).rename(columns={"value": "mean_rank"})
+    return table.sort_values("mean_rank", kind="stable")
+
+
+def verdict(difference: Interval, higher_is_better: bool, seeds: int) -> Verdict:
+    """Return what a difference from a baseline allows to say.
+
+    Args:
+        difference: encoder less baseline, with its interval.
+        higher_is_better: direction of the metric.
+        seeds: pretraining seeds on the side that has fewer. One seed cannot tell a method from its luck:
+            its differences are observed, whatever the interval over people.
+
+    """
+    if seeds < 2:
+        return "observed"
+    if difference.low > 0:
+        return "better" if higher_is_better else "worse"
+    if difference.high < 0:
+        return "worse" if higher_is_better else "better"
+    return "not distinguishable"

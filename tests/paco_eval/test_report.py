@@ -1,0 +1,307 @@
+"""The report holds every number once, survives bad input and works in a browser without a network."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.paco_eval.made_artefacts import write_pretraining, write_samples
+from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
+
+from paco_eval.report import Report, build_report
+from paco_eval.report.artefacts import load_arrays, save_arrays
+from paco_eval.rows import load_rows, write_row
+from paco_fr.errors import PacoError
+
+HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+
+
+class Built(NamedTuple):
+    run: Path
+    out: Path
+    report: Report
+    html: str
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    run = write_run(tmp_path_factory.mktemp("run"), tasks=[TASKS[0], TASKS[2], TASKS[3], TASKS[5]])
+    write_pretraining(run)
+    write_pretraining(run, "mae-tiny", codebook=False)
+    write_row(run / "rows", *make_row(HOSTILE, TASKS[2]))
+    landmarks = next(s for s in load_rows(run).rows if s.row.task == "landmarks/synthetic")
+    write_samples(landmarks.path, ["one & two", HOSTILE])
+    out = run / "report"
+    report = build_report(run, out)
+    return Built(run, out, report, (out / "report.html").read_text())
+
+
+def test_all_files_and_no_problem(built: Built) -> None:
+    assert {path.name for path in built.report.files} == {
+        "report.html",
+        "tables.md",
+        "results.csv",
+        "tables.tex",
+    }
+    assert built.report.problems == []
+
+
+def test_every_number_is_in_csv_page_and_markdown(built: Built) -> None:
+    frame = pd.read_csv(built.out / "results.csv")
+    assert len(frame) == 2 * (4 * len(QUALITY) + 1)
+    markdown = (built.out / "tables.md").read_text()
+    for stored in load_rows(built.run).rows:
+        value = (
+            f"{stored.row.main.value:.3f}" if stored.row.main.unit == "" else f"{stored.row.main.value:.1f}"
+        )
+        assert value in built.html and value[:-1] in markdown
+        assert f'"{stored.row.key}"' in built.html
+
+
+def test_sections_are_there(built: Built) -> None:
+    for words in (
+        "At a glance", "Pose, frozen", "codebook on the face grid", "mae-tiny · losses", "reconstruction",
+        "Licences", "Apache-2.0", "2 of 242 items failed", "paco-eval evaluate pixels", "not told by the items",
+    ):  # fmt: skip
+        assert words in built.html, words
+    assert "mae-tiny · codebook" not in built.html
+
+
+def test_hostile_text_stays_text(built: Built) -> None:
+    assert "<script>alert" not in built.html and "<img src=x" not in built.html
+    assert "&lt;script&gt;alert" in built.html
+    scripts = re.findall(r"<script[^>]*>", built.html)
+    assert scripts == ['<script type="application/json" id="sources">', "<script>"]
+
+
+def test_page_asks_nothing_of_the_network(built: Built) -> None:
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', built.html)
+    assert {a.split(":")[0] if not a.startswith("#") else "#" for a in addresses} <= {"#", "data"}
+    assert "default-src 'none'" in built.html and "@import" not in built.html
+
+
+class Outline(HTMLParser):
+    """Collects what accessibility needs: headings, ids, labelled figures, header cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headings: list[int] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.unlabelled = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if found.get("id"):
+            self.ids.append(str(found["id"]))
+        if tag == "a":
+            self.links.append(str(found["href"]))
+        self.unlabelled += tag == "svg" and not found.get("aria-label")
+        self.unlabelled += tag == "th" and "scope" not in found
+
+
+def test_outline_for_screen_readers(built: Built) -> None:
+    outline = Outline()
+    outline.feed(built.html)
+    assert outline.headings[0] == 1 and outline.headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(outline.headings, outline.headings[1:], strict=False))
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {link[1:] for link in outline.links} <= set(outline.ids)
+    assert outline.unlabelled == 0
+
+
+def test_figures_as_files(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels", "constant"], tasks=[TASKS[2]])
+    files = build_report(run, tmp_path / "out", formats=["figures"]).files
+    assert {path.name for path in files} == {
+        f"pose-synthetic-{name}.{kind}" for name in ("synthetic-v1-dots", "yaw") for kind in ("png", "svg")
+    }
+
+
+def test_mimics_are_left_out_unless_asked_for(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels"], tasks=[TASKS[2]])
+    write_row(run / "rows", *make_row("paco-tiny", TASKS[2], data_kind="mimic"))
+    report = build_report(run, tmp_path / "out", formats=["html"])
+    assert "1 rows of miniatures" in report.problems[0]
+    assert "MINIATURES" not in (tmp_path / "out" / "report.html").read_text()
+    build_report(run, tmp_path / "out", formats=["html"], include_mimic=True)
+    assert "MINIATURES" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_bad_input_is_told_and_the_rest_comes(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels", "constant"], tasks=[TASKS[2], TASKS[3]])
+    pretraining = write_pretraining(run)
+    (pretraining / "card.json").write_text("{")
+    (pretraining / "metrics.jsonl").write_text("nonsense\n\n{}")
+    (pretraining / "codebook.npz").write_bytes(b"PK\x03\x04 broken")
+    np.savez(pretraining / "reconstruction.npz", original=np.zeros((2, 4, 4, 3), np.uint8))
+    (run / "rows" / ("0" * 16 + ".json")).write_text("{")
+    next(s for s in load_rows(run).rows if s.row.task == "pose/synthetic").path.with_suffix(
+        ".items.parquet"
+    ).write_text("")
+    report = build_report([run, tmp_path / "absent"], tmp_path / "out", formats=["html"])
+    said = "\n".join(report.problems)
+    for words in (
+        "no readable row", "absent: no rows", "not the items", "not a readable card", "line 1 is not JSON",
+        "no array 'corrupted'", "not a readable array file",
+    ):  # fmt: skip
+        assert words in said, words
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "Left out" in html and "Landmarks, frozen" in html and "No sample faces" in html
+
+
+def test_nothing_to_report(tmp_path: Path) -> None:
+    with pytest.raises(PacoError, match="Nothing to report"):
+        build_report(tmp_path, tmp_path / "out")
+    with pytest.raises(PacoError, match="Unknown format docx"):
+        build_report(tmp_path, tmp_path / "out", formats=["docx"])  # type: ignore[list-item]
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels"], tasks=[TASKS[2]])
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(PacoError, match="cannot write the report"):
+        build_report(run, tmp_path / "out", formats=["csv"])
+
+
+def test_pretraining_alone_makes_a_report(tmp_path: Path) -> None:
+    write_pretraining(tmp_path / "run")
+    report = build_report(tmp_path / "run", tmp_path / "out", formats=["html"])
+    assert "no rows" in report.problems[0]
+    assert "codebook on the face grid" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "samples.npz"
+    np.savez(path, names=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(PacoError, match="allow_pickle"):
+        load_arrays(path, "samples")
+    assert load_arrays(tmp_path / "absent.npz", "samples") is None
+    with pytest.raises(PacoError, match="expected 5 axes"):
+        save_arrays(path, "codebook", tokens=np.zeros((4, 4), np.uint8), usage=np.zeros((4, 4)))
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Page(HTMLParser):
+    """What a browser made of the page: order and visibility of lines, state of headers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = ""
+        self.lines: dict[str, list[str]] = {}
+        self.hidden: set[str] = set()
+        self.sorted: dict[str, str] = {}
+        self.theme = self.body = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "html":
+            self.theme = found.get("data-theme", "")
+        elif tag == "body":
+            self.body = found.get("class", "")
+        elif tag == "table":
+            self.table = found.get("data-table", "")
+        elif tag == "tr" and "data-e" in found:
+            self.lines.setdefault(self.table, []).append(found["data-e"])
+            if "hidden" in found:
+                self.hidden.add(found["data-e"])
+        elif tag == "th" and "aria-sort" in found:
+            self.sorted[self.table] = found["aria-sort"]
+
+
+def browse(html: Path, folder: Path, **view: str) -> Page:
+    """Open the page in a headless browser, demand a quiet console, and read what it became."""
+    address = html.resolve().as_uri() + (f"#{urlencode(view)}" if view else "")
+    run = subprocess.run(
+        [
+            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--enable-logging=stderr", f"--user-data-dir={folder}", "--dump-dom", address,
+        ],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "CONSOLE" not in run.stderr, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+    page = Page()
+    page.feed(run.stdout)
+    return page
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")
+class TestInABrowser:
+    def test_sorts_filters_and_opens_quietly(self, built: Built, tmp_path: Path) -> None:
+        html = built.out / "report.html"
+        plain = browse(html, tmp_path / "a")
+        assert plain.hidden == set() and plain.sorted == {}
+        assert plain.lines["pose-frozen"][-1] == "constant" and HOSTILE in plain.lines["pose-frozen"]
+        best_first = browse(
+            html, tmp_path / "b", sort="pose-frozen:1:up", filter="TINY", metrics="all", theme="dark"
+        )
+        values = {
+            s.row.encoder: s.row.main.value
+            for s in load_rows(built.run).rows
+            if s.row.task == "pose/synthetic"
+        }
+        assert best_first.lines["pose-frozen"] == sorted(values, key=lambda name: values[name] or 0.0)
+        assert best_first.sorted == {"pose-frozen": "ascending"}
+        assert best_first.hidden == {name for name in values if "tiny" not in name}
+        assert (best_first.theme, best_first.body) == ("dark", "all-metrics")
+
+    def test_fifty_encoders_and_a_hundred_tasks_open_in_two_seconds(self, tmp_path: Path) -> None:
+        from paco_eval.report.page import Contents, render
+        from paco_eval.rows import Stored
+        from paco_eval.tables import family_tables
+
+        row, _ = make_row("pixels", TASKS[2])
+        rows = [
+            Stored(
+                type(row)(**{**row.model_dump(exclude={"key"}), "encoder": f"e{i}", "task": f"pose/t{j}"}),
+                tmp_path,
+            )
+            for i in range(50)
+            for j in range(100)
+        ]
+        tables = family_tables(rows)
+        looks = {line.label: None for table in tables for line in table.lines}
+        from paco_eval.plots import looks as make_looks
+
+        html = tmp_path / "big.html"
+        html.write_text(render(Contents(rows, [(t, []) for t in tables], [], [], make_looks(looks)), "Big"))
+        marker = "<script>document.title = Math.round(performance.now())</script>"
+        text = html.read_text()
+        # The page allows its own script only; the stop-watch needs leave.
+        text = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", text)
+        html.write_text(text.replace("</body>", marker + "</body>"))
+        run = subprocess.run(
+            [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             f"--user-data-dir={tmp_path / 'p'}", "--dump-dom", html.as_uri()],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        took = int(re.search(r"<title>(\d+)</title>", run.stdout).group(1))  # type: ignore[union-attr]
+        assert took < 2000, f"{took} ms"
+
+
+def test_sources_tell_where_a_number_comes_from(built: Built) -> None:
+    text = re.search(r'id="sources">(.*?)</script>', built.html, re.DOTALL).group(1)  # type: ignore[union-attr]
+    sources = json.loads(text)
+    stored = next(s for s in load_rows(built.run).rows if s.row.encoder == "paco-tiny")
+    heading, facts = sources[stored.row.key]
+    told = {name: value for name, value, _ in facts}
+    assert heading == "paco-tiny" and told["chosen"] == "block 3, pooling grid4, ridge 10"
+    assert told["interval"] == "95 %, bootstrap percentile over 40 × identity, 1000 replicates"
+    assert (
+        told["scored"] == "240 items, 2 failed, synthetic data" and told["weights"] == stored.row.weight_hash
+    )

@@ -1,0 +1,70 @@
+"""Classification metrics against scikit-learn, with and without replicate weights."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as oracle
+
+from tasks.metrics.classification import METRICS, confusion_matrix, present_classes
+
+ACCURACY, CLASS_MEAN, MACRO_F1 = METRICS
+
+
+@st.composite
+def labelled(draw):
+    n = draw(st.integers(1, 30))
+    codes = st.lists(st.integers(0, 4), min_size=n, max_size=n)
+    groups = st.lists(st.sampled_from("abcde"), min_size=n, max_size=n)
+    return pd.DataFrame({"group": draw(groups), "truth": draw(codes), "prediction": draw(codes)})
+
+
+def expected(truth, prediction, weight=None):
+    present = np.unique(truth)
+    recall = oracle.recall_score(
+        truth, prediction, labels=present, average="macro", sample_weight=weight, zero_division=0
+    )
+    f1 = oracle.f1_score(
+        truth, prediction, labels=present, average="macro", sample_weight=weight, zero_division=0
+    )
+    return [100 * oracle.accuracy_score(truth, prediction, sample_weight=weight), 100 * recall, 100 * f1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(labelled(), st.lists(st.integers(0, 3), min_size=5, max_size=5))
+def test_against_scikit_learn(items, drawn):
+    found = [metric.value(items) for metric in METRICS]
+    np.testing.assert_allclose(found, expected(items["truth"], items["prediction"]), atol=1e-9)
+    names = sorted(set(items["group"]))
+    weights = np.array([drawn[: len(names)]], dtype=float)
+    item_weight = items["group"].map(dict(zip(names, drawn, strict=False))).to_numpy()
+    replicate = [float(metric.compute(items, weights)[0]) for metric in METRICS]
+    if item_weight.sum() == 0:
+        assert np.isnan(replicate).all()
+        return
+    kept = items[item_weight > 0]
+    weight = item_weight[item_weight > 0]
+    np.testing.assert_allclose(replicate, expected(kept["truth"], kept["prediction"], weight), atol=1e-9)
+
+
+@given(labelled())
+def test_confusion_matrix_against_scikit_learn(items):
+    found = confusion_matrix(items, 5)
+    np.testing.assert_array_equal(
+        found[:, :5], oracle.confusion_matrix(items["truth"], items["prediction"], labels=range(5))
+    )
+    assert not found[:, 5].any()
+
+
+def test_missing_output_is_wrong_and_has_its_own_column():
+    items = pd.DataFrame({"group": list("abc"), "truth": [0, 1, 1], "prediction": [-1, 1, -1]})
+    assert [metric.value(items) for metric in METRICS][:2] == pytest.approx([100 / 3, 25.0])
+    assert confusion_matrix(items, 2).tolist() == [[0, 0, 1], [0, 1, 1]]
+    assert present_classes(items).tolist() == [0, 1]
+
+
+def test_a_class_without_truth_is_not_averaged_over():
+    items = pd.DataFrame({"group": list("ab"), "truth": [3, 3], "prediction": [3, 0]})
+    assert CLASS_MEAN.value(items) == 50.0
+    assert MACRO_F1.value(items) == pytest.approx(200 / 3)
