@@ -63,13 +63,14 @@ def evaluate_all(
         for task in tasks:
             try:
                 data = Data.load(task, data_root, limit)
+                measure = _measure(task)
             except PacoError as error:
                 say(f"{task.name}: {error}")
                 failed += len(loaded)
                 continue
             for encoder in loaded:
                 try:
-                    rows = evaluate_cell(encoder, data, out=out, overwrite=overwrite, say=say)
+                    rows = measure(encoder, data, out=out, overwrite=overwrite, say=say)
                 except PacoError as error:
                     say(f"{task.name}  {encoder.name}: {error}")
                     failed += 1
@@ -77,6 +78,15 @@ def evaluate_all(
                 for row in rows:
                     say(_line(row))
     return failed
+
+
+def _measure(task: Task) -> Callable[..., list[Row]]:
+    """Return what evaluates one encoder on the task."""
+    if task.sweep is None:
+        return evaluate_cell
+    from paco_eval.sweep import evaluate_sweep  # it is built from this module's parts
+
+    return evaluate_sweep
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
     task = data.task
     if encoder.required_crop is not None and encoder.required_crop != task.crop:
         raise PacoError(f"needs the crop {encoder.required_crop}, the task cuts {task.crop}.")
-    identities = {view: _identity(encoder, data, view) for view in data.views}
+    identities = {view: identity_of(encoder, data, view) for view in data.views}
     present = [view for view, fields in identities.items() if (out / "rows" / f"{row_key(fields)}.json").exists()]
     if present and overwrite == "never":
         raise PacoError("rows are already there and --overwrite is never.")
@@ -140,10 +150,12 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
         started = time.monotonic()
         if choice is None:  # the main view comes first
             seen = np.unique(np.concatenate([part.indices for fold in split.select for part in (fold.fit, fold.held)]))
-            choice = choose(task, _hide(features, seen), units.labels, split.select)
+            choice = choose(task, hidden(features, seen), units.labels, split.select)
         chose = time.monotonic()
         items = score(task, features.layers, units.labels, split.score, choice)
-        row = _row(encoder, data, identities[view], choice, items, features, split,
+        held = np.concatenate([fold.held.indices for fold in split.score])
+        failed = sum(unit in features.failures for unit in held.tolist())
+        row = row_of(encoder, data, identities[view], choice, items, split, len(held), failed,
                    {"extract": features.seconds, "choose": chose - started, "score": time.monotonic() - chose})  # fmt: skip
         path = write_row(out / "rows", row, items)
         if task.kind == "landmarks":
@@ -152,7 +164,7 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
     return rows
 
 
-def _hide(features: Features, seen: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+def hidden(features: Features, seen: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
     """Return copies of the feature tables in which units outside ``seen`` are blank: choosing cannot peek."""
     hidden = {}
     for layer, table in features.layers.items():
@@ -183,7 +195,7 @@ def _limited(records: Dataset, limit: int) -> Dataset:
     return records.select(np.flatnonzero(part.groupby(part).cumcount() < limit))
 
 
-def _identity(encoder: Encoder, data: Data, view: str) -> dict[str, Any]:
+def identity_of(encoder: Encoder, data: Data, view: str) -> dict[str, Any]:
     """Return the fields of a row that say which measurement it is."""
     facts = getattr(encoder, "facts", {})
     return {
@@ -204,14 +216,14 @@ def _identity(encoder: Encoder, data: Data, view: str) -> dict[str, Any]:
     }
 
 
-def _row(
+def row_of(
     encoder: Encoder, data: Data, identity: dict[str, Any], choice: Choice, items: pd.DataFrame,
-    features: Features, split: splits.Split, timings: dict[str, float],
+    split: splits.Split, expected: int, failed: int, timings: dict[str, float], **also: str | float | None,
 ) -> Row:  # fmt: skip
+    """Return the row of these items; ``also`` joins what the row says was chosen."""
     task, facts = data.task, getattr(encoder, "facts", {})
     kind = load_kind(task.kind)
     groups = "group" if "group_a" not in items else "identity"
-    held = np.concatenate([fold.held.indices for fold in split.score])
     metrics = {}
     for metric in kind.metrics(task):
         value, low, high = bootstrap(metric, items, replicates=REPLICATES)
@@ -226,13 +238,13 @@ def _row(
         method=_method(encoder, facts),
         data_kind=task.data_kind,
         chosen={"block": choice.layer[0], "reduction": choice.layer[1], "strength": choice.strength,
-                "split": split.note, "split_hash": split.list_hash},
+                "split": split.note, "split_hash": split.list_hash, **also},
         val_score=_finite(choice.score),
         metrics=metrics,
         main_metric=task.main_metric,
         interval=Interval(method="bootstrap percentile", unit=groups, n_units=int(units), replicates=REPLICATES),
-        n_expected=len(held),
-        n_scored=len(held) - sum(unit in features.failures for unit in held.tolist()),
+        n_expected=expected,
+        n_scored=expected - failed,
         cost={"parameters": float(encoder.parameters)},
         timings={name: round(seconds, 3) for name, seconds in timings.items()},
         licences={"data": task.licence, "weights": str(facts.get("licence", "unknown"))},
@@ -257,7 +269,7 @@ def _line(row: Row) -> str:
     main = row.main
     interval = f" [{main.low:.4g}, {main.high:.4g}]" if main.low is not None else ""
     shown = "undefined" if main.value is None else f"{main.value:.4g}"
-    subset = "" if row.subset == "all" else f" ({row.subset})"
+    subset = "" if row.subset == "all" else f" ({row.subset}{f' {row.level}' if row.level else ''})"
     return f"{row.task}{subset}  {row.encoder}: {row.main_metric} {shown}{interval}"
 
 

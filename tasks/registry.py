@@ -18,6 +18,7 @@ from pathlib import Path
 
 import tasks
 from paco_fr.errors import PacoError, unknown_name
+from tasks.derived import NAMES, derived_tasks
 from tasks.task import Task
 
 SHARED = {"kinds", "metrics", "readers", "heads", "perturbations"}
@@ -51,22 +52,31 @@ def all_tasks(extra: Iterable[Task] = ()) -> dict[str, Task]:
     return dict(sorted(found.items()))
 
 
+def derived(extra: Iterable[Task] = ()) -> dict[str, Task]:
+    """Return every task that derives from a known one by name, see :mod:`tasks.derived`."""
+    return dict(sorted(derived_tasks(all_tasks(extra).values()).items()))
+
+
 def select(patterns: str, extra: Iterable[Task] = ()) -> list[tuple[Task, bool]]:
     """Return the tasks that comma-separated names or globs mean, each with whether it was named outright.
+
+    Derived tasks are meant only where a pattern begins with their factor: ``occlusion/*``, not ``*``.
 
     Raises:
         PacoError: a name or pattern that nothing answers to, with the nearest names.
 
     """
     known = all_tasks(extra)
+    swept = derived(extra)
     chosen: dict[str, bool] = {}
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        hits = [name for name in known if fnmatchcase(name, pattern)]
+        meant = swept if pattern.partition("/")[0] in NAMES else {}
+        hits = [name for name in {**known, **meant} if fnmatchcase(name, pattern)]
         if not hits:
-            raise unknown_name("task", pattern, known)
+            raise unknown_name("task", pattern, {**known, **swept})
         for name in hits:
             chosen[name] = chosen.get(name, False) or name == pattern
-    return [(known[name], named) for name, named in sorted(chosen.items())]
+    return [((known | swept)[name], named) for name, named in sorted(chosen.items())]
 
 
 def tasks_from(path: Path) -> list[Task]:
