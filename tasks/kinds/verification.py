@@ -96,7 +96,7 @@ def pair_list_hash(items: pd.DataFrame) -> str:
 
 
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """Return a line per pair: ids and groups of both sides, ``score`` (cosine), ``truth`` (genuine)."""
+    """Return a line per pair: ids, groups and known angles of both sides, ``score`` (cosine), ``truth``."""
     first, second = pairs(labels, task)
     person, finite = targets(labels, task), finite_rows(outputs)
     rows = np.where(finite[:, None], np.asarray(outputs, dtype=np.float64), 0.0)
@@ -104,7 +104,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     unit = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
     scored = finite[first] & finite[second]
     ids, groups = labels["unit_id"].to_numpy(dtype=object), labels["group"].to_numpy(dtype=object)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "id": [f"{a}|{b}" for a, b in zip(ids[first], ids[second], strict=True)],
             "id_a": ids[first],
@@ -116,6 +116,11 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
             "failure": np.where(scored, "", NO_OUTPUT),
         }
     )
+    for angle in ("yaw", "pitch"):
+        if angle in labels:
+            degrees = labels[angle].to_numpy(dtype=np.float64)
+            table[f"{angle}_a"], table[f"{angle}_b"] = degrees[first], degrees[second]
+    return table
 
 
 def _row_products(unit: Array, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]) -> Array:

@@ -14,7 +14,7 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
-from paco_fr.points import five_points
+from paco_fr.points import FIVE_POINTS, five_points
 from paco_fr.synthetic import expression, identity, landmarks, light, rasteriser
 from paco_fr.synthetic import geometry as g
 from paco_fr.synthetic.compiled import compiled
@@ -54,8 +54,8 @@ class Head:
         seen[..., :2] += self.shift.astype(np.float32)
         return seen
 
-    def place(self, face_coordinates: Array) -> Array:
-        """Return canvas pixels (N, 2) of places (across, down) on the mean face."""
+    def place(self, face_coordinates: tuple[tuple[float, float], ...]) -> Array:
+        """Return canvas pixels (N, 2) of N places (across, down) on the mean face."""
         return self.to_canvas(surface_points(face_coordinates))[:, :2].astype(np.float64)
 
     @cached_property
@@ -127,9 +127,10 @@ def mean_surface() -> tuple[F32, F32]:
     return head.points[grid].astype(np.float32), face.astype(np.float32)
 
 
-def surface_points(face_coordinates: Array) -> Array:
-    """Return (N, 3) points of the mean head at face coordinates (N, 2)."""
-    place = np.rint(g.grid_place(*face_coordinates.T)).astype(int)
+@cache
+def surface_points(face_coordinates: tuple[tuple[float, float], ...]) -> Array:
+    """Return (N, 3) points of the mean head at N places (across, down)."""
+    place = np.rint(g.grid_place(*np.array(face_coordinates).T)).astype(int)
     return np.asarray(g.head_grid().points[place[:, 1], place[:, 0]], dtype=np.float64)
 
 
@@ -148,15 +149,22 @@ def fit_head(points: npt.NDArray[np.floating], scheme: str, side: int) -> Head:
         PacoError: unknown scheme, too few points, or one of the five points that is not finite.
 
     """
-    seen = five_points(points, scheme)
-    model = np.stack([mean_points()[list(group)].mean(axis=0) for group in _FIVE])
-    if scheme == "ibug68" and np.isfinite(points).all():
+    if scheme == "ibug68" and points.shape == (68, 2) and np.isfinite(points).all():
         seen, model = np.asarray(points[17:], dtype=np.float64), mean_points()[17:]
+    else:
+        seen, model = five_points(points, scheme), _mean_five()
     rotation = _rotation(seen, model)
     return _scaled(seen, model, rotation, side)
 
 
-_FIVE = (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,))
+@cache
+def _mean_five() -> Array:
+    return five_points_3d(mean_points())
+
+
+def five_points_3d(points: Array) -> Array:
+    """Return (5, 3) eyes, nose tip and mouth corners of 68 points (68, 3)."""
+    return np.stack([points[list(group)].mean(axis=0) for group in FIVE_POINTS["ibug68"]])
 
 
 def _rotation(seen: Array, model: Array) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.images import Pixels
+from paco_fr.synthetic.compiled import compiled
 
 F32 = npt.NDArray[np.float32]
 
@@ -17,7 +18,9 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 """Of linear sRGB primaries (ITU-R BT.709)."""
 
 _CODES = np.arange(256) / 255.0
-TO_LINEAR: F32 = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4).astype(np.float32)
+TO_LINEAR: F32 = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4).astype(
+    np.float32
+)
 """Linear light of each of the 256 codes."""
 
 _STEPS = 8192
@@ -33,15 +36,20 @@ def to_linear(image: Pixels) -> F32:
     return TO_LINEAR[image]
 
 
-def encode(light: npt.NDArray[np.floating]) -> F32:
-    """Return codes 0..255, not yet rounded, of linear light; what exceeds 0..1 is clipped."""
-    root = np.sqrt(np.clip(light, 0.0, 1.0), dtype=np.float32)
-    return _TO_CODE[(root * np.float32(_STEPS) + np.float32(0.5)).astype(np.int32)]
-
-
 def to_srgb(light: npt.NDArray[np.floating]) -> Pixels:
-    """Return the uint8 picture of linear light, rounded to the nearest code and clipped."""
-    return (encode(light) + np.float32(0.5)).astype(np.uint8)
+    """Return the uint8 picture of linear light of any shape, rounded to the nearest code and clipped."""
+    values = np.ascontiguousarray(light, dtype=np.float32)
+    return _encoded(values.ravel(), _TO_CODE).reshape(values.shape)
+
+
+@compiled
+def _encoded(light: F32, table: F32) -> Pixels:
+    out = np.empty(light.shape, dtype=np.uint8)
+    steps = np.float32(table.shape[0] - 1)
+    for i in range(light.shape[0]):
+        value = min(max(light[i], np.float32(0.0)), np.float32(1.0))
+        out[i] = np.uint8(table[int(np.sqrt(value) * steps + np.float32(0.5))] + np.float32(0.5))
+    return out
 
 
 def luminance(light: F32) -> F32:
@@ -51,4 +59,6 @@ def luminance(light: F32) -> F32:
 
 def mean_luminance(image: Pixels) -> float:
     """Return the mean linear luminance 0..1 of a uint8 picture (H, W, 3)."""
-    return float(np.mean([TO_LINEAR[image[..., k]].mean(dtype=np.float64) for k in range(3)] * LUMINANCE) * 3)
+    pixels = image.reshape(-1, 3)
+    counts = np.stack([np.bincount(pixels[:, k], minlength=256) for k in range(3)])
+    return float(LUMINANCE.astype(np.float64) @ (counts @ TO_LINEAR.astype(np.float64)) / len(pixels))

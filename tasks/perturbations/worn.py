@@ -10,7 +10,7 @@ severity; what it hides of the face hull is measured on the picture itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from paco_fr.randomness import generator
 from paco_fr.rotation import angles_from_rotation, rotation_from_angles
 from paco_fr.synthetic import geometry as g
 from paco_fr.synthetic import light, occluders, palette, rasteriser
+from paco_fr.synthetic.compiled import compiled
 from paco_fr.synthetic.hair import hair_shell, strand_pattern
 from paco_fr.synthetic.parameters import Hair, Occluder
 from tasks.perturbations.apply import Picture
@@ -90,11 +91,10 @@ def _put_on(
     variant = int(picture.rng.integers(VARIANTS))
     exposure = np.float32(np.clip(float(np.median(luminance(scene[face.hull]))) / 0.22, 0.05, 1.6))
     pose = _upright(face.head) if in_front else face.head
-    cover, colour = _draw(pose, _clothes(kind, strength, variant), None if in_front else face.head, strands, tint)
-    if tint is None:
-        colour *= exposure
-    cover, colour = _averaged(cover), _averaged(colour)
-    return to_srgb(scene * (1 - cover) + colour), float(cover[face.hull].mean())
+    clothes = _clothes(kind, strength, variant)
+    cover, colour = _draw(pose, clothes, None if in_front else face.head, strands, tint)
+    over, covered = _over(scene, cover, colour, exposure if tint is None else np.float32(1), face.hull)
+    return to_srgb(over), covered
 
 
 def _upright(head: Head) -> Head:
@@ -106,7 +106,7 @@ def _upright(head: Head) -> Head:
 def _draw(
     head: Head, clothes: tuple[Cloth, ...], before: Head | None, strands: bool, tint: Colour | None
 ) -> tuple[F32, F32]:
-    """Return cover (S', S', 1) and premultiplied linear colour (S', S', 3) at SAMPLES times the canvas."""
+    """Return cover (S', S') and premultiplied linear colour (S', S', 3) at SAMPLES times the canvas."""
     side = head.side * SAMPLES
     depth = np.full((side, side), FAR, dtype=np.float32)
     if before is not None:
@@ -129,7 +129,7 @@ def _draw(
             rasteriser.draw_coloured(
                 screen, paint, shown, pattern, 1.1 if strands else 0.0, depth, colour, cover, not strands
             )
-    return cover[..., None], colour
+    return cover, colour
 
 
 def _samples(screen: F32) -> F32:
@@ -137,21 +137,49 @@ def _samples(screen: F32) -> F32:
     return np.ascontiguousarray(screen)
 
 
-def _averaged(samples: F32) -> F32:
-    side = samples.shape[0] // SAMPLES
-    return np.asarray(samples.reshape(side, SAMPLES, side, SAMPLES, -1).mean(axis=(1, 3)))
+@compiled
+def _over(
+    scene: F32, cover: F32, colour: F32, exposure: float, hull: npt.NDArray[np.bool_]
+) -> tuple[F32, float]:
+    """Average the samples of what was drawn, lay it over the scene, and return the share of the hull it hides."""
+    side = scene.shape[0]
+    out = np.empty_like(scene)
+    share = np.float32(1.0 / (SAMPLES * SAMPLES))
+    hidden, pixels = 0.0, 0
+    for y in range(side):
+        for x in range(side):
+            total = np.float32(0.0)
+            for a in range(SAMPLES):
+                for b in range(SAMPLES):
+                    total += cover[SAMPLES * y + a, SAMPLES * x + b]
+            total *= share
+            if hull[y, x]:
+                hidden += total
+                pixels += 1
+            for k in range(3):
+                light = np.float32(0.0)
+                for a in range(SAMPLES):
+                    for b in range(SAMPLES):
+                        light += colour[SAMPLES * y + a, SAMPLES * x + b, k]
+                out[y, x, k] = scene[y, x, k] * (np.float32(1.0) - total) + light * share * exposure
+    return out, hidden / pixels
 
 
 def _colour_of(picture: Picture, across: tuple[float, float], down: tuple[float, float]) -> Colour | None:
     """Return (3,) median linear colour of a part of the face, in face coordinates; None where it is not in view."""
-    _, face = mean_surface()
-    surface = picture.face.head.surface
-    part = (face[..., 0] > across[0]) & (face[..., 0] < across[1]) & (face[..., 1] > down[0]) & (face[..., 1] < down[1])
-    spots = np.rint(surface.screen[part][:, :2]).astype(int)
+    spots = np.rint(picture.face.head.to_canvas(_part(across, down))[:, :2]).astype(int)
     spots = spots[((spots >= 0) & (spots < picture.side)).all(axis=1)]
     if len(spots) < 4:
         return None
     return np.median(to_linear(picture.image[spots[:, 1], spots[:, 0]]), axis=0).astype(np.float64)
+
+
+@cache
+def _part(across: tuple[float, float], down: tuple[float, float]) -> F32:
+    """Return (N, 3) points of the mean head between face coordinates."""
+    points, face = mean_surface()
+    low, high = np.array([across[0], down[0]]), np.array([across[1], down[1]])
+    return points[((face > low) & (face < high)).all(axis=-1)]
 
 
 @lru_cache(maxsize=512)
