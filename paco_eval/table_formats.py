@@ -13,7 +13,7 @@ from paco_eval.tables import Cell, Column, Line, Table
 
 def to_markdown(table: Table) -> str:
     """Return a heading, a pipe table and the notes; brackets hold intervals."""
-    heads = [_pipe(f"{column.place}<br>{column.heading}") for column in table.columns]
+    heads = [_pipe(f"{table.place(column)}<br>{column.heading}") for column in table.columns]
     text = [f"### {_pipe(table.title)}", "", _markdown_row(["encoder", *heads])]
     text.append(_markdown_row([":--", *("--:" for _ in heads)]))
     for line in table.lines:
@@ -79,8 +79,8 @@ def to_frame(tables: Iterable[Table]) -> pd.DataFrame:
 
 _RECORD = (
     "family", "protocol", "kind", "encoder", "note", "task", "task_version", "split", "subset", "level",
-    "metric", "unit", "higher_is_better", "main", "value", "low", "high", "best", "n_scored",
-    "n_expected", "data_kind", "flags", "keys",
+    "metric", "unit", "higher_is_better", "main", "value", "printed", "low", "high", "best", "n_scored",
+    "n_expected", "data_kind", "flags", "keys", "origin",
 )  # fmt: skip
 
 
@@ -101,7 +101,8 @@ def _record(table: Table, line: Line, column: Column, cell: Cell) -> dict[str, A
         "unit": column.unit,
         "higher_is_better": column.higher_is_better,
         "main": column.main,
-        "value": cell.printed or cell.value,
+        "value": cell.value,
+        "printed": cell.printed,
         "low": cell.low,
         "high": cell.high,
         "best": cell.best,
@@ -110,6 +111,7 @@ def _record(table: Table, line: Line, column: Column, cell: Cell) -> dict[str, A
         "data_kind": rows[0].data_kind if rows else None,
         "flags": "; ".join(cell.flags),
         "keys": " ".join(row.key for row in rows),
+        "origin": cell.origin,
     }
 
 
@@ -134,7 +136,9 @@ def escape_latex(text: str) -> str:
 
 def to_latex(table: Table) -> str:
     r"""Return a ``table`` environment; the document needs the packages ``booktabs`` and ``graphicx``."""
-    spans = [(place, len(list(group))) for place, group in groupby(column.place for column in table.columns)]
+    spans = [
+        (place, len(list(group))) for place, group in groupby(table.place(column) for column in table.columns)
+    ]
     places = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(place)}}}" for place, width in spans)
     rules, start = [], 2
     for _, width in spans:
@@ -189,7 +193,7 @@ def _latex_cell(table: Table, column: Column, cell: Cell | None) -> str:
     value = escape_latex(cell.printed or column.number(cell.value))
     value = rf"\textbf{{{value}}}" if cell.best else value
     marks = rf"\textsuperscript{{{','.join(table.marks(cell))}}}" if cell.flags else ""
-    interval = _interval(column, cell).strip()
+    interval = escape_latex(_interval(column, cell).strip())
     return value + marks + (rf" {{\scriptsize {interval}}}" if interval else "")
 
 

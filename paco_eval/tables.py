@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import statistics as stdlib_statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from paco_eval.judging import BY_INTERVALS, Judge
 from paco_eval.rows import Metric, Row, Stored
-
-Distinguishable = Callable[[str, Sequence[Stored], Sequence[Stored]], bool]
-"""Says of a metric and the rows (one per pretraining seed) of two encoders whether they surely differ."""
 
 BASELINES = ("random", "pixels", "constant")
 """Encoders that learned nothing; they stand at the foot of a table."""
@@ -25,7 +23,7 @@ BASELINES = ("random", "pixels", "constant")
 
 @dataclass(frozen=True, order=True)
 class Column:
-    """What the numbers under one heading have in common."""
+    """What the numbers under one heading have in common; ``task_version`` 0 stands for the literature."""
 
     task: str
     task_version: int
@@ -35,18 +33,19 @@ class Column:
     order: int
     metric: str
     unit: str = field(compare=False)
-    higher_is_better: bool = field(compare=False)
+    higher_is_better: bool | None = field(compare=False)
     main: bool = field(compare=False)
 
     @property
     def arrow(self) -> str:
-        """Direction in which numbers get better."""
-        return "↑" if self.higher_is_better else "↓"
+        """Direction in which numbers get better; empty where there is none, as for a cost."""
+        return {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
 
     @property
     def place(self) -> str:
-        """Task with version, and subset and level where they are not the plain ones."""
-        parts = [f"{self.task.rpartition('/')[2]} v{self.task_version}"]
+        """Dataset with version, and subset and level where they are not the plain ones."""
+        version = f" v{self.task_version}" if self.task_version else ""
+        parts = [self.task.rpartition("/")[2] + version]
         parts += [self.subset] if self.subset != "all" else []
         parts += [self.split] if self.split != "test" else []
         parts += [f"level {self.level}"] if self.level >= 0 else []
@@ -55,8 +54,8 @@ class Column:
     @property
     def heading(self) -> str:
         """Metric with direction and unit."""
-        unit = {"": "", "deg": " (°)"}.get(self.unit, f" ({self.unit})")
-        return f"{self.metric.replace('_', ' ')}{unit} {self.arrow}"
+        unit = {"": "", "rank": "", "deg": " (°)"}.get(self.unit, f" ({self.unit})")
+        return f"{self.metric.replace('_', ' ')}{unit}{self.arrow}"
 
     @property
     def decimals(self) -> int:
@@ -64,8 +63,8 @@ class Column:
         return {"": 3, "%": 1 if self.higher_is_better else 2}.get(self.unit, 2)
 
     def number(self, value: float | None) -> str:
-        """Return a value with its digits; a dash for what is undefined."""
-        return "–" if value is None else f"{value:.{self.decimals}f}"
+        """Return a value with its digits and a true minus sign; a dash for what is undefined."""
+        return "–" if value is None else f"{value:.{self.decimals}f}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,7 @@ class Cell:
         best: best of its column and distinguishable from every other measured encoder.
         flags: sentences that must stand beside the number.
         printed: a published number as its source prints it.
+        origin: where a published number was found, and how good that evidence is.
 
     """
 
@@ -90,6 +90,7 @@ class Cell:
     best: bool = False
     flags: tuple[str, ...] = ()
     printed: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """One family under one protocol; ``lines`` are as long as ``columns``."""
+    """One family under one protocol; ``lines`` have a cell per column.
+
+    ``compared`` marks differences and summaries, of which nobody leads and nothing is drawn.
+    """
 
     family: str
     protocol: str
@@ -112,11 +116,13 @@ class Table:
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     caption: str
+    compared: bool = False
 
     @property
     def title(self) -> str:
         """Family and protocol, and a warning where the data are miniatures."""
-        return f"{self.family.capitalize()}, {self.protocol}{', MINIATURES' if self.mimic else ''}"
+        warning = ", MINIATURES" if self.mimic else ""
+        return f"{self.family[:1].upper()}{self.family[1:]}, {self.protocol}{warning}"
 
     @property
     def notes(self) -> list[str]:
@@ -124,6 +130,12 @@ class Table:
         return list(
             dict.fromkeys(flag for line in self.lines for cell in line.cells if cell for flag in cell.flags)
         )
+
+    def place(self, column: Column) -> str:
+        """Return the place of a column, with the family in front where the table mixes families."""
+        families = {column.task.rpartition("/")[0] for column in self.columns}
+        front = f"{column.task.rpartition('/')[0]}/" if len(families) > 1 else ""
+        return front + column.place
 
     def marks(self, cell: Cell) -> list[str]:
         """Return the footnote letters of a cell: a, b, ... z, aa, ..."""
@@ -142,44 +154,42 @@ def _letters(index: int) -> str:
     return (_letters(head - 1) if head else "") + "abcdefghijklmnopqrstuvwxyz"[last]
 
 
-def intervals_apart(metric: str, a: Sequence[Stored], b: Sequence[Stored]) -> bool:
-    """Say whether all intervals of ``a`` lie to one side of all of ``b``: surer than a paired difference."""
-    (low_a, high_a), (low_b, high_b) = _range(metric, a), _range(metric, b)
-    if low_a is None or high_a is None or low_b is None or high_b is None:
-        return False
-    return high_a < low_b or high_b < low_a
-
-
 def family_tables(
-    rows: Iterable[Stored], *, distinguishable: Distinguishable = intervals_apart, include_mimic: bool = False
+    rows: Iterable[Stored],
+    *,
+    judge: Judge = BY_INTERVALS,
+    include_mimic: bool = False,
+    heading: str = "",
 ) -> list[Table]:
     """Return the tables of all families and protocols among ``rows``, in alphabetical order.
 
     Args:
         rows: as :func:`paco_eval.rows.load_rows` returns them.
-        distinguishable: decides whether the best of a column is printed bold.
+        judge: decides whether the best of a main metric is printed bold.
         include_mimic: whether rows of miniatures get tables too; else they are left out.
+        heading: puts all rows into one table of this name instead of one per family.
 
     """
+    rows = list(rows)
+    several = methods_with_seeds(rows)
     groups: dict[tuple[str, str, bool], list[Stored]] = defaultdict(list)
     for stored in rows:
         mimic = stored.row.data_kind == "mimic"
         if include_mimic or not mimic:
-            groups[stored.row.family, stored.row.protocol, mimic].append(stored)
+            groups[heading or stored.row.family, stored.row.protocol, mimic].append(stored)
     return [
-        _table(*key, members, distinguishable) for key, members in sorted(groups.items(), key=lambda g: g[0])
+        _table(*key, members, several, judge) for key, members in sorted(groups.items(), key=lambda g: g[0])
     ]
 
 
 def _table(
-    family: str, protocol: str, mimic: bool, rows: list[Stored], distinguishable: Distinguishable
+    family: str, protocol: str, mimic: bool, rows: list[Stored], several: set[str], judge: Judge
 ) -> Table:
     columns = sorted({column for stored in rows for column in _columns(stored.row)})
     cells: dict[tuple[str, Column], list[Stored]] = defaultdict(list)
     seeds: dict[str, set[int | None]] = defaultdict(set)
-    several = _methods_with_seeds(rows)
     for stored in rows:
-        label = stored.row.method if stored.row.method in several else stored.row.encoder
+        label = line_label(stored.row, several)
         seeds[label].add(stored.row.pretrain_seed)
         for column in _columns(stored.row):
             cells[label, column].append(stored)
@@ -190,18 +200,19 @@ def _table(
     labels = sorted(seeds, key=line_order)
     grid = [
         [
-            _cell(column, cells[label, column], usual[column]) if (label, column) in cells else None
+            _cell(column, cells[label, column], usual[column], judge) if (label, column) in cells else None
             for column in columns
         ]
         for label in labels
     ]
     shared = [_lift_shared_flags(grid, position, column) for position, column in enumerate(columns)]
     for position, column in enumerate(columns):
-        _mark_best(grid, position, column, distinguishable)
+        if column.main:
+            _mark_best(grid, position, column, judge)
     lines = tuple(
         Line(label, _seed_note(seeds[label]), tuple(row)) for label, row in zip(labels, grid, strict=True)
     )
-    return Table(family, protocol, mimic, tuple(columns), lines, _caption(protocol, rows, shared))
+    return Table(family, protocol, mimic, tuple(columns), lines, _caption(protocol, rows, shared, judge))
 
 
 def line_order(label: str) -> tuple[int, str]:
@@ -210,12 +221,23 @@ def line_order(label: str) -> tuple[int, str]:
     return (BASELINES.index(kind) + 1 if kind in BASELINES else 0, label)
 
 
-def _methods_with_seeds(rows: Iterable[Stored]) -> set[str]:
+def line_label(row: Row, several: set[str]) -> str:
+    """Return the line that a row belongs to: its method if that was pretrained with several seeds."""
+    return row.method if row.method in several else row.encoder
+
+
+def methods_with_seeds(rows: Iterable[Stored]) -> set[str]:
+    """Return the methods of which there are rows of more than one pretraining seed."""
     seeds: dict[str, set[int]] = defaultdict(set)
     for stored in rows:
         if stored.row.pretrain_seed is not None:
             seeds[stored.row.method].add(stored.row.pretrain_seed)
     return {method for method, found in seeds.items() if len(found) > 1}
+
+
+def column_of(row: Row) -> Column:
+    """Return the column of a row's main metric."""
+    return _columns(row)[0]
 
 
 def _columns(row: Row) -> list[Column]:
@@ -234,10 +256,12 @@ def _usual(rows: Sequence[Row]) -> tuple[str, str, int]:
     return Counter((row.crop_hash, row.data_fingerprint, row.n_expected) for row in rows).most_common(1)[0][0]
 
 
-def _cell(column: Column, rows: list[Stored], usual: tuple[str, str, int]) -> Cell:
+def _cell(column: Column, rows: list[Stored], usual: tuple[str, str, int], judge: Judge) -> Cell:
     metrics = [stored.row.metrics[column.metric] for stored in rows]
-    low, high = _range(column.metric, rows)
+    low, high = judge.mean_interval(column.metric, rows)
     flags = dict.fromkeys(flag for stored in rows for flag in _flags(stored.row, usual))
+    if len({stored.row.pretrain_seed for stored in rows}) < len(rows):
+        flags["mean over several rows of one pretraining seed"] = None
     return Cell(seed_mean(metrics), low, high, tuple(rows), flags=tuple(flags))
 
 
@@ -245,14 +269,6 @@ def seed_mean(metrics: Sequence[Metric]) -> float | None:
     """Return the mean of one metric over pretraining seeds; undefined if it is in any of them."""
     values = [metric.value for metric in metrics if metric.value is not None]
     return stdlib_statistics.fmean(values) if len(values) == len(metrics) else None
-
-
-def _range(metric: str, rows: Sequence[Stored]) -> tuple[float | None, float | None]:
-    """Return the lowest low and highest high over seeds, or None, None if a seed has no interval."""
-    found = [stored.row.metrics[metric] for stored in rows]
-    lows = [m.low for m in found if m.low is not None]
-    highs = [m.high for m in found if m.high is not None]
-    return (min(lows), max(highs)) if len(lows) == len(found) else (None, None)
 
 
 def _flags(row: Row, usual: tuple[str, str, int]) -> list[str]:
@@ -288,9 +304,7 @@ def _seed_note(seeds: set[int | None]) -> str:
     return "1 seed, observed" if len(trained) == 1 else f"mean of {len(trained)} seeds"
 
 
-def _mark_best(
-    grid: list[list[Cell | None]], position: int, column: Column, distinguishable: Distinguishable
-) -> None:
+def _mark_best(grid: list[list[Cell | None]], position: int, column: Column, judge: Judge) -> None:
     sign = -1 if column.higher_is_better else 1
     found = [
         (cell.value, i) for i, row in enumerate(grid) if (cell := row[position]) and cell.value is not None
@@ -300,7 +314,7 @@ def _mark_best(
     if len(ranked) < 2 or any(cell is None or not _comparable(cell) for cell in ranked):
         return
     best, *others = [cell for cell in ranked if cell]
-    if all(distinguishable(column.metric, best.rows, other.rows) for other in others):
+    if all(judge.distinguishable(column.metric, best.rows, other.rows) for other in others):
         row = next(row for row in grid if row[position] is best)
         row[position] = replace(best, best=True)
 
@@ -309,7 +323,7 @@ def _comparable(cell: Cell) -> bool:
     return not any("rest of the column" in flag for flag in cell.flags)
 
 
-def _caption(protocol: str, rows: Sequence[Stored], shared: Iterable[str]) -> str:
+def _caption(protocol: str, rows: Sequence[Stored], shared: Iterable[str], judge: Judge) -> str:
     counts: dict[str, set[int]] = defaultdict(set)
     for stored in rows:
         counts[stored.row.task.rpartition("/")[2]].add(stored.row.n_scored)
@@ -321,8 +335,8 @@ def _caption(protocol: str, rows: Sequence[Stored], shared: Iterable[str]) -> st
         f"Protocol: {protocol}. Scored items: {scored}.",
         *(f"{sentence}." for sentence in dict.fromkeys(shared) if sentence),
         f"Intervals: {made or 'none'}.",
-        "Bold: best of its column and distinguishable from every other measured encoder there.",
-        "Several seeds: mean, with the widest ends of their intervals.",
+        "Bold: best in a main metric and distinguishable from every other measured encoder.",
+        judge.words,
     ]
     return " ".join(sentences)
 

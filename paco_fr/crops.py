@@ -22,7 +22,7 @@ from paco_fr.files import atomic_folder, cache_folder
 from paco_fr.images import read_image
 from paco_fr.randomness import generator
 from paco_fr.records import fingerprint
-from paco_fr.sources import load_source
+from paco_fr.sources import load_source, synthetic_spec
 
 CHUNK = 256
 
@@ -46,52 +46,67 @@ class CropPool:
 
 
 def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = False) -> CropPool:
-    """Return the pool of a configuration, cut on first use and found in the cache afterwards."""
-    records = load_source(config.data.source)
-    recipe = {"size": config.encoder.size, "data": config.data.model_dump(exclude={"flip"}), "records": fingerprint(records)}
-    name = content_hash(recipe)
+    """Return the pool of a configuration, cut on first use and found in the cache afterwards.
+
+    Synthetic faces are drawn straight as crops; all others are cut out of their photographs.
+    """
+    workers = workers or os.cpu_count() or 1
+    synthetic = synthetic_spec(config.data.source)
+    if synthetic is not None:
+        spec, total = synthetic
+        faces = f"{spec.fingerprint()} {total}"
+    else:
+        records = load_source(config.data.source)
+        total, faces = len(records), fingerprint(records)
+    name = content_hash({"size": config.encoder.size, "data": config.data.model_dump(exclude={"flip"}), "faces": faces})
     folder = cache_folder("crops") / name
     if not folder.exists():
-        _cut(records, config, folder, workers or os.cpu_count() or 1, progress)
+        if synthetic is not None:
+            from paco_fr.rendered import rendered_crops  # the renderer is heavy
+
+            cuts: Iterable[Cut] = rendered_crops(spec, total, config, workers)
+        else:
+            cuts = _cut_records(records, config, workers)
+        _keep(cuts, total, config, folder, progress)
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     return CropPool(images, tuple(about["anchors"]), name, tuple(about["skipped"]))
 
 
-def _cut(records: Dataset, config: PretrainConfig, folder: Path, workers: int, progress: bool) -> None:
-    jobs = [(records, config, range(at, min(at + CHUNK, len(records)))) for at in range(0, len(records), CHUNK)]
+Cut = tuple[npt.NDArray[np.uint8], list[str], list[str]]
+"""Crops (m, S, S, 3), their region maps, and what failed."""
+
+
+def _keep(cuts: Iterable[Cut], total: int, config: PretrainConfig, folder: Path, progress: bool) -> None:
+    """Gather chunks of crops into one array on disk."""
     images: list[npt.NDArray[np.uint8]] = []
     anchors: list[str] = []
     skipped: list[str] = []
-    with tqdm(total=len(records), desc="cutting faces", unit="img", disable=not progress) as bar:
-        for cut, kinds, failures, seen in _run(jobs, workers):
+    with tqdm(total=total, desc="cutting faces", unit="img", disable=not progress) as bar:
+        for cut, kinds, failures in cuts:
             images.append(cut)
             anchors += kinds
             skipped += failures
-            bar.update(seen)
+            bar.update(len(kinds) + len(failures))
     if not anchors:
         first = f" First: {skipped[0]}" if skipped else ""
-        raise PacoError(f"{config.data.source}: not one of {len(records)} faces could be used.{first}")
+        raise PacoError(f"{config.data.source}: not one of {total} faces could be used.{first}")
     with atomic_folder(folder) as made:
         np.save(made / "images.npy", np.concatenate(images))
         (made / "about.json").write_text(json.dumps({"anchors": anchors, "skipped": skipped}), encoding="utf-8")
 
 
-Job = tuple[Dataset, PretrainConfig, range]
-Cut = tuple[npt.NDArray[np.uint8], list[str], list[str], int]
-
-
-def _run(jobs: Iterable[Job], workers: int) -> Iterator[Cut]:
+def _cut_records(records: Dataset, config: PretrainConfig, workers: int) -> Iterator[Cut]:
+    chunks = [range(at, min(at + CHUNK, len(records))) for at in range(0, len(records), CHUNK)]
     with ThreadPoolExecutor(workers) as pool:  # Pillow decodes and resizes outside the interpreter lock
-        yield from pool.map(_cut_chunk, jobs)
+        yield from pool.map(lambda chunk: _cut_chunk(records, config, chunk), chunks)
 
 
-def _cut_chunk(job: Job) -> Cut:
-    records, config, chunk = job
+def _cut_chunk(records: Dataset, config: PretrainConfig, chunk: range) -> Cut:
     images, anchors, failures = [], [], []
     for index in chunk:
         row = records[index]
-        kind = str(generator("crop kind", index).choice(list(config.data.crops), p=list(config.data.crops.values())))
+        kind = crop_kind(config, index)
         try:
             images.append(_cut_one(row, kind, config, index))
         except PacoError as error:  # an unreadable picture, or points that cannot be aligned
@@ -100,7 +115,7 @@ def _cut_chunk(job: Job) -> Cut:
         anchors.append(config.data.template if kind == "aligned" else kind)
     size = config.encoder.size
     stacked = np.stack(images) if images else np.empty((0, size, size, 3), dtype=np.uint8)
-    return stacked, anchors, failures, len(chunk)
+    return stacked, anchors, failures
 
 
 def _cut_one(row: dict, kind: str, config: PretrainConfig, index: int) -> npt.NDArray[np.uint8]:
@@ -115,6 +130,12 @@ def _cut_one(row: dict, kind: str, config: PretrainConfig, index: int) -> npt.ND
         image_key=index,
     )
     return crop_image(image, transform, config.encoder.size)
+
+
+def crop_kind(config: PretrainConfig, index: int) -> str:
+    """Return which kind of crop the face of this number gets, drawn from the shares of the configuration."""
+    shares = config.data.crops
+    return str(generator("crop kind", index).choice(list(shares), p=list(shares.values())))
 
 
 def training_crop(kind: str, config: PretrainConfig) -> CropContract:

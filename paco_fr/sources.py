@@ -17,12 +17,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from datasets import Dataset, load_dataset, load_from_disk
 
 from paco_fr import records
 from paco_fr.errors import MissingDataError, PacoError
 from paco_fr.images import SUFFIXES
+
+if TYPE_CHECKING:
+    from paco_fr.synthetic import FaceSpec
 
 FORMS = "synthetic[:n=N,seed=S], a folder, a .parquet file or pattern, or hf:OWNER/NAME[@SPLIT]"
 
@@ -110,9 +114,24 @@ def _add(found: Dataset, name: str, values: list[str]) -> Dataset:
     return found.add_column(name, values, feature=records.COLUMNS[name])
 
 
+def synthetic_spec(source: str) -> tuple[FaceSpec, int] | None:
+    """Return the spec of a ``synthetic`` source and how many of its pictures count, None for any other.
+
+    ``FaceSpec`` itself judges the names and values of all options but ``n``.
+    """
+    kind, _, rest = source.partition(":")
+    return _spec(rest or "n=1000") if kind == "synthetic" else None
+
+
 def _synthetic(options: str) -> Dataset:
-    """Render ``n`` pictures; ``FaceSpec`` itself judges the names and values of all other options."""
-    from paco_fr import synthetic  # the renderer is heavy and needed by this source alone
+    from paco_fr.synthetic import records as rendered  # the renderer is heavy and needed by this source alone
+
+    spec, count = _spec(options)
+    return records.check(rendered(spec).select(range(count)), f"synthetic:{options}")
+
+
+def _spec(options: str) -> tuple[FaceSpec, int]:
+    from paco_fr.synthetic import FaceSpec
 
     given = {"seed": "0", "images_per_identity": "1"} | _options(options)
     if ("n" in given) == ("identities" in given):
@@ -123,12 +142,11 @@ def _synthetic(options: str) -> Dataset:
             raise ValueError(f"n={count} asks for no faces")
         if count is not None:
             given["identities"] = str(-(-count // int(given["images_per_identity"])))
-        spec = synthetic.FaceSpec.model_validate(given)
+        spec = FaceSpec.model_validate(given)
     except (ValueError, ZeroDivisionError) as error:  # pydantic's errors are ValueErrors
-        known = ", ".join(["n", *synthetic.FaceSpec.model_fields])
+        known = ", ".join(["n", *FaceSpec.model_fields])
         raise PacoError(f"Source 'synthetic:{options}': {error}. Options: {known}.") from error
-    rendered = synthetic.records(spec)
-    return records.check(rendered if count is None else rendered.select(range(count)), f"synthetic:{options}")
+    return spec, spec.identities * spec.images_per_identity if count is None else count
 
 
 def _options(text: str) -> dict[str, str]:

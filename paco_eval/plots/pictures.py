@@ -106,7 +106,7 @@ def codebook_atlas(tokens: Floats, usage: Floats, *, title: str, side: int = 3) 
                 )  # fmt: skip
         for axes in (left, middle, right):
             _bare(axes)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
 

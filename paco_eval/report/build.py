@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from paco_eval import plots
+from paco_eval.compare import Comparison, comparison_tables
+from paco_eval.judging import BY_INTERVALS, Judge
+from paco_eval.presets import preset_tables
+from paco_eval.published import beside_measured, load_published
 from paco_eval.report.artefacts import pretrainings
 from paco_eval.report.figures import Drawn, pretraining_figures, sample_figures, table_figures
 from paco_eval.report.page import Contents, render, slug
 from paco_eval.rows import Stored, load_rows
 from paco_eval.table_formats import latex_document, to_csv, to_markdown
-from paco_eval.tables import Distinguishable, Table, family_tables, intervals_apart
+from paco_eval.tables import Table, family_tables
 from paco_fr.errors import PacoError
 
 Format = Literal["html", "md", "csv", "latex", "figures"]
@@ -31,7 +35,10 @@ def build_report(
     *,
     formats: Sequence[Format] = ("html", "md", "csv", "latex"),
     include_mimic: bool = False,
-    distinguishable: Distinguishable = intervals_apart,
+    judge: Judge = BY_INTERVALS,
+    published: bool = False,
+    style: Literal["families", "paper"] = "families",
+    comparison: Comparison | None = None,
     title: str = "Face encoders, measured",
 ) -> Report:
     """Write ``report.html``, ``tables.md``, ``results.csv``, ``tables.tex`` and ``figures/`` as asked.
@@ -42,7 +49,11 @@ def build_report(
         out: folder to write into; made if it is not there.
         formats: which of the files.
         include_mimic: whether rows of miniatures get tables of their own.
-        distinguishable: decides what is printed bold, see :func:`paco_eval.tables.family_tables`.
+        judge: decides what is printed bold, see :mod:`paco_eval.judging`.
+        published: whether numbers from the literature stand below measured ones of the same column.
+        style: a table per family with all tasks, or the columns that papers print
+            (:mod:`paco_eval.presets`).
+        comparison: from :func:`paco_eval.compare.compare`; its tables come first.
         title: heading of the page.
 
     Raises:
@@ -63,7 +74,16 @@ def build_report(
     runs = [run for folder in folders for run in pretrainings(folder)]
     if not loaded.rows and not runs:
         raise PacoError("Nothing to report. " + " ".join(problems))
-    tables = family_tables(loaded.rows, distinguishable=distinguishable, include_mimic=include_mimic)
+    if style == "paper":
+        tables = preset_tables(loaded.rows, judge=judge)
+    else:
+        tables = family_tables(loaded.rows, judge=judge, include_mimic=include_mimic)
+    if published:
+        literature = load_published()
+        tables = [beside_measured(table, literature) for table in tables]
+    if comparison is not None:
+        tables = [*comparison_tables(comparison), *tables]
+        problems += comparison.problems
     texts: dict[str, str] = {}
     if "md" in formats:
         texts["tables.md"] = "\n".join(to_markdown(table.main_only()) for table in tables)
@@ -101,30 +121,40 @@ def _contents(
 
 
 def _samples(table: Table, problems: list[str]) -> list[Drawn]:
+    if table.compared:
+        return []
     stored = {s.row.key: s for line in table.lines for cell in line.cells if cell for s in cell.rows}
     return list(sample_figures(list(stored.values()), problems.append))
 
 
 def _failures(rows: Sequence[Stored]) -> list[dict[str, Any]]:
-    found = []
+    """Return a line per task and set of failures, with the encoders that met them."""
+    found: dict[tuple[str, int, int, str], list[str]] = {}
     for stored in rows:
         row = stored.row
-        if row.n_scored == row.n_expected:
-            continue
-        try:
-            items = stored.items()
-            named = items.failure[items.failure.fillna("") != ""] if "failure" in items else items.id[:0]
-            counted = (f"{reason} ({count})" for reason, count in named.value_counts().items())
-            said = "; ".join(counted) or "not told by the items"
-        except PacoError as error:
-            said = str(error)
-        found.append(
-            {
-                "encoder": row.encoder, "task": row.task, "expected": row.n_expected,
-                "scored": row.n_scored, "reasons": said,
-            }
-        )  # fmt: skip
-    return found
+        if row.n_scored < row.n_expected:
+            case = (row.task, row.n_expected, row.n_scored, _reasons(stored))
+            found.setdefault(case, []).append(row.encoder)
+    return [
+        {
+            "task": task,
+            "expected": expected,
+            "scored": scored,
+            "reasons": reasons,
+            "encoders": sorted(set(names)),
+        }
+        for (task, expected, scored, reasons), names in sorted(found.items())
+    ]
+
+
+def _reasons(stored: Stored) -> str:
+    try:
+        items = stored.items()
+    except PacoError as error:
+        return str(error)
+    named = items.failure[items.failure.fillna("") != ""] if "failure" in items else items.id[:0]
+    counted = (f"{reason} ({count})" for reason, count in named.value_counts().items())
+    return "; ".join(counted) or "not told by the items"
 
 
 def _write(out: Path, texts: dict[str, str], drawn: Sequence[Drawn]) -> list[Path]:

@@ -47,6 +47,8 @@ Problem = Callable[[str], None]
 
 def table_figures(table: Table, look: dict[str, plots.Look], problem: Problem) -> Iterator[Drawn]:
     """Yield dot-and-interval plots of all main metrics, then what the items of each task can show."""
+    if table.compared:
+        return
     for position, column in enumerate(table.columns):
         if not column.main:
             continue

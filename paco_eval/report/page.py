@@ -21,6 +21,7 @@ from paco_eval.report.figures import Drawn
 from paco_eval.report.theme import inline_svg, themed, variables
 from paco_eval.rows import Row, Stored
 from paco_eval.tables import Cell, Column, Table
+from paco_fr.contracts import content_hash
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Contents:
         rows: all rows that were read, shown or not.
         tables: with their figures, in the order of the page.
         pretrainings: with their figures.
-        failures: encoder, task, expected, scored and reasons of every row with failures.
+        failures: task, expected, scored, reasons and encoders of rows with failures.
         looks: colour of every line of a table.
         problems: sentences about what was left out.
 
@@ -57,7 +58,8 @@ def render(contents: Contents, title: str) -> str:
     # Only this script may run: one that came in with the data would be refused by the browser as well.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     rows = [stored.row for stored in contents.rows]
-    tasks = sorted({column.task for table, _ in contents.tables for column in table.columns})
+    shown = [table for table, _ in contents.tables if not table.compared]
+    tasks = sorted({column.task for table in shown for column in table.columns})
     place = {task: i for i, task in enumerate(tasks)}
     return environment.get_template("page.html").render(
         title=title,
@@ -67,8 +69,13 @@ def render(contents: Contents, title: str) -> str:
         script_hash=f"sha256-{digest}",
         tiles=_tiles(rows, contents),
         problems=contents.problems,
-        leaders=[lead for table, _ in contents.tables if not table.mimic for lead in _leaders(table, place)],
-        encoders=list(dict.fromkeys(line.label for table, _ in contents.tables for line in table.lines)),
+        leaders=[
+            lead
+            for table, _ in contents.tables
+            if not (table.mimic or table.compared)
+            for lead in _leaders(table, place)
+        ],
+        encoders=list(dict.fromkeys(line.label for t, _ in contents.tables for line in t.lines)),
         tasks=tasks,
         colours={name: themed(look.colour) for name, look in contents.looks.items()},
         tables=[_view(table, figures, place) for table, figures in contents.tables],
@@ -96,8 +103,8 @@ def slug(text: str) -> str:
 def _tiles(rows: Sequence[Row], contents: Contents) -> list[tuple[str, str]]:
     tables = [table for table, _ in contents.tables]
     return [
-        ("encoders", str(len({line.label for table in tables for line in table.lines}))),
-        ("tasks", str(len({column.task for table in tables for column in table.columns}))),
+        ("encoders", str(len({line.label for t in tables for line in t.lines if line.kind == "measured"}))),
+        ("tasks", str(len({column.task for t in tables if not t.compared for column in t.columns}))),
         ("rows", f"{len(rows):,}"),
         ("items scored", f"{sum(row.n_scored for row in rows):,}"),
         ("failed", f"{sum(row.n_expected - row.n_scored for row in rows):,}"),
@@ -158,7 +165,7 @@ def _view(table: Table, figures: Sequence[Drawn], place: Mapping[str, int]) -> d
         "samples": any(drawn.name.endswith("-faces") for drawn in figures),
         "columns": [
             {
-                "t": place[column.task], "main": column.main, "place": column.place,
+                "t": place.get(column.task, ""), "main": column.main, "place": table.place(column),
                 "heading": column.heading, "higher": column.higher_is_better,
             }
             for column in table.columns
@@ -176,7 +183,8 @@ def _cell(table: Table, column: Column, cell: Cell) -> dict[str, Any]:
         "high": column.number(cell.high),
         "best": cell.best,
         "marks": ",".join(table.marks(cell)),
-        "source": " ".join(stored.row.key for stored in cell.rows),
+        "source": " ".join(stored.row.key for stored in cell.rows)
+        or (cell.origin and _origin_key(cell.origin)),
     }
 
 
@@ -235,16 +243,17 @@ def _versions(rows: Iterable[Row]) -> list[tuple[str, str]]:
 Facts = tuple[str, list[tuple[str, str, bool]]]
 
 
+def _origin_key(origin: str) -> str:
+    return f"published-{content_hash(origin)}"
+
+
 def _sources(contents: Contents) -> dict[str, Facts]:
-    shown = {
-        stored.row.key: stored.row
-        for table, _ in contents.tables
-        for line in table.lines
-        for cell in line.cells
-        if cell
-        for stored in cell.rows
-    }
-    return {key: _provenance(row) for key, row in shown.items()}
+    cells = [cell for table, _ in contents.tables for line in table.lines for cell in line.cells if cell]
+    found = {stored.row.key: _provenance(stored.row) for cell in cells for stored in cell.rows}
+    for cell in cells:
+        if cell.origin:
+            found[_origin_key(cell.origin)] = ("Published", [("found", cell.origin, False)])
+    return found
 
 
 def _provenance(row: Row) -> Facts:

@@ -11,7 +11,9 @@ from paco_fr.synthetic.parameters import Background
 F32 = npt.NDArray[np.float32]
 
 
-def draw_background(background: Background, size: int, to_photo: npt.NDArray[np.float64], photo_size: int) -> F32:
+def draw_background(
+    background: Background, size: int, to_photo: npt.NDArray[np.float64], photo_size: int
+) -> F32:
     """Return the background (size, size, 3) in linear light.
 
     Args:
@@ -22,15 +24,20 @@ def draw_background(background: Background, size: int, to_photo: npt.NDArray[np.
 
     """
     table = np.array(
-        [(p.x, p.y, p.half_width, p.half_height, p.softness, float(p.round), *p.colour) for p in background.patches],
+        [
+            (p.x, p.y, p.half_width, p.half_height, p.softness, float(p.round), *p.colour)
+            for p in background.patches
+        ],
         dtype=np.float32,
     ).reshape(-1, 9)
     ends = np.array([background.top, background.bottom], dtype=np.float32)
-    return fill(table, ends, np.float32(background.side), size, (to_photo / photo_size).astype(np.float32))
+    # Shares count from the photo's edge, half a pixel before the centre of its first pixel.
+    to_share = (to_photo + np.array([[0, 0, 0.5], [0, 0, 0.5]])) / photo_size
+    return fill(table, ends, np.float32(background.side), size, to_share.astype(np.float32))
 
 
 @compiled
-def fill(patches: F32, ends: F32, side: float, size: int, to_share: F32) -> F32:
+def fill(patches: F32, ends: F32, side: np.float32, size: int, to_share: F32) -> F32:
     """Return the picture of a gradient and patches; ``to_share`` maps pixels to shares of the photo."""
     out = np.empty((size, size, 3), dtype=np.float32)
     one = np.float32(1.0)

@@ -19,6 +19,6 @@ def compiled(function: Callable[P, T]) -> Callable[P, T]:
     without a home it raises, and the function is compiled anew in each process.
     """
     try:
-        return numba.njit(cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+        return numba.njit(cache=True, error_model="numpy")(function)
     except RuntimeError:
-        return numba.njit(error_model="numpy")(function)  # type: ignore[no-any-return]
+        return numba.njit(error_model="numpy")(function)

@@ -21,9 +21,23 @@ from paco_fr.synthetic.sampling import face_parameters
 from paco_fr.synthetic.spec import FaceSpec
 
 COLUMNS = (
-    "image", "image_id", "group", "identity", "box", "landmarks", "visible", "scheme", "rotation", "yaw", "pitch",
-    "roll", "expression", "occluder", "light", "parameters",
-)  # fmt: skip
+    "image",
+    "image_id",
+    "group",
+    "identity",
+    "box",
+    "landmarks",
+    "visible",
+    "scheme",
+    "rotation",
+    "yaw",
+    "pitch",
+    "roll",
+    "expression",
+    "occluder",
+    "light",
+    "parameters",
+)
 _CHUNK = 32
 
 

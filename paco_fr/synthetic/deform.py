@@ -47,7 +47,10 @@ def pull_field(pull: Pull) -> g.Floats:
         # No sideways movement on the mid-plane itself, or the two sides would tear it apart.
         sideways = np.tanh(head.across / 0.06) * pull.out
     window = window * g.gauss((head.down - pull.at[1]) / pull.reach[1])
-    return np.stack([sideways, np.full_like(x, pull.down), np.full_like(x, -pull.forward)], axis=-1) * window[..., None]
+    return (
+        np.stack([sideways, np.full_like(x, pull.down), np.full_like(x, -pull.forward)], axis=-1)
+        * window[..., None]
+    )
 
 
 def pulls(*parts: Pull) -> g.Floats:
@@ -104,8 +107,8 @@ def lips_field(upper: float, lower: float) -> g.Floats:
     """Return the field that lifts the upper lip and lowers the lower lip by head units (parting them)."""
     head = g.head_grid()
     split = g.below_mouth(np.arange(g.ROWS))[:, None]
-    open_share = g.mouth_opening(head.across) ** 0.8
-    window = g.gauss(head.across / 0.28)
+    open_share = g.mouth_opening(head.across)
+    window = g.gauss(head.across / 0.24)
     above = g.gauss(np.minimum(head.down - g.MOUTH_DOWN, 0) / 0.13)
     below = g.gauss(np.maximum(head.down - g.MOUTH_DOWN, 0) / 0.13)
     shift = -upper * (1 - split) * above + lower * split * below

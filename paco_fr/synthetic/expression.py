@@ -34,16 +34,49 @@ ACTIONS = (
 
 PROTOTYPES: dict[str, dict[str, float]] = {
     "neutral": {},
-    "happiness": {"smile": 1.0, "cheek_raise": 0.8, "lips_part": 0.55, "jaw_drop": 0.16, "upper_lip_raise": 0.25},
-    "sadness": {"inner_brow_raise": 0.9, "brow_lower": 0.30, "corner_drop": 1.0, "chin_raise": 0.6, "lid_close": 0.22},
+    "happiness": {
+        "smile": 1.0,
+        "cheek_raise": 0.8,
+        "lips_part": 0.55,
+        "jaw_drop": 0.16,
+        "upper_lip_raise": 0.25,
+    },
+    "sadness": {
+        "inner_brow_raise": 0.9,
+        "brow_lower": 0.30,
+        "corner_drop": 1.0,
+        "chin_raise": 0.6,
+        "lid_close": 0.22,
+    },
     "surprise": {"inner_brow_raise": 1.0, "outer_brow_raise": 1.0, "lid_raise": 0.9, "jaw_drop": 0.85},
-    "fear": {"inner_brow_raise": 1.0, "outer_brow_raise": 0.45, "brow_lower": 0.45, "lid_raise": 1.0, "stretch": 0.9,
-             "lips_part": 0.6, "jaw_drop": 0.22},
-    "disgust": {"nose_wrinkle": 1.0, "upper_lip_raise": 0.9, "brow_lower": 0.45, "cheek_raise": 0.5, "lid_close": 0.2,
-                "corner_drop": 0.35, "lips_part": 0.15},
-    "anger": {"brow_lower": 1.0, "lid_raise": 0.35, "lid_close": 0.15, "press": 1.0, "corner_drop": 0.25,
-              "nose_wrinkle": 0.2, "chin_raise": 0.3},
-}  # fmt: skip
+    "fear": {
+        "inner_brow_raise": 1.0,
+        "outer_brow_raise": 0.45,
+        "brow_lower": 0.45,
+        "lid_raise": 1.0,
+        "stretch": 0.9,
+        "lips_part": 0.6,
+        "jaw_drop": 0.22,
+    },
+    "disgust": {
+        "nose_wrinkle": 1.0,
+        "upper_lip_raise": 0.9,
+        "brow_lower": 0.45,
+        "cheek_raise": 0.5,
+        "lid_close": 0.2,
+        "corner_drop": 0.35,
+        "lips_part": 0.15,
+    },
+    "anger": {
+        "brow_lower": 1.0,
+        "lid_raise": 0.35,
+        "lid_close": 0.15,
+        "press": 1.0,
+        "corner_drop": 0.25,
+        "nose_wrinkle": 0.2,
+        "chin_raise": 0.3,
+    },
+}
 
 
 def prototype(name: str) -> npt.NDArray[np.float64]:
@@ -63,7 +96,8 @@ def _fields() -> dict[str, npt.NDArray[np.float64]]:
             Pull((0.36, -0.20), (0.14, 0.08), down=0.025),
         ),
         "lid_raise": deform.lid_field(-0.42, 0.03),
-        "lid_close": deform.lid_field(0.84, 0.13),
+        # A little more than shut, so that wide eyes close, too.
+        "lid_close": deform.lid_field(0.95, 0.17),
         "cheek_raise": pulls(Pull((0.37, 0.24), (0.16, 0.13), down=-0.035, forward=0.03))
         + deform.lid_field(0.04, 0.20),
         "nose_wrinkle": pulls(
@@ -75,16 +109,18 @@ def _fields() -> dict[str, npt.NDArray[np.float64]]:
         "upper_lip_raise": deform.lips_field(0.055, 0.0)
         + pulls(Pull((0.15, 0.62), (0.13, 0.10), down=-0.022, forward=0.012)),
         "smile": pulls(
-            Pull((0.265, 0.72), (0.115, 0.13), out=0.085, down=-0.075, forward=-0.035),
+            Pull((0.28, 0.72), (0.155, 0.13), out=0.080, down=-0.088, forward=-0.035),
             Pull((0.36, 0.52), (0.14, 0.14), out=0.02, down=-0.035, forward=0.035),
-            Pull((0.0, 0.70), (0.16, 0.08), forward=-0.03),
+            Pull((0.0, 0.70), (0.15, 0.10), down=0.016, forward=-0.03),
         ),
         "corner_drop": pulls(
-            Pull((0.265, 0.73), (0.10, 0.10), down=0.062, forward=-0.008), Pull((0.0, 0.76), (0.12, 0.09), down=-0.015)
+            Pull((0.265, 0.73), (0.10, 0.10), down=0.062, forward=-0.008),
+            Pull((0.0, 0.76), (0.12, 0.09), down=-0.015),
         ),
         "stretch": pulls(Pull((0.27, 0.74), (0.12, 0.14), out=0.075, down=0.012, forward=-0.03)),
         "chin_raise": pulls(
-            Pull((0.0, 0.80), (0.17, 0.07), down=-0.022, forward=0.018), Pull((0.0, 0.98), (0.15, 0.10), down=-0.03)
+            Pull((0.0, 0.80), (0.17, 0.07), down=-0.022, forward=0.018),
+            Pull((0.0, 0.98), (0.15, 0.10), down=-0.03),
         ),
         "press": pulls(
             Pull((0.0, 0.64), (0.24, 0.035), down=0.026, forward=-0.012),

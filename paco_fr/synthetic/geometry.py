@@ -32,16 +32,17 @@ EYE_HALF_WIDTH = 0.152
 MOUTH_DOWN = 0.72
 MOUTH_HALF_WIDTH = 0.262
 
-COLUMNS = 121
+COLUMNS = 113
 MIDDLE = COLUMNS // 2
 
 # (height, number of the row at that height): rows are dense around eyes and mouth.
-_ROW_KNOTS = ((-0.62, 14), (-0.30, 24), (-0.16, 31), (0.12, 52), (0.50, 70), (0.64, 78), (0.72, 86))
-UPPER_LIP_ROW, LOWER_LIP_ROW = 86, 92
-_ROW_KNOTS_BELOW = ((0.72, 92), (0.84, 102), (0.92, 107))
-ROWS = 119
+_ROW_KNOTS = ((-0.62, 10), (-0.30, 18), (-0.16, 25), (0.12, 45), (0.50, 61), (0.64, 69), (0.72, 76))
+UPPER_LIP_ROW, LOWER_LIP_ROW = 76, 82
+_ROW_KNOTS_BELOW = ((0.72, 82), (0.84, 91), (0.92, 95))
+ROWS = 105
 
 
+@cache
 def _row_heights() -> Floats:
     """Return (ROWS,) heights; both poles are approached along a quarter circle to stay round."""
     rows = np.arange(ROWS, dtype=np.float64)
@@ -57,6 +58,7 @@ def _row_heights() -> Floats:
     return heights
 
 
+@cache
 def _column_angles() -> Floats:
     """Return (COLUMNS,) azimuths in radians, 0 at the nose, dense over the face."""
     u = np.linspace(-1, 1, COLUMNS)
@@ -83,7 +85,18 @@ def ramp(t: Floats) -> Floats:
 def half_width(down: Floats) -> Floats:
     """Half width of the undeformed head at heights ``down``."""
     side = _curve(
-        {-0.5: 0.735, -0.2: 0.735, 0.0: 0.715, 0.25: 0.675, 0.5: 0.612, 0.7: 0.560, 0.85: 0.49}, down
+        {
+            -0.5: 0.735,
+            -0.2: 0.735,
+            0.0: 0.715,
+            0.25: 0.675,
+            0.5: 0.620,
+            0.7: 0.572,
+            0.85: 0.515,
+            1.0: 0.455,
+            1.14: 0.40,
+        },
+        down,
     )
     dome = np.clip((-0.5 - down) / (-0.5 - CROWN), 0, 1)
     chin = np.clip((down - 0.85) / (CHIN - 0.85), 0, 1)
@@ -113,9 +126,12 @@ class HeadGrid:
 def _slices(down: Floats, angle: Floats) -> Floats:
     """Return the head without features, (ROWS, COLUMNS, 3), from horizontal slices."""
     width = half_width(down)
-    middle = _curve({-1.12: -0.10, -0.5: -0.05, 0.0: 0.0, 0.5: 0.08, 0.75: 0.15, 0.95: 0.36, 1.14: 0.58}, down)
+    middle = _curve(
+        {-1.12: -0.10, -0.5: -0.05, 0.0: 0.0, 0.5: 0.08, 0.75: 0.15, 0.95: 0.36, 1.14: 0.58}, down
+    )
     front = _curve(
-        {-0.5: 0.85, -0.3: 0.915, -0.2: 0.92, -0.02: 0.865, 0.15: 0.845, 0.5: 0.865, 0.72: 0.87, 0.85: 0.86}, down
+        {-0.5: 0.85, -0.3: 0.915, -0.2: 0.92, -0.02: 0.865, 0.15: 0.845, 0.5: 0.865, 0.72: 0.87, 0.85: 0.86},
+        down,
     )
     back = _curve({-0.5: -1.02, 0.0: -0.93, 0.3: -0.75, 0.5: -0.5, 0.75: -0.22, 0.95: 0.08, 1.14: 0.4}, down)
     power = _curve({-0.6: 2.25, 0.0: 2.35, 0.5: 2.25, 0.85: 2.1}, down)[:, None]
@@ -128,8 +144,12 @@ def _slices(down: Floats, angle: Floats) -> Floats:
     sine = np.sin(angle)[None, :]
     bow = (1 - np.minimum(np.abs(sine), 1) ** power) ** (1 / power)
     bow_back = np.abs(np.cos(angle))[None, :] * np.ones_like(power)
-    forward = middle[:, None] + np.where(np.cos(angle)[None, :] >= 0, reach_front * bow, -reach_back * bow_back)
-    height = down[:, None] - 0.42 * np.maximum(front[:, None] - forward, 0) * ramp((down[:, None] - 0.30) / 0.7)
+    forward = middle[:, None] + np.where(
+        np.cos(angle)[None, :] >= 0, reach_front * bow, -reach_back * bow_back
+    )
+    height = down[:, None] - 0.40 * np.maximum(front[:, None] - forward, 0) * ramp(
+        (down[:, None] - 0.72) / 0.42
+    )
     return np.stack([width[:, None] * sine, height, -forward], axis=-1)
 
 
@@ -137,9 +157,20 @@ def _features(across: Floats, down: Floats) -> Floats:
     """Return how far the features of the mean face stand forward of the slices, (ROWS, COLUMNS)."""
     x, y = np.abs(across), down
     ridge = _curve(
-        {-0.20: 0.0, -0.05: 0.022, 0.08: 0.075, 0.22: 0.150, 0.34: 0.215, 0.41: 0.243, 0.455: 0.205, 0.50: 0.09,
-         0.54: 0.02, 0.60: 0.0}, y,
-    )  # fmt: skip
+        {
+            -0.20: 0.0,
+            -0.05: 0.022,
+            0.08: 0.075,
+            0.22: 0.150,
+            0.34: 0.215,
+            0.41: 0.243,
+            0.455: 0.205,
+            0.50: 0.09,
+            0.54: 0.02,
+            0.60: 0.0,
+        },
+        y,
+    )
     spread = _curve({-0.1: 0.062, 0.1: 0.080, 0.25: 0.098, 0.38: 0.118, 0.46: 0.125, 0.55: 0.12}, y)
     nose = ridge * np.exp(-((x / spread) ** 2.3))
     wings = 0.105 * np.exp(-(((x - 0.128) / 0.058) ** 2) - ((y - 0.435) / 0.066) ** 2)
@@ -171,11 +202,15 @@ def head_grid() -> HeadGrid:
     down = np.repeat(heights[:, None], COLUMNS, axis=1)
     # Behind the ears the distance goes on growing, so that no back point shares a place with a front one.
     across = np.where(
-        np.abs(angle) <= np.pi / 2, points[..., 0], np.sign(angle) * (2 * half_width(heights)[:, None]) - points[..., 0]
+        np.abs(angle) <= np.pi / 2,
+        points[..., 0],
+        np.sign(angle) * (2 * half_width(heights)[:, None]) - points[..., 0],
     )
     front = np.repeat(ramp((np.cos(angle) - 0.02) / 0.38)[None, :], ROWS, axis=0)
     points[..., 2] -= front * _features(across, down)
-    inside = np.sin(np.pi * np.clip((np.arange(ROWS) - UPPER_LIP_ROW) / (LOWER_LIP_ROW - UPPER_LIP_ROW), 0, 1))
+    inside = np.sin(
+        np.pi * np.clip((np.arange(ROWS) - UPPER_LIP_ROW) / (LOWER_LIP_ROW - UPPER_LIP_ROW), 0, 1)
+    )
     points[..., 2] += 0.09 * inside[:, None] * mouth_opening(across)
     return HeadGrid(points, across, down, front, angle)
 
@@ -187,13 +222,15 @@ def mouth_opening(across: Floats) -> Floats:
 
 def below_mouth(rows: npt.ArrayLike) -> Floats:
     """Return 0 for rows above the mouth, 1 for rows below, rising evenly over the rows inside it."""
-    return np.clip((np.asarray(rows, dtype=np.float64) - UPPER_LIP_ROW) / (LOWER_LIP_ROW - UPPER_LIP_ROW), 0, 1)
+    return np.clip(
+        (np.asarray(rows, dtype=np.float64) - UPPER_LIP_ROW) / (LOWER_LIP_ROW - UPPER_LIP_ROW), 0, 1
+    )
 
 
 def upper_lid(across: Floats) -> Floats:
     """Height of the upper lid's edge at a place across (face coordinates, open eye)."""
     t = np.clip((np.abs(across) - EYE[0]) / EYE_HALF_WIDTH, -1, 1)
-    return np.asarray(EYE[1] - 0.058 * (1 - t * t) ** 0.75 * (1 - 0.12 * t) - 0.006 * t)
+    return np.asarray(EYE[1] - 0.054 * (1 - t * t) ** 0.75 * (1 - 0.12 * t) - 0.006 * t)
 
 
 def lower_lid(across: Floats) -> Floats:
@@ -227,10 +264,20 @@ def grid_place(across: Floats, down: Floats) -> Floats:
     """
     grid_rows = np.concatenate([np.arange(UPPER_LIP_ROW + 1), np.arange(LOWER_LIP_ROW + 1, ROWS)])
     row = np.interp(down, _row_heights()[grid_rows], grid_rows)
-    width = np.interp(row, np.arange(ROWS), half_width(_row_heights()))
+    width = np.interp(row, np.arange(ROWS), _row_half_widths())
     angle = np.arcsin(np.clip(across / np.maximum(width, 1e-6), -1, 1))
     column = np.interp(angle, _column_angles(), np.arange(COLUMNS))
     return np.stack(np.broadcast_arrays(column, row), axis=-1)
+
+
+def row_at(down: float) -> float:
+    """Return the fractional row at a height; on the mouth line its upper edge."""
+    return float(grid_place(np.zeros(1), np.array([down]))[0, 1])
+
+
+@cache
+def _row_half_widths() -> Floats:
+    return half_width(_row_heights())
 
 
 def column_of_angle(angle: Floats) -> Floats:

@@ -37,7 +37,8 @@ def _fields() -> dict[str, g.Floats]:
         "chin_width": pulls(Pull((0.20, 1.04), (0.17, 0.14), out=0.034)),
         "chin_forward": pulls(Pull((0.0, 1.03), (0.24, 0.16), forward=0.036)),
         "fullness": pulls(
-            Pull((0.5, 0.65), (0.3, 0.3), out=0.024, forward=0.014), Pull((0.0, 1.12), (0.5, 0.16), down=0.022)
+            Pull((0.5, 0.65), (0.3, 0.3), out=0.024, forward=0.014),
+            Pull((0.0, 1.12), (0.5, 0.16), down=0.022),
         ),
         "eye_spacing": pulls(Pull((0.31, 0.0), (0.18, 0.16), out=0.017)),
         "eye_size": deform.lift(0.10 * eye_y * eye_near, right=np.sign(x) * 0.10 * eye_x * eye_near),
@@ -57,7 +58,8 @@ def _fields() -> dict[str, g.Floats]:
         "bridge_width": pulls(Pull((0.0, 0.15), (0.09, 0.18), out=0.012)),
         "bridge_hump": pulls(Pull((0.0, 0.20), (0.06, 0.09), forward=0.017)),
         "tip_turn": pulls(
-            Pull((0.0, 0.40), (0.08, 0.06), down=-0.020, forward=0.008), Pull((0.0, 0.49), (0.10, 0.05), down=-0.012)
+            Pull((0.0, 0.40), (0.08, 0.06), down=-0.020, forward=0.008),
+            Pull((0.0, 0.49), (0.10, 0.05), down=-0.012),
         ),
         "tip_width": pulls(Pull((0.0, 0.40), (0.09, 0.06), out=0.014)),
         "wings": pulls(Pull((0.13, 0.44), (0.05, 0.06), out=0.010, forward=0.014)),

@@ -18,9 +18,52 @@ from paco_fr.synthetic import geometry as g
 
 COUNT = 68
 MIRROR = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37,
-     36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)  # fmt: skip
+    [
+        *range(16, -1, -1),
+        *range(26, 16, -1),
+        27,
+        28,
+        29,
+        30,
+        35,
+        34,
+        33,
+        32,
+        31,
+        45,
+        44,
+        43,
+        42,
+        47,
+        46,
+        39,
+        38,
+        37,
+        36,
+        41,
+        40,
+        54,
+        53,
+        52,
+        51,
+        50,
+        49,
+        48,
+        59,
+        58,
+        57,
+        56,
+        55,
+        64,
+        63,
+        62,
+        61,
+        60,
+        67,
+        66,
+        65,
+    ]
+)
 """``points[MIRROR]`` orders the points of a mirrored picture."""
 
 PATH_STEPS = 14
@@ -37,14 +80,18 @@ def _skin_places() -> g.Floats:
     bridge = np.array([(0, -0.01), (0, 0.13), (0, 0.27), (0, 0.41)])
     base = np.array([(-0.125, 0.475), (-0.064, 0.497), (0, 0.508), (0.064, 0.497), (0.125, 0.475)])
     t = g.EYE[0] + g.EYE_HALF_WIDTH * np.array([1, 0.38, -0.38, -1, -0.38, 0.38])
-    lids = np.array([g.upper_lid(t[:1])[0], *g.upper_lid(t[1:3]), g.upper_lid(t[3:4])[0], *g.lower_lid(t[4:])])
+    lids = np.array(
+        [g.upper_lid(t[:1])[0], *g.upper_lid(t[1:3]), g.upper_lid(t[3:4])[0], *g.lower_lid(t[4:])]
+    )
     left_eye = np.stack([-t, lids], axis=1)
     right_eye = np.stack([t, lids], axis=1)[[3, 2, 1, 0, 5, 4]]
     outer_x = g.MOUTH_HALF_WIDTH * np.array([-1, -0.58, -0.20, 0, 0.20, 0.58, 1])
     upper = np.stack([outer_x, g.upper_lip(outer_x)], axis=1)
     lower_x = outer_x[5:0:-1]
     lower = np.stack([lower_x, g.lower_lip(lower_x)], axis=1)
-    outside = g.grid_place(*np.concatenate([brow, mirrored(brow), bridge, base, left_eye, right_eye, upper, lower]).T)
+    outside = g.grid_place(
+        *np.concatenate([brow, mirrored(brow), bridge, base, left_eye, right_eye, upper, lower]).T
+    )
     inner_x = g.MOUTH_HALF_WIDTH * np.array([-0.88, -0.30, 0, 0.30, 0.88, 0.30, 0, -0.30])
     inside = g.grid_place(inner_x, np.full(8, g.MOUTH_DOWN))
     inside[:, 1] = [g.UPPER_LIP_ROW] * 5 + [g.LOWER_LIP_ROW] * 3
@@ -54,7 +101,7 @@ def _skin_places() -> g.Floats:
 
 def mirrored(points: g.Floats) -> g.Floats:
     """Return face coordinates (N, 2) on the other side, in reverse order."""
-    return points[::-1] * np.array([-1, 1])
+    return np.asarray(points[::-1] * np.array([-1, 1]))
 
 
 def _jaw_places() -> g.Floats:
@@ -93,8 +140,8 @@ def _bases() -> tuple[g.Floats, g.Floats, g.Floats, g.Floats]:
 def head_points(shape: g.Floats, actions: g.Floats, asymmetry: float) -> g.Floats:
     """Return (17 * PATH_STEPS + 51, 3) points of the deformed head in the head frame."""
     mean, shape_basis, action_basis, side = _bases()
-    moved = (actions[:, None] * action_basis).sum(axis=0).reshape(-1, 3)
-    formed = (shape[:, None] * shape_basis).sum(axis=0).reshape(-1, 3)
+    moved = np.einsum("k,kn->n", actions, action_basis).reshape(-1, 3)
+    formed = np.einsum("k,kn->n", shape, shape_basis).reshape(-1, 3)
     return np.asarray(mean + formed + (1 + asymmetry * side)[:, None] * moved)
 
 

@@ -1,7 +1,7 @@
 """Light on grid meshes: one far light with a soft cast shadow, and a surround that is brighter above.
 
 Everything is linear light in the camera frame. The shadow is a depth map of the head as the light sees
-it; a point is lit by the share of nine neighbouring cells that do not lie clearly before it.
+it; a point is lit by the smooth share of nine neighbouring cells that do not lie clearly before it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from paco_fr.synthetic.compiled import compiled
 from paco_fr.synthetic.rasteriser import F32, draw_places
 
-MAP_CELLS = 56
+MAP_CELLS = 48
 MAP_REACH = 1.55
 """Half side of the shadow map in head units: the whole head."""
 _EMPTY = np.float32(1e9)
@@ -86,9 +86,16 @@ def normals(points: F32, above: npt.NDArray[np.int64], below: npt.NDArray[np.int
             ux = points[r, right, 0] - points[r, left, 0]
             uy = points[r, right, 1] - points[r, left, 1]
             uz = points[r, right, 2] - points[r, left, 2]
-            vx = points[dn, c, 0] - points[up, c, 0]
-            vy = points[dn, c, 1] - points[up, c, 1]
-            vz = points[dn, c, 2] - points[up, c, 2]
+            first, last = up, dn
+            vx = points[last, c, 0] - points[first, c, 0]
+            vy = points[last, c, 1] - points[first, c, 1]
+            vz = points[last, c, 2] - points[first, c, 2]
+            # Rows may coincide (closed lips): widen until they differ.
+            while vx * vx + vy * vy + vz * vz < 1e-6 and (first > 0 or last < rows - 1):
+                first, last = max(first - 1, 0), min(last + 1, rows - 1)
+                vx = points[last, c, 0] - points[first, c, 0]
+                vy = points[last, c, 1] - points[first, c, 1]
+                vz = points[last, c, 2] - points[first, c, 2]
             nx, ny, nz = vy * uz - vz * uy, vz * ux - vx * uz, vx * uy - vy * ux
             length = np.sqrt(nx * nx + ny * ny + nz * nz)
             if length < 1e-9:
@@ -99,6 +106,16 @@ def normals(points: F32, above: npt.NDArray[np.int64], below: npt.NDArray[np.int
 
 
 @compiled
+def spline(t: np.float32, tap: int) -> np.float32:
+    """Return the quadratic B-spline weight of tap -1, 0 or 1 at an offset t of -1/2..1/2."""
+    half = np.float32(0.5)
+    if tap == 0:
+        return np.float32(0.75) - t * t
+    d = half + t if tap == 1 else half - t
+    return half * d * d
+
+
+@compiled
 def irradiance(
     points: F32,
     normal: F32,
@@ -106,7 +123,7 @@ def irradiance(
     key: F32,
     ambient: F32,
     wrap: F32,
-    gloss: float,
+    gloss: np.float32,
     axes: F32,
     shadow: F32,
 ) -> F32:
@@ -135,6 +152,9 @@ def irradiance(
     for r in range(rows):
         for c in range(columns):
             nx, ny, nz = normal[r, c, 0], normal[r, c, 1], normal[r, c, 2]
+            if nz > 0.35:  # turned away: never seen
+                out[r, c, :] = 0
+                continue
             cosine = nx * direction[0] + ny * direction[1] + nz * direction[2]
             lit = one
             if cosine > -0.3:
@@ -145,18 +165,17 @@ def irradiance(
                 mx = middle + scale * (axes[0, 0] * x + axes[0, 1] * y + axes[0, 2] * z)
                 my = middle + scale * (axes[1, 0] * x + axes[1, 1] * y + axes[1, 2] * z)
                 depth = axes[2, 0] * x + axes[2, 1] * y + axes[2, 2] * z
-                column, row = int(np.floor(mx)), int(np.floor(my))
-                if 1 <= column < MAP_CELLS - 2 and 1 <= row < MAP_CELLS - 2:
-                    u, v = mx - column, my - row
-                    total = np.float32(0.0)
-                    for i in range(-1, 3):
-                        weight_y = one - v if i == -1 else (v if i == 2 else one)
-                        for j in range(-1, 3):
-                            weight_x = one - u if j == -1 else (u if j == 2 else one)
+                column, row = int(np.floor(mx + np.float32(0.5))), int(np.floor(my + np.float32(0.5)))
+                if 1 <= column < MAP_CELLS - 1 and 1 <= row < MAP_CELLS - 1:
+                    u, v = np.float32(mx - column), np.float32(my - row)
+                    lit = np.float32(0.0)
+                    for i in range(-1, 2):
+                        for j in range(-1, 2):
                             gap = depth - shadow[row + i, column + j]
-                            share = min(max((np.float32(0.16) - gap) / np.float32(0.10), np.float32(0.0)), one)
-                            total += weight_x * weight_y * share
-                    lit = total / np.float32(9.0)
+                            share = min(
+                                max((np.float32(0.16) - gap) / np.float32(0.10), np.float32(0.0)), one
+                            )
+                            lit += spline(u, j) * spline(v, i) * share
             surround = np.float32(0.78) - np.float32(0.22) * ny
             for k in range(3):
                 wrapped = max((cosine + wrap[k]) / (one + wrap[k]), np.float32(0.0))
@@ -167,3 +186,37 @@ def irradiance(
             shine = half ** np.float32(gloss) * (np.float32(0.6) + np.float32(1.2) * rim * rim)
             out[r, c, 3] = shine * lit * (key[0] + key[1] + key[2]) / np.float32(3.0)
     return out
+
+
+@compiled
+def paint_of(colour: F32, falling: F32, shine: np.float32, opacity: F32, strand: F32) -> F32:
+    """Return (R, C, 5) what the rasteriser draws: lit colour, opacity and strand coordinate.
+
+    Args:
+        colour: (R, C, 3) albedo.
+        falling: (R, C, 4) from :func:`irradiance`.
+        shine: strength of the highlight.
+        opacity: (R, C).
+        strand: (R, C).
+
+    """
+    rows, columns = opacity.shape
+    out = np.empty((rows, columns, 5), dtype=np.float32)
+    for r in range(rows):
+        for c in range(columns):
+            glint = np.float32(shine) * falling[r, c, 3]
+            for k in range(3):
+                out[r, c, k] = colour[r, c, k] * falling[r, c, k] + glint
+            out[r, c, 3] = opacity[r, c]
+            out[r, c, 4] = strand[r, c]
+    return out
+
+
+@compiled
+def face_viewer(normal: F32) -> None:
+    """Turn normals (R, C, 3) toward the viewer: both sides of a sheet are lit as they are seen."""
+    for r in range(normal.shape[0]):
+        for c in range(normal.shape[1]):
+            if normal[r, c, 2] > 0:
+                for k in range(3):
+                    normal[r, c, k] = -normal[r, c, k]

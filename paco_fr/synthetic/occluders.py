@@ -15,6 +15,7 @@ from paco_fr.synthetic import geometry as g
 from paco_fr.synthetic.parameters import Occluder
 
 Floats = npt.NDArray[np.float64]
+F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ def tube(path: Floats, radius: Floats, around: int = 9) -> Floats:
     along = np.gradient(path, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
     helper = np.where(np.abs(along[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
-    first = np.cross(along, helper)
+    # Built so that the mirrored path has the mirrored tube, its ring read the other way round.
+    first = helper - (helper * along).sum(axis=1, keepdims=True) * along
     first /= np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
     second = np.cross(along, first)
     turn = np.linspace(0, 2 * np.pi, around)
@@ -43,10 +45,12 @@ def tube(path: Floats, radius: Floats, around: int = 9) -> Floats:
 def plain(points: Floats, colour: npt.ArrayLike, opacity: float = 1.0) -> Sheet:
     """Return a sheet of one colour."""
     rows, columns = points.shape[:2]
-    return Sheet(points, np.broadcast_to(np.asarray(colour), points.shape).copy(), np.full((rows, columns), opacity))
+    return Sheet(
+        points, np.broadcast_to(np.asarray(colour), points.shape).copy(), np.full((rows, columns), opacity)
+    )
 
 
-def spectacles(rest: Floats, rotation: Floats, what: Occluder) -> list[Sheet]:
+def spectacles(rest: F32, rotation: Floats, what: Occluder) -> list[Sheet]:
     """Return frame and lenses; sunglasses have dark lenses that grow with severity."""
     dark = what.kind == "sunglasses"
     size = 0.215 + 0.055 * what.severity if dark else 0.200 + 0.04 * what.severity
@@ -75,7 +79,9 @@ def spectacles(rest: Floats, rotation: Floats, what: Occluder) -> list[Sheet]:
             tint = np.array(what.second) * 0.10 + 0.004
             sheets.append(Sheet(lens @ rotation.T, np.broadcast_to(tint, lens.shape).copy(), fade))
         else:
-            sheets.append(plain(lens @ rotation.T, (0.75, 0.8, 0.85), 0.06 + 0.16 * what.severity * what.numbers[3]))
+            sheets.append(
+                plain(lens @ rotation.T, (0.75, 0.8, 0.85), 0.06 + 0.16 * what.severity * what.numbers[3])
+            )
         hinges.append(loop[np.argmax(side * loop[:, 0])] + np.array([0, -0.25 * tall, 0]))
     nose = np.linspace(-1, 1, 9)
     inner = [sheets_loop_inner(eye[k, 0] + s * 0.012, -s * size) for k, s in ((0, -1), (1, 1))]
@@ -85,7 +91,9 @@ def spectacles(rest: Floats, rotation: Floats, what: Occluder) -> list[Sheet]:
     for side, hinge in zip((-1, 1), hinges, strict=True):
         share = np.linspace(0, 1, 10)[:, None]
         ear = np.array([side * max(abs(hinge[0]) + 0.02, 0.74), hinge[1] + 0.01, 0.10])
-        sheets.append(plain(tube(hinge + share * (ear - hinge), np.full(10, rim * 0.8), 7) @ rotation.T, frame_colour))
+        sheets.append(
+            plain(tube(hinge + share * (ear - hinge), np.full(10, rim * 0.8), 7) @ rotation.T, frame_colour)
+        )
     return sheets
 
 
@@ -94,18 +102,18 @@ def sheets_loop_inner(centre: float, toward_nose: float) -> float:
     return centre + toward_nose
 
 
-def _points_at(rest: Floats, places: list[tuple[float, float]]) -> Floats:
+def _points_at(rest: F32, places: list[tuple[float, float]]) -> Floats:
     """Return (N, 3) head points nearest to face coordinates."""
     place = np.rint(g.grid_place(*np.array(places).T)).astype(int)
     return np.asarray(rest[place[:, 1], place[:, 0]], dtype=np.float64)
 
 
 def cover_sheet(
-    head: Floats, rows: tuple[int, int], degrees: float, gap: float, smoothing: int, count: tuple[int, int]
+    head: F32, rows: tuple[int, int], degrees: float, gap: float, smoothing: int, count: tuple[int, int]
 ) -> tuple[Floats, Floats, Floats]:
     """Return a cloth over part of the head: points (R, C, 3), row share (R, 1) and angle (1, C).
 
-    The cloth stands ``gap`` off the head and is smoothed, so that it spans hollows and lies on what stands out.
+    The cloth stands ``gap`` off the head and is smoothed: it spans hollows and lies on what stands out.
     """
     r = np.rint(np.linspace(*rows, count[0])).astype(int)
     angle = np.radians(np.linspace(-degrees, degrees, count[1]))
@@ -124,7 +132,7 @@ def cover_sheet(
     return centre + ray * reach[..., None], np.linspace(0, 1, count[0])[:, None], angle[None, :]
 
 
-def surgical_mask(head: Floats, rotation: Floats, what: Occluder) -> list[Sheet]:
+def surgical_mask(head: F32, rotation: Floats, what: Occluder) -> list[Sheet]:
     """Return a pleated mask from the nose (under the eyes at full severity) to below the chin."""
     top_down = 0.55 - 0.43 * what.severity
     top = int(np.rint(g.grid_place(np.zeros(1), np.array([top_down]))[0, 1]))
@@ -150,7 +158,7 @@ def surgical_mask(head: Floats, rotation: Floats, what: Occluder) -> list[Sheet]
     return sheets
 
 
-def scarf(head: Floats, rotation: Floats, what: Occluder) -> list[Sheet]:
+def scarf(head: F32, rotation: Floats, what: Occluder) -> list[Sheet]:
     """Return a scarf around neck and lower face, up to the nose at full severity."""
     top_down = 0.98 - 0.66 * what.severity
     count = (24, 45)
@@ -164,9 +172,13 @@ def scarf(head: Floats, rotation: Floats, what: Occluder) -> list[Sheet]:
     front = np.maximum(-skin[..., 2].min(axis=1, keepdims=True), 0.88) + 0.06
     height = skin[:, count[1] // 2, 1][:, None]
     height = height[0] + share * (1.75 - height[0]) + 0.12 * (1 - np.cos(turn)) / 2
-    bulge = 0.05 * np.sin(share * 11 + 1.2 * np.sin(turn + 6 * what.numbers[1])) + 0.06 * np.sin(np.pi * share)
+    bulge = 0.05 * np.sin(share * 11 + 1.2 * np.sin(turn + 6 * what.numbers[1])) + 0.06 * np.sin(
+        np.pi * share
+    )
     x = (wide + 0.09 + bulge) * np.sin(turn)
-    depth = np.where(np.cos(turn) > 0, front + bulge, 0.78) * np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.85
+    depth = (
+        np.where(np.cos(turn) > 0, front + bulge, 0.78) * np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.85
+    )
     points = np.stack([x, np.broadcast_to(height, x.shape), -depth], axis=-1)
     first, second = np.array(what.colour), np.array(what.second)
     band = g.ramp(2 * np.sin(turn * (6 + int(8 * what.numbers[2])) + 3 * share)) * (what.numbers[3] > 0.5)
@@ -175,7 +187,7 @@ def scarf(head: Floats, rotation: Floats, what: Occluder) -> list[Sheet]:
     return [Sheet(points @ rotation.T, np.clip(colour, 0, 1), np.ones(x.shape))]
 
 
-def hand(head: Floats, rotation: Floats, what: Occluder, skin: npt.ArrayLike) -> list[Sheet]:
+def hand(head: F32, rotation: Floats, what: Occluder, skin: npt.ArrayLike) -> list[Sheet]:
     """Return a hand laid on the face from the side and below; severity moves it toward the middle."""
     tip_nose = _points_at(head, [(0.0, 0.41)])[0]
     reach = 0.62 - 0.55 * what.severity
@@ -186,21 +198,30 @@ def hand(head: Floats, rotation: Floats, what: Occluder, skin: npt.ArrayLike) ->
     sheets = []
     lengths = (0.62, 0.72, 0.68, 0.52)
     for finger in range(4):
-        across = (finger - 1.5) * 0.175
+        across = what.side * (finger - 1.5) * 0.175
         base = np.array([across, -0.30, 0.02])
         share = np.linspace(0, 1, 12)
         bend = 0.10 * what.numbers[3] * share**2
         path = base + np.stack(
-            [across * 0.35 * share * what.numbers[4], -lengths[finger] * share, bend - 0.05 * np.sin(np.pi * share)], axis=-1
+            [
+                across * 0.35 * share * what.numbers[4],
+                -lengths[finger] * share,
+                bend - 0.05 * np.sin(np.pi * share),
+            ],
+            axis=-1,
         )
         sheets.append(_finger(palm + path @ axes.T, 0.088, colour))
     share = np.linspace(0, 1, 12)
     thumb = np.stack([-what.side * (0.30 + 0.32 * share), 0.15 - 0.50 * share, -0.02 - 0.05 * share], axis=-1)
     sheets.append(_finger(palm + thumb @ axes.T, 0.10, colour))
-    back = np.stack([0 * share, -0.42 + 1.4 * share, 0.02 + 0.0 * share], axis=-1)
-    width = 0.40 * np.sqrt(np.clip(1 - ((share - 0.35) / 0.52) ** 4, 0.25, 1)) * np.where(share < 0.02, 0.3, 1)
+    share = np.linspace(0, 1, 20)
+    back = np.stack([0 * share, -0.42 + 2.9 * share, 0.02 + 0.0 * share], axis=-1)
+    width = np.interp(
+        share, [0.0, 0.03, 0.10, 0.22, 0.34, 0.42, 1.0], [0.20, 0.35, 0.40, 0.39, 0.26, 0.24, 0.36]
+    )
     ring = tube(palm + back @ axes.T, width, 17)
-    ring[..., 2] = palm[2] + (ring[..., 2] - palm[2]) * 0.30
+    flat = np.interp(share, [0.2, 0.4], [0.30, 0.75])[:, None]
+    ring[..., 2] = palm[2] + (ring[..., 2] - palm[2]) * flat
     sheets.append(plain(ring, colour))
     return [Sheet(s.points @ rotation.T, s.colour, s.opacity) for s in sheets]
 
@@ -241,6 +262,6 @@ def box(flat_box: Floats, distance: float, what: Occluder) -> list[Sheet]:
     points = np.concatenate([flat * ((distance + depth) / distance), np.full((9, 9, 1), depth)], axis=-1)
     first, second = np.array(what.colour), np.array(what.second)
     kind = int(what.numbers[3] * 3)
-    weave = (0 * grid_x, grid_y + 0.5, 0.5 + 0.5 * np.sign(np.sin(9 * grid_x) * np.sin(9 * grid_y)))[kind]
+    weave = (0 * grid_x, grid_y + 0.5, 0.5 + 0.5 * np.sign(np.cos(9 * grid_x) * np.cos(9 * grid_y)))[kind]
     colour = first + (second - first) * weave[..., None]
     return [Sheet(points, colour, np.ones((9, 9)), lit=False)]

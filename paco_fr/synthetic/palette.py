@@ -10,9 +10,25 @@ from paco_fr.synthetic.parameters import Colour
 Floats = npt.NDArray[np.float64]
 
 # sRGB 0..255, skin from light to dark.
-SKIN = ((243, 205, 184), (231, 188, 162), (213, 164, 132), (189, 137, 104), (152, 104, 76), (112, 73, 53), (78, 51, 40))
-HAIR = ((24, 19, 17), (38, 27, 21), (60, 42, 30), (88, 62, 42), (128, 95, 60), (172, 138, 94), (116, 60, 34),
-        (138, 135, 132))  # fmt: skip
+SKIN = (
+    (230, 190, 169),
+    (221, 178, 153),
+    (206, 157, 127),
+    (189, 137, 104),
+    (152, 104, 76),
+    (112, 73, 53),
+    (78, 51, 40),
+)
+HAIR = (
+    (24, 19, 17),
+    (38, 27, 21),
+    (60, 42, 30),
+    (88, 62, 42),
+    (128, 95, 60),
+    (172, 138, 94),
+    (116, 60, 34),
+    (138, 135, 132),
+)
 HAIR_SHARE = (0.22, 0.20, 0.18, 0.14, 0.09, 0.06, 0.05, 0.06)
 IRIS = ((58, 36, 22), (84, 54, 30), (104, 80, 44), (84, 98, 72), (86, 108, 128), (112, 124, 134))
 IRIS_SHARE = (0.36, 0.24, 0.12, 0.09, 0.12, 0.07)
@@ -53,7 +69,7 @@ def cloth(rng: np.random.Generator) -> Colour:
 
 def wall(rng: np.random.Generator) -> Colour:
     """Return a colour of walls, wood, sky or leaves: muted."""
-    return colour(linear(255 * hue(rng.uniform(), rng.beta(1.2, 5.0), rng.uniform(0.12, 0.95))))
+    return colour(linear(255 * hue(rng.uniform(), 0.75 * rng.beta(1.2, 5.0), rng.uniform(0.12, 0.95))))
 
 
 def hue(angle: float, chroma: float, value: float) -> Floats:

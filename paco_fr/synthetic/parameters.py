@@ -106,6 +106,11 @@ class Hair:
     parting: float
     """-1 to 1: across which side the fringe is swept; its sign is also that of the strand pattern."""
     wave: float
+    """0 straight to 1 curly."""
+    recession: float
+    """0 to 1: how far the hairline steps back above the temples."""
+    lift: float
+    """0 to 1: how far hair stands off right from the hairline."""
     baldness: float
     """0 full hair to 1 none on top."""
 

@@ -31,6 +31,20 @@ def corners(row: int, column: int, columns: int, triangle: int) -> tuple[int, in
 
 
 @compiled
+def misses_samples(screen: F32, row: int, column: int, width: int, height: int) -> bool:
+    """Tell whether a quad lies beside the buffer or between samples: most quads of a small picture do."""
+    ax, bx = screen[row, column, 0], screen[row, column + 1, 0]
+    cx, dx = screen[row + 1, column, 0], screen[row + 1, column + 1, 0]
+    low, high = min(min(ax, bx), min(cx, dx)), max(max(ax, bx), max(cx, dx))
+    if np.ceil(low) > high or high < 0 or low > width - 1:
+        return True
+    ay, by = screen[row, column, 1], screen[row, column + 1, 1]
+    cy, dy = screen[row + 1, column, 1], screen[row + 1, column + 1, 1]
+    low, high = min(min(ay, by), min(cy, dy)), max(max(ay, by), max(cy, dy))
+    return bool(np.ceil(low) > high or high < 0 or low > height - 1)
+
+
+@compiled
 def draw_places(screen: F32, depth: F32, places: F32) -> None:
     """Draw the front of an opaque mesh: its depth, and for every sample the (column, row) it shows.
 
@@ -44,6 +58,8 @@ def draw_places(screen: F32, depth: F32, places: F32) -> None:
     rows, columns = screen.shape[:2]
     for row in range(rows - 1):
         for column in range(columns - 1):
+            if misses_samples(screen, row, column, width, height):
+                continue
             for triangle in range(2):
                 ra, ca, rb, cb, rc, cc = corners(row, column, columns, triangle)
                 ax, ay = screen[ra, ca, 0], screen[ra, ca, 1]
@@ -53,7 +69,10 @@ def draw_places(screen: F32, depth: F32, places: F32) -> None:
                 if area <= 1e-9:
                     continue
                 x0, x1 = max(int(np.ceil(min(ax, bx, cx))), 0), min(int(np.floor(max(ax, bx, cx))), width - 1)
-                y0, y1 = max(int(np.ceil(min(ay, by, cy))), 0), min(int(np.floor(max(ay, by, cy))), height - 1)
+                y0, y1 = (
+                    max(int(np.ceil(min(ay, by, cy))), 0),
+                    min(int(np.floor(max(ay, by, cy))), height - 1),
+                )
                 if x1 < x0 or y1 < y0:
                     continue
                 scale = np.float32(1.0) / area
@@ -74,7 +93,15 @@ def draw_places(screen: F32, depth: F32, places: F32) -> None:
 
 @compiled
 def draw_coloured(
-    screen: F32, paint: F32, side: int, strands: F32, fray: float, depth: F32, colour: F32, cover: F32, opaque: bool
+    screen: F32,
+    paint: F32,
+    side: int,
+    strands: F32,
+    fray: float,
+    depth: F32,
+    colour: F32,
+    cover: F32,
+    opaque: bool,
 ) -> None:
     """Draw a mesh of given colours over what is there, blending by its opacity.
 
@@ -96,6 +123,8 @@ def draw_coloured(
     one = np.float32(1.0)
     for row in range(rows - 1):
         for column in range(columns - 1):
+            if misses_samples(screen, row, column, width, height):
+                continue
             for triangle in range(2):
                 ra, ca, rb, cb, rc, cc = corners(row, column, columns, triangle)
                 if paint[ra, ca, 3] <= -fray and paint[rb, cb, 3] <= -fray and paint[rc, cc, 3] <= -fray:
@@ -107,7 +136,10 @@ def draw_coloured(
                 if abs(area) <= 1e-9 or area * side < 0:
                     continue
                 x0, x1 = max(int(np.ceil(min(ax, bx, cx))), 0), min(int(np.floor(max(ax, bx, cx))), width - 1)
-                y0, y1 = max(int(np.ceil(min(ay, by, cy))), 0), min(int(np.floor(max(ay, by, cy))), height - 1)
+                y0, y1 = (
+                    max(int(np.ceil(min(ay, by, cy))), 0),
+                    min(int(np.floor(max(ay, by, cy))), height - 1),
+                )
                 if x1 < x0 or y1 < y0:
                     continue
                 scale = one / area
@@ -129,14 +161,18 @@ def draw_coloured(
                             place = wa * paint[ra, ca, 4] + wb * paint[rb, cb, 4] + wc * paint[rc, cc, 4]
                             cell = int(np.floor(place))
                             share = np.float32(place - cell)
-                            streak = strands[cell % count] * (one - share) + strands[(cell + 1) % count] * share
+                            streak = (
+                                strands[cell % count] * (one - share) + strands[(cell + 1) % count] * share
+                            )
                             alpha += np.float32(fray) * streak
                             tone = max(one + np.float32(0.32) * streak, np.float32(0.2))
                         alpha = min(max(alpha, np.float32(0.0)), one)
                         if alpha <= 0:
                             continue
                         for k in range(3):
-                            value = (wa * paint[ra, ca, k] + wb * paint[rb, cb, k] + wc * paint[rc, cc, k]) * tone
+                            value = (
+                                wa * paint[ra, ca, k] + wb * paint[rb, cb, k] + wc * paint[rc, cc, k]
+                            ) * tone
                             colour[y, x, k] = colour[y, x, k] * (one - alpha) + value * alpha
                         cover[y, x] = cover[y, x] * (one - alpha) + alpha
                         if opaque and alpha > 0.5:

@@ -33,10 +33,14 @@ FRONTAL_SHARE = 0.45
 """Share of poses drawn around frontal; the others are even over the range."""
 
 
+SHAPE_SPREAD = 0.75
+"""Deviation of the shape numbers: with all of them at 1 faces would be caricatures."""
+
+
 def identity_numbers(seed: int, number: int) -> Identity:
     """Return the person with this number under this seed."""
     rng = generator("synthetic identity", seed, number)
-    shape = np.clip(rng.standard_normal(len(shape_names())), -2.4, 2.4)
+    shape = np.clip(SHAPE_SPREAD * rng.standard_normal(len(shape_names())), -2.0, 2.0)
     tone = rng.uniform()
     skin = palette.along(palette.SKIN, tone)
     skin = skin * np.exp(0.10 * rng.standard_normal()) * np.exp([0.03, 0.045, 0.06] * rng.standard_normal(3))
@@ -46,10 +50,19 @@ def identity_numbers(seed: int, number: int) -> Identity:
     lip = skin * np.array([rng.uniform(0.72, 0.95), rng.uniform(0.38, 0.62), rng.uniform(0.42, 0.68)])
     man = rng.uniform() < 0.5
     moles = tuple(
-        Mole(*(float(v) for v in (rng.uniform(-0.55, 0.55), rng.uniform(-0.55, 1.0), rng.uniform(0.010, 0.020),
-                                  rng.uniform(0.35, 0.85))))
+        Mole(
+            *(
+                float(v)
+                for v in (
+                    rng.uniform(-0.55, 0.55),
+                    rng.uniform(-0.55, 1.0),
+                    rng.uniform(0.010, 0.020),
+                    rng.uniform(0.35, 0.85),
+                )
+            )
+        )
         for _ in range(rng.integers(0, 4))
-    )  # fmt: skip
+    )
     return Identity(
         shape=tuple(float(v) for v in shape),
         skin=palette.colour(np.clip(skin, 0.015, 0.9)),
@@ -59,7 +72,7 @@ def identity_numbers(seed: int, number: int) -> Identity:
         brow_density=float(rng.uniform(0.55, 0.95)),
         lip_colour=palette.colour(lip),
         iris=palette.toned(rng, palette.linear(palette.IRIS[iris]), 0.15, 0.04),
-        iris_radius=float(rng.uniform(0.054, 0.062)),
+        iris_radius=float(rng.uniform(0.058, 0.065)),
         lashes=float(rng.uniform(0.35, 0.7) if man else rng.uniform(0.5, 1.0)),
         age=float(rng.uniform() ** 1.6),
         freckles=float(rng.uniform() ** 4),
@@ -117,13 +130,22 @@ def _expression(
     label = names[int(rng.integers(len(names)))]
     intensity = _between(rng, intensity_range)
     own = np.clip(1 + 0.15 * rng.standard_normal(len(expression.ACTIONS)), 0.6, 1.4)
-    stray = np.abs(0.06 * rng.standard_normal(len(expression.ACTIONS)))
+    stray = np.abs(0.05 * rng.standard_normal(len(expression.ACTIONS)))
+    # Lips at rest are closed, but one face in six speaks.
+    speaks = rng.uniform() < 1 / 6
+    for name in ("lips_part", "jaw_drop"):
+        stray[expression.ACTIONS.index(name)] *= 4.0 if speaks else 0.0
     strengths = np.clip(intensity * expression.prototype(label) * own + stray, 0, 1.25)
     jaw, blink = expression.ACTIONS.index("jaw_drop"), expression.ACTIONS.index("lid_close")
     strengths[jaw] = min(strengths[jaw], 1.0)
     if rng.uniform() < 0.03:
         strengths[blink] = 1.0
-    return label, intensity, tuple(float(v) for v in strengths), float(np.clip(0.10 * rng.standard_normal(), -0.3, 0.3))
+    return (
+        label,
+        intensity,
+        tuple(float(v) for v in strengths),
+        float(np.clip(0.10 * rng.standard_normal(), -0.3, 0.3)),
+    )
 
 
 def _gaze(rng: np.random.Generator) -> tuple[float, float]:
@@ -160,7 +182,7 @@ def _lighting(rng: np.random.Generator, regimes: tuple[str, ...], severity: floa
     s = drawn if severity is None else severity
     around, above = rng.uniform(-35, 35), rng.uniform(5, 50)
     side = 1.0 if rng.uniform() < 0.5 else -1.0
-    key, ambient = rng.uniform(0.55, 0.75), rng.uniform(0.50, 0.65)
+    key, ambient = rng.uniform(0.50, 0.68), rng.uniform(0.42, 0.56)
     exposure = float(np.exp(0.10 * rng.standard_normal()))
     noise = float(rng.uniform(0.002, 0.014))
     warmth = 0.07 * rng.standard_normal()
@@ -176,7 +198,7 @@ def _lighting(rng: np.random.Generator, regimes: tuple[str, ...], severity: floa
     elif regime == "below":
         around, above, key, ambient = around * 0.7, -35 - 20 * s, 0.80 + 0.25 * s, 0.36 - 0.30 * s
     elif regime == "dim":
-        exposure *= 0.50 - 0.42 * s
+        exposure *= 0.50 - 0.36 * s
         noise += 0.008 + 0.030 * s
     elif regime == "overexposed":
         exposure *= 1.7 + 2.3 * s
@@ -207,8 +229,8 @@ def _plain(values: np.ndarray) -> tuple[float, float, float]:
 def _hair(rng: np.random.Generator) -> Hair:
     base = palette.linear(palette.HAIR[int(rng.choice(len(palette.HAIR), p=palette.HAIR_SHARE))])
     style = rng.choice(["cropped", "short", "long", "bald"], p=[0.22, 0.36, 0.34, 0.08])
-    ranges = {"cropped": (0.015, 0.04), "short": (0.06, 0.16), "long": (0.06, 0.15), "bald": (0.015, 0.03)}
-    fringed = rng.uniform() < {"cropped": 0.0, "short": 0.45, "long": 0.40, "bald": 0.0}[str(style)]
+    ranges = {"cropped": (0.015, 0.04), "short": (0.05, 0.20), "long": (0.06, 0.15), "bald": (0.015, 0.03)}
+    fringed = rng.uniform() < {"cropped": 0.0, "short": 0.33, "long": 0.35, "bald": 0.0}[str(style)]
     return Hair(
         colour=palette.toned(rng, base, 0.18, 0.03),
         thickness=float(rng.uniform(*ranges[str(style)])),
@@ -217,6 +239,8 @@ def _hair(rng: np.random.Generator) -> Hair:
         fringe=float(rng.uniform(0.10, 0.34)) if fringed else 0.0,
         parting=float(rng.uniform(0.1, 1.0)) * (1.0 if rng.uniform() < 0.5 else -1.0),
         wave=float(rng.uniform() ** 2),
+        recession=float(rng.uniform() ** 2),
+        lift=float(rng.uniform()),
         baldness=float(rng.uniform(0.6, 1.0)) if style == "bald" else 0.0,
     )
 
@@ -244,16 +268,25 @@ def _background(rng: np.random.Generator) -> Background:
     base = np.array(palette.wall(rng))
     kind = rng.choice(["plain", "room", "outdoors"], p=[0.3, 0.45, 0.25])
     patches = []
-    for _ in range({"plain": 0, "room": int(rng.integers(2, 7)), "outdoors": int(rng.integers(4, 9))}[str(kind)]):
+    for _ in range(
+        {"plain": 0, "room": int(rng.integers(2, 7)), "outdoors": int(rng.integers(4, 9))}[str(kind)]
+    ):
         soft = float(rng.uniform(0.01, 0.06) if kind == "room" else rng.uniform(0.04, 0.15))
         width = rng.uniform(0.04, 0.30) if kind == "room" else rng.uniform(0.05, 0.25)
         height = rng.uniform(0.08, 0.60) if kind == "room" else rng.uniform(0.05, 0.25)
         place = rng.uniform(0, 1, 2)
         shade = np.array(palette.wall(rng)) * 0.7 + base * 0.3
         patches.append(
-            Patch(float(place[0]), float(place[1]), float(width), float(height), soft, kind == "outdoors",
-                  palette.colour(shade))
-        )  # fmt: skip
+            Patch(
+                float(place[0]),
+                float(place[1]),
+                float(width),
+                float(height),
+                soft,
+                kind == "outdoors",
+                palette.colour(shade),
+            )
+        )
     drop = rng.uniform(0.55, 1.0)
     return Background(
         top=palette.colour(base),

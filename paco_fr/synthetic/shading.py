@@ -1,4 +1,4 @@
-"""Colour of every sample of the head: skin from its texture, eyeballs and the inside of the mouth by formula."""
+"""Colour of every sample of the head: skin from its texture, eyeballs and the mouth's inside by formula."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from paco_fr.synthetic import geometry as g
 from paco_fr.synthetic.compiled import compiled
 
 F32 = npt.NDArray[np.float32]
+Real = np.float32
 
 _EYE_X, _EYE_Y = np.float32(g.EYE[0]), np.float32(g.EYE[1])
 _EYE_HALF = np.float32(g.EYE_HALF_WIDTH)
 _MOUTH_HALF = np.float32(g.MOUTH_HALF_WIDTH)
 _UPPER_LIP, _LOWER_LIP = g.UPPER_LIP_ROW, g.LOWER_LIP_ROW
+_EYE_ROWS = (float(g.row_at(-0.10)), float(g.row_at(0.10)))
 BALL_RADIUS = np.float32(0.125)
 
 
 @compiled
-def smooth(t: float) -> float:
+def smooth(t: Real) -> Real:
     """Return a smooth step from 0 at t <= 0 to 1 at t >= 1."""
     t = min(max(t, np.float32(0.0)), np.float32(1.0))
     return t * t * (np.float32(3.0) - np.float32(2.0) * t)
 
 
 @compiled
-def read(field: F32, column: float, row: float, channel: int) -> float:
+def read(field: F32, column: Real, row: Real, channel: int) -> Real:
     """Return a channel of an (R, C, D) field at a fractional place, bilinear."""
     c = min(max(int(column), 0), field.shape[1] - 2)
     r = min(max(int(row), 0), field.shape[0] - 2)
     u, v = np.float32(column - c), np.float32(row - r)
     top = field[r, c, channel] + (field[r, c + 1, channel] - field[r, c, channel]) * u
     bottom = field[r + 1, c, channel] + (field[r + 1, c + 1, channel] - field[r + 1, c, channel]) * u
-    return top + (bottom - top) * v
+    return np.float32(top + (bottom - top) * v)
 
 
 @compiled
 def eye_colour(
-    x: float, y: float, below_lid: float, above_lid: float, eye: F32, iris: F32, iris_radius: float, out: F32
+    x: Real, y: Real, below_lid: Real, above_lid: Real, eye: F32, iris: F32, iris_radius: Real, out: F32
 ) -> None:
     """Write the albedo (3) and the highlight (1) of an eyeball into ``out``.
 
@@ -56,10 +58,12 @@ def eye_colour(
     r = np.sqrt(dx * dx + dy * dy)
     edge = np.float32(0.008)
     white = np.float32(1.0) - np.float32(0.30) * smooth(np.sqrt(x * x + y * y) / np.float32(0.19))
-    out[0], out[1], out[2] = np.float32(0.70) * white, np.float32(0.655) * white, np.float32(0.63) * white
+    out[0], out[1], out[2] = np.float32(0.60) * white, np.float32(0.555) * white, np.float32(0.535) * white
     inside = smooth((iris_radius - r) / edge + np.float32(0.5))
     if inside > 0:
-        ring = np.float32(1.0) - np.float32(0.65) * smooth((r - np.float32(0.72) * iris_radius) / (np.float32(0.28) * iris_radius))
+        ring = np.float32(1.0) - np.float32(0.65) * smooth(
+            (r - np.float32(0.72) * iris_radius) / (np.float32(0.28) * iris_radius)
+        )
         lower = np.float32(1.0) + np.float32(5.0) * dy
         pupil = smooth((np.float32(0.42) * iris_radius - r) / edge + np.float32(0.5))
         for k in range(3):
@@ -72,11 +76,11 @@ def eye_colour(
     for k in range(3):
         out[k] *= shade
     gx, gy = x - eye[2], y - eye[3]
-    out[3] = smooth((np.float32(0.019) - np.sqrt(gx * gx + gy * gy)) / np.float32(0.010)) * np.float32(0.9)
+    out[3] = smooth((np.float32(0.016) - np.sqrt(gx * gx + gy * gy)) / np.float32(0.009)) * np.float32(0.9)
 
 
 @compiled
-def mouth_colour(x: float, y: float, share: float, teeth: F32, lower_edge: float, gap: float, out: F32) -> None:
+def mouth_colour(x: Real, y: Real, share: Real, teeth: F32, lower_edge: Real, gap: Real, out: F32) -> None:
     """Write the albedo of the inside of the mouth into ``out``.
 
     Args:
@@ -92,7 +96,9 @@ def mouth_colour(x: float, y: float, share: float, teeth: F32, lower_edge: float
     dx = abs(x - teeth[1])
     depth = np.float32(1.0) - np.float32(0.55) * smooth(dx / np.float32(0.28))
     out[0], out[1], out[2] = np.float32(0.045), np.float32(0.012), np.float32(0.011)
-    tongue = smooth((share - np.float32(0.55)) / np.float32(0.25)) * smooth((gap - np.float32(0.08)) / np.float32(0.10))
+    tongue = smooth((share - np.float32(0.55)) / np.float32(0.25)) * smooth(
+        (gap - np.float32(0.08)) / np.float32(0.10)
+    )
     tongue *= smooth((np.float32(0.15) - dx) / np.float32(0.06))
     out[0] += (np.float32(0.26) - out[0]) * tongue
     out[1] += (np.float32(0.075) - out[1]) * tongue
@@ -101,14 +107,21 @@ def mouth_colour(x: float, y: float, share: float, teeth: F32, lower_edge: float
     upper = smooth((teeth[0] - np.float32(0.30) * dx * dx - y) / soft + np.float32(0.5))
     lower = smooth((y - lower_edge + np.float32(0.030)) / soft + np.float32(0.5))
     lower *= smooth((np.float32(0.14) - dx) / np.float32(0.03)) * np.float32(0.75)
-    tooth = max(upper, lower)
+    tooth = max(upper, lower) * smooth((gap - np.float32(0.01)) / np.float32(0.03))
     if tooth > 0:
         gap_line = abs(dx / np.float32(0.058) - np.float32(int(dx / np.float32(0.058) + np.float32(0.5))))
         seam = np.float32(1.0) - np.float32(0.22) * smooth(np.float32(1.0) - gap_line / np.float32(0.10))
         # Teeth are in the shade of the lip that covers them.
-        shade = np.float32(0.55) + np.float32(0.45) * smooth((y - teeth[0] + np.float32(0.075)) / np.float32(0.05))
+        shade = np.float32(0.55) + np.float32(0.45) * smooth(
+            (y - teeth[0] + np.float32(0.075)) / np.float32(0.05)
+        )
         for k in range(3):
-            white = (np.float32(0.70) if k == 0 else np.float32(0.655) if k == 1 else np.float32(0.56)) * seam * depth * shade
+            white = (
+                (np.float32(0.70) if k == 0 else np.float32(0.655) if k == 1 else np.float32(0.56))
+                * seam
+                * depth
+                * shade
+            )
             out[k] += (white - out[k]) * tooth
 
 
@@ -122,9 +135,9 @@ def shade_head(
     face: F32,
     eyes: F32,
     iris: F32,
-    iris_radius: float,
+    iris_radius: Real,
     teeth: F32,
-    gloss: float,
+    gloss: Real,
     colour: F32,
     cover: F32,
 ) -> None:
@@ -159,7 +172,7 @@ def shade_head(
             k0, k1, k2 = read_three(texture, column * detail, row * detail)
             irr_r, irr_g, irr_b = read_three(light, column, row)
             shine = np.float32(gloss) * read(light, column, row, 3)
-            if 26 <= row <= 60:
+            if _EYE_ROWS[0] <= row <= _EYE_ROWS[1]:
                 across = read(face, column, row, 0)
                 t = (abs(across) - _EYE_X) / _EYE_HALF
                 if abs(t) < one:
@@ -171,7 +184,9 @@ def shade_head(
                         e = 1 if across > 0 else 0
                         x = read(points, column, row, 0) - eyes[e, 0]
                         y = read(points, column, row, 1) - eyes[e, 1]
-                        eye_colour(x, y, down - top, bottom - down, eyes[e, 2:], iris, np.float32(iris_radius), ball)
+                        eye_colour(
+                            x, y, down - top, bottom - down, eyes[e, 2:], iris, np.float32(iris_radius), ball
+                        )
                         k0 += (ball[0] - k0) * opening
                         k1 += (ball[1] - k1) * opening
                         k2 += (ball[2] - k2) * opening
@@ -194,7 +209,7 @@ def shade_head(
 
 
 @compiled
-def read_three(field: F32, column: float, row: float) -> tuple[float, float, float]:
+def read_three(field: F32, column: Real, row: Real) -> tuple[Real, Real, Real]:
     """Return the first three channels of an (R, C, D) field at a fractional place, bilinear."""
     c = min(max(int(column), 0), field.shape[1] - 2)
     r = min(max(int(row), 0), field.shape[0] - 2)

@@ -14,10 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 RENDERER_VERSION = 1
 """Raised with every change that alters a picture or its truth."""
 
-EXPRESSION_NAMES = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
+Expression = Literal["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger"]
+EXPRESSION_NAMES: tuple[Expression, ...] = (
+    "neutral",
+    "happiness",
+    "sadness",
+    "surprise",
+    "fear",
+    "disgust",
+    "anger",
+)
 """Expressions with a prototype, named as in :data:`paco_fr.records.EXPRESSIONS`."""
 
-Expression = Literal["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger"]
 Occluder = Literal["none", "box", "hair", "glasses", "sunglasses", "surgical_mask", "scarf", "hand"]
 Light = Literal["soft", "directional", "side", "top", "below", "dim", "overexposed", "coloured"]
 
@@ -49,10 +57,20 @@ class Level(BaseModel):
 
 LEVELS = {
     "normal": Level(
-        yaw=(-40, 40), pitch=(-20, 20), roll=(-15, 15), intensity=(0.65, 1.0), framing=(0.48, 0.58), shift=0.03
+        yaw=(-40, 40),
+        pitch=(-20, 20),
+        roll=(-15, 15),
+        intensity=(0.65, 1.0),
+        framing=(0.48, 0.58),
+        shift=0.03,
     ),
     "hard": Level(
-        yaw=(-75, 75), pitch=(-30, 30), roll=(-20, 20), intensity=(0.35, 1.0), framing=(0.43, 0.60), shift=0.06
+        yaw=(-75, 75),
+        pitch=(-30, 30),
+        roll=(-20, 20),
+        intensity=(0.35, 1.0),
+        framing=(0.43, 0.60),
+        shift=0.06,
     ),
 }
 

@@ -124,7 +124,7 @@ def metrics(task: Task) -> tuple[Metric, ...]:
 
 
 def _error(column: str, name: str, keep: str | None = None) -> Metric:
-    return mean_of(column, name, unit="% of normaliser", best=0.0, worst=np.inf, keep=keep)
+    return mean_of(column, name, unit="%", best=0.0, worst=np.inf, keep=keep)
 
 
 def perfect(labels: pd.DataFrame, task: Task) -> Array:

@@ -28,7 +28,7 @@ class Metric:
 
     Attributes:
         name: key in the row.
-        unit: ``%``, ``% of normaliser``, ``deg`` or ``auc`` (0 to 1); more in :mod:`paco_eval.rows`.
+        unit: ``%``, ``deg`` or empty for a plain number from 0 to 1.
         higher_is_better: direction.
         best: value of a perfect predictor.
         worst: value that no predictor can be worse than; infinite where there is none.

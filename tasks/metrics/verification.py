@@ -152,7 +152,7 @@ def roc_points(items: pd.DataFrame) -> Roc:
     return Roc(np.append(np.inf, thresholds), far[0], tar[0])
 
 
-AUC = Metric("auc", "auc", True, 1.0, 0.0, _of_pairs(_auc))
+AUC = Metric("auc", "", True, 1.0, 0.0, _of_pairs(_auc))
 """Area under the ROC curve in [0, 1]: a genuine pair outscores an impostor pair, ties count half."""
 
 EER = Metric("eer", "%", False, 0.0, 100.0, _of_pairs(_equal_error_rate))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from tests.paco_eval.made_rows import TASKS, make_row, write_run
 
+from paco_eval.judging import BY_INTERVALS, intervals_apart
 from paco_eval.rows import Metric, Stored, load_rows
 from paco_eval.table_formats import escape_latex, latex_document, to_csv, to_latex, to_markdown
-from paco_eval.tables import Table, family_tables, intervals_apart
+from paco_eval.tables import Cell, Line, Table, family_tables
 
 POSE = TASKS[2]
 
@@ -62,9 +64,8 @@ def test_a_stricter_judge_is_asked_about_the_runner_up_first() -> None:
         asked.append((metric, b[0].row.encoder))
         return False
 
-    family_tables(
-        [scored(5, encoder="a"), scored(9, encoder="b"), scored(6, encoder="c")], distinguishable=never
-    )
+    judge = replace(BY_INTERVALS, distinguishable=never)
+    family_tables([scored(5, encoder="a"), scored(9, encoder="b"), scored(6, encoder="c")], judge=judge)
     assert asked == [("mae", "c")]
 
 
@@ -199,8 +200,9 @@ def test_latex_escapes() -> None:
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no TeX engine on this machine")
 def test_latex_compiles(tables: list[Table], tmp_path: Path) -> None:
+    negative = Table("d", "p", False, (tables[0].columns[0],), (Line("x", "", (Cell(-1, -2, -0.5),)),), "−")
     hostile = only(scored(5, encoder="#$%&_{}~^\\<>|–°²名"), scored(6, encoder="b"))
-    (tmp_path / "t.tex").write_text(latex_document([*tables, hostile]))
+    (tmp_path / "t.tex").write_text(latex_document([*tables, hostile, negative]))
     run = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
         cwd=tmp_path, capture_output=True, text=True, check=False,

@@ -29,7 +29,9 @@ def test_against_the_plain_formula(shape, shrinkage, within):
     scaler = StandardScaler().fit(x)
     standard = scaler.transform(x)
     centre = np.stack([standard[person == p].mean(axis=0) for p in person]) if within else 0.0
-    covariance = ShrunkCovariance(shrinkage=shrinkage, assume_centered=True).fit(standard - centre).covariance_
+    covariance = (
+        ShrunkCovariance(shrinkage=shrinkage, assume_centered=True).fit(standard - centre).covariance_
+    )
     whitened = scaler.transform(new) @ np.linalg.cholesky(np.linalg.inv(covariance))
     found = fit(x, person).outputs(new, f"{'within' if within else 'total'}:{shrinkage:g}")
     np.testing.assert_allclose(found @ found.T, cosines(whitened), atol=1e-8)

@@ -10,7 +10,9 @@ from paco_fr.rotation import rotation_from_angles
 from paco_fr.synthetic import FaceSpec, records
 from paco_fr.synthetic.dataset import as_array
 
-SPEC = FaceSpec(identities=12, images_per_identity=3, seed=11, photo_size=48, occluders=("box",), occluder_share=0.3)
+SPEC = FaceSpec(
+    identities=12, images_per_identity=3, seed=11, photo_size=48, occluders=("box",), occluder_share=0.3
+)
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,9 @@ def test_skin_landmarks_equal_the_projected_mesh(index):
     skin = np.stack([map_coordinates(mesh[..., k], place[:, ::-1].T, order=1) for k in range(3)], axis=-1)
     camera = renderer.view(face).camera
     turned = skin @ rotation.T
-    by_hand = camera.centre + camera.scale * turned[:, :2] * camera.distance / (camera.distance + turned[:, 2:])
+    by_hand = camera.centre + camera.scale * turned[:, :2] * camera.distance / (
+        camera.distance + turned[:, 2:]
+    )
     drawn = render(face, spec.photo_size)
     np.testing.assert_allclose(drawn.landmarks[17:], by_hand, atol=2e-3)
     np.testing.assert_array_equal(drawn.rotation, rotation)
@@ -102,6 +104,6 @@ def test_crop_matrix_moves_landmarks_and_picture_alike():
     photo = render(face, face.framing.photo_size)
     shift = np.array([[1.0, 0.0, -7.0], [0.0, 1.0, 5.0]])
     crop = render(face, face.framing.photo_size, shift)
-    np.testing.assert_allclose(crop.landmarks, photo.landmarks + [-7, 5], atol=1e-3)
+    np.testing.assert_allclose(crop.landmarks, photo.landmarks + np.array([-7, 5]), atol=1e-3)
     difference = np.abs(crop.image[5:, :-7].astype(int) - photo.image[:-5, 7:].astype(int))
     assert difference.max() <= 1

@@ -1,0 +1,65 @@
+"""How long a browser needs to open a report of 50 encoders on 100 tasks; the aim is under 2 s.
+
+Run it from the root of the repository: ``python benchmarks/report_load.py``. It needs Chromium.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from paco_eval.plots import looks
+from paco_eval.report.page import Contents, render
+from paco_eval.rows import Interval, Metric, Row, Stored
+from paco_eval.tables import family_tables
+
+ENCODERS, TASKS, RUNS = 50, 100, 5
+
+
+def row(encoder: int, task: int) -> Row:
+    mae = Metric(value=5 + encoder / 10, low=4, high=11, higher_is_better=False, unit="deg")
+    return Row(
+        task=f"family{task // 10}/task{task}", task_version=1, family=f"family{task // 10}", encoder=f"encoder{encoder}",
+        method=f"method{encoder}", weight_hash=f"{encoder:016x}", pixel_hash="0" * 16, crop_hash="0" * 16,
+        protocol="frozen", data_fingerprint="0" * 16, data_kind="synthetic", metrics={"mae": mae, "geodesic": mae},
+        main_metric="mae", n_expected=2000, n_scored=2000, chosen={"block": 11, "pooling": "grid4", "ridge": 10.0},
+        interval=Interval(method="bootstrap percentile", unit="identity", n_units=200, replicates=1000),
+    )  # fmt: skip
+
+
+def page() -> str:
+    rows = [Stored(row(i, j), Path()) for i in range(ENCODERS) for j in range(TASKS)]
+    tables = family_tables(rows)
+    colours = looks(line.label for table in tables for line in table.lines)
+    html = render(Contents(rows, [(table, []) for table in tables], [], [], colours), "Benchmark")
+    # The page lets only its own script run; the stop-watch needs leave.
+    html = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", html)
+    return html.replace("</body>", "<script>document.title = Math.round(performance.now())</script></body>")
+
+
+def main() -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        raise SystemExit("No Chromium on this machine.")
+    start = time.perf_counter()
+    html = page()
+    print(f"made in {time.perf_counter() - start:.1f} s, {len(html) / 1e6:.1f} MB")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.html"
+        path.write_text(html, encoding="utf-8")
+        for run in range(RUNS):
+            done = subprocess.run(
+                [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                 "--disable-background-networking", f"--user-data-dir={folder}/{run}", "--dump-dom", path.as_uri()],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            found = re.search(r"<title>(\d+)</title>", done.stdout)
+            print(f"opened, sorted and filtered by its script in {found.group(1) if found else '?'} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""``paco-eval data``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from paco_eval.cli.options import data_root as data_root_option
+
+
+@click.group("data")
+def command() -> None:
+    """Look at data."""
+
+
+@command.command("describe")
+@click.argument("what", metavar="SOURCE_OR_TASK")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results/data"), show_default=True)
+@data_root_option
+def describe(what: str, out: Path, data_root: Path | None) -> None:
+    """Contact sheet, points and distributions of a task's data or of any SOURCE.
+
+    SOURCE is synthetic[:n=N,seed=S], a folder, parquet, or hf:OWNER/NAME.
+    """
+    from paco_eval.describe import describe, describe_levels
+    from paco_fr.errors import MissingDataError
+    from paco_fr.files import writable_folder
+    from paco_fr.sources import load_source
+    from tasks.registry import all_tasks
+    from tasks.task import resolve
+
+    tasks = all_tasks()
+    if what in tasks:
+        task = tasks[what]
+        if task.missing(data_root):
+            raise MissingDataError(f"{task.name}: {', '.join(task.missing(data_root))} is missing. {task.obtain}")
+        records = resolve(task.reader)(data_root, **task.reader_options)
+    else:
+        records = load_source(what)
+    folder = writable_folder(out / what.replace("/", "-").replace(":", "-"))
+    files = describe(records, folder, title=what)
+    if what.partition(":")[0] == "synthetic":
+        files += describe_levels(folder)
+    for path in files:
+        click.echo(str(path))

@@ -1,0 +1,94 @@
+"""Tables as papers print them: which columns, in which order. A style is data, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from paco_eval.judging import BY_INTERVALS, Judge
+from paco_eval.rows import Stored
+from paco_eval.tables import Column, Table, family_tables
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Columns of a preset; ``task``, ``subset`` and ``metric`` are globs, an empty metric is the main one."""
+
+    task: str
+    subset: str = "all"
+    metric: str = ""
+
+    def matches(self, column: Column) -> bool:
+        """Say whether a column is one of these."""
+        metric = column.main if not self.metric else fnmatchcase(column.metric, self.metric)
+        return metric and fnmatchcase(column.task, self.task) and fnmatchcase(column.subset, self.subset)
+
+
+_WFLW = ("all", "pose", "expression", "illumination", "make-up", "occlusion", "blur")
+
+PRESETS: dict[str, tuple[Wanted, ...]] = {
+    "alignment": (
+        *(Wanted("landmarks/wflw", subset, "nme_interocular") for subset in _WFLW),
+        Wanted("landmarks/wflw", "all", "fr10"),
+        Wanted("landmarks/wflw", "all", "auc10"),
+        *(Wanted("landmarks/300w", subset, "nme_interocular") for subset in ("common", "challenge", "all")),
+        *(Wanted("landmarks/aflw19", subset, "nme_diag") for subset in ("all", "frontal")),
+        Wanted("landmarks/cofw", "all", "nme_interocular"),
+        Wanted("landmarks/cofw", "all", "fr10"),
+        Wanted("landmarks/london"),
+        Wanted("landmarks/synthetic"),
+    ),
+    "parsing": (Wanted("parsing/*", "all", "f1_mean"), Wanted("parsing/*", "*", "f1")),
+    "recognition": (
+        *(Wanted(f"recognition/{name}") for name in ("lfw", "cfp_fp", "agedb30", "calfw", "cplfw")),
+        *(Wanted(f"recognition/{name}", "all", "tar@far1e-4") for name in ("ijbb", "ijbc")),
+        Wanted("recognition/london", "all", "*"),
+        Wanted("recognition/synthetic", "all", "*"),
+    ),
+    "pose": tuple(
+        Wanted(f"pose/{name}", "all", metric)
+        for name in ("aflw2000", "biwi", "synthetic")
+        for metric in ("mae_yaw", "mae_pitch", "mae_roll", "mae", "geodesic")
+    ),
+    "expression": (Wanted("expression/*"), Wanted("expression/*", "all", "class_mean_accuracy")),
+    "attributes": (Wanted("attributes/*"),),
+    "robustness": (Wanted("*/*/*", "*"), Wanted("landmarks/*", "occlusion"), Wanted("landmarks/*", "pose")),
+    "codebook": (Wanted("codebook/*", "*", "*"),),
+}
+"""Columns of each table of ``--style paper``, in the order in which they are printed."""
+
+
+def preset_tables(rows: Iterable[Stored], *, judge: Judge = BY_INTERVALS) -> list[Table]:
+    """Return the paper-style tables, one for each preset and protocol that has any measured column.
+
+    Args:
+        rows: as :func:`paco_eval.rows.load_rows` returns them; miniatures are left out.
+        judge: decides what is printed bold.
+
+    """
+    rows = [stored for stored in rows if stored.row.data_kind != "mimic"]
+    found = []
+    for name, wanted in PRESETS.items():
+        chosen = [
+            stored for stored in rows if any(fnmatchcase(stored.row.task, want.task) for want in wanted)
+        ]
+        for table in family_tables(chosen, judge=judge, heading=name):
+            arranged = _arranged(table, wanted)
+            if arranged.columns:
+                found.append(arranged)
+    return found
+
+
+def _arranged(table: Table, wanted: Sequence[Wanted]) -> Table:
+    """Return the table with the wanted columns only, in the wanted order."""
+    places = []
+    for position, column in enumerate(table.columns):
+        order = next((order for order, want in enumerate(wanted) if want.matches(column)), None)
+        if order is not None:
+            places.append((order, position))
+    keep = [position for _, position in sorted(places)]
+    # Every wanted column is a main one here: a renderer that shows main metrics only must not drop it.
+    columns = tuple(replace(table.columns[i], main=True) for i in keep)
+    lines = [replace(line, cells=tuple(line.cells[i] for i in keep)) for line in table.lines]
+    return replace(table, columns=columns, lines=tuple(line for line in lines if any(line.cells)))

@@ -1,0 +1,52 @@
+"""Crops of synthetic faces, drawn straight at the size of the encoder: nothing is resampled or encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+
+from paco_fr.alignment import crop_transform
+from paco_fr.config import PretrainConfig
+from paco_fr.crops import Cut, crop_kind, training_crop
+from paco_fr.points import box_of
+from paco_fr.synthetic import FaceSpec, face_parameters, photo_landmarks, render
+
+CHUNK = 64
+
+
+def rendered_crops(spec: FaceSpec, count: int, config: PretrainConfig, workers: int) -> Iterator[Cut]:
+    """Yield chunks of the crops of the first ``count`` faces of a spec, in order.
+
+    The truth is known before a pixel is drawn, so a crop is a camera: the same faces, kinds of crop and
+    jitter as cutting the photographs of ``spec`` would give, only sharper.
+    """
+    jobs = [(spec, config, range(at, min(at + CHUNK, count))) for at in range(0, count, CHUNK)]
+    if workers == 1:
+        yield from map(_draw, jobs)
+        return
+    # Spawned, not forked: the caller may hold threads, which a forked child would find locked.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_draw, jobs)
+
+
+def _draw(job: tuple[FaceSpec, PretrainConfig, range]) -> Cut:
+    spec, config, chunk = job
+    images, anchors = [], []
+    for index in chunk:
+        face = face_parameters(spec, index)
+        points = photo_landmarks(face)
+        kind = crop_kind(config, index)
+        transform = crop_transform(
+            training_crop(kind, config),
+            landmarks=points,
+            scheme="ibug68",
+            box=box_of(points),
+            image_size=(spec.photo_size, spec.photo_size),
+            image_key=index,
+        )
+        images.append(render(face, config.encoder.size, transform).image)
+        anchors.append(config.data.template if kind == "aligned" else kind)
+    return np.stack(images), anchors, []

@@ -1,0 +1,71 @@
+"""A small task on pictures that the tests draw: how bright and how red is a blob, and where is it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+
+from paco_fr import records
+from paco_fr.contracts import CropContract
+from paco_fr.images import encode_png
+from paco_fr.randomness import generator
+from paco_fr.rotation import rotation_from_angles
+from tasks.task import Task
+
+SIDE = 48
+
+
+def blob_records(data_root: Path | None = None, *, people: int = 20, pictures: int = 3, broken: int = 0) -> Dataset:
+    """Return pictures of a blob whose place and colour tell the angles, points, expression and person."""
+    rows: dict[str, list[Any]] = {name: [] for name in (
+        "image", "image_id", "group", "identity", "box", "landmarks", "visible", "scheme", "rotation", "yaw",
+        "pitch", "roll", "expression", "split")}  # fmt: skip
+    grid = np.arange(SIDE)
+    for person in range(people):
+        hue = generator("blob", person).uniform(0.2, 0.9, 3)
+        for picture in range(pictures):
+            rng = generator("blob", person, picture)
+            x, y = rng.uniform(14, 34, 2)
+            yaw, pitch, roll = (x - 24) * 2, (24 - y), 0.0
+            blob = np.exp(-((grid[None, :] - x) ** 2 + (grid[:, None] - y) ** 2) / 60)
+            pixels = (255 * (0.1 + 0.8 * blob[..., None] * hue)).astype(np.uint8)
+            points = [[x, y], [x - 5, y], [x + 5, y], [x, y + 5]]
+            rows["image"].append({"bytes": encode_png(pixels), "path": None})
+            rows["image_id"].append(f"{person}-{picture}")
+            rows["group"].append(f"p{person}")
+            rows["identity"].append(f"p{person}")
+            rows["box"].append([4.0, 4.0, 43.0, 43.0])
+            rows["landmarks"].append(points)
+            rows["visible"].append([True, True, picture % 2 == 0, True])
+            rows["scheme"].append("test4")
+            rows["rotation"].append(rotation_from_angles(yaw, pitch, roll).tolist())
+            for name, angle in (("yaw", yaw), ("pitch", pitch), ("roll", roll)):
+                rows[name].append(angle)
+            rows["expression"].append(int(x > 24))
+            rows["split"].append("train" if person < 0.6 * people else "validation" if person < 0.7 * people else "test")
+    for number in range(broken):
+        rows["image"][-1 - number] = {"bytes": rows["image"][-1 - number]["bytes"][:80], "path": None}
+    return Dataset.from_dict(rows, features=records.features(rows))
+
+
+def blob_task(kind: str, **changes: Any) -> Task:
+    main = {"pose": "mae", "landmarks": "nme_box", "classification": "accuracy", "verification": "auc"}[kind]
+    options = {"verification": {"impostors": 200}, "landmarks": {"visibility": True}}.get(kind, {})
+    fields = {
+        "name": f"{kind}/blobs", "version": 1, "kind": kind, "reader": "tests.paco_eval.conftest:blob_records",
+        "crop": CropContract("box", canvas=SIDE), "main_metric": main, "licence": "made here", "obtain": "nothing",
+        "data_kind": "synthetic", "options": options,
+    }  # fmt: skip
+    return Task(**{**fields, **changes})
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a cache of its own, and one thread: the machines that test are small."""
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path_factory.mktemp("cache")))
+    torch.set_num_threads(1)

@@ -1,0 +1,190 @@
+"""Comparison against a baseline: paired, told apart from chance, and refused where it would be unfair."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_rows import TASKS, Made, make_row
+
+from paco_eval.compare import Comparison, compare, comparison_frame, comparison_tables
+from paco_eval.judging import MetricOf, metrics_of_tasks
+from paco_eval.presets import PRESETS, preset_tables
+from paco_eval.report import build_report
+from paco_eval.rows import Metric, Stored, load_rows, write_row
+from paco_eval.table_formats import to_csv, to_latex, to_markdown
+from paco_fr.contracts import CROPS
+from paco_fr.errors import PacoError
+from paco_fr.randomness import generator
+from tasks.task import Task
+
+POSE, LANDMARKS = TASKS[2], TASKS[3]
+METRIC_OF: MetricOf = metrics_of_tasks(
+    [
+        Task("pose/synthetic", 1, "pose", "tests:none", CROPS["box"], "mae", licence="", obtain=""),
+        Task(
+            "landmarks/synthetic",
+            1,
+            "landmarks",
+            "tests:none",
+            CROPS["box"],
+            "nme_box",
+            licence="",
+            obtain="",
+        ),
+    ]
+)
+
+
+def store(folder: Path, encoder: str, shift: float, made: Made = POSE, **changed: object) -> None:
+    rng = generator("compare", 0)
+    errors = (
+        np.repeat(rng.gamma(3, 2, 40), 3)
+        + generator("compare", 1, *encoder.encode()).normal(0, 0.2, 120)
+        + shift
+    )
+    items = pd.DataFrame({"id": np.arange(120).astype(str), "group": np.repeat(np.arange(40), 3).astype(str)})
+    value = float(errors.mean())
+    metric = Metric(value=value, low=value - 1, high=value + 1, higher_is_better=False, unit=made.unit)
+    fields = {"metrics": {made.main: metric}, "n_expected": 120, "n_scored": 120, **changed}
+    row, _ = make_row(encoder, made, **fields)
+    write_row(folder / "rows", row, items.assign(error=errors, nme_box=errors, failure=""))
+
+
+def seeds(folder: Path, method: str, shift: float, made: Made = POSE) -> None:
+    for seed in range(3):
+        store(folder, f"{method}:{seed}", shift + 0.02 * seed, made, method=method, pretrain_seed=seed)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    for made in (POSE, LANDMARKS):
+        seeds(tmp_path, "paco", 1.0, made)
+        seeds(tmp_path, "mae", 0.0, made)
+        store(tmp_path, "pixels", 4.0, made)
+        store(tmp_path, "simmim-tiny", 0.5, made, pretrain_seed=0)
+    return tmp_path
+
+
+@pytest.fixture
+def comparison(run: Path) -> Comparison:
+    return compare(load_rows(run).rows, "mae", metric_of=METRIC_OF, replicates=200)
+
+
+def test_differences_and_verdicts(comparison: Comparison) -> None:
+    frame = comparison_frame(comparison).set_index(["encoder", "task"])
+    assert comparison.problems == [] and len(frame) == 6
+    assert frame.loc[("paco", "pose/synthetic"), "difference"] == pytest.approx(1.0, abs=0.1)
+    assert dict(frame.verdict.groupby("encoder").first()) == {
+        "paco": "worse", "pixels": "worse", "simmim-tiny": "observed",
+    }  # fmt: skip
+    assert (frame.low <= frame.difference).all() and (frame.difference <= frame.high).all()
+    assert (frame.value - frame.baseline_value - frame.difference).abs().max() < 1e-9
+
+
+def test_the_other_way_round(run: Path) -> None:
+    frame = comparison_frame(compare(load_rows(run).rows, "pixels", metric_of=METRIC_OF, replicates=200))
+    assert set(frame[frame.encoder == "mae"].verdict) == {"better"}
+    assert set(frame[frame.encoder == "simmim-tiny"].verdict) == {"observed"}, "one seed never reads better"
+
+
+def test_summary_counts_ranks_and_costs(comparison: Comparison) -> None:
+    summary = comparison.summary
+    assert summary.loc["pixels", "worse"] == 2 and summary.loc["simmim-tiny", "observed"] == 2
+    assert summary.loc["mae", ["better", "worse"]].isna().all()
+    assert summary.mean_rank.to_dict() == {"mae": 1, "simmim-tiny": 2, "paco": 3, "pixels": 4}
+    assert (summary.images_per_s == 950).all()
+
+
+def test_unfair_comparisons_are_refused_by_name(run: Path) -> None:
+    store(run, "farl:a", 0.0, crop_hash="another")
+    store(run, "farl:b", 0.0, data_fingerprint="another")
+    store(run, "farl:c", 0.0, task_version=2)
+    store(run, "farl:d", 0.0, protocol="fine-tune")
+    store(run, "farl:e", 0.0, data_kind="mimic")
+    found = compare(load_rows(run).rows, "mae", metric_of=METRIC_OF, replicates=50)
+    assert not any(d.encoder.startswith("farl") for d in found.differences)
+    said = "\n".join(found.problems)
+    for words in (
+        "farl:a on pose/synthetic, synthetic v1, frozen: another face crop", "farl:b on pose/synthetic",
+        "other images", "farl:c on pose/synthetic, synthetic v2",
+        "farl:d on pose/synthetic, synthetic v1, fine-tune",
+        "Mean rank: 4 of 4 scores are missing",
+    ):  # fmt: skip
+        assert words in said, words
+    assert "farl:e" not in said, "a miniature is not there at all"
+    assert comparison_tables(found)[0].lines, "the rest still comes"
+
+
+def test_a_baseline_that_is_not_there(run: Path) -> None:
+    with pytest.raises(PacoError, match="Did you mean pixels"):
+        compare(load_rows(run).rows, "pixel", metric_of=METRIC_OF)
+
+
+def test_other_items_are_told(run: Path) -> None:
+    row, items = make_row("timm:a", POSE, n_expected=120, n_scored=120)
+    write_row(run / "rows", row, items.head(120).assign(error=1.0))
+    found = compare(load_rows(run).rows, "mae", metric_of=METRIC_OF, replicates=50)
+    assert any("timm:a" in problem and "units" in problem for problem in found.problems)
+
+
+def test_tables_and_report(run: Path, comparison: Comparison) -> None:
+    summary, differences = comparison_tables(comparison)
+    headings = [column.heading for column in summary.columns]
+    assert headings[:3] == ["better ↑", "worse ↓", "not distinguishable"]
+    text = to_markdown(differences)
+    assert "worse" in text and "observed" in text and "paired difference" in text and "+3.9" in text
+    assert "pose/synthetic v1" in text and "landmarks/synthetic v1" in text, "datasets of two families"
+    assert r"\toprule" in to_latex(differences) and "worse" in to_csv([differences])
+    report = build_report(run, run / "out", formats=["html", "md"], comparison=comparison)
+    html = (run / "out" / "report.html").read_text()
+    assert "Difference to mae, frozen" in html and "Comparison with mae" in html and report.problems == []
+    sources = json.loads(re.search(r'id="sources">(.*?)</script>', html, re.DOTALL).group(1))  # type: ignore[union-attr]
+    asked = {key for keys in re.findall(r'data-k="([^"]*)"', html) for key in keys.split(" ")}
+    assert asked == set(sources), "every number that can be asked has an answer"
+
+
+def test_presets_arrange_columns_as_papers_do(tmp_path: Path) -> None:
+    wflw = Made("landmarks/wflw", "nme_interocular", "%", False, 12.0, 3.5)
+    w300 = Made("landmarks/300w", "nme_interocular", "%", False, 8.0, 2.5)
+    for encoder in ("paco-tiny", "pixels"):
+        for made, subsets in ((w300, ("all", "common", "challenge")), (wflw, ("blur", "all", "pose"))):
+            for subset in subsets:
+                write_row(tmp_path / "rows", *make_row(encoder, made, subset=subset))
+        write_row(
+            tmp_path / "rows",
+            *make_row(encoder, Made("occlusion/pose/synthetic", "mae", "deg", False, 20, 9), level=2),
+        )
+    alignment, robustness = preset_tables(load_rows(tmp_path).rows)
+    assert alignment.title == "Alignment, frozen"
+    assert [(column.task, column.subset) for column in alignment.columns] == [
+        ("landmarks/wflw", "all"), ("landmarks/wflw", "pose"), ("landmarks/wflw", "blur"),
+        ("landmarks/300w", "common"), ("landmarks/300w", "challenge"), ("landmarks/300w", "all"),
+    ]  # fmt: skip
+    assert [column.place for column in robustness.columns] == ["synthetic v1, level 2", "wflw v1, pose"]
+    build_report(tmp_path, tmp_path / "out", formats=["latex", "html"], style="paper", published=True)
+    assert "FaRL" in (tmp_path / "out" / "tables.tex").read_text()
+
+
+def test_presets_are_data_only() -> None:
+    assert {"alignment", "parsing", "recognition", "pose", "expression", "attributes", "robustness"} <= set(
+        PRESETS
+    )
+    assert isinstance(load_rows("absent").rows, list) and preset_tables([]) == []
+
+
+def test_stored_rows_are_what_is_compared(comparison: Comparison) -> None:
+    assert all(isinstance(stored, Stored) for d in comparison.differences for stored in d.rows)
+    assert {len(d.rows) for d in comparison.differences} == {6, 4}
+
+
+def test_items_of_an_older_layout_are_told(run: Path) -> None:
+    row, _ = make_row("timm:old", LANDMARKS, n=120, n_expected=120, n_scored=120)
+    other = load_rows(run).rows[0].items()
+    write_row(run / "rows", row, other[["id", "group"]].assign(failure=""))
+    found = compare(load_rows(run).rows, "mae", metric_of=METRIC_OF, replicates=50)
+    assert any("timm:old" in problem and "no column" in problem for problem in found.problems)

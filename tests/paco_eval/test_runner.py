@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from paco_eval.encoders.baselines import Constant, Pixels
+from paco_eval.protocol import choose
+from paco_eval.rows import load_rows, read_items
+from paco_eval.runner import Data, evaluate_all, evaluate_cell
+from paco_fr.contracts import CROPS
+from paco_fr.errors import PacoError
+from paco_fr.files import owned_folder
+from tests.paco_eval.conftest import blob_task
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+@pytest.mark.parametrize(("kind", "floor", "reached"), [
+    ("pose", 6.0, 4.0), ("landmarks", 50.0, 30.0), ("classification", 60.0, 85.0), ("verification", 0.5, 0.8),
+])  # fmt: skip
+def test_every_kind_runs_to_a_row_and_pixels_beat_the_constant(kind, floor, reached, tmp_path):
+    data = Data.load(blob_task(kind), None)
+    (pixels,) = evaluate_cell(Pixels(), data, out=tmp_path, say=quiet)
+    (constant,) = evaluate_cell(Constant(), data, out=tmp_path, say=quiet)
+    better = 1 if pixels.main.higher_is_better else -1
+    assert better * pixels.main.value > better * reached
+    assert better * constant.main.value <= better * floor
+    assert pixels.n_expected == pixels.n_scored == 18
+    assert pixels.main.low <= pixels.main.value <= pixels.main.high
+    path = tmp_path / "rows" / f"{pixels.key}.json"
+    assert len(read_items(path)) > 0 and path.exists()
+
+
+def test_rows_are_found_again_and_overwrite_is_obeyed(tmp_path):
+    data = Data.load(blob_task("pose"), None)
+    assert evaluate_cell(Pixels(), data, out=tmp_path, say=quiet)
+    assert evaluate_cell(Pixels(), data, out=tmp_path, say=quiet) == []
+    assert evaluate_cell(Pixels(), data, out=tmp_path, overwrite="always", say=quiet)
+    with pytest.raises(PacoError, match="never"):
+        evaluate_cell(Pixels(), data, out=tmp_path, overwrite="never", say=quiet)
+
+
+def test_the_same_measurement_gives_the_same_numbers(tmp_path):
+    rows = [evaluate_cell(Pixels(), Data.load(blob_task("pose"), None), out=tmp_path / name, say=quiet)[0] for name in "ab"]
+    assert rows[0].key == rows[1].key and rows[0].metrics == rows[1].metrics and rows[0].chosen == rows[1].chosen
+
+
+def test_broken_pictures_are_counted_and_scored_by_the_rule(tmp_path):
+    task = blob_task("pose", reader_options={"broken": 2})
+    (row,) = evaluate_cell(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
+    assert (row.n_expected, row.n_scored) == (18, 16)
+    items = read_items(tmp_path / "rows" / f"{row.key}.json")
+    assert len(items) == 18 and (items["failure"] != "").sum() == 2
+
+
+def test_choosing_never_sees_the_test_part(tmp_path):
+    """Scrambled test features change no choice; a chooser that looked at them would differ."""
+    task = blob_task("pose")
+    data = Data.load(task, None)
+    units, split = data.views["all"]
+    from paco_eval.extraction import extract
+
+    tables = extract(Pixels(), units, task.reductions).layers
+    test = split.score[0].held.indices
+    scrambled = {layer: table.copy() for layer, table in tables.items()}
+    for table in scrambled.values():
+        table[test] = np.nan
+    assert choose(task, tables, units.labels, split.select) == choose(task, scrambled, units.labels, split.select)
+
+
+def test_a_limit_is_marked_in_the_row(tmp_path):
+    (row,) = evaluate_cell(Pixels(), Data.load(blob_task("pose"), None, limit=6), out=tmp_path, say=quiet)
+    assert row.protocol == "frozen, limit 6" and row.n_expected == 6
+
+
+def test_a_required_crop_that_clashes_is_refused(tmp_path):
+    encoder = Pixels()
+    encoder.required_crop = CROPS["arcface"]
+    with pytest.raises(PacoError, match="needs the crop"):
+        evaluate_cell(encoder, Data.load(blob_task("pose"), None), out=tmp_path, say=quiet)
+
+
+def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path):
+    said: list[str] = []
+    bad = replace(blob_task("pose"), reader_options={"people": 2})
+    failed = evaluate_all(["pixels", "constant"], [bad, blob_task("landmarks")], out=tmp_path, say=said.append)
+    assert failed == 2 and any(line.startswith("pose/blobs: ") for line in said)
+    rows, problems = load_rows([tmp_path])
+    assert len(rows) == 2 and not problems
+
+
+def test_a_wrong_encoder_stops_the_call_before_anything_is_computed(tmp_path):
+    with pytest.raises(PacoError, match="Did you mean pixels"):
+        evaluate_all(["constant", "pixles"], [blob_task("pose")], out=tmp_path, say=quiet)
+    assert not (tmp_path / "rows").exists()
+
+
+def test_two_evaluations_into_one_folder_are_refused_and_rows_stay(tmp_path):
+    evaluate_all(["constant"], [blob_task("pose")], out=tmp_path, say=quiet)
+    with owned_folder(tmp_path), pytest.raises(PacoError, match="Another run"):
+        evaluate_all(["pixels"], [blob_task("pose")], out=tmp_path, say=quiet)
+    assert len(load_rows([tmp_path])[0]) == 1
