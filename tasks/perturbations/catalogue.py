@@ -71,7 +71,7 @@ _ALL = (
     Perturbation("gamma", "illumination", "exposure:gamma", (0.75, 0.55, 0.38, 0.25, 0.15), "mean luminance", LUMINANCE),
     Perturbation("underexposure", "illumination", "exposure:exposed", (-1, -2, -3, -4, -5), "stops", LUMINANCE),
     Perturbation("overexposure", "illumination", "exposure:exposed", (0.5, 1, 1.5, 2.25, 3), "stops", LUMINANCE),
-    Perturbation("low_light", "illumination", "exposure:low_light", (-3, -5, -7, -8.5, -10), "stops of light", LUMINANCE),
+    Perturbation("low_light", "illumination", "exposure:low_light", (-3, -5, -6.5, -8, -9), "stops of light", LUMINANCE),
     Perturbation(
         "colour_temperature", "illumination", "exposure:colour_temperature", (0.2, 0.4, 0.6, 0.8, 1.0),
         "share of the way to 2400 K or 18000 K", "shift of the light in mired, positive is warmer",

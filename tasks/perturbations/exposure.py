@@ -19,7 +19,7 @@ from tasks.perturbations.linear import LUMINANCE, TO_LINEAR, F32, mean_luminance
 
 FULL_WELL = 20_000.0
 """Photo-electrons of white in full light: a phone's pixel."""
-READ_NOISE = 3.0
+READ_NOISE = 2.0
 """Standard deviation in electrons."""
 GAIN_SHARE = 0.7
 """Share of the lost stops that the camera's gain brings back; the rest stays dark."""

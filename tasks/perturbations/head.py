@@ -14,6 +14,7 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
+from paco_fr.errors import PacoError
 from paco_fr.points import FIVE_POINTS, five_points
 from paco_fr.synthetic import expression, identity, landmarks, light, rasteriser
 from paco_fr.synthetic import geometry as g
@@ -25,6 +26,8 @@ Array = npt.NDArray[np.float64]
 STEP = 2
 """Every second row and column of the renderer's grid: enough for light and depth."""
 FAR = np.float32(1e9)
+LEAST_EXTENT = 2.0
+"""Pixels that eyes, nose and mouth must spread over."""
 
 
 @dataclass(frozen=True)
@@ -146,13 +149,15 @@ def fit_head(points: npt.NDArray[np.floating], scheme: str, side: int) -> Head:
     """Return the mean head posed to landmarks (L, 2) in canvas pixels.
 
     Raises:
-        PacoError: unknown scheme, too few points, or one of the five points that is not finite.
+        PacoError: unknown scheme, too few points, one of the five points is not finite, or they coincide.
 
     """
     if scheme == "ibug68" and points.shape == (68, 2) and np.isfinite(points).all():
         seen, model = np.asarray(points[17:], dtype=np.float64), mean_points()[17:]
     else:
         seen, model = five_points(points, scheme), _mean_five()
+    if np.ptp(seen, axis=0).max() < LEAST_EXTENT:
+        raise PacoError("The landmarks of this picture coincide: no head can be fitted to them.")
     rotation = _rotation(seen, model)
     return _scaled(seen, model, rotation, side)
 

@@ -36,5 +36,5 @@ def read_cell(task: Task, kind: str, level: int) -> Dataset:
     from paco_fr.records import COLUMNS
     from paco_fr.synthetic.store import stored_records
 
-    records = stored_records(cell_spec(task, kind, level))
+    records = stored_records(cell_spec(task, kind, level), workers=1)  # a cell is too small to share
     return records.add_column("split", ["test"] * len(records), feature=COLUMNS["split"])
