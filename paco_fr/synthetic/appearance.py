@@ -133,12 +133,12 @@ def skin_map(detail: int) -> SkinMap:
     }
     brow_t = (x - 0.115) / 0.40
     # Upper edge of a beard: under the lower lip, around the mouth corner, up the cheek to the sideburn.
-    edge_x = [0.0, 0.17, 0.25, 0.32, 0.42, 0.50, 0.56, 0.60, 0.9]
-    edge_y = [0.90, 0.87, 0.76, 0.72, 0.64, 0.46, 0.22, -0.02, -0.02]
+    edge_x = [0.0, 0.17, 0.25, 0.32, 0.42, 0.50, 0.56, 0.61, 0.66, 0.9]
+    edge_y = [0.90, 0.87, 0.77, 0.75, 0.70, 0.58, 0.42, 0.14, -0.02, -0.02]
     steps = (-0.08, -0.04, 0.0, 0.04, 0.08)  # the edge is steep on the cheek: soften it sideways, too
     beard = sum(g.ramp((y - np.interp(x + step, edge_x, edge_y)) / 0.16 + 0.3) for step in steps) / len(steps)
     behind = np.cos(np.interp(np.arange(across.shape[1]) / detail, np.arange(g.COLUMNS), head.angle))[None, :]
-    beard = np.asarray(beard) * g.ramp((behind + 0.02) / 0.14)
+    beard = np.asarray(beard) * g.ramp((behind - 0.02) / 0.30)
     chin_clear = 1 - 0.85 * gauss((x - 0.15) / 0.06) * gauss((y - 0.86) / 0.035)
     moustache = g.ramp((y - 0.525 - 0.30 * x) / 0.06) * g.ramp((0.33 - x) / 0.14) * soft_step(0.76 - y, 0.04)
     tint = {
@@ -216,7 +216,7 @@ def paint_identity(who: Identity, detail: int) -> F32:
         )
     if who.beard_shadow > 0:
         stubble = np.maximum(m.tint["beard"], m.tint["moustache"]) * np.float32(0.34 * who.beard_shadow)
-        texture = texture * (1 - stubble * (1 + 0.25 * fine))[..., None]
+        texture = texture * (1 - stubble * (1 + 0.08 * fine))[..., None]
     for mole in who.moles:
         spot = np.exp(-((m.across - mole.across) ** 2 + (m.down - mole.down) ** 2) / mole.radius**2)
         texture = texture * (1 - np.float32(mole.strength * 0.8) * spot)[..., None]

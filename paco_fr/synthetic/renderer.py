@@ -209,7 +209,9 @@ def mean_over_face(places: F32, veil: F32, first: int, last: int, half: int) -> 
 
 def _draw_body(canvas: Canvas, face: FaceParameters, seen: View) -> None:
     skin = np.array(face.identity.skin)
-    for points, keeps in heads.identity_ears(face.identity):
+    # Long hair falls over the ears.
+    ears = heads.identity_ears(face.identity) if hair_of(face).length <= 0.3 else ()
+    for points, keeps in ears:
         tone = skin * np.array([1.0, 0.88, 0.88])
         canvas.draw(points @ seen.rotation.T, tone * keeps[..., None], wrap=_SKIN_WRAP, shine=0.03)
     turned = rotation_from_angles(face.pose.body_yaw, 0.0, 0.0)
@@ -218,9 +220,9 @@ def _draw_body(canvas: Canvas, face: FaceParameters, seen: View) -> None:
     if face.clothes.collar == "high":
         share = g.ramp((np.linspace(0, 1, body.NECK_ROWS) - 0.42) / 0.08)[:, None, None]
         colour = colour + (np.array(face.clothes.colour) - colour) * share
-    canvas.draw(points, colour, wrap=_SKIN_WRAP)
+    canvas.draw(points, colour, wrap=_SKIN_WRAP, sides=(rasteriser.FRONT,))
     points, colour = body.torso(turned, face.clothes, skin * 0.95)
-    canvas.draw(points, colour)
+    canvas.draw(points, colour, sides=(rasteriser.FRONT,))
 
 
 def _draw_occluder(canvas: Canvas, face: FaceParameters, seen: View, head: F32, veil: F32) -> None:

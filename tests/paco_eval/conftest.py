@@ -33,7 +33,7 @@ def blob_records(data_root: Path | None = None, *, people: int = 20, pictures: i
             x, y = rng.uniform(14, 34, 2)
             yaw, pitch, roll = (x - 24) * 2, (24 - y), 0.0
             blob = np.exp(-((grid[None, :] - x) ** 2 + (grid[:, None] - y) ** 2) / 60)
-            pixels = (255 * (0.1 + 0.8 * blob[..., None] * hue)).astype(np.uint8)
+            pixels = (255 * (0.6 * hue + 0.3 * blob[..., None])).astype(np.uint8)
             points = [[x, y], [x - 5, y], [x + 5, y], [x, y + 5]]
             rows["image"].append({"bytes": encode_png(pixels), "path": None})
             rows["image_id"].append(f"{person}-{picture}")

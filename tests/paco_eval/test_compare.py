@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_rows import TASKS, Made, make_row
+from tests.paco_eval.made_rows import TASKS, Made, make_row
 
 from paco_eval.compare import Comparison, compare, comparison_frame, comparison_tables
 from paco_eval.judging import MetricOf, metrics_of_tasks

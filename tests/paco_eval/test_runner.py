@@ -20,7 +20,7 @@ def quiet(_: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "floor", "reached"), [
-    ("pose", 6.0, 4.0), ("landmarks", 50.0, 30.0), ("classification", 60.0, 85.0), ("verification", 0.5, 0.8),
+    ("pose", 4.0, 2.5), ("landmarks", 50.0, 30.0), ("classification", 60.0, 85.0), ("verification", 0.5, 0.8),
 ])  # fmt: skip
 def test_every_kind_runs_to_a_row_and_pixels_beat_the_constant(kind, floor, reached, tmp_path):
     data = Data.load(blob_task(kind), None)
