@@ -65,5 +65,3 @@ def describe_perturbed(
     path = folder / f"perturb-{name}.png"
     page.save(path)
     return [path]
-
-

@@ -63,7 +63,9 @@ def faces_of(units: Units) -> list[Face | None]:
     if "landmarks" not in labels or "scheme" not in labels:
         return [None] * len(units)
     faces: list[Face | None] = []
-    for points, scheme, transform in zip(labels["landmarks"], labels["scheme"], units.transforms, strict=True):
+    for points, scheme, transform in zip(
+        labels["landmarks"], labels["scheme"], units.transforms, strict=True
+    ):
         if points is None or scheme is None or not np.isfinite(transform).all():
             faces.append(None)
             continue
@@ -88,13 +90,18 @@ def extract_perturbed(
     state = PartialState()
     need = np.flatnonzero(np.any(list(missing.values()), axis=0)) if missing else np.empty(0, dtype=np.intp)
     with state.split_between_processes(need.tolist()) as own:
-        broken = _encode(encoder, units, layer, faces, own, keys, wanted, missing, progress and state.is_main_process)
+        broken = _encode(
+            encoder, units, layer, faces, own, keys, wanted, missing, progress and state.is_main_process
+        )
     state.wait_for_everyone()
     failed: dict[Condition, dict[int, str]] = {condition: dict(unreadable) for condition in conditions}
     for part in gather(broken, state):
         for (condition, unit), reason in part.items():
             failed[condition][unit] = reason
-    return {condition: _outcome(addresses, keys, failed[condition], condition) for condition, addresses in wanted.items()}
+    return {
+        condition: _outcome(addresses, keys, failed[condition], condition)
+        for condition, addresses in wanted.items()
+    }
 
 
 def _feature_address(encoder: Encoder, units: Units, layer: Layer, condition: Condition) -> Address:
@@ -118,7 +125,9 @@ def _keys(clean: Keys, faces: Sequence[Face | None], units: Units) -> Keys:
     return keys
 
 
-def _missing(addresses: tuple[Address, Address], keys: Keys, unreadable: dict[int, str]) -> npt.NDArray[np.bool_]:
+def _missing(
+    addresses: tuple[Address, Address], keys: Keys, unreadable: dict[int, str]
+) -> npt.NDArray[np.bool_]:
     absent = ~(find(addresses[0], keys)[1] & find(addresses[1], keys)[1])
     absent[list(unreadable)] = False
     return absent
@@ -160,7 +169,9 @@ def _encode(
                 bar.update(len(members) + len(broken))
                 if not members:
                     continue
-                values = reduce(encoder.tokens(pictures, [layer[0]])[layer[0]], layer[1]).float().cpu().numpy()
+                values = (
+                    reduce(encoder.tokens(pictures, [layer[0]])[layer[0]], layer[1]).float().cpu().numpy()
+                )
                 check_finite(values, members, units, layer, encoder)
                 parts[condition].append(values)
                 facts[condition].append(achieved)
@@ -180,7 +191,9 @@ def _prepared(
     batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
     cells = units.records.select_columns(["image"])
     with ThreadPoolExecutor(THREADS) as pool:
-        cuts = (pool.submit(_cut, batch, cells[units.rows[batch].tolist()]["image"], units) for batch in batches)
+        cuts = (
+            pool.submit(_cut, batch, cells[units.rows[batch].tolist()]["image"], units) for batch in batches
+        )
         ahead: deque[tuple[Condition, Future[Prepared]]] = deque()
         following = next(cuts, None)
         while following is not None:
@@ -210,7 +223,11 @@ def _cut(batch: list[int], sources: list[dict], units: Units) -> dict[int, Pixel
 
 
 def _change(
-    canvases: dict[int, Pixels | str], condition: Condition, faces: Sequence[Face | None], units: Units, encoder: Encoder
+    canvases: dict[int, Pixels | str],
+    condition: Condition,
+    faces: Sequence[Face | None],
+    units: Units,
+    encoder: Encoder,
 ) -> Prepared:
     """Return units, their prepared pictures, what was achieved on each, and failures."""
     members, pictures, achieved, broken = [], [], [], {}
@@ -219,7 +236,9 @@ def _change(
             if isinstance(canvas, str):
                 raise PacoError(canvas)
             name = str(units.labels["unit_id"].iloc[unit])
-            changed = perturb(condition.name, condition.level, canvas, key=name, face=faces[unit], seed=condition.seed)
+            changed = perturb(
+                condition.name, condition.level, canvas, key=name, face=faces[unit], seed=condition.seed
+            )
         except PacoError as error:
             broken[condition, unit] = str(error)
             continue

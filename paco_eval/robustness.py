@@ -68,7 +68,9 @@ class Sweep:
     def drop(self, kind: str) -> float:
         """Return the mean drop of a kind over its levels."""
         sign = 1.0 if self.clean.main.higher_is_better else -1.0
-        return sign * (self.value(*CLEAN) - float(np.mean([self.value(*cell) for cell in self.kind_cells(kind)])))
+        return sign * (
+            self.value(*CLEAN) - float(np.mean([self.value(*cell) for cell in self.kind_cells(kind)]))
+        )
 
 
 def sweeps(stored: Iterable[Stored]) -> list[Sweep]:
@@ -94,7 +96,9 @@ def sweeps(stored: Iterable[Stored]) -> list[Sweep]:
         sources.setdefault(key[0], set()).add(key[7])
     for task, kinds in sources.items():
         if len(kinds) > 1:
-            raise PacoError(f"{task}: rendered and perturbed rows cannot stand in one curve; keep one of them.")
+            raise PacoError(
+                f"{task}: rendered and perturbed rows cannot stand in one curve; keep one of them."
+            )
     return [Sweep(complete[key]) for key in sorted(complete, key=lambda key: tuple(map(str, key)))]
 
 
@@ -108,11 +112,17 @@ def curve(sweep: Sweep) -> pd.DataFrame:
         for cell in [CLEAN, *sweep.kind_cells(kind)]:
             row = sweep.cells[cell].row
             main = row.main
-            lines.append((row.encoder, kind, cell[1], main.value, main.low, main.high, row.chosen.get("achieved")))
+            lines.append(
+                (row.encoder, kind, cell[1], main.value, main.low, main.high, row.chosen.get("achieved"))
+            )
     table = pd.DataFrame(lines, columns=["encoder", "kind", "level", "value", "low", "high", "achieved"])
     for name in ("value", "low", "high", "achieved"):
         table[name] = table[name].astype(np.float64)
-    mean = table.groupby("level", as_index=False)["value"].mean().assign(encoder=sweep.clean.encoder, kind="mean")
+    mean = (
+        table.groupby("level", as_index=False)["value"]
+        .mean()
+        .assign(encoder=sweep.clean.encoder, kind="mean")
+    )
     return pd.concat([table, mean[["encoder", "kind", "level", "value"]]], ignore_index=True)
 
 
@@ -203,7 +213,9 @@ def compare_drops(
     point = np.array([metric.value(table) for table in tables]).reshape(shape) @ share * direction
     rng, values = generator("bootstrap seeds", seed), []
     for weights in resamples(len(names), replicates, seed):
-        drawn = np.concatenate([rng.multinomial(n, np.full(n, 1.0 / n), size=len(weights)) for n in sides], axis=1)
+        drawn = np.concatenate(
+            [rng.multinomial(n, np.full(n, 1.0 / n), size=len(weights)) for n in sides], axis=1
+        )
         cells = np.stack([metric.compute(table, weights) for table in tables], axis=1).reshape(-1, *shape)
         values.append(((cells @ share * direction) * drawn * signs).sum(axis=1))
     return percentile_interval(float(point @ signs), np.concatenate(values), len(names), level)
@@ -249,7 +261,9 @@ def item_angles(items: pd.DataFrame, angle: str) -> Array:
             return items[column].to_numpy(dtype=np.float64)
     sides = [f"{angle}_a", f"{angle}_b"]
     if not set(sides) <= set(items):
-        raise PacoError(f"These items do not know their {angle}; measure a task whose faces have a true pose.")
+        raise PacoError(
+            f"These items do not know their {angle}; measure a task whose faces have a true pose."
+        )
     both = items[sides].to_numpy(dtype=np.float64)
     return np.take_along_axis(both, np.abs(both).argmax(axis=1)[:, None], axis=1)[:, 0]
 

@@ -80,9 +80,19 @@ def evaluate_sweep(
 
     features = extract(encoder, units, task.reductions, progress=True)
     started = time.monotonic()
-    seen = np.unique(np.concatenate([part.indices for fold in split.select for part in (fold.fit, fold.held)]))
+    seen = np.unique(
+        np.concatenate([part.indices for fold in split.select for part in (fold.fit, fold.held)])
+    )
     choice = choose(task, hidden(features, seen), units.labels, split.select)
-    run = _Run(encoder, task, units, split, features, choice, fit(task, features.layers, units.labels, split.score, choice))
+    run = _Run(
+        encoder,
+        task,
+        units,
+        split,
+        features,
+        choice,
+        fit(task, features.layers, units.labels, split.score, choice),
+    )
     chose = time.monotonic() - started
     scored = run.rendered(wanted) if sweep.source == "rendered" else run.perturbed(wanted)
     rows = []
@@ -149,18 +159,28 @@ class _Run:
         started = time.monotonic()
         conditions = {cell: Condition(*cell) for cell in cells if cell != CLEAN}
         outcomes = extract_perturbed(
-            self.encoder, self.units.only(changed), self.choice.layer, list(conditions.values()), progress=True
+            self.encoder,
+            self.units.only(changed),
+            self.choice.layer,
+            list(conditions.values()),
+            progress=True,
         )
         seconds = (time.monotonic() - started) / max(1, len(conditions))
         table, scored = self.clean.layers[self.choice.layer], {}
         for cell in cells:
-            failed, features, achieved = set(self.clean.failures) & set(held.tolist()), table, np.full(len(table), np.nan)
+            failed, features, achieved = (
+                set(self.clean.failures) & set(held.tolist()),
+                table,
+                np.full(len(table), np.nan),
+            )
             if cell != CLEAN:
                 outcome = outcomes[conditions[cell]]
                 features = table.copy()
                 features[changed], achieved[changed] = outcome.features, outcome.achieved
                 failed |= {int(changed[unit]) for unit in outcome.failures}
-            items = score_fitted(self.task, self.heads, features, self.units.labels, self.split.score, self.choice)
+            items = score_fitted(
+                self.task, self.heads, features, self.units.labels, self.split.score, self.choice
+            )
             items = _with_achieved(items, self.units.labels, achieved)
             known = achieved[np.isfinite(achieved)]
             mean = float(known.mean()) if len(known) else float("nan")
@@ -202,7 +222,9 @@ def _probes(task: Task, labels: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return np.ones(len(labels), dtype=bool)
 
 
-def _with_achieved(items: pd.DataFrame, labels: pd.DataFrame, achieved: npt.NDArray[np.floating]) -> pd.DataFrame:
+def _with_achieved(
+    items: pd.DataFrame, labels: pd.DataFrame, achieved: npt.NDArray[np.floating]
+) -> pd.DataFrame:
     """Return items with what the perturbation achieved on their picture, or on both of a pair."""
     if not np.isfinite(achieved).any():
         return items

@@ -56,10 +56,14 @@ def _swept(base: Task, factor: str, name: str, prefix: str) -> Task:
     kinds = kinds_of(factor)  # type: ignore[arg-type]  # one of FACTORS
     version = base.version + sum(PERTURBATIONS[kind].version - 1 for kind in kinds)
     sweep = Sweep(base.name, factor, "perturbed", kinds, LEVELS)
-    return replace(base, name=f"{prefix}{name}/{base.name}", version=version, sweep=sweep, tags=(*base.tags, factor))
+    return replace(
+        base, name=f"{prefix}{name}/{base.name}", version=version, sweep=sweep, tags=(*base.tags, factor)
+    )
 
 
 def _rendered(base: Task, factor: str, kinds: tuple[str, ...]) -> Task:
     version = base.version + RENDERED_VERSION - 1
     sweep = Sweep(base.name, factor, "rendered", kinds, LEVELS)
-    return replace(base, name=f"{factor}/{base.name}", version=version, sweep=sweep, tags=(*base.tags, factor))
+    return replace(
+        base, name=f"{factor}/{base.name}", version=version, sweep=sweep, tags=(*base.tags, factor)
+    )

@@ -15,9 +15,7 @@ from paco_eval.plots.style import INK, PAPER, house_style, label_ends, looks, ne
 _BLUE = "#0072b2"
 
 
-def score_against_angle(
-    bins: Mapping[str, pd.DataFrame], *, title: str, xlabel: str, ylabel: str
-) -> Figure:
+def score_against_angle(bins: Mapping[str, pd.DataFrame], *, title: str, xlabel: str, ylabel: str) -> Figure:
     """Return the score of each encoder in bins of an angle.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 
 from paco_fr.images import Pixels
 from tasks.perturbations.apply import Picture
-from tasks.perturbations.linear import LUMINANCE, TO_LINEAR, F32, mean_luminance, to_linear, to_srgb
+from tasks.perturbations.linear import F32, LUMINANCE, TO_LINEAR, mean_luminance, to_linear, to_srgb
 
 FULL_WELL = 20_000.0
 """Photo-electrons of white in full light: a phone's pixel."""
@@ -114,5 +114,3 @@ def light_of(kelvin: float) -> np.ndarray:
 def _share(changed: Pixels, clean: Pixels) -> float:
     before = mean_luminance(clean)
     return mean_luminance(changed) / before if before > 0 else 1.0
-
-

@@ -75,7 +75,8 @@ class Head:
 @dataclass(frozen=True)
 class Surface:
     """The head on a canvas: grid points (R, C, 3), grid place (S, S, 2) and depth (S, S) of every pixel, and
-    which pixels show the head."""
+    which pixels show the head.
+    """
 
     screen: F32
     places: F32
@@ -140,7 +141,9 @@ def surface_points(face_coordinates: tuple[tuple[float, float], ...]) -> Array:
 @cache
 def mean_points() -> Array:
     """Return (68, 3) the mean head's points in iBUG order, jaw points where they start beside the ears."""
-    found = landmarks.head_points(np.zeros(len(identity.shape_names())), np.zeros(len(expression.ACTIONS)), 0.0)
+    found = landmarks.head_points(
+        np.zeros(len(identity.shape_names())), np.zeros(len(expression.ACTIONS)), 0.0
+    )
     jaw = found[: 17 * landmarks.PATH_STEPS].reshape(17, landmarks.PATH_STEPS, 3)[:, 0]
     return np.concatenate([jaw, found[17 * landmarks.PATH_STEPS :]])
 

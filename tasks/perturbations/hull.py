@@ -29,9 +29,7 @@ LEAST = 0.01
 """Smallest share of the canvas that a hull may have inside it."""
 
 
-def face_hull(
-    points: npt.NDArray[np.float64], scheme: str, head: Head, side: int
-) -> npt.NDArray[np.bool_]:
+def face_hull(points: npt.NDArray[np.float64], scheme: str, head: Head, side: int) -> npt.NDArray[np.bool_]:
     """Return (S, S) which pixels of a canvas the face hull covers.
 
     Raises:
@@ -79,6 +77,8 @@ def convex_mask(points: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.bo
             low, high = min(low, x), max(high, x)
             if a[1] == b[1]:
                 low, high = min(low, b[0]), max(high, b[0])
-        for column in range(max(0, int(np.ceil(max(low, -1.0)))), min(side - 1, int(np.floor(min(high, 1e9)))) + 1):
+        for column in range(
+            max(0, int(np.ceil(max(low, -1.0)))), min(side - 1, int(np.floor(min(high, 1e9)))) + 1
+        ):
             inside[row, column] = True
     return inside

@@ -93,7 +93,10 @@ def _beyond(ratio: F32, shown: npt.NDArray[np.bool_]) -> F32:
     small = max(8, side // 4)
     mean = float(ratio[shown].mean())
     parts = [np.where(shown, ratio, 0.0), shown.astype(np.float32)]
-    shrunk = [np.asarray(Image.fromarray(p.astype(np.float32)).resize((small, small), Image.Resampling.BOX)) for p in parts]
+    shrunk = [
+        np.asarray(Image.fromarray(p.astype(np.float32)).resize((small, small), Image.Resampling.BOX))
+        for p in parts
+    ]
     known, weight = (gaussian_filter(p, small / 14, mode="constant", truncate=3) for p in shrunk)
     far = (known + 0.02 * mean) / (weight + 0.02)
     wide = np.asarray(Image.fromarray(far).resize((side, side), Image.Resampling.BICUBIC))

@@ -16,7 +16,6 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from paco_fr.images import Pixels
 from paco_fr.randomness import generator
@@ -41,7 +40,9 @@ def boxes(picture: Picture, strength: float) -> tuple[Pixels, float]:
         at = int(rng.integers(len(rows)))
         middle = np.array([columns[at], rows[at]]) + rng.uniform(-0.5, 0.5, 2)
         half = size * rng.uniform(0.5, 1.0) * np.exp(rng.uniform(-0.5, 0.5) * np.array([1, -1]))
-        reach = np.maximum(np.abs(x - middle[0]) / half[0], np.abs(y - middle[1]) / half[1]).astype(np.float32)
+        reach = np.maximum(np.abs(x - middle[0]) / half[0], np.abs(y - middle[1]) / half[1]).astype(
+            np.float32
+        )
         owner = np.where(reach < field, box, owner)
         field = np.minimum(field, reach)
     colours = rng.integers(0, 256, (count, 3)).astype(np.uint8)
@@ -126,7 +127,9 @@ def _cloth(rng: np.random.Generator) -> F32:
     pattern = (np.zeros_like(stripes_x), stripes_x, (1.0 * stripes_x + stripes_y) / 2)[int(rng.integers(3))]
     weave = 1 + 0.10 * np.sin(np.pi * x) * np.cos(np.pi * y / 2) + 0.06 * _noise(rng, 0.2)
     folds = 1 + 0.22 * _noise(rng, 2.2, 0.35)
-    return np.asarray(_mixed(first, second, 1.0 * pattern) * np.clip(weave * folds, 0.1, 2)[..., None], dtype=np.float32)
+    return np.asarray(
+        _mixed(first, second, 1.0 * pattern) * np.clip(weave * folds, 0.1, 2)[..., None], dtype=np.float32
+    )
 
 
 def _foliage(rng: np.random.Generator) -> F32:
@@ -149,7 +152,10 @@ def _stone(rng: np.random.Generator) -> F32:
     """Plaster or rock: grey noise of all scales."""
     base = _hue(rng, 0.12, 0.45) ** 0.5
     base = 0.25 * base + 0.75 * base.mean()
-    return np.asarray(base**2 * np.clip(1 + 0.30 * _noise(rng, 1.1) + 0.12 * _noise(rng, 0.2), 0.1, 2.2)[..., None], np.float32)
+    return np.asarray(
+        base**2 * np.clip(1 + 0.30 * _noise(rng, 1.1) + 0.12 * _noise(rng, 0.2), 0.1, 2.2)[..., None],
+        np.float32,
+    )
 
 
 MATERIALS: tuple[Callable[[np.random.Generator], F32], ...] = (_cloth, _foliage, _wood, _stone)
@@ -161,7 +167,9 @@ _RAGGED = {_cloth: 0.07, _foliage: 0.30, _wood: 0.0, _stone: 0.09}
 @cache
 def _swatch(material: str, number: int) -> F32:
     rng = generator(f"swatch {material}", number)
-    return np.asarray(np.clip(next(m for m in MATERIALS if m.__name__ == material)(rng), 0, 1), dtype=np.float32)
+    return np.asarray(
+        np.clip(next(m for m in MATERIALS if m.__name__ == material)(rng), 0, 1), dtype=np.float32
+    )
 
 
 @cache

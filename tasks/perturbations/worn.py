@@ -69,11 +69,16 @@ def hand(picture: Picture, strength: float) -> tuple[Pixels, float]:
 
 def hair(picture: Picture, strength: float) -> tuple[Pixels, float]:
     """Let hair of the person's own colour, where it can be seen, fall over forehead and eyes."""
-    own, skin = _colour_of(picture, (-0.45, 0.45), (-1.05, -0.86)), _colour_of(picture, (-0.40, 0.40), (0.15, 0.50))
+    own, skin = (
+        _colour_of(picture, (-0.45, 0.45), (-1.05, -0.86)),
+        _colour_of(picture, (-0.40, 0.40), (0.15, 0.50)),
+    )
     number = int(picture.rng.choice(len(palette.HAIR), p=palette.HAIR_SHARE))
     if own is None or (skin is not None and np.abs(np.log((own + 0.01) / (skin + 0.01))).max() < 0.35):
         # Cut off by the crop, or bald: hair of any colour in the light of the face.
-        own = palette.linear(palette.HAIR[number]) * (1.0 if skin is None else max(float(skin.max()) / 0.4, 0.1))
+        own = palette.linear(palette.HAIR[number]) * (
+            1.0 if skin is None else max(float(skin.max()) / 0.4, 0.1)
+        )
     return _put_on(picture, "hair", strength, tint=np.clip(own, 0.004, 0.7), strands=True)
 
 
@@ -187,7 +192,9 @@ def _clothes(kind: str, severity: float, variant: int) -> tuple[Cloth, ...]:
     """Return the meshes of one form of a kind, made once a process."""
     rng = generator(f"worn {kind}", variant)
     numbers = tuple(float(v) for v in rng.uniform(size=8))
-    what = Occluder(kind, severity, palette.cloth(rng), palette.cloth(rng), 1.0 if variant % 2 else -1.0, numbers)
+    what = Occluder(
+        kind, severity, palette.cloth(rng), palette.cloth(rng), 1.0 if variant % 2 else -1.0, numbers
+    )
     head, still = g.head_grid().points, np.eye(3)
     if kind == "hair":
         return (_fringe(severity, numbers),)
@@ -211,7 +218,16 @@ def _cloth(points: npt.NDArray, colour: npt.NDArray, opacity: npt.NDArray, stran
 def _fringe(severity: float, numbers: tuple[float, ...]) -> Cloth:
     """Return hair that grows at the hairline and falls over the face; behind its roots it is clear."""
     side = 1.0 if numbers[0] < 0.5 else -1.0
-    worn = Hair((1, 1, 1), 0.07, -0.66, 0.0, 0.28 + 0.80 * severity, side * (0.2 + 0.8 * numbers[1]), numbers[2] ** 2, 0.0)
+    worn = Hair(
+        (1, 1, 1),
+        0.07,
+        -0.66,
+        0.0,
+        0.28 + 0.80 * severity,
+        side * (0.2 + 0.8 * numbers[1]),
+        numbers[2] ** 2,
+        0.0,
+    )
     points, opacity, strand = hair_shell(g.head_grid().points.astype(np.float32), worn)
     roots = g.ramp((points[..., 1].astype(np.float64) + 0.98) / 0.22)
     sides = g.ramp((0.74 - np.abs(points[..., 0].astype(np.float64))) / 0.12)

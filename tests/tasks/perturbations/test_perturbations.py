@@ -91,7 +91,7 @@ def test_what_is_worn_hides_more_with_the_level_and_stays_natural(name, samples)
         [[perturb(name, n, s.image, key=i, face=s.face).achieved for n in LEVELS] for i, s in enumerate(samples)]
     )
     assert (np.diff(hidden.mean(axis=0)) > 0).all()
-    assert 0.0 <= hidden.min() and hidden.max() < 0.85
+    assert hidden.min() >= 0.0 and hidden.max() < 0.85
     assert hidden[:, -1].mean() > 0.1
 
 
