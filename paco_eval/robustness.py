@@ -1,16 +1,18 @@
 """Robustness read off stored rows: curves, drops, the worst kind, and who drops less.
 
-A *sweep* is what one encoder came to on one derived task: a clean row and one for each kind and level. A drop is
-how much worse the main metric is than on the clean pictures of the same sweep, positive is worse; kinds weigh
-alike, and so do levels within a kind. The relative drop divides it by what there was to lose, clean less constant,
-and is not shown where the clean score lies within the interval of ``constant``: nothing was known, so nothing
-could be lost. Rendered and perturbed pictures are different tasks and never meet in one number.
+A *sweep* is what one encoder came to on one derived task: a clean row and one for each kind and level. A drop
+is how much worse the main metric is than on the clean pictures of the same sweep, positive is worse; kinds
+weigh alike, and so do levels within a kind. The relative drop divides it by what there was to lose, clean
+less constant, and is not shown where the clean score lies within the interval of ``constant``: nothing was
+known, so nothing could be lost. Rendered and perturbed pictures are different tasks and never meet in one
+number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -235,7 +237,7 @@ def by_angle(items: pd.DataFrame, metric: Metric, angle: str, edges: Sequence[fl
     """Return the metric in bins of a true angle: low, high, n and value, NaN under ten items.
 
     Args:
-        items: of any kind of task. A pair stands at the angle of that of its two pictures that is turned more.
+        items: of any kind of task. A pair stands at the angle of the picture that is turned more.
         metric: what to compute.
         angle: ``yaw`` or ``pitch``.
         edges: of the bins in degrees, ascending.
@@ -246,7 +248,7 @@ def by_angle(items: pd.DataFrame, metric: Metric, angle: str, edges: Sequence[fl
     """
     at = item_angles(items, angle)
     lines = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inside = (at >= low) & ((at < high) | ((high == edges[-1]) & (at == high)))
         part = items[inside]
         value = metric.value(part) if len(part) >= LEAST_ITEMS else float("nan")

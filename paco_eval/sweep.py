@@ -1,8 +1,8 @@
 """Derived tasks: one encoder on a task's test part, clean and under every kind and level of a sweep.
 
-Heads are chosen and fitted once, on clean pictures; clean features are those of the task itself. Rows carry the
-kind in ``subset`` and its severity in ``level``; the clean row of the sweep is subset ``clean``, level 0, on the
-pictures that the sweep shows, so that every curve is paired and complete within its task.
+Heads are chosen and fitted once, on clean pictures; clean features are those of the task itself. Rows carry
+the kind in ``subset`` and its severity in ``level``; the clean row of the sweep is subset ``clean``, level 0,
+on the pictures that the sweep shows, so that every curve is paired and complete within its task.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Derived tasks: ``occlusion/<task>``, ``illumination/<task>``, ``quality/<task>``, from any task there is.
 
 A derived task is the task itself with a :class:`~tasks.task.Sweep`: heads are fitted and chosen on clean
-pictures, then the test part is scored clean (level 0) and under every kind at levels 1 to 5. Where the faces are
-rendered, occlusion and illumination are rendered as well, on the same faces; there the same factors painted
-into the picture are ``perturbed-occlusion/<task>`` and ``perturbed-illumination/<task>``: the two never share a
-curve. In a task of gallery and probes the gallery stays clean; where pairs are sampled both sides change.
+pictures, then the test part is scored clean (level 0) and under every kind at levels 1 to 5. Where the faces
+are rendered, occlusion and illumination are rendered as well, on the same faces; there the same factors
+painted into the picture are ``perturbed-occlusion/<task>`` and ``perturbed-illumination/<task>``: the two
+never share a curve. In a task of gallery and probes the gallery stays clean; where pairs are sampled both
+sides change.
 
 Nothing heavy is imported here: ``paco-eval list tasks`` shows these names.
 """

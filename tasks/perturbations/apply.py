@@ -82,8 +82,8 @@ class Picture:
         """The face; a refusal where there is none."""
         if self.known_face is None:
             raise PacoError(
-                f"Perturbation '{self.name}' is anchored to landmarks and this picture has none. Give landmarks "
-                "in canvas pixels with their scheme, e.g. from `paco-eval data align`, or choose boxes of light."
+                f"Perturbation '{self.name}' is anchored to landmarks and this picture has none. "
+                "Give landmarks and their scheme with the records, or choose one that needs none, such as gamma."
             )
         return self.known_face
 

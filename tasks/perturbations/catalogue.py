@@ -64,25 +64,62 @@ _ALL = (
     Perturbation("boxes", "occlusion", "shapes:boxes", _SHARES, "share of the face hull", COVERAGE, True),
     Perturbation("texture", "occlusion", "shapes:texture", _SHARES, "share of the face hull", COVERAGE, True),
     Perturbation("sunglasses", "occlusion", "worn:sunglasses", _NATURAL, "size", COVERAGE, True),
-    Perturbation("surgical_mask", "occlusion", "worn:surgical_mask", _NATURAL, "height of the upper edge", COVERAGE, True),
-    Perturbation("scarf", "occlusion", "worn:scarf", (0.2, 0.4, 0.6, 0.8, 1.0), "height of the upper edge", COVERAGE, True),
+    Perturbation(
+        "surgical_mask", "occlusion", "worn:surgical_mask", _NATURAL, "height of the upper edge", COVERAGE,
+        True,
+    ),
+    Perturbation(
+        "scarf", "occlusion", "worn:scarf", (0.2, 0.4, 0.6, 0.8, 1.0), "height of the upper edge", COVERAGE,
+        True,
+    ),
     Perturbation("hand", "occlusion", "worn:hand", _NATURAL, "nearness to the middle", COVERAGE, True),
     Perturbation("hair", "occlusion", "worn:hair", _NATURAL, "length", COVERAGE, True),
-    Perturbation("gamma", "illumination", "exposure:gamma", (0.75, 0.55, 0.38, 0.25, 0.15), "mean luminance", LUMINANCE),
-    Perturbation("underexposure", "illumination", "exposure:exposed", (-1, -2, -3, -4, -5), "stops", LUMINANCE),
-    Perturbation("overexposure", "illumination", "exposure:exposed", (0.5, 1, 1.5, 2.25, 3), "stops", LUMINANCE),
-    Perturbation("low_light", "illumination", "exposure:low_light", (-3, -5, -6.5, -8, -9), "stops of light", LUMINANCE),
+    Perturbation(
+        "gamma", "illumination", "exposure:gamma", (0.75, 0.55, 0.38, 0.25, 0.15), "mean luminance",
+        LUMINANCE,
+    ),
+    Perturbation(
+        "underexposure", "illumination", "exposure:exposed", (-1, -2, -3, -4, -5), "stops", LUMINANCE,
+    ),
+    Perturbation(
+        "overexposure", "illumination", "exposure:exposed", (0.5, 1, 1.5, 2.25, 3), "stops", LUMINANCE,
+    ),
+    Perturbation(
+        "low_light", "illumination", "exposure:low_light", (-3, -5, -6.5, -8, -9), "stops of light",
+        LUMINANCE,
+    ),
     Perturbation(
         "colour_temperature", "illumination", "exposure:colour_temperature", (0.2, 0.4, 0.6, 0.8, 1.0),
         "share of the way to 2400 K or 18000 K", "shift of the light in mired, positive is warmer",
     ),
-    Perturbation("side_light", "illumination", "shading:side_light", (12, 25, 50, 70, 90), "degrees of azimuth", "angle between light and camera axis in degrees", True),
-    Perturbation("top_light", "illumination", "shading:top_light", (12, 25, 45, 65, 80), "degrees of elevation", "angle between light and camera axis in degrees", True),
-    Perturbation("cast_shadow", "illumination", "shading:cast_shadow", (0.15, 0.3, 0.45, 0.6, 0.75), "share of the face hull", LUMINANCE, True),
-    Perturbation("blur", "quality", "degrade:blur", (0.7, 1.3, 2.2, 3.5, 5.0), "standard deviation in pixels of a 112 px canvas", "standard deviation in pixels"),
-    Perturbation("jpeg", "quality", "degrade:jpeg", (60, 35, 20, 12, 7), "JPEG quality", "bytes of the encoded picture per pixel"),
-    Perturbation("downsampling", "quality", "degrade:downsampling", (0.5, 0.35, 0.25, 0.18, 0.12), "share of the side", "side in pixels"),
-    Perturbation("noise", "quality", "degrade:noise", (6, 12, 22, 36, 56), "standard deviation in grey levels", "standard deviation that came out, in grey levels"),
+    Perturbation(
+        "side_light", "illumination", "shading:side_light", (12, 25, 50, 70, 90), "degrees of azimuth",
+        "angle between light and camera axis in degrees", True,
+    ),
+    Perturbation(
+        "top_light", "illumination", "shading:top_light", (12, 25, 45, 65, 80), "degrees of elevation",
+        "angle between light and camera axis in degrees", True,
+    ),
+    Perturbation(
+        "cast_shadow", "illumination", "shading:cast_shadow", (0.15, 0.3, 0.45, 0.6, 0.75),
+        "share of the face hull", LUMINANCE, True,
+    ),
+    Perturbation(
+        "blur", "quality", "degrade:blur", (0.7, 1.3, 2.2, 3.5, 5.0),
+        "standard deviation in pixels of a 112 px canvas", "standard deviation in pixels",
+    ),
+    Perturbation(
+        "jpeg", "quality", "degrade:jpeg", (60, 35, 20, 12, 7), "JPEG quality",
+        "bytes of the encoded picture per pixel",
+    ),
+    Perturbation(
+        "downsampling", "quality", "degrade:downsampling", (0.5, 0.35, 0.25, 0.18, 0.12), "share of the side",
+        "side in pixels",
+    ),
+    Perturbation(
+        "noise", "quality", "degrade:noise", (6, 12, 22, 36, 56), "standard deviation in grey levels",
+        "standard deviation that came out, in grey levels",
+    ),
 )  # fmt: skip
 
 PERTURBATIONS: dict[str, Perturbation] = {each.name: each for each in _ALL}

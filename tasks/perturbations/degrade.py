@@ -1,9 +1,9 @@
 """Quality of the file and the lens, as control: what falls here is not occlusion and not light.
 
-Blur is Gaussian, in linear light, as defocus is. JPEG is Pillow's encoder (libjpeg quality, 4:2:0). Down-sampling
-averages (antialiased) to a share of the side and comes back bicubically. Noise is Gaussian on the codes and
-independent for each channel, clipped: the additive noise of the corruption benchmarks (Hendrycks and Dietterich
-2019, section 3); noise as a sensor makes it is ``low_light``.
+Blur is Gaussian, in linear light, as defocus is. JPEG is Pillow's encoder (libjpeg quality, 4:2:0).
+Down-sampling averages (antialiased) to a share of the side and comes back bicubically. Noise is Gaussian on
+the codes and independent for each channel, clipped: the additive noise of the corruption benchmarks
+(Hendrycks and Dietterich 2019, section 3); noise as a sensor makes it is ``low_light``.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """How much light there was, and of which colour: gamma, exposure, low light, colour temperature.
 
-``gamma`` bends the tone curve until the mean linear luminance is the asked share of the clean one; ``exposed``
-multiplies linear light by two to the power of the stops and clips, as a sensor does. ``low_light`` follows the
-linear camera model of EMVA 1288 (release 4.0, section 2): a Poisson number of photo-electrons, Gaussian read
-noise, then the gain with which a camera answers. ``colour_temperature`` moves the light along the locus of
-black bodies (Kim et al. 2002, US patent 7024034, the cubic fits) from 6500 K.
+``gamma`` bends the tone curve until the mean linear luminance is the asked share of the clean one;
+``exposed`` multiplies linear light by two to the power of the stops and clips, as a sensor does.
+``low_light`` follows the linear camera model of EMVA 1288 (release 4.0, section 2): a Poisson number of
+photo-electrons, Gaussian read noise, then the gain with which a camera answers. ``colour_temperature`` moves
+the light along the locus of black bodies (Kim et al. 2002, US patent 7024034, the cubic fits) from 6500 K.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Head:
     side: int
 
     def to_camera(self, points: npt.NDArray[np.floating]) -> F32:
-        """Return head-frame points (..., 3) in the camera frame, in canvas pixels around the head's origin."""
+        """Return head-frame points (..., 3) turned into the camera frame, in pixels around the head's origin."""
         return ((points * self.stretch) @ self.rotation.T).astype(np.float32)
 
     def to_canvas(self, points: npt.NDArray[np.floating]) -> F32:
@@ -88,7 +88,7 @@ class Surface:
         return sample_grid(np.ascontiguousarray(field, dtype=np.float32), self.places)
 
     def normals(self) -> F32:
-        """Return (S, S, 3) unit normals in the camera frame, 0 outside the head; z is negative toward the viewer."""
+        """Return (S, S, 3) unit normals in the camera frame, -z toward the viewer; 0 outside the head."""
         found = self.sample(grid_normals(self.screen))
         length = np.linalg.norm(found, axis=-1, keepdims=True)
         return np.where(self.shown[..., None], found / np.maximum(length, np.float32(1e-6)), np.float32(0))
@@ -103,7 +103,7 @@ def grid_normals(points: F32) -> F32:
 
 @compiled
 def sample_grid(field: F32, places: F32) -> F32:
-    """Return (H, W, D) values of a field (R, C, D), bilinear at places (H, W, 2) (column, row); 0 where negative."""
+    """Return (H, W, D) values of a field (R, C, D), bilinear at places (column, row); 0 where negative."""
     height, width = places.shape[:2]
     rows, columns, depth = field.shape
     out = np.zeros((height, width, depth), dtype=np.float32)

@@ -1,7 +1,7 @@
 """The face hull: the part of the canvas that coverage is a share of.
 
-It is the convex hull of the landmarks and of the forehead of the fitted mean head, up to three quarters of the
-way from the brows to the hairline; without the forehead no hair in front and no raised hand would count.
+It is the convex hull of the landmarks and of the forehead of the fitted mean head, up to three quarters of
+the way from the brows to the hairline; without the forehead no hair in front and no raised hand would count.
 Schemes without a jaw line take that from the fitted head as well.
 """
 

@@ -1,10 +1,11 @@
 """Where the light comes from: relighting by the fitted head's normals, and shadows that fall on it.
 
-A picture is taken as albedo times light. The light of a soft frontal lamp is divided out and that of a lamp at
-the asked angle multiplied in, in linear units and with the shadow that the head casts on itself (the quotient
-image of Shashua and Riklin-Raviv 2001, with the mean head for the class). Angles are those of Extended Yale B
-(Georghiades et al. 2001; its subsets end at 12, 25, 50, 77 degrees): azimuth and elevation of the lamp against
-the camera axis. Past the silhouette the light of the outline fades to that of the whole head.
+A picture is taken as albedo times light. The light of a soft frontal lamp is divided out and that of a lamp
+at the asked angle multiplied in, in linear units and with the shadow that the head casts on itself (the
+quotient image of Shashua and Riklin-Raviv 2001, with the mean head for the class). Angles are those of
+Extended Yale B (Georghiades et al. 2001; its subsets end at 12, 25, 50, 77 degrees): azimuth and elevation of
+the lamp against the camera axis. Past the silhouette the light of the outline fades to that of the whole
+head.
 
 A cast shadow takes away most of the direct light behind an edge that bends with the relief of the face.
 """
@@ -46,7 +47,7 @@ def top_light(picture: Picture, strength: float) -> tuple[Pixels, float]:
 
 
 def direction(azimuth: float, elevation: float) -> npt.NDArray[np.float64]:
-    """Return the unit vector toward a lamp, camera frame; azimuth to the picture's right, elevation up, degrees."""
+    """Return the unit vector (camera frame) toward a lamp at degrees to the picture's right and upward."""
     a, e = np.radians(azimuth), np.radians(elevation)
     return np.array([np.sin(a) * np.cos(e), -np.sin(e), -np.cos(a) * np.cos(e)])
 

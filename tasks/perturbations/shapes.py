@@ -1,12 +1,12 @@
-"""Things of no particular kind before the face: flat boxes and textured pieces, at an exact share of the hull.
+"""Things of no particular kind before the face, at an exact share of the hull: boxes and textured pieces.
 
 A shape is a field over the canvas that grows outward from its middle; it covers where the field is below the
 quantile of the field inside the hull that the asked share stands for. So the share is met to a pixel or so,
 whatever the form, and the shapes of the five levels lie inside one another.
 
-Boxes follow the synthetic occlusions of the face literature (e.g. the black rectangles of COFW's and FaRL's
-augmentation), with one to three boxes of any colour. Textures are noise of several octaves (Perlin 1985) turned
-into cloth, foliage, wood or stone by a colour map; their outline is the same kind of noise around a middle.
+Boxes follow the augmentations of the face literature (FaRL's has one black box), with one to three boxes of
+any colour. Textures are noise of several octaves (Perlin 1985) turned into cloth, foliage, wood or stone by a
+colour map: a draped cloth, a twig, a plank, a rock.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _piece(source: F32, rng: np.random.Generator, side: int, scale: float) -> F3
 
 
 def _noise(rng: np.random.Generator, slope: float, stretch: float = 1.0) -> F32:
-    """Return (SWATCH_SIDE, SWATCH_SIDE) periodic noise of mean 0 and deviation 1, amplitude falling as 1 / f^slope."""
+    """Return a swatch (S, S) of periodic noise, mean 0, deviation 1, amplitude falling as 1 / f^slope."""
     frequency = np.fft.fftfreq(SWATCH_SIDE) * SWATCH_SIDE
     fy, fx = np.meshgrid(frequency, frequency * stretch, indexing="ij")
     radius = np.hypot(fx, fy)

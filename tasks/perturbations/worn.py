@@ -171,7 +171,7 @@ def _over(
 
 
 def _colour_of(picture: Picture, across: tuple[float, float], down: tuple[float, float]) -> Colour | None:
-    """Return (3,) median linear colour of a part of the face, in face coordinates; None where it is not in view."""
+    """Return (3,) median linear colour of a part of the face; None where it is not in view."""
     spots = np.rint(picture.face.head.to_canvas(_part(across, down))[:, :2]).astype(int)
     spots = spots[((spots >= 0) & (spots < picture.side)).all(axis=1)]
     if len(spots) < 4:

@@ -1,4 +1,4 @@
-"""Test faces of a synthetic task drawn again under a worse occluder or light: same people, poses, everything else."""
+"""Test faces of a synthetic task drawn again under an occluder or a light, everything else the same."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from subprocess import run
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_the_hull_is_covered_as_asked(name, level, samples):
 def test_shapes_of_one_picture_lie_inside_one_another(samples):
     sample = samples[1]
     covered = [perturb("boxes", n, sample.image, key=3, face=sample.face).image != sample.image for n in LEVELS]
-    for inner, outer in zip(covered, covered[1:], strict=False):
+    for inner, outer in pairwise(covered):
         assert (inner.any(-1) & ~outer.any(-1)).mean() < 0.01
 
 
