@@ -14,7 +14,7 @@ _PUBLIC = {
     "load_results": "paco_eval.rows",
 }
 
-__all__ = ["evaluate", "load_encoder", "load_results"]  # noqa: F822  resolved below
+__all__ = ["evaluate", "load_encoder", "load_results"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from paco_eval.plots.pictures import tile
 from paco_eval.plots.style import house_style, new_figure, save
-from paco_fr.alignment import crop_image, crop_transform
 from paco_fr.alignment import apply as apply_transform
+from paco_fr.alignment import crop_image, crop_transform
 from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.images import Pixels, read_image
@@ -41,7 +41,9 @@ def describe(records: Dataset, out: Path, *, title: str, size: int = 112) -> lis
             drawn.append((row, *_whole(row, size)))
         except PacoError as error:
             failures.append(f"{row['image_id']}: {error}")
-    labels = records.remove_columns([name for name in ("image", "mask") if name in records.column_names]).to_pandas()
+    labels = records.remove_columns(
+        [name for name in ("image", "mask") if name in records.column_names]
+    ).to_pandas()
     numbers, kinds = _parameters(labels)
     files = []
     with house_style():
@@ -63,9 +65,14 @@ def describe_levels(out: Path, *, seed: int = 0, size: int = 112) -> list[Path]:
 
     severities = [0.0, 0.25, 0.5, 0.75, 1.0]
     base: dict[str, Any] = {"identities": 8, "images_per_identity": 1, "seed": seed, "photo_size": 128}
-    lines: list[tuple[str, list[dict[str, Any]]]] = [(f"level {level}", [{"level": level}] * 5) for level in LEVELS]
+    lines: list[tuple[str, list[dict[str, Any]]]] = [
+        (f"level {level}", [{"level": level}] * 5) for level in LEVELS
+    ]
     lines += [
-        (f"occluder {kind}", [{"occluders": (kind,), "occluder_share": 1.0, "occluder_severity": s} for s in severities])
+        (
+            f"occluder {kind}",
+            [{"occluders": (kind,), "occluder_share": 1.0, "occluder_severity": s} for s in severities],
+        )
         for kind in (*TRAIN_OCCLUDERS, *TEST_OCCLUDERS)
     ]
     lines += [
@@ -124,7 +131,9 @@ def _points(drawn: list[tuple[Mapping[str, Any], Pixels, npt.NDArray[np.float64]
         axis.imshow(picture)
         axis.scatter(*points[seen].T, s=5, c="#4fe3a1", linewidths=0)
         axis.scatter(*points[~seen].T, s=7, facecolors="none", edgecolors="#ff5d5d", linewidths=0.6)
-        angles = [f"{name} {row[name]:+.0f}°" for name in ("yaw", "pitch", "roll") if row.get(name) is not None]
+        angles = [
+            f"{name} {row[name]:+.0f}°" for name in ("yaw", "pitch", "roll") if row.get(name) is not None
+        ]
         axis.set_title("  ".join(angles), fontsize=7.5)
     figure.suptitle(f"{title}: filled points are visible, hollow ones hidden", fontsize=9)
     return figure
@@ -133,7 +142,11 @@ def _points(drawn: list[tuple[Mapping[str, Any], Pixels, npt.NDArray[np.float64]
 def _parameters(labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Counter[str]]]:
     """Return numeric columns and counts of the others, those inside ``parameters`` included."""
     numbers = {name: labels[name] for name in ("yaw", "pitch", "roll", "detector_score") if name in labels}
-    kinds = {name: Counter(labels[name].astype(str)) for name in ("occluder", "light", "split", "media") if name in labels}
+    kinds = {
+        name: Counter(labels[name].astype(str))
+        for name in ("occluder", "light", "split", "media")
+        if name in labels
+    }
     if "parameters" in labels:
         flat = pd.DataFrame([dict(_flat(json.loads(cell))) for cell in labels["parameters"]])
         for name in flat.columns:
@@ -180,10 +193,16 @@ def _summary(
 ) -> str:  # fmt: skip
     lines = [f"# {title}", "", f"- pictures: {len(records)}", f"- groups: {labels['group'].nunique()}"]
     lines += [f"- columns: {', '.join(records.column_names)}"]
-    lines += [f"- {name}: {', '.join(f'{k} {n}' for k, n in sorted(counter.items()))}" for name, counter in kinds.items()]
+    lines += [
+        f"- {name}: {', '.join(f'{k} {n}' for k, n in sorted(counter.items()))}"
+        for name, counter in kinds.items()
+    ]
     if len(numbers.columns):
         lines += ["", "| parameter | min | mean | max |", "|---|---:|---:|---:|"]
-        lines += [f"| {n} | {numbers[n].min():.3g} | {numbers[n].mean():.3g} | {numbers[n].max():.3g} |" for n in numbers]
+        lines += [
+            f"| {n} | {numbers[n].min():.3g} | {numbers[n].mean():.3g} | {numbers[n].max():.3g} |"
+            for n in numbers
+        ]
     if failures:
         lines += ["", f"## {len(failures)} of the {SHEET} pictures looked at could not be read", ""]
         lines += [f"- {failure}" for failure in failures]

@@ -85,7 +85,9 @@ def layers_of(encoder: Encoder, reductions: Sequence[str]) -> list[Layer]:
     """Return what validation may choose from: the encoder's blocks by the reductions both sides know."""
     own = [name for name in encoder.reductions if name in reductions or name == "flat"]
     if not own:
-        raise PacoError(f"{encoder.name} offers {', '.join(encoder.reductions)}, the task takes {', '.join(reductions)}.")
+        raise PacoError(
+            f"{encoder.name} offers {', '.join(encoder.reductions)}, the task takes {', '.join(reductions)}."
+        )
     return [(block, reduction) for block in encoder.blocks for reduction in own]
 
 
@@ -115,7 +117,9 @@ def extract(encoder: Encoder, units: Units, reductions: Sequence[str], *, progre
     for layer, address in addresses.items():
         features, _ = find(address, keys)
         if features is None:
-            raise PacoError(f"Not one of {len(units)} pictures could be read. First: {next(iter(failures.values()))}")
+            raise PacoError(
+                f"Not one of {len(units)} pictures could be read. First: {next(iter(failures.values()))}"
+            )
         features[list(failures)] = np.nan
         found[layer] = features
     return Features(found, failures, len(missing), time.monotonic() - started)
@@ -152,7 +156,12 @@ def _first_of_each(keys: Keys, candidates: npt.NDArray[np.intp]) -> npt.NDArray[
 
 
 def _encode(
-    encoder: Encoder, units: Units, own: list[int], keys: Keys, addresses: dict[Layer, Address], progress: bool
+    encoder: Encoder,
+    units: Units,
+    own: list[int],
+    keys: Keys,
+    addresses: dict[Layer, Address],
+    progress: bool,
 ) -> dict[int, str]:
     """Encode the units in ``own``, store their features, and return those that failed."""
     failures: dict[int, str] = {}
@@ -179,12 +188,16 @@ def _encode(
     return failures
 
 
-def check_finite(values: npt.NDArray[np.float32], members: list[int], units: Units, layer: Layer, encoder: Encoder) -> None:
+def check_finite(
+    values: npt.NDArray[np.float32], members: list[int], units: Units, layer: Layer, encoder: Encoder
+) -> None:
     """Refuse features that are not finite, naming picture and layer."""
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):
         name = units.labels["unit_id"].iloc[members[int(bad[0])]]
-        raise PacoError(f"{encoder.name}: features of block {layer[0]} ({layer[1]}) are not finite for picture {name}.")
+        raise PacoError(
+            f"{encoder.name}: features of block {layer[0]} ({layer[1]}) are not finite for picture {name}."
+        )
 
 
 Prepared = tuple[list[int], Tensor, dict[int, str]]

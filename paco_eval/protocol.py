@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,10 @@ def choose(task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fo
         outputs = [_path_outputs(path, table[units]) for path, units in zip(paths, held, strict=True)]
         for at, strength in enumerate(paths[0].strengths):
             items = pd.concat(
-                [kind.items(output[at], labels.iloc[units], task) for output, units in zip(outputs, held, strict=True)],
+                [
+                    kind.items(output[at], labels.iloc[units], task)
+                    for output, units in zip(outputs, held, strict=True)
+                ],
                 ignore_index=True,
             )
             score = metric.value(items)
@@ -65,21 +69,26 @@ def score(
     task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fold[Test]], choice: Choice
 ) -> pd.DataFrame:
     """Return the items of the test parts under what was chosen."""
-    return score_fitted(task, fit(task, features, labels, folds, choice), features[choice.layer], labels, folds, choice)
+    heads = fit(task, features, labels, folds, choice)
+    return score_fitted(task, heads, features[choice.layer], labels, folds, choice)
 
 
 def fit(
     task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fold[Test]], choice: Choice
 ) -> list[FittedPath]:
-    """Return the heads of the test folds, fitted on the layer that was chosen."""
+    """Return the heads of the test folds, fitted at what was chosen."""
     kind, table = load_kind(task.kind), features[choice.layer]
-    return [_fit(kind, task, table, labels, fold, choice.layer) for fold in folds]
+    return [_fit(kind, task, table, labels, fold, choice.layer, strengths=(choice.strength,)) for fold in folds]
 
 
 def score_fitted(
-    task: Task, heads: Sequence[FittedPath], table: npt.NDArray[np.float32], labels: pd.DataFrame,
-    folds: Sequence[Fold[Test]], choice: Choice,
-) -> pd.DataFrame:  # fmt: skip
+    task: Task,
+    heads: Sequence[FittedPath],
+    table: npt.NDArray[np.float32],
+    labels: pd.DataFrame,
+    folds: Sequence[Fold[Test]],
+    choice: Choice,
+) -> pd.DataFrame:
     """Return the items of the test parts for features (n, D) that the heads need not have been fitted on."""
     kind, parts = load_kind(task.kind), []
     for head, fold in zip(heads, folds, strict=True):
@@ -89,11 +98,17 @@ def score_fitted(
 
 
 def _fit(
-    kind: Kind, task: Task, table: npt.NDArray[np.float32], labels: pd.DataFrame, fold: Fold, layer: Layer
+    kind: Kind,
+    task: Task,
+    table: npt.NDArray[np.float32],
+    labels: pd.DataFrame,
+    fold: Fold,
+    layer: Layer,
+    **path: Any,
 ) -> FittedPath:
     units = fold.fit.indices[np.isfinite(table[fold.fit.indices]).all(axis=1)]
     targets = kind.targets(labels.iloc[units], task)
-    return load_solver(kind.HEAD)(table[units], targets, layer=f"{layer[0]} ({layer[1]})")
+    return load_solver(kind.HEAD)(table[units], targets, layer=f"{layer[0]} ({layer[1]})", **path)
 
 
 def _path_outputs(path: FittedPath, table: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float64]]:

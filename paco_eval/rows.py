@@ -65,8 +65,8 @@ class Metric(BaseModel):
     value: float | None = Field(description="the estimate on all items; null if undefined")
     low: float | None = Field(default=None, description="lower end of the interval; null if there is none")
     high: float | None = Field(default=None, description="upper end of the interval")
-    higher_is_better: bool
-    unit: Unit
+    higher_is_better: bool = Field(description="direction")
+    unit: Unit = Field(description="empty: a plain number from 0 to 1")
 
     @model_validator(mode="after")
     def _possible(self) -> Metric:
@@ -94,8 +94,8 @@ class Interval(BaseModel):
     method: str = Field(description="e.g. 'bootstrap percentile', with what was chosen anew in a replicate")
     unit: str = Field(description="what was resampled: identity, template, subject, image")
     n_units: int = Field(ge=0, description="how many of them")
-    replicates: int = Field(ge=0)
-    confidence: float = Field(default=0.95, gt=0, lt=1)
+    replicates: int = Field(ge=0, description="bootstrap replicates")
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="share of replicates inside")
 
 
 class Row(BaseModel):
@@ -112,19 +112,21 @@ class Row(BaseModel):
     schema_version: int = Field(default=SCHEMA, alias="schema", ge=1, description="format of this file")
     key: str = Field(pattern=r"^[0-9a-f]{16}$", description="hash of the identifying fields")
     task: str = Field(description="family/dataset")
-    task_version: int = Field(ge=1)
+    task_version: int = Field(ge=1, description="raised with any change of the task's scores")
     family: str = Field(description="the task's name before the dataset; tables hold one family each")
     encoder: str = Field(description="as the user wrote it")
     method: str = Field(description="objective and recipe without the seed, e.g. paco/tiny")
-    weight_hash: str
-    pixel_hash: str
-    crop_hash: str
+    weight_hash: str = Field(description="of the encoder's weights")
+    pixel_hash: str = Field(description="of the pixel contract: size, colours, interpolation")
+    crop_hash: str = Field(description="of the face crop contract")
     protocol: str = Field(description="frozen, few-shot or fine-tune, with what distinguishes it")
     split: str = Field(default="test", description="the split that was scored")
     subset: str = Field(default="all", description="part of the split, e.g. occlusion")
     level: int | None = Field(default=None, description="severity of a perturbation; null if clean")
     data_fingerprint: str = Field(description="hash of the images and lists that were used")
-    data_kind: Literal["official", "mimic", "synthetic", "user"]
+    data_kind: Literal["official", "mimic", "synthetic", "user"] = Field(
+        description="mimic: a miniature in the official layout, never shown among real numbers"
+    )
     pretrain_seed: int | None = Field(default=None, description="null if unknown or not pretrained")
     probe_seed: int | None = Field(default=None, description="null if fitting has no randomness")
     split_seed: int | None = Field(default=None, description="null if the split is fixed")
@@ -132,8 +134,8 @@ class Row(BaseModel):
         default_factory=dict, description="layer, pooling, regularisation as chosen on validation"
     )
     val_score: float | None = Field(default=None, description="main metric on validation at that choice")
-    metrics: dict[str, Metric] = Field(min_length=1)
-    main_metric: str
+    metrics: dict[str, Metric] = Field(min_length=1, description="every number of this measurement")
+    main_metric: str = Field(description="the metric that stands for the task")
     interval: Interval | None = Field(default=None, description="null if no metric has an interval")
     n_expected: int = Field(ge=0, description="items that the protocol has")
     n_scored: int = Field(ge=0, description="items that were not failures")
@@ -143,8 +145,8 @@ class Row(BaseModel):
     timings: dict[str, float] = Field(default_factory=dict, description="seconds by phase")
     licences: dict[str, str] = Field(default_factory=dict, description="terms of 'data' and 'weights'")
     versions: dict[str, str] = Field(default_factory=dict, description="of packages and adapter")
-    commit: str = Field(default="unknown")
-    hardware: dict[str, str] = Field(default_factory=dict)
+    commit: str = Field(default="unknown", description="of this package's source")
+    hardware: dict[str, str] = Field(default_factory=dict, description="machine by part")
     command: str = Field(default="", description="makes this row again")
     repro: Literal["evaluate", "retrain"] = Field(
         default="evaluate", description="whether the weights are at hand or must be trained again"

@@ -22,7 +22,7 @@ from datasets import Dataset
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import Features, extract
 from paco_eval.protocol import Choice, choose, score
-from paco_eval.rows import Interval, Row, load_rows, row_key, write_row
+from paco_eval.rows import Interval, Row, row_key, write_row
 from paco_eval.rows import Metric as RowMetric
 from paco_eval.samples import save_samples
 from paco_eval.statistics import bootstrap
@@ -123,7 +123,9 @@ class Data:
         )
 
 
-def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print) -> list[Row]:
+def evaluate_cell(
+    encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print
+) -> list[Row]:
     """Measure one encoder on one task and write a row for each view; return the new rows.
 
     Raises:
@@ -135,7 +137,9 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
     if encoder.required_crop is not None and encoder.required_crop != task.crop:
         raise PacoError(f"needs the crop {encoder.required_crop}, the task cuts {task.crop}.")
     identities = {view: identity_of(encoder, data, view) for view in data.views}
-    present = [view for view, fields in identities.items() if (out / "rows" / f"{row_key(fields)}.json").exists()]
+    present = [
+        view for view, fields in identities.items() if (out / "rows" / f"{row_key(fields)}.json").exists()
+    ]
     if present and overwrite == "never":
         raise PacoError("rows are already there and --overwrite is never.")
     if len(present) == len(identities) and overwrite == "missing":
@@ -149,7 +153,9 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
             continue
         started = time.monotonic()
         if choice is None:  # the main view comes first
-            seen = np.unique(np.concatenate([part.indices for fold in split.select for part in (fold.fit, fold.held)]))
+            seen = np.unique(
+                np.concatenate([part.indices for fold in split.select for part in (fold.fit, fold.held)])
+            )
             choice = choose(task, hidden(features, seen), units.labels, split.select)
         chose = time.monotonic()
         items = score(task, features.layers, units.labels, split.score, choice)
@@ -166,12 +172,12 @@ def evaluate_cell(encoder: Encoder, data: Data, *, out: Path, overwrite: str = "
 
 def hidden(features: Features, seen: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
     """Return copies of the feature tables in which units outside ``seen`` are blank: choosing cannot peek."""
-    hidden = {}
+    copies = {}
     for layer, table in features.layers.items():
         blank = np.full_like(table, np.nan)
         blank[seen] = table[seen]
-        hidden[layer] = blank
-    return hidden
+        copies[layer] = blank
+    return copies
 
 
 def _split(task: Task, labels: pd.DataFrame) -> splits.Split:
@@ -231,7 +237,11 @@ def row_of(
             value=_finite(value), low=_finite(low), high=_finite(high),
             higher_is_better=metric.higher_is_better, unit=metric.unit,
         )  # fmt: skip
-    units = items["group"].nunique() if "group" in items else pd.unique(items[["group_a", "group_b"]].to_numpy().ravel()).size
+    units = (
+        items["group"].nunique()
+        if "group" in items
+        else pd.unique(items[["group_a", "group_b"]].to_numpy().ravel()).size
+    )
     return Row(
         **identity,
         family=task.family,
@@ -290,11 +300,15 @@ def _commit() -> str:
     folder = Path(__file__).parent
     git = ["git", "-C", str(folder)]
     try:
-        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, timeout=10)
+        tracked = subprocess.run(
+            [*git, "ls-files", "--error-unmatch", __file__], capture_output=True, timeout=10
+        )
         if tracked.returncode:
             return "unknown"
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
-        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=10)
+        dirty = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")

@@ -26,7 +26,9 @@ class Belief(nn.Module):
         self.pixels = nn.Linear(values, config.dim)
         self.hidden_token = nn.Parameter(torch.zeros(1, 1, config.dim))
         self.positions = nn.Parameter(torch.zeros(1, cells, config.dim))
-        self.blocks = nn.ModuleList(Block(config.dim, config.heads, qkv_bias=True) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(
+            Block(config.dim, config.heads, qkv_bias=True) for _ in range(config.depth)
+        )
         self.norm = nn.LayerNorm(config.dim)
         self.query = nn.Linear(config.dim, config.dim)
         self.key = nn.Linear(values, config.dim)

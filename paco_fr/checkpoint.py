@@ -57,7 +57,9 @@ def read_card(folder: Path) -> tuple[dict[str, Any], PretrainConfig]:
     """Return the card of a checkpoint folder and the configuration in it."""
     path = folder / "card.json"
     if not path.is_file():
-        raise PacoError(f"No checkpoint in {folder}: card.json is missing. Give the folder that `pretrain` wrote.")
+        raise PacoError(
+            f"No checkpoint in {folder}: card.json is missing. Give the folder that `pretrain` wrote."
+        )
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         version, values = card["format"], card["config"]
@@ -97,6 +99,10 @@ def load_encoder(folder: Path) -> tuple[VisionTransformer, dict[str, Any], Pretr
     encoder = build_encoder(config.encoder)
     weights = folder / "model.safetensors"
     tensors = load_weights(weights)
-    own = {name.removeprefix("encoder."): tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
+    own = {
+        name.removeprefix("encoder."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("encoder.")
+    }
     load_into(encoder, own, str(weights))
     return encoder.eval().requires_grad_(False), card, config

@@ -55,7 +55,9 @@ class Codebook(nn.Module):
         """
         B, M, k = chosen.shape
         rows = (cells[..., None] * self.config.tokens + chosen).reshape(B * M, k)
-        mixed = F.embedding_bag(rows, self.tokens.flatten(0, 1), per_sample_weights=weights.reshape(B * M, k), mode="sum")
+        mixed = F.embedding_bag(
+            rows, self.tokens.flatten(0, 1), per_sample_weights=weights.reshape(B * M, k), mode="sum"
+        )
         return mixed.reshape(B, M, -1)
 
     @torch.no_grad()

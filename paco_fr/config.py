@@ -177,7 +177,11 @@ class PretrainConfig(Section):
 
 def recipes() -> list[str]:
     """Return the names of the recipes that ship."""
-    return sorted(entry.name.removesuffix(".toml") for entry in files("paco_fr.recipes").iterdir() if entry.name.endswith(".toml"))
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in files("paco_fr.recipes").iterdir()
+        if entry.name.endswith(".toml")
+    )
 
 
 def load_recipe(name_or_path: str, overrides: dict[str, Any] | None = None) -> PretrainConfig:

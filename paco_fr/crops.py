@@ -58,7 +58,9 @@ def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = Fals
     else:
         records = load_source(config.data.source)
         total, faces = len(records), fingerprint(records)
-    name = content_hash({"size": config.encoder.size, "data": config.data.model_dump(exclude={"flip"}), "faces": faces})
+    name = content_hash(
+        {"size": config.encoder.size, "data": config.data.model_dump(exclude={"flip"}), "faces": faces}
+    )
     folder = cache_folder("crops") / name
     if not folder.exists():
         if synthetic is not None:
@@ -93,7 +95,9 @@ def _keep(cuts: Iterable[Cut], total: int, config: PretrainConfig, folder: Path,
         raise PacoError(f"{config.data.source}: not one of {total} faces could be used.{first}")
     with atomic_folder(folder) as made:
         np.save(made / "images.npy", np.concatenate(images))
-        (made / "about.json").write_text(json.dumps({"anchors": anchors, "skipped": skipped}), encoding="utf-8")
+        (made / "about.json").write_text(
+            json.dumps({"anchors": anchors, "skipped": skipped}), encoding="utf-8"
+        )
 
 
 def _cut_records(records: Dataset, config: PretrainConfig, workers: int) -> Iterator[Cut]:

@@ -39,7 +39,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -55,7 +55,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         try:
-            os.rename(temporary, path)
+            temporary.rename(path)
         except OSError:
             if not path.is_dir():
                 raise
@@ -71,5 +71,7 @@ def owned_folder(folder: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise PacoError(f"Another run is writing to {folder}. Wait for it or choose another --out.") from error
+            raise PacoError(
+                f"Another run is writing to {folder}. Wait for it or choose another --out."
+            ) from error
         yield folder

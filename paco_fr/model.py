@@ -51,7 +51,9 @@ class PaCo(nn.Module):
         )  # (B, M, K)
 
         # Replace: the k most believed tokens, mixed, are the patch (paper: several candidates).
-        chosen, weights = candidates(logits, self.config.codebook.candidates, self.config.codebook.temperature)
+        chosen, weights = candidates(
+            logits, self.config.codebook.candidates, self.config.codebook.temperature
+        )
         tokens = self.codebook.mix(batch.hidden, chosen, weights)  # (B, M, D)
         completed = put(patches, batch.hidden, tokens)  # (B, N, D), again a picture
 
@@ -81,7 +83,9 @@ class PaCo(nn.Module):
         """Fill the codebook with real patches of each place."""
         self.codebook.start_from(patchify(images, self.config.encoder.patch), rng)
 
-    def after_step(self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator) -> dict[str, float]:
+    def after_step(
+        self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
+    ) -> dict[str, float]:
         """Let the tokens follow their patches; revive dead ones while the codebook incubates."""
         assert output.assigned is not None and output.believed is not None
         book, settings = self.codebook, self.config.codebook

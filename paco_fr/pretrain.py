@@ -45,7 +45,9 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, progres
     accelerator = Accelerator()
     with owned_folder(out) if accelerator.is_main_process else nullcontext():
         if not resume and any((out / name).exists() for name in ("card.json", "state.pt")):
-            raise PacoError(f"{out} already holds a run. Add --resume to continue it or choose another --out.")
+            raise PacoError(
+                f"{out} already holds a run. Add --resume to continue it or choose another --out."
+            )
         if resume and (out / "card.json").exists():
             _same_run(read_card(out)[1], config, out)
             return out
@@ -89,7 +91,9 @@ def _train(config: PretrainConfig, out: Path, accelerator: Accelerator, resume: 
         log.add(output.terms, extra)
         if step % LOG_EVERY_STEPS == 0 or step == steps:
             terms = log.write(step, epoch, learning_rate(config, step - 1, steps))
-            bar.set_postfix({name: f"{terms[name]:.3f}" for name in ("reconstruction", "belief") if name in terms})
+            bar.set_postfix(
+                {name: f"{terms[name]:.3f}" for name in ("reconstruction", "belief") if name in terms}
+            )
         if time.monotonic() - saved > SAVE_EVERY_SECONDS and accelerator.is_main_process:
             _save_state(out, model, optimiser, config, step, seconds + time.monotonic() - started)
             saved = time.monotonic()
@@ -168,12 +172,23 @@ def _same_run(found: PretrainConfig, wanted: PretrainConfig, out: Path) -> None:
     a, b = found.model_dump(mode="json"), wanted.model_dump(mode="json")
     for section, value in a.items():
         if value != b[section]:
-            keys = [f"{section}.{key}" for key in value if value[key] != b[section][key]] if isinstance(value, dict) else [section]
-            raise PacoError(f"{out} was trained with another {keys[0]}. Use the same recipe or another --out.")
+            keys = (
+                [f"{section}.{key}" for key in value if value[key] != b[section][key]]
+                if isinstance(value, dict)
+                else [section]
+            )
+            raise PacoError(
+                f"{out} was trained with another {keys[0]}. Use the same recipe or another --out."
+            )
 
 
 def _save_state(
-    out: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, config: PretrainConfig, step: int, seconds: float
+    out: Path,
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    config: PretrainConfig,
+    step: int,
+    seconds: float,
 ) -> None:
     state = {
         "model": model.state_dict(),
@@ -206,7 +221,11 @@ class _Log:
         self.path, self.main, self.sums = path, main, defaultdict[str, list[float]](list)
         if not main:
             return
-        kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step] if step else []
+        kept = (
+            [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
+            if step
+            else []
+        )
         path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def add(self, terms: dict[str, torch.Tensor], extra: dict[str, float]) -> None:
@@ -216,7 +235,9 @@ class _Log:
     def write(self, step: int, epoch: float, rate: float) -> dict[str, float]:
         """Return the means since the last line, over all processes."""
         names = sorted(self.sums)
-        local = torch.tensor([sum(self.sums[name]) / len(self.sums[name]) for name in names], dtype=torch.float64)
+        local = torch.tensor(
+            [sum(self.sums[name]) / len(self.sums[name]) for name in names], dtype=torch.float64
+        )
         means = dict(zip(names, averaged(local).tolist(), strict=True))
         self.sums.clear()
         if self.main:

@@ -1,4 +1,4 @@
-"""Head rotation: the one place where the signs of yaw, pitch and roll are written down.
+r"""Head rotation: the one place where the signs of yaw, pitch and roll are written down.
 
 Camera frame: x to the right of the picture, y down, z away from the viewer (right-handed, so y down
 matches pixel rows). A frontal upright head has the same axes: its nose points along -z. A rotation R
@@ -18,7 +18,7 @@ These are the signs of 300W-LP and AFLW2000-3D (``Pose_Para`` = pitch, yaw, roll
      .-------.           .---^---.            .-----.
      | o  o  |           | o < o |           / o    /
      |<      |           |       |          /    o /
-     |  --   |           |  --   |          \\ --  /
+     |  --   |           |  --   |          \ --  /
      '-------'           '-------'           '----'
 """
 

@@ -44,7 +44,9 @@ class Decoder(nn.Module):
         super().__init__()
         self.embed = nn.Linear(encoder.dim, config.dim)
         self.positions = nn.Parameter(torch.zeros(1, encoder.cells, config.dim))
-        self.blocks = nn.ModuleList(Block(config.dim, config.heads, qkv_bias=True) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(
+            Block(config.dim, config.heads, qkv_bias=True) for _ in range(config.depth)
+        )
         self.norm = nn.LayerNorm(config.dim)
         self.pixels = nn.Linear(config.dim, encoder.patch**2 * 3)
         nn.init.trunc_normal_(self.positions, std=0.02)

@@ -40,7 +40,11 @@ class Units:
     def only(self, keep: npt.NDArray[np.intp]) -> Units:
         """Return the units at ``keep``."""
         return Units(
-            self.records, self.rows[keep], self.transforms[keep], self.canvas, self.labels.iloc[keep].reset_index(drop=True)
+            self.records,
+            self.rows[keep],
+            self.transforms[keep],
+            self.canvas,
+            self.labels.iloc[keep].reset_index(drop=True),
         )
 
 
@@ -51,7 +55,9 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
         PacoError: a record lacks what the crop rule needs.
 
     """
-    labels = records.remove_columns([name for name in ("image", "mask") if name in records.column_names]).to_pandas()
+    labels = records.remove_columns(
+        [name for name in ("image", "mask") if name in records.column_names]
+    ).to_pandas()
     cells = records.select_columns(["image"]) if crop.rule == "whole" else None
     rows, transforms, names = [], [], []
     for row, known in enumerate(labels.to_dict("records")):

@@ -16,8 +16,13 @@ def command() -> None:
 
 @command.command("describe")
 @click.argument("what", metavar="[SOURCE_OR_TASK]", default="synthetic:n=8")
-@click.option("--perturb", metavar="NAME", help="Show instead every level of a perturbation, a factor or all.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results/data"), show_default=True)
+@click.option("--perturb", metavar="NAME", help="Show instead each level of a perturbation, a factor or all.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("paco-results/data"),
+    show_default=True,
+)
 @data_root_option
 def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) -> None:
     """Contact sheet, points and distributions of a task's data or of any SOURCE.
@@ -36,7 +41,9 @@ def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) 
     if what in tasks:
         task = tasks[what]
         if task.missing(data_root):
-            raise MissingDataError(f"{task.name}: {', '.join(task.missing(data_root))} is missing. {task.obtain}")
+            raise MissingDataError(
+                f"{task.name}: {', '.join(task.missing(data_root))} is missing. {task.obtain}"
+            )
         records = resolve(task.reader)(data_root, **task.reader_options)
     else:
         records = load_source(what)

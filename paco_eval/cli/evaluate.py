@@ -13,13 +13,19 @@ from paco_eval.cli.options import data_root as data_root_option
 @click.argument("encoders", nargs=-1, required=True, metavar="ENCODER...")
 @click.option("--tasks", default="*", show_default=True, help="Names or globs, separated by commas.")
 @click.option("--protocol", type=click.Choice(["frozen"]), default="frozen", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results"), show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results"), show_default=True
+)
 @data_root_option
 @click.option("--overwrite", type=click.Choice(["never", "missing", "always"]), default="missing", show_default=True,
               help="never: refuse if rows are there; missing: measure what is not; always: measure again.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many pictures of each part; marked in the row.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="At most so many pictures of each part; marked in the row."
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
-@click.option("--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks.")
+@click.option(
+    "--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks."
+)
 def command(
     encoders: tuple[str, ...], tasks: str, protocol: str, out: Path, data_root: Path | None,
     overwrite: str, limit: int | None, dry_run: bool, tasks_from: Path | None,
@@ -40,7 +46,9 @@ def command(
         if not missing:
             usable.append(task)
         elif named:
-            absent.append(f"{task.name}: {', '.join(missing)} not under {data_root or '--data-root (not given)'}. {task.obtain}")
+            absent.append(
+                f"{task.name}: {', '.join(missing)} not under {data_root or '--data-root (not given)'}. {task.obtain}"
+            )
         else:
             click.echo(f"Skipped {task.name}: no data. {task.obtain}", err=True)
     if absent and not usable:

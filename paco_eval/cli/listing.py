@@ -16,7 +16,9 @@ from paco_eval.cli.options import data_root as data_root_option
 @data_root_option
 def command(what: str, style: str, data_root: Path | None) -> None:
     """List what there is; for data, whether it was found and how to obtain it."""
-    rows = {"tasks": _tasks, "encoders": _encoders, "datasets": _datasets, "recipes": _recipes}[what](data_root)
+    rows = {"tasks": _tasks, "encoders": _encoders, "datasets": _datasets, "recipes": _recipes}[what](
+        data_root
+    )
     if style == "json":
         click.echo(json.dumps(rows, indent=2))
         return

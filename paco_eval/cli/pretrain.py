@@ -12,25 +12,28 @@ from paco_eval.cli.options import overrides
 
 @click.command("pretrain")
 @click.option("--recipe", default="tiny", show_default=True, help="A recipe's name or a TOML file.")
-@click.option("--objective", type=click.Choice(["paco", "mae"]), help="What to train.  [default: the recipe's]")
+@click.option(
+    "--objective", type=click.Choice(["paco", "mae"]), help="What to train.  [default: the recipe's]"
+)
 @click.option("--data", "source", help="synthetic[:identities=N,...], a folder, parquet, or hf:OWNER/NAME.")
 @click.option("--crops", type=click.Choice(["aligned", "box", "whole"]), help="One kind of crop only.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, order and masks.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the checkpoint.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out.")
 @click.option("--dry-run", is_flag=True, help="Build everything, run two steps, write nothing.")
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a field, e.g. masking.ratio=0.7.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a field, e.g. masking.ratio=0.7."
+)
 def command(
     recipe: str, objective: str | None, source: str | None, crops: str | None, seed: int | None,
     out: Path | None, resume: bool, dry_run: bool, pairs: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Pretrain an encoder: PaCo-FR or a rival under the same loop."""
-    changes: dict[str, Any] = overrides(pairs)
-    for key, value in (("objective", objective), ("data.source", source), ("seed", seed)):
-        if value is not None:
-            changes[key] = value
-    if crops:
-        changes["data.crops"] = {crops: 1.0}
+    shares = {crops: 1.0} if crops else None
+    named = {"objective": objective, "data.source": source, "seed": seed, "data.crops": shares}
+    changes: dict[str, Any] = overrides(pairs) | {
+        key: value for key, value in named.items() if value is not None
+    }
 
     from paco_fr.config import load_recipe
     from paco_fr.pretrain import plan, pretrain

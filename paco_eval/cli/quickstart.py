@@ -15,5 +15,5 @@ def command(out: Path) -> None:
     from paco_eval.quickstart import Scale, quickstart
 
     report = quickstart(out, scale=Scale(), say=lambda text: click.echo(text, err=True))
-    click.echo((report / "report.md").read_text(encoding="utf-8"))
+    click.echo((report / "tables.md").read_text(encoding="utf-8"))
     click.echo(f"Look at {report / 'report.html'}")

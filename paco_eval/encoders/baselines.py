@@ -20,7 +20,9 @@ class Pixels:
     """The picture itself, at 16 x 16 and 32 x 32; a token is the RGB value of one pixel."""
 
     name: str = "pixels"
-    pixels: PixelContract = PixelContract(32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    pixels: PixelContract = field(
+        default_factory=lambda: PixelContract(32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    )
     weight_hash: str = content_hash("pixels")
     blocks: Sequence[str] = ("16x16", "32x32")
     default_block: str = "32x32"
@@ -44,7 +46,7 @@ class Constant:
     """The same token for every picture: what a head can do without seeing anything."""
 
     name: str = "constant"
-    pixels: PixelContract = PixelContract(8)
+    pixels: PixelContract = field(default_factory=lambda: PixelContract(8))
     weight_hash: str = content_hash("constant")
     blocks: Sequence[str] = ("none",)
     default_block: str = "none"

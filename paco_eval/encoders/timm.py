@@ -47,7 +47,9 @@ class TimmEncoder:
     def tokens(self, images: Tensor, blocks: Sequence[str]) -> Mapping[str, Tokens]:
         """Return tokens of blocks counted from 1, after the model's final norm."""
         indices = [int(block) - 1 for block in blocks]
-        maps = self.model.forward_intermediates(images.to(self.device), indices=indices, norm=True, intermediates_only=True)
+        maps = self.model.forward_intermediates(
+            images.to(self.device), indices=indices, norm=True, intermediates_only=True
+        )
         found = {}
         for block, feature_map in zip(blocks, maps, strict=True):
             patches = feature_map.flatten(2).transpose(1, 2)
@@ -65,11 +67,15 @@ def build(name: str, *, pretrained: bool) -> tuple[nn.Module, PixelContract]:
         raise PacoError(f"timm:{name} could not be loaded ({type(error).__name__}: {error}). "
                         "Its weights must be in the Hugging Face cache or the network reachable.") from error  # fmt: skip
     if not hasattr(model, "forward_intermediates"):
-        raise PacoError(f"timm:{name} gives no intermediate features; choose a model with forward_intermediates.")
+        raise PacoError(
+            f"timm:{name} gives no intermediate features; choose a model with forward_intermediates."
+        )
     config = resolve_model_data_config(model)
     side = config["input_size"][-1]
     interpolation = "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
-    return model, PixelContract(side, tuple(config["mean"]), tuple(config["std"]), interpolation=interpolation)
+    return model, PixelContract(
+        side, tuple(config["mean"]), tuple(config["std"]), interpolation=interpolation
+    )
 
 
 def load(name: str) -> TimmEncoder:

@@ -12,16 +12,25 @@ from matplotlib.figure import Figure
 from paco_eval.plots.style import INK, MUTED, PALETTE, house_style, label_ends, looks, new_figure
 from paco_fr.errors import PacoError
 
+TERMS = {
+    "loss": "total loss",
+    "reconstruction": "reconstruction loss",
+    "belief": "belief loss",
+    "spatial": "spatial loss",
+}
+"""Terms of the loss that a line of ``metrics.jsonl`` may carry."""
+
 HEALTH = {
-    "perplexity": "perplexity (effective codes per cell)",
-    "used": "codes in use (share)",
-    "belief_accuracy": "belief picks the true code (share)",
-    "belief_entropy": "belief entropy (nats)",
+    "perplexity": "perplexity of nearest tokens (per cell)",
+    "belief_perplexity": "perplexity of believed tokens (per cell)",
+    "tokens_used": "tokens in use (share)",
+    "tokens_believed": "tokens ever believed (share)",
+    "belief_accuracy": "belief picks the nearest token (share)",
+    "candidate_entropy": "entropy of the mixture (nats)",
     "token_error": "token error",
     "quantisation_error": "quantisation error",
-    "spread": "region spread",
 }
-"""Measures of the codebook that a line of ``metrics.jsonl`` may carry, plain or after ``codebook_``."""
+"""Measures of the codebook that a line may carry."""
 
 
 def read_metrics(path: str | Path) -> pd.DataFrame:
@@ -44,7 +53,7 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
         raise PacoError(
             f"{path}: no column {', '.join(sorted(missing))}. Is it the log of a pretraining run?"
         )
-    return frame.rename(columns=lambda name: str(name).removeprefix("codebook_"))
+    return frame
 
 
 def _smooth(values: pd.Series, window: int) -> pd.Series:
@@ -55,16 +64,14 @@ def loss_curves(metrics: pd.DataFrame, *, title: str) -> Figure:
     """Return a panel per loss term over steps: every logged value faintly, a running mean on top.
 
     Args:
-        metrics: from :func:`read_metrics`; terms are the columns that start with ``loss``.
+        metrics: from :func:`read_metrics`; terms are the columns named in :data:`TERMS`.
         title: of the run.
 
     """
-    terms = [name for name in metrics.columns if name.startswith("loss") and metrics[name].notna().any()]
+    terms = {name: words for name, words in TERMS.items() if name in metrics and metrics[name].notna().any()}
     if not terms:
         raise PacoError(f"{title}: the log holds no loss.")
-    return _panels(
-        metrics, {term: "total loss" if term == "loss" else _words(term[4:]) for term in terms}, title
-    )
+    return _panels(metrics, terms, title)
 
 
 def codebook_health(metrics: pd.DataFrame, *, title: str) -> Figure:
@@ -78,10 +85,6 @@ def codebook_health(metrics: pd.DataFrame, *, title: str) -> Figure:
 def has_codebook(metrics: pd.DataFrame) -> bool:
     """Say whether a run logged any measure of codebook health; MAE and SimMIM have none."""
     return any(name in metrics and metrics[name].notna().any() for name in HEALTH)
-
-
-def _words(name: str) -> str:
-    return f"{name.strip('_').replace('_', ' ')} loss"
 
 
 def _panels(metrics: pd.DataFrame, names: Mapping[str, str], title: str) -> Figure:
@@ -136,7 +139,7 @@ def compare_losses(runs: Mapping[str, pd.DataFrame], term: str, *, title: str) -
             ends.append((name, float(values.step.iloc[-1]), float(smooth.iloc[-1]), look[name].colour))
         axes.set_xlim(0, max(end[1] for end in ends) or 1)
         axes.set_xlabel("step")
-        axes.set_ylabel(_words(term.removeprefix("loss")))
+        axes.set_ylabel(TERMS.get(term, term))
         axes.set_title(title)
         label_ends(axes, ends)
     return figure

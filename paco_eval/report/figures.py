@@ -58,6 +58,7 @@ def table_figures(table: Table, look: dict[str, plots.Look], problem: Problem) -
             continue
         yield _dots(table, column, found, look)
         if column.subset == "all" and column.level < 0:
+            yield from _cost(table, column, found)
             try:
                 yield from _item_figures(table, column, _leaders(column, found))
             except PacoError as error:
@@ -80,6 +81,23 @@ def _dots(
     said = "; ".join(f"{label} {column.number(cell.value)}" for label, cell in cells)
     name = f"{column.task}-{column.place}-dots"
     return Drawn(name, column.task, "", figure, spoken=f"{column.heading}: {said}.")
+
+
+def _cost(table: Table, column: Column, cells: Sequence[tuple[str, Cell]]) -> Iterator[Drawn]:
+    """Yield the score against the number of parameters, where at least three sizes were measured."""
+    lines = [
+        (label, cell.rows[0].row.cost.get("parameters", 0), cell.value, cell.low, cell.high)
+        for label, cell in cells
+    ]
+    frame = pd.DataFrame(lines, columns=["encoder", "cost", "value", "low", "high"])
+    frame = frame.astype({"value": float, "low": float, "high": float})
+    frame = frame[(frame.cost > 0) & frame.value.notna()]
+    if frame.cost.nunique() < 3:
+        return
+    figure = plots.accuracy_against_cost(
+        frame, title=f"{table.family} · {column.place}", xlabel="parameters", ylabel=column.heading
+    )
+    yield Drawn(f"{column.task}-cost", column.task, "Score against the size of the encoder.", figure)
 
 
 def _leaders(column: Column, cells: Sequence[tuple[str, Cell]]) -> list[tuple[str, Stored]]:
@@ -120,7 +138,9 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
         errors = {label: (frame[yaw], frame.error) for label, frame in items.items() if yaw in frame}
         yield Drawn(
             f"{task}-yaw", task, "Mean error in bins of 15° of the true yaw; band: one standard error.",
-            plots.error_against_yaw(errors, title=title, ylabel=column.heading),
+            plots.error_against_yaw(
+                errors, title=title, ylabel="error rate" if column.higher_is_better else column.heading
+            ),
         )  # fmt: skip
 
 

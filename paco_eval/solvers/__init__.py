@@ -45,8 +45,13 @@ class FittedPath(Protocol):
 class Head(Protocol):
     """Fits a path: what every entry of :data:`SOLVERS` is."""
 
-    def __call__(self, features: npt.ArrayLike, targets: npt.ArrayLike, *, layer: str = "") -> FittedPath:
-        """Fit to features (n, D) and targets (n,) or (n, T); ``layer`` names them in errors."""
+    def __call__(
+        self, features: npt.ArrayLike, targets: npt.ArrayLike, *, layer: str = "", strengths: tuple = ...
+    ) -> FittedPath:
+        """Fit to features (n, D) and targets (n,) or (n, T).
+
+        ``layer`` names them in errors; ``strengths`` are all of the solver's own unless given.
+        """
         ...
 
 

@@ -21,8 +21,8 @@ from paco_fr.errors import PacoError
 
 Array = npt.NDArray[np.float64]
 
-STRENGTHS = tuple(float(strength) for strength in np.logspace(1, -6, 45))
-"""Penalties per unit, strongest first, in units of the variance of one standardised feature."""
+STRENGTHS = tuple(float(strength) for strength in np.logspace(1, -6, 15))
+"""Penalties per unit, half a decade apart, strongest first, in units of the variance of one standardised feature."""
 
 
 @dataclass(frozen=True, eq=False)

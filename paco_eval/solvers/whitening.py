@@ -96,13 +96,20 @@ def _to_length_one(rows: Array) -> Array:
     return np.asarray(np.divide(rows, length, out=np.zeros_like(rows), where=length > 0))
 
 
-def fit(features: npt.ArrayLike, targets: npt.ArrayLike | None = None, *, layer: str = "") -> WhiteningPath:
+def fit(
+    features: npt.ArrayLike,
+    targets: npt.ArrayLike | None = None,
+    *,
+    layer: str = "",
+    strengths: tuple[str, ...] = (),
+) -> WhiteningPath:
     """Fit the path to features (n, D).
 
     Args:
         features: (n, D), finite.
         targets: (n,) identity codes; without them, or where nobody has two units, there is no ``within``.
         layer: names the features in errors.
+        strengths: choices to offer; none for all of them.
 
     Raises:
         PacoError: features that are not finite, or codes of another length.
@@ -119,10 +126,11 @@ def fit(features: npt.ArrayLike, targets: npt.ArrayLike | None = None, *, layer:
         within = _Covariance.of(_centred_by_identity(standard, codes))
         if within.mean > 0:
             covariances["within"] = within
-    strengths = ["raw", *(f"total:{a:g}" for a in SHRINKAGES)]
-    if "within" in covariances:
-        strengths += [f"within:{a:g}" for a in SHRINKAGES if a < 1.0]  # within:1 is total:1
-    return WhiteningPath(tuple(strengths), standardiser, covariances, layer)
+    if not strengths:
+        strengths = ("raw", *(f"total:{a:g}" for a in SHRINKAGES))
+        if "within" in covariances:
+            strengths += tuple(f"within:{a:g}" for a in SHRINKAGES if a < 1.0)  # within:1 is total:1
+    return WhiteningPath(strengths, standardiser, covariances, layer)
 
 
 def _centred_by_identity(rows: Array, codes: npt.NDArray[np.generic]) -> Array:

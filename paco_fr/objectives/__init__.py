@@ -67,7 +67,9 @@ class Objective(Protocol):
         """Look at first pictures (B, 3, S, S) before training, e.g. to fill a codebook."""
         ...
 
-    def after_step(self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator) -> dict[str, float]:
+    def after_step(
+        self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
+    ) -> dict[str, float]:
         """Update what no gradient updates; return further numbers for the log."""
         ...
 

@@ -37,6 +37,8 @@ class MAE(nn.Module):
     def start(self, images: Tensor, rng: np.random.Generator) -> None:
         """Nothing to prepare."""
 
-    def after_step(self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator) -> dict[str, float]:
+    def after_step(
+        self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
+    ) -> dict[str, float]:
         """Nothing beside the gradient."""
         return {}

@@ -25,8 +25,45 @@ F32 = npt.NDArray[np.float32]
 BLOTCHES = 8
 """Skin patterns; the first half are even in the mirror, the second half odd."""
 
-WRINKLES = ("fold", "forehead", "frown", "crow", "bunny", "bags", "chin", "lip_line", "dimple")
-"""Lines that deepen with expression and age."""
+# Lines that deepen with age and expression: strength always, strength with age, strength by action, and
+# the share of the action's part that only old skin shows.
+_LINES: dict[str, tuple[float, float, dict[str, float], float]] = {
+    "fold": (
+        0.06,
+        0.14,
+        {"smile": 0.34, "upper_lip_raise": 0.26, "nose_wrinkle": 0.20, "stretch": 0.08},
+        0.0,
+    ),
+    "forehead": (0.0, 0.09, {"inner_brow_raise": 0.22, "outer_brow_raise": 0.22}, 0.65),
+    "frown": (0.0, 0.05, {"brow_lower": 0.42}, 0.0),
+    "crow": (0.0, 0.07, {"cheek_raise": 0.28}, 0.6),
+    "bunny": (0.0, 0.0, {"nose_wrinkle": 0.34}, 0.0),
+    "bags": (0.05, 0.16, {"cheek_raise": 0.18}, 0.0),
+    "chin": (0.0, 0.06, {"chin_raise": 0.22}, 0.0),
+    "lip_line": (0.72, 0.0, {"lips_part": -0.96, "jaw_drop": -1.9, "upper_lip_raise": -0.77}, 0.0),
+    "dimple": (0.0, 0.0, {"smile": 0.22, "press": 0.12}, 0.0),
+}
+WRINKLES = tuple(_LINES)
+"""Names of the lines that deepen with expression and age."""
+
+
+@cache
+def _line_table() -> tuple[F32, F32, F32, F32]:
+    """Return always (K,), with age (K,), by action (K, A), and by action times age (K, A)."""
+    always = np.array([line[0] for line in _LINES.values()])
+    age = np.array([line[1] for line in _LINES.values()])
+    by_action = np.array([[line[2].get(name, 0.0) for name in ACTIONS] for line in _LINES.values()])
+    old = np.array([line[3] for line in _LINES.values()])[:, None]
+    young = by_action * (1 - old)
+    return always.astype("f4"), age.astype("f4"), young.astype("f4"), (by_action * old).astype("f4")
+
+
+def line_strengths(age: float, actions: F32) -> F32:
+    """Return the darkness (len(WRINKLES),) of all lines at an age 0..1 and action strengths (A,)."""
+    always, with_age, young, old = _line_table()
+    shown = np.clip(actions, 0, 1)
+    moved = ((young + np.float32(age) * old) * shown).sum(axis=1)
+    return np.clip(always + np.float32(age) * with_age + moved, 0, 0.72).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -275,27 +312,7 @@ def paint_moment(base: F32, who: Identity, actions: F32, beard: Beard, scalp: Ha
 
     """
     m = skin_map(detail)
-    a = dict(zip(ACTIONS, np.clip(actions, 0, 1).tolist(), strict=True))
-    old = who.age
-    depth = {
-        "fold": 0.06
-        + 0.14 * old
-        + 0.34 * a["smile"]
-        + 0.26 * a["upper_lip_raise"]
-        + 0.20 * a["nose_wrinkle"]
-        + 0.08 * a["stretch"],
-        "forehead": 0.10 * old * old
-        + 0.22 * (a["inner_brow_raise"] + a["outer_brow_raise"]) * (0.35 + 0.65 * old),
-        "frown": 0.05 * old + 0.42 * a["brow_lower"],
-        "crow": 0.07 * old + 0.28 * a["cheek_raise"] * (0.4 + 0.6 * old),
-        "bunny": 0.34 * a["nose_wrinkle"],
-        "bags": 0.05 + 0.16 * old + 0.18 * a["cheek_raise"],
-        "chin": 0.22 * a["chin_raise"] + 0.06 * old,
-        "lip_line": 0.72
-        - 0.6 * min(1.0, 1.6 * (a["lips_part"] + 2 * a["jaw_drop"] + 0.8 * a["upper_lip_raise"])),
-        "dimple": 0.22 * a["smile"] + 0.12 * a["press"],
-    }
-    strengths = np.array([np.clip(depth[name], 0, 0.72) for name in WRINKLES], dtype=np.float32)
+    strengths = line_strengths(who.age, actions)
     fresh = hair.root_line(scalp, m.angle)
     return wear(
         base,

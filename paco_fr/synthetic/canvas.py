@@ -178,7 +178,10 @@ def srgb_table() -> F32:
 def develop(
     colour: F32, cover: F32, behind: F32, noise: F32, exposure: np.float32, grain: np.float32, table: F32
 ) -> npt.NDArray[np.uint8]:
-    """Average the samples over the background, expose, encode as sRGB and add sensor noise."""
+    """Average the samples over the background, expose, encode as sRGB and add sensor noise.
+
+    ``noise`` (size, size, 3) is even over 0..1; ``grain`` is the deviation that it gets, as a share of white.
+    """
     size = behind.shape[0]
     out = np.empty((size, size, 3), dtype=np.uint8)
     share = np.float32(1.0 / (SAMPLES * SAMPLES))
@@ -192,7 +195,7 @@ def develop(
                         total += colour[y, x, k] + (np.float32(1.0) - cover[y, x]) * behind[i, j, k]
                 value = min(max(total * share * exposure, np.float32(0.0)), np.float32(1.0))
                 encoded = table[int(np.sqrt(value) * np.float32(4096) + np.float32(0.5))]
-                encoded += grain * np.float32(255) * noise[i, j, k]
+                encoded += grain * np.float32(255 * 12**0.5) * (noise[i, j, k] - np.float32(0.5))
                 out[i, j, k] = np.uint8(
                     min(max(encoded + np.float32(0.5), np.float32(0.0)), np.float32(255.0))
                 )

@@ -32,7 +32,7 @@ EYE_HALF_WIDTH = 0.152
 MOUTH_DOWN = 0.72
 MOUTH_HALF_WIDTH = 0.262
 
-COLUMNS = 113
+COLUMNS = 113  # odd, and a multiple of 2 cells: every second point is a grid again
 MIDDLE = COLUMNS // 2
 
 # (height, number of the row at that height): rows are dense around eyes and mouth.

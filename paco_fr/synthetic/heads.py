@@ -22,17 +22,22 @@ Rows = npt.NDArray[np.int64]
 
 
 @cache
-def grid_constants() -> tuple[F32, F32, F32, Rows, Rows]:
-    """Return mean points, face coordinates with lid edges, side field, and the rows that slopes use."""
+def grid_constants() -> tuple[F32, F32, F32]:
+    """Return mean points, face coordinates with the heights of the lids' edges, and the side field."""
     head = g.head_grid()
     face = np.stack([head.across, head.down, g.upper_lid(head.across), g.lower_lid(head.across)], axis=-1)
-    above = np.maximum(np.arange(g.ROWS) - 1, 0)
-    below = np.minimum(np.arange(g.ROWS) + 1, g.ROWS - 1)
+    return head.points.astype(np.float32), face.astype(np.float32), expression.side_field().astype(np.float32)
+
+
+@cache
+def slope_rows(step: int) -> tuple[Rows, Rows]:
+    """Return the rows before and after each of every ``step``-th row between which its slope is taken."""
+    count = (g.ROWS - 1) // step + 1
+    above, below = np.maximum(np.arange(count) - 1, 0), np.minimum(np.arange(count) + 1, count - 1)
     # The lips' edges take their slope from the lip, not across the opening of the mouth.
-    below[g.UPPER_LIP_ROW] = g.UPPER_LIP_ROW
-    above[g.LOWER_LIP_ROW] = g.LOWER_LIP_ROW
-    side = expression.side_field().astype(np.float32)
-    return head.points.astype(np.float32), face.astype(np.float32), side, above, below
+    below[g.UPPER_LIP_ROW // step] = g.UPPER_LIP_ROW // step
+    above[g.LOWER_LIP_ROW // step] = g.LOWER_LIP_ROW // step
+    return above, below
 
 
 @compiled

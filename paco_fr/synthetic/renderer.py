@@ -122,7 +122,7 @@ def render(face: FaceParameters, size: int, to_output: npt.ArrayLike | None = No
 
     behind = draw_background(face.background, size, invert(crop), face.framing.photo_size)
     behind *= np.float32(0.85 * np.mean(canvas.ambient) + 0.35 * np.mean(canvas.key))
-    noise = np.random.default_rng(face.lighting.noise_seed).standard_normal((size, size, 3), dtype=np.float32)
+    noise = np.random.default_rng(face.lighting.noise_seed).random((size, size, 3), dtype=np.float32)
     image = develop(
         canvas.colour,
         canvas.cover,
@@ -151,19 +151,21 @@ def render(face: FaceParameters, size: int, to_output: npt.ArrayLike | None = No
 
 def _draw_head(canvas: Canvas, face: FaceParameters, seen: View) -> tuple[F32, F32]:
     """Draw the head; return the grid place that each sample shows, and the deformed head."""
-    _, coordinates, _, above, below = heads.grid_constants()
     who = face.identity
     actions = np.array(face.actions, dtype=np.float32)
     head = heads.deformed_head(face)
     turned = to_camera(head, seen.rotation.astype(np.float32))
     canvas.shadow = light.cast_shadow(np.ascontiguousarray(turned[::2, ::2]), canvas.direction)
-    normal = light.normals(turned, above, below, True)
-    falling = canvas.light_on(turned, normal, _SKIN_WRAP, 16.0)
     places = np.full((*canvas.depth.shape, 2), -1, dtype=np.float32)
     rasteriser.draw_places(canvas.screen(turned), canvas.depth, places)
 
     samples_per_unit = float(np.sqrt(abs(np.linalg.det(canvas.matrix[:, :2]))))
     detail = appearance.detail_for(int(samples_per_unit))
+    # Light varies slowly: a small picture takes it from every second point.
+    step = 2 if detail == 1 else 1
+    coarse = np.ascontiguousarray(turned[::step, ::step])
+    normal = light.normals(coarse, *heads.slope_rows(step), True)
+    falling = canvas.light_on(coarse, normal, _SKIN_WRAP, 16.0)
     base = heads.identity_texture(who, detail)
     texture = appearance.paint_moment(base, who, actions, face.beard, hair_of(face), detail)
     eyes, teeth = heads.eyes_and_teeth(face, seen.rotation)
@@ -172,8 +174,9 @@ def _draw_head(canvas: Canvas, face: FaceParameters, seen: View) -> tuple[F32, F
         texture,
         detail,
         falling,
+        step,
         head,
-        coordinates,
+        heads.grid_constants()[1],
         eyes,
         np.array(who.iris, dtype=np.float32),
         np.float32(who.iris_radius),
@@ -255,6 +258,7 @@ def hair_of(face: FaceParameters) -> Hair:
 def _draw_hair(canvas: Canvas, face: FaceParameters, seen: View, veil: F32) -> None:
     worn = hair_of(face)
     points, opacity, strand = hair_shell(*heads.identity_scalp(face.identity), worn)
+    free = worn.fringe > 0 or worn.length > 0.3
     canvas.draw(
         points @ seen.rotation.T,
         np.array(worn.colour),
@@ -262,8 +266,9 @@ def _draw_hair(canvas: Canvas, face: FaceParameters, seen: View, veil: F32) -> N
         shine=0.05,
         gloss=7.0,
         strand=strand,
-        fray=1.0 if worn.fringe > 0 or worn.length > 0.3 else 0.6,
-        sides=(rasteriser.BACK, rasteriser.FRONT),
+        fray=1.0 if free else 0.6,
+        # The inside of hair is seen only where it hangs free of the head.
+        sides=(rasteriser.BACK, rasteriser.FRONT) if free else (rasteriser.FRONT,),
         opaque=False,
         cover=veil,
     )

@@ -131,6 +131,7 @@ def shade_head(
     texture: F32,
     detail: int,
     light: F32,
+    light_step: int,
     points: F32,
     face: F32,
     eyes: F32,
@@ -147,7 +148,8 @@ def shade_head(
         places: (H, W, 2) grid place (column, row) of each sample; column < 0 where there is no head.
         texture: skin texture.
         detail: its texels a grid cell.
-        light: (R, C, 4) from :func:`light.irradiance`.
+        light: from :func:`light.irradiance`, at every ``light_step``-th grid point.
+        light_step: see ``light``.
         points: (R, C, 3) deformed head in the head frame.
         face: (R, C, 4) across, down and the heights of the lids' edges, in face coordinates.
         eyes: (2, 6) for the left and right eye: middle of the ball x, y, then ``eye`` of :func:`eye_colour`.
@@ -161,6 +163,7 @@ def shade_head(
     """
     height, width = places.shape[:2]
     zero, one = np.float32(0.0), np.float32(1.0)
+    scale = np.float32(1.0 / light_step)
     ball = np.empty(4, dtype=np.float32)
     middle = points.shape[1] // 2
     gap = points[_LOWER_LIP, middle, 1] - points[_UPPER_LIP, middle, 1]
@@ -170,8 +173,8 @@ def shade_head(
             if column < 0:
                 continue
             k0, k1, k2 = read_three(texture, column * detail, row * detail)
-            irr_r, irr_g, irr_b = read_three(light, column, row)
-            shine = np.float32(gloss) * read(light, column, row, 3)
+            irr_r, irr_g, irr_b = read_three(light, column * scale, row * scale)
+            shine = np.float32(gloss) * read(light, column * scale, row * scale, 3)
             if _EYE_ROWS[0] <= row <= _EYE_ROWS[1]:
                 across = read(face, column, row, 0)
                 t = (abs(across) - _EYE_X) / _EYE_HALF
@@ -200,7 +203,9 @@ def shade_head(
                     mouth_colour(x, y, share, teeth, edge, gap, ball)
                     k0, k1, k2 = ball[0], ball[1], ball[2]
                     # Light on the lips above stands for the light that gets in.
-                    irr_r, irr_g, irr_b = read_three(light, column, np.float32(_UPPER_LIP - 4))
+                    irr_r, irr_g, irr_b = read_three(
+                        light, column * scale, np.float32(_UPPER_LIP - 4) * scale
+                    )
                     shine = zero
             colour[i, j, 0] = k0 * irr_r + shine
             colour[i, j, 1] = k1 * irr_g + shine

@@ -77,7 +77,8 @@ def _light(points: F32, normal: F32, toward: npt.NDArray[np.float64], ambient: f
     shadow = light.cast_shadow(points, toward)
     white = np.ones(3, dtype=np.float32)
     falling = light.irradiance(
-        points, normal, toward.astype(np.float32), np.float32(key) * white, np.float32(ambient) * white, _WRAP, 16.0,
+        points, normal, toward.astype(np.float32), np.float32(key) * white, np.float32(ambient) * white, _WRAP,
+        np.float32(16.0),
         shadow.axes, shadow.depth,
     )  # fmt: skip
     return falling[..., 0]

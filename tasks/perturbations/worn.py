@@ -21,7 +21,7 @@ from paco_fr.rotation import angles_from_rotation, rotation_from_angles
 from paco_fr.synthetic import geometry as g
 from paco_fr.synthetic import light, occluders, palette, rasteriser
 from paco_fr.synthetic.compiled import compiled
-from paco_fr.synthetic.hair import hair_shell, strand_pattern
+from paco_fr.synthetic.hair import hair_shell, scalp_rays, strand_pattern
 from paco_fr.synthetic.parameters import Hair, Occluder
 from tasks.perturbations.apply import Picture
 from tasks.perturbations.head import FAR, Head, mean_surface
@@ -195,7 +195,7 @@ def _clothes(kind: str, severity: float, variant: int) -> tuple[Cloth, ...]:
     what = Occluder(
         kind, severity, palette.cloth(rng), palette.cloth(rng), 1.0 if variant % 2 else -1.0, numbers
     )
-    head, still = g.head_grid().points, np.eye(3)
+    head, still = g.head_grid().points.astype(np.float32), np.eye(3)
     if kind == "hair":
         return (_fringe(severity, numbers),)
     sheets = {
@@ -219,16 +219,18 @@ def _fringe(severity: float, numbers: tuple[float, ...]) -> Cloth:
     """Return hair that grows at the hairline and falls over the face; behind its roots it is clear."""
     side = 1.0 if numbers[0] < 0.5 else -1.0
     worn = Hair(
-        (1, 1, 1),
-        0.07,
-        -0.66,
-        0.0,
-        0.28 + 0.80 * severity,
-        side * (0.2 + 0.8 * numbers[1]),
-        numbers[2] ** 2,
-        0.0,
+        colour=(1.0, 1.0, 1.0),
+        thickness=0.07,
+        hairline=-0.66,
+        length=0.0,
+        fringe=0.28 + 0.80 * severity,
+        parting=side * (0.2 + 0.8 * numbers[1]),
+        wave=numbers[2] ** 2,
+        recession=0.0,
+        lift=0.0,
+        baldness=0.0,
     )
-    points, opacity, strand = hair_shell(g.head_grid().points.astype(np.float32), worn)
+    points, opacity, strand = hair_shell(*scalp_rays(g.head_grid().points.astype(np.float32)), worn)
     roots = g.ramp((points[..., 1].astype(np.float64) + 0.98) / 0.22)
     sides = g.ramp((0.74 - np.abs(points[..., 0].astype(np.float64))) / 0.12)
     opacity = np.where(opacity > 0, opacity * roots * sides, opacity) - 1.2 * (1 - roots * sides)

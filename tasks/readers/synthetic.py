@@ -29,7 +29,14 @@ BENCHMARK: dict[str, Any] = {
 
 
 def read_faces(
-    data_root: Path | None, *, seed: int, images_per_identity: int, train: int, validation: int, test: int, **look: Any
+    data_root: Path | None,
+    *,
+    seed: int,
+    images_per_identity: int,
+    train: int,
+    validation: int,
+    test: int,
+    **look: Any,
 ) -> Dataset:
     """Return the face records of all three parts; ``look`` are further fields of ``FaceSpec``."""
     from datasets import concatenate_datasets
@@ -41,7 +48,11 @@ def read_faces(
     parts, first = [], 0
     for split, identities in (("train", train), ("validation", validation), ("test", test)):
         spec = FaceSpec(
-            identities=identities, images_per_identity=images_per_identity, seed=seed, first_identity=first, **look
+            identities=identities,
+            images_per_identity=images_per_identity,
+            seed=seed,
+            first_identity=first,
+            **look,
         )
         part = stored_records(spec)
         parts.append(part.add_column("split", [split] * len(part), feature=COLUMNS["split"]))

@@ -20,7 +20,9 @@ from tasks.task import Task
 SIDE = 48
 
 
-def blob_records(data_root: Path | None = None, *, people: int = 20, pictures: int = 3, broken: int = 0) -> Dataset:
+def blob_records(
+    data_root: Path | None = None, *, people: int = 20, pictures: int = 3, broken: int = 0
+) -> Dataset:
     """Return pictures of a blob whose place and colour tell the angles, points, expression and person."""
     rows: dict[str, list[Any]] = {name: [] for name in (
         "image", "image_id", "group", "identity", "box", "landmarks", "visible", "scheme", "rotation", "yaw",
@@ -47,7 +49,9 @@ def blob_records(data_root: Path | None = None, *, people: int = 20, pictures: i
             for name, angle in (("yaw", yaw), ("pitch", pitch), ("roll", roll)):
                 rows[name].append(angle)
             rows["expression"].append(int(x > 24))
-            rows["split"].append("train" if person < 0.6 * people else "validation" if person < 0.7 * people else "test")
+            rows["split"].append(
+                "train" if person < 0.6 * people else "validation" if person < 0.7 * people else "test"
+            )
     for number in range(broken):
         rows["image"][-1 - number] = {"bytes": rows["image"][-1 - number]["bytes"][:80], "path": None}
     return Dataset.from_dict(rows, features=records.features(rows))

@@ -18,8 +18,8 @@ def write_pretraining(run: Path, name: str = "paco-tiny", *, codebook: bool = Tr
     (folder / "card.json").write_text(json.dumps({"objective": name, "parameters": 470_000, "seed": 0}))
     lines = []
     for step in range(60):
-        line = {"step": step, "epoch": step // 20, "loss": 1 / (1 + step), "loss_reconstruction": 0.5}
-        lines.append(json.dumps(line | ({"codebook_perplexity": 10.0 + step} if codebook else {})))
+        line = {"step": step, "epoch": step // 20, "loss": 1 / (1 + step), "reconstruction": 0.5}
+        lines.append(json.dumps(line | ({"perplexity": 10.0 + step} if codebook else {})))
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     faces = rng.integers(0, 255, (3, 6, 32, 32, 3), dtype=np.uint8)
     save_arrays(

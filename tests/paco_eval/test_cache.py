@@ -60,7 +60,9 @@ while True:
 def test_killed_writers_spoil_nothing(address, tmp_path):
     """Two writers are killed at work; every part that stands is whole."""
     environment = {**os.environ, "PACO_CACHE": str(tmp_path), "PYTHONPATH": "."}
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(seed)], env=environment) for seed in range(2)]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(seed)], env=environment) for seed in range(2)
+    ]
     import time
 
     deadline = time.monotonic() + 60

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.paco_eval.made_rows import TASKS, Made, make_row
 
 from paco_eval.compare import Comparison, compare, comparison_frame, comparison_tables
 from paco_eval.judging import MetricOf, metrics_of_tasks
@@ -21,6 +20,7 @@ from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
 from tasks.task import Task
+from tests.paco_eval.made_rows import TASKS, Made, make_row
 
 POSE, LANDMARKS = TASKS[2], TASKS[3]
 METRIC_OF: MetricOf = metrics_of_tasks(
@@ -60,19 +60,25 @@ def seeds(folder: Path, method: str, shift: float, made: Made = POSE) -> None:
         store(folder, f"{method}:{seed}", shift + 0.02 * seed, made, method=method, pretrain_seed=seed)
 
 
+def write_all(folder: Path) -> Path:
+    for made in (POSE, LANDMARKS):
+        seeds(folder, "paco", 1.0, made)
+        seeds(folder, "mae", 0.0, made)
+        store(folder, "pixels", 4.0, made)
+        store(folder, "simmim-tiny", 0.5, made, pretrain_seed=0)
+    return folder
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    for made in (POSE, LANDMARKS):
-        seeds(tmp_path, "paco", 1.0, made)
-        seeds(tmp_path, "mae", 0.0, made)
-        store(tmp_path, "pixels", 4.0, made)
-        store(tmp_path, "simmim-tiny", 0.5, made, pretrain_seed=0)
-    return tmp_path
+    """A run that a test may add to."""
+    return write_all(tmp_path)
 
 
-@pytest.fixture
-def comparison(run: Path) -> Comparison:
-    return compare(load_rows(run).rows, "mae", metric_of=METRIC_OF, replicates=200)
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    rows = load_rows(write_all(tmp_path_factory.mktemp("run"))).rows
+    return compare(rows, "mae", metric_of=METRIC_OF, replicates=200)
 
 
 def test_differences_and_verdicts(comparison: Comparison) -> None:

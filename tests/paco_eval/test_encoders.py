@@ -13,7 +13,17 @@ def images(encoder: Encoder, count: int = 3) -> torch.Tensor:
     return torch.randn(count, 3, encoder.pixels.size, encoder.pixels.size)
 
 
-@pytest.mark.parametrize("name", ["random:tiny", "random:tiny@3", "pixels", "constant", "random:vit_tiny_patch16_224@1", "random:resnet10t"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "random:tiny",
+        "random:tiny@3",
+        "pixels",
+        "constant",
+        "random:vit_tiny_patch16_224@1",
+        "random:resnet10t",
+    ],
+)
 def test_every_encoder_keeps_the_protocol(name):
     encoder = load_encoder(name)
     assert isinstance(encoder, Encoder) and encoder.name == name
@@ -30,7 +40,9 @@ def test_every_encoder_keeps_the_protocol(name):
 
 
 def test_seeds_of_random_encoders_differ_and_repeat():
-    first, again, other = (load_encoder(name).weight_hash for name in ("random:tiny", "random:tiny@0", "random:tiny@1"))
+    first, again, other = (
+        load_encoder(name).weight_hash for name in ("random:tiny", "random:tiny@0", "random:tiny@1")
+    )
     assert first == again != other
     torch.manual_seed(5)
     before = torch.rand(1)

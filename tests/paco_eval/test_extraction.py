@@ -32,7 +32,9 @@ def test_reductions_equal_plain_pooling():
     grid = patches.reshape(2, 8, 8, 5)
     np.testing.assert_allclose(reduce(Tokens(patches), "mean"), grid.mean((1, 2)), atol=1e-6)
     cells = grid.reshape(2, 4, 2, 4, 2, 5).mean((2, 4))  # B, row, column, D
-    np.testing.assert_allclose(reduce(Tokens(patches), "grid4"), cells.permute(0, 3, 1, 2).reshape(2, -1), atol=1e-6)
+    np.testing.assert_allclose(
+        reduce(Tokens(patches), "grid4"), cells.permute(0, 3, 1, 2).reshape(2, -1), atol=1e-6
+    )
     assert reduce(Tokens(patches), "flat").shape == (2, 320)
     with pytest.raises(PacoError, match="no global token"):
         reduce(Tokens(patches), "global")
@@ -138,8 +140,18 @@ def test_one_and_three_processes_extract_the_same(tmp_path):
         script.write_text(SPREAD.replace("sys.argv[1]", repr(str(tmp_path / f"{processes}.npy"))))
         environment = {**os.environ, "PACO_CACHE": str(tmp_path / f"cache{processes}"), "PYTHONPATH": ".",
                        "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}  # fmt: skip
-        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "29714"]
-        done = subprocess.run([*launch, str(script)], env=environment, check=True, capture_output=True, text=True, timeout=240)
+        launch = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node",
+            str(processes),
+            "--master-port",
+            "29714",
+        ]
+        done = subprocess.run(
+            [*launch, str(script)], env=environment, check=True, capture_output=True, text=True, timeout=240
+        )
         assert json.loads(done.stdout.splitlines()[-1]) == [20]
         tables.append(np.load(tmp_path / f"{processes}.npy"))
     np.testing.assert_allclose(tables[0][:20], tables[1][:20], rtol=1e-5, atol=1e-6)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.paco_eval.made_rows import TASKS, make_row
 
 from paco_eval.judging import BY_INTERVALS, Judge, by_resampling, metrics_of_tasks
 from paco_eval.rows import Metric, Stored, items_path, read_row, write_row
@@ -15,6 +14,7 @@ from paco_eval.tables import family_tables
 from paco_fr.contracts import CROPS
 from paco_fr.randomness import generator
 from tasks.task import Task
+from tests.paco_eval.made_rows import TASKS, make_row
 
 POSE = Task(
     "pose/synthetic", 1, "pose", "tests:none", CROPS["box"], "mae", licence="none", obtain="made",

@@ -133,8 +133,8 @@ def log(tmp_path: Path) -> Path:
             "step": i,
             "epoch": i // 10,
             "loss": 1 / (i + 1),
-            "loss_belief": 2.0,
-            "codebook_perplexity": i,
+            "belief": 2.0,
+            "perplexity": i,
             "lr": 1e-3,
         }
         for i in range(40)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.paco_eval.made_rows import Made, make_row, write_run
 
 from paco_eval.published import COLUMNS, beside_measured, load_published, published_table
 from paco_eval.report import build_report
@@ -13,6 +12,7 @@ from paco_eval.rows import Stored, write_row
 from paco_eval.table_formats import to_latex, to_markdown
 from paco_eval.tables import family_tables
 from paco_fr.errors import PacoError
+from tests.paco_eval.made_rows import Made, make_row, write_run
 
 WFLW = Made(
     "landmarks/wflw", "nme_interocular", "%", False, 12.0, 3.5, "official", "as agreed with its authors"

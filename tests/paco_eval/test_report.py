@@ -14,13 +14,13 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 import pytest
-from tests.paco_eval.made_artefacts import write_pretraining, write_samples
-from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
 
 from paco_eval.report import Report, build_report
 from paco_eval.report.artefacts import load_arrays, save_arrays
 from paco_eval.rows import items_path, load_rows, write_row
 from paco_fr.errors import PacoError
+from tests.paco_eval.made_artefacts import write_pretraining, write_samples
+from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -123,6 +123,13 @@ def test_figures_as_files(tmp_path: Path) -> None:
     assert {path.name for path in files} == {
         f"pose-synthetic-{name}.{kind}" for name in ("synthetic-v1-dots", "yaw") for kind in ("png", "svg")
     }
+
+
+def test_cost_is_drawn_where_sizes_differ(tmp_path: Path) -> None:
+    for encoder, parameters in (("a", 1e5), ("b", 1e6), ("c", 1e7)):
+        write_row(tmp_path / "rows", *make_row(encoder, TASKS[2], cost={"parameters": parameters}))
+    files = build_report(tmp_path, tmp_path / "out", formats=["figures"]).files
+    assert "pose-synthetic-cost.png" in {path.name for path in files}
 
 
 def test_mimics_are_left_out_unless_asked_for(tmp_path: Path) -> None:

@@ -45,8 +45,13 @@ def test_rows_are_found_again_and_overwrite_is_obeyed(tmp_path):
 
 
 def test_the_same_measurement_gives_the_same_numbers(tmp_path):
-    rows = [evaluate_cell(Pixels(), Data.load(blob_task("pose"), None), out=tmp_path / name, say=quiet)[0] for name in "ab"]
-    assert rows[0].key == rows[1].key and rows[0].metrics == rows[1].metrics and rows[0].chosen == rows[1].chosen
+    rows = [
+        evaluate_cell(Pixels(), Data.load(blob_task("pose"), None), out=tmp_path / name, say=quiet)[0]
+        for name in "ab"
+    ]
+    assert (
+        rows[0].key == rows[1].key and rows[0].metrics == rows[1].metrics and rows[0].chosen == rows[1].chosen
+    )
 
 
 def test_broken_pictures_are_counted_and_scored_by_the_rule(tmp_path):
@@ -69,7 +74,9 @@ def test_choosing_never_sees_the_test_part(tmp_path):
     scrambled = {layer: table.copy() for layer, table in tables.items()}
     for table in scrambled.values():
         table[test] = np.nan
-    assert choose(task, tables, units.labels, split.select) == choose(task, scrambled, units.labels, split.select)
+    assert choose(task, tables, units.labels, split.select) == choose(
+        task, scrambled, units.labels, split.select
+    )
 
 
 def test_a_limit_is_marked_in_the_row(tmp_path):
@@ -87,7 +94,9 @@ def test_a_required_crop_that_clashes_is_refused(tmp_path):
 def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path):
     said: list[str] = []
     bad = replace(blob_task("pose"), reader_options={"people": 2})
-    failed = evaluate_all(["pixels", "constant"], [bad, blob_task("landmarks")], out=tmp_path, say=said.append)
+    failed = evaluate_all(
+        ["pixels", "constant"], [bad, blob_task("landmarks")], out=tmp_path, say=said.append
+    )
     assert failed == 2 and any(line.startswith("pose/blobs: ") for line in said)
     rows, problems = load_rows([tmp_path])
     assert len(rows) == 2 and not problems

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.paco_eval.made_rows import TASKS, make_row, write_run
 
 from paco_eval.judging import BY_INTERVALS, intervals_apart
 from paco_eval.rows import Metric, Stored, load_rows
 from paco_eval.table_formats import escape_latex, latex_document, to_csv, to_latex, to_markdown
 from paco_eval.tables import Cell, Line, Table, family_tables
+from tests.paco_eval.made_rows import TASKS, make_row, write_run
 
 POSE = TASKS[2]
 

@@ -18,17 +18,20 @@ from paco_fr.rotation import angles_from_rotation, rotation_from_angles
 
 def test_hashes_change_with_every_field_and_with_nothing_else():
     pixels = PixelContract(224)
-    changed = [replace(pixels, size=112), replace(pixels, channels="BGR"), replace(pixels, mean=(0, 0, 0)),
-               replace(pixels, std=(1, 1, 1)), replace(pixels, value_range=(-1, 1)), replace(pixels, interpolation="bilinear")]  # fmt: skip
+    changes = {"size": 112, "channels": "BGR", "mean": (0, 0, 0), "std": (1, 1, 1), "value_range": (-1, 1)}
+    changed = [replace(pixels, **{name: value}) for name, value in changes.items()]
+    changed.append(replace(pixels, interpolation="bilinear"))
     assert len({pixels.hash, *(other.hash for other in changed)}) == 7
     assert PixelContract(224).hash == pixels.hash
     assert len({crop.hash for crop in CROPS.values()}) == len(CROPS)
     assert content_hash({"a": 1, "b": 2}) == content_hash({"b": 2, "a": 1})
 
 
-@pytest.mark.parametrize("bad", [{"rule": "template"}, {"rule": "box", "template": "farl"}, {"rule": "box", "canvas": 4}])
+@pytest.mark.parametrize(
+    "bad", [{"rule": "template"}, {"rule": "box", "template": "farl"}, {"rule": "box", "canvas": 4}]
+)
 def test_crops_that_mean_nothing_are_refused(bad):
-    with pytest.raises(ValueError, match="fit together|out of range"):
+    with pytest.raises(ValueError, match=r"fit together|out of range"):
         CropContract(**bad)
 
 
@@ -43,7 +46,9 @@ def test_angles_and_rotations_undo_each_other_and_rotations_are_proper():
     angles = generator("test").uniform(-80, 80, (200, 3))
     rotations = rotation_from_angles(*angles.T)
     np.testing.assert_allclose(angles_from_rotation(rotations), angles, atol=1e-9)
-    np.testing.assert_allclose(rotations @ rotations.swapaxes(1, 2), np.tile(np.eye(3), (200, 1, 1)), atol=1e-12)
+    np.testing.assert_allclose(
+        rotations @ rotations.swapaxes(1, 2), np.tile(np.eye(3), (200, 1, 1)), atol=1e-12
+    )
     np.testing.assert_allclose(np.linalg.det(rotations), 1)
 
 
@@ -79,7 +84,9 @@ def test_fingerprints_follow_content():
 
 
 def test_near_names_are_suggested():
-    assert "Did you mean landmarks/london" in str(unknown_name("task", "landmark/london", ["landmarks/london", "pose/x"]))
+    assert "Did you mean landmarks/london" in str(
+        unknown_name("task", "landmark/london", ["landmarks/london", "pose/x"])
+    )
     assert "Known: a, b" in str(unknown_name("task", "zzz", ["b", "a"]))
 
 
@@ -89,7 +96,9 @@ def test_baselines_keep_the_encoder_protocol():
     assert isinstance(Pixels(), Encoder) and isinstance(Constant(), Encoder)
 
 
-@pytest.mark.parametrize("module", ["paco_fr", "paco_fr.contracts", "tasks", "tasks.registry", "paco_eval", "paco_eval.cli"])
+@pytest.mark.parametrize(
+    "module", ["paco_fr", "paco_fr.contracts", "tasks", "tasks.registry", "paco_eval", "paco_eval.cli"]
+)
 def test_light_modules_import_nothing_heavy(module):
     heavy = ["torch", "numpy", "pandas", "sklearn", "scipy", "datasets", "timm", "matplotlib", "pydantic"]
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
@@ -111,5 +120,7 @@ def test_packages_depend_one_way():
                 names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 assert not {name.partition(".")[0] for name in names} & banned, path
-                called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+                called = (
+                    isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+                )
                 assert not called, f"{path} prints"

@@ -46,7 +46,9 @@ def test_belief_loss_is_cross_entropy():
 def test_spatial_loss_is_zero_for_the_truth_and_ignores_contrast():
     patches, regions = torch.randn(2, 9, 6), torch.tensor([[0, 0, 1, 1, 2, 2, 3, 3, 3]]).expand(2, -1)
     assert spatial_loss(patches, patches, regions) == 0
-    torch.testing.assert_close(spatial_loss(2 * patches, patches, regions), torch.tensor(0.0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        spatial_loss(2 * patches, patches, regions), torch.tensor(0.0), atol=1e-6, rtol=0
+    )
     swapped = patches.clone()
     swapped[:, :2], swapped[:, 2:4] = patches[:, 2:4], patches[:, :2]
     assert spatial_loss(swapped, patches, regions) > 1e-3

@@ -24,7 +24,7 @@ def test_every_strategy_hides_exactly_the_asked_number(strategy, grid, ratio, sh
     cells = draw_hidden(config, hidden, region_map("arcface", grid), generator("mask", seed))
     assert len(cells) == hidden == len(set(cells.tolist()))
     assert (np.sort(cells) == cells).all()
-    assert 0 <= cells.min() and cells.max() < grid * grid
+    assert cells.min() >= 0 and cells.max() < grid * grid
 
 
 def test_region_masks_hide_whole_regions_and_random_ones_seldom_do():
@@ -67,7 +67,7 @@ def test_eyes_nose_and_mouth_are_where_the_template_has_them():
 
     for template in ("arcface", "farl"):
         regions = region_map(template, 32).reshape(32, 32)
-        cells = np.floor((template_points(template, 32) + 0.5)).astype(int)
+        cells = np.floor(template_points(template, 32) + 0.5).astype(int)
         named = [REGIONS[regions[y, x]] for x, y in cells]
         assert named[:3] == ["left eye", "right eye", "nose"]
         assert set(named[3:]) == {"mouth"}

@@ -9,9 +9,9 @@ import torch
 from paco_fr.belief import candidates
 from paco_fr.objectives import build_objective
 from paco_fr.patches import patchify
+from paco_fr.views import Views
 from paco_fr.vit import build_encoder, encode
 from tests.paco_fr.conftest import batch_of, pool_of, small_config
-from paco_fr.views import Views
 
 PLACES = ["visible", "two-pass", "separate"]
 

@@ -50,7 +50,9 @@ def test_a_run_leaves_a_checkpoint_that_loads(faces, tmp_path, objective):
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["step"] == 8 and np.isfinite(lines[-1]["reconstruction"])
     sheet = np.load(out / "reconstruction.npz")
-    assert sheet["original"].shape == sheet["corrupted"].shape == sheet["reconstructed"].shape == (8, 32, 32, 3)
+    assert (
+        sheet["original"].shape == sheet["corrupted"].shape == sheet["reconstructed"].shape == (8, 32, 32, 3)
+    )
     assert (out / "codebook.npz").exists() == (objective == "paco")
     assert not (out / "state.pt").exists()
 
@@ -221,15 +223,34 @@ pretrain(small_config(**json.loads(sys.argv[1])), Path(sys.argv[2]))
 
 def test_two_processes_learn_what_one_does(faces, tmp_path):
     """The same effective batch in one and two processes gives the same loss curve to 1e-5."""
-    changes = {"data": {"source": faces, "crops": {"whole": 1.0}}, "optimiser": {"batch": 16, "presentations": 96}}
+    changes = {
+        "data": {"source": faces, "crops": {"whole": 1.0}},
+        "optimiser": {"batch": 16, "presentations": 96},
+    }
     script = tmp_path / "run.py"
     script.write_text(RUN)
     curves = []
     for processes in (1, 2):
         out = tmp_path / str(processes)
-        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "29713"]
-        environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "PACO_CACHE": str(tmp_path / f"cache{processes}"), "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
-        subprocess.run([*launch, str(script), json.dumps(changes), str(out)], check=True, env=environment, timeout=240)
+        launch = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node",
+            str(processes),
+            "--master-port",
+            "29713",
+        ]
+        environment = {
+            **os.environ,
+            "ACCELERATE_USE_CPU": "true",
+            "PACO_CACHE": str(tmp_path / f"cache{processes}"),
+            "PYTHONPATH": ".",
+            "OMP_NUM_THREADS": "1",
+        }
+        subprocess.run(
+            [*launch, str(script), json.dumps(changes), str(out)], check=True, env=environment, timeout=240
+        )
         curves.append([json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()])
     for one, two in zip(*curves, strict=True):
         for term in ("reconstruction", "belief", "spatial"):
@@ -239,10 +260,17 @@ def test_two_processes_learn_what_one_does(faces, tmp_path):
 def test_a_killed_run_leaves_no_half_written_state(faces, tmp_path):
     """SIGKILL while states are written all the time: the last one loads."""
     script = tmp_path / "run.py"
-    script.write_text(RUN.replace("import torch\n", "import torch\nimport paco_fr.pretrain as loop\nloop.SAVE_EVERY_SECONDS = -1.0\n"))
+    script.write_text(
+        RUN.replace(
+            "import torch\n",
+            "import torch\nimport paco_fr.pretrain as loop\nloop.SAVE_EVERY_SECONDS = -1.0\n",
+        )
+    )
     changes = {"data": {"source": faces, "crops": {"whole": 1.0}}, "optimiser": {"presentations": 16_000}}
     out = tmp_path / "run"
-    process = subprocess.Popen([sys.executable, str(script), json.dumps(changes), str(out)], env={**os.environ, "PYTHONPATH": "."})
+    process = subprocess.Popen(
+        [sys.executable, str(script), json.dumps(changes), str(out)], env={**os.environ, "PYTHONPATH": "."}
+    )
     try:
         for _ in range(1200):
             if (out / "state.pt").exists():

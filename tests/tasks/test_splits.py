@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from mypy import api
 
 from paco_fr.errors import PacoError
-from tasks.splits import Fold, Split, Test, Train, Validation, check, from_column, selection_only, subject_folds
+from tasks.splits import (
+    Fold,
+    Split,
+    Test,
+    Train,
+    Validation,
+    check,
+    from_column,
+    selection_only,
+    subject_folds,
+)
 
 
 def people(n: int, each: int = 3) -> list[str]:

@@ -22,9 +22,9 @@ def test_against_scikit_learn(shape, classes):
     x, y = data(*shape, classes)
     scaler = StandardScaler().fit(x)
     path = fit(x, y, tolerance=1e-7)
-    assert len(STRENGTHS) >= 45
+    assert len(STRENGTHS) >= 15
     outputs = list(path.all_outputs(x))
-    for at in (0, 15, 25, 32):
+    for at in (0, 5, 8, 10):
         # With two classes the symmetric weights are half of scikit-learn's one row, so their penalty is too.
         strength = STRENGTHS[at] * (0.5 if classes == 2 else 1.0)
         model = LogisticRegression(C=1 / (len(x) * strength), tol=1e-10, max_iter=100_000)
@@ -43,7 +43,7 @@ def test_default_tolerance_is_close_enough_to_decide_alike():
 def test_a_class_never_seen_gets_no_probability():
     x, y = data(60, 5, classes=3)
     seen = y != 1
-    found = fit(x[seen], y[seen]).outputs(x, STRENGTHS[20])
+    found = fit(x[seen], y[seen]).outputs(x, STRENGTHS[7])
     assert found.shape == (60, 3)
     assert not found[:, 1].any()
     np.testing.assert_allclose(found.sum(axis=1), 1.0)

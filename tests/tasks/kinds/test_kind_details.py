@@ -160,7 +160,9 @@ def test_gallery_and_probes():
     assert len(items) == 9
     assert set(items["id_a"]) == {"u00", "u02", "u04"}
     with pytest.raises(PacoError, match="'smile'"):
-        verification.pairs(labels, declare("verification", pairs="gallery_probe", gallery="neutral", probe="smile"))
+        verification.pairs(
+            labels, declare("verification", pairs="gallery_probe", gallery="neutral", probe="smile")
+        )
     with pytest.raises(PacoError, match="'media'"):
         verification.pairs(people(), task)
 

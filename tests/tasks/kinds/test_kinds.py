@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paco_eval.rows import plain_cells
 from paco_eval.solvers import load_solver
 from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.rotation import rotation_from_angles
-from paco_eval.rows import plain_cells
 from tasks.kinds import KINDS, load_kind
 from tasks.kinds.labels import stacked
 from tasks.task import Task
@@ -21,7 +21,14 @@ def declare(kind: str, main_metric: str, **options: object) -> Task:
 TASKS = [
     declare("pose", "mae"),
     declare("landmarks", "nme_box", corners=(36, 45), visibility=True),
-    declare("landmarks", "nme_interocular", normaliser="outer_corners", corners=(18, 27), pupils=(0, 1), threshold=10),
+    declare(
+        "landmarks",
+        "nme_interocular",
+        normaliser="outer_corners",
+        corners=(18, 27),
+        pupils=(0, 1),
+        threshold=10,
+    ),
     declare("verification", "auc", pairs="sampled", impostors=500),
     declare("verification", "auc", pairs="gallery_probe", gallery="neutral", probe="smiling"),
     declare("classification", "accuracy"),

@@ -71,7 +71,9 @@ def test_auc_agrees_with_the_field_rule_of_simpson_with_step_1e_4():
     errors = np.random.default_rng(1).gamma(4.0, 1.2, size=2000)
     grid = np.arange(0, 1001) * 1e-4  # shares of the normaliser, 0 to 0.1, an odd number of points
     expected = 100 * simpson(m.cumulative_errors(errors, 100 * grid), x=grid) / 0.1
-    assert m.area_under_curve("error", "auc10", 10.0).value(items(errors)) == pytest.approx(expected, abs=0.02)
+    assert m.area_under_curve("error", "auc10", 10.0).value(items(errors)) == pytest.approx(
+        expected, abs=0.02
+    )
 
 
 def test_perfect_and_all_failed():

@@ -13,7 +13,15 @@ angles = st.floats(-720, 720, allow_nan=False)
 
 @pytest.mark.parametrize(
     ("predicted", "true", "expected"),
-    [(179, -179, 2), (-351, 9, 0), (0, 180, 180), (0, 170, 170), (90, -90, 180), (10, 370, 0), (-99, 99, 162)],
+    [
+        (179, -179, 2),
+        (-351, 9, 0),
+        (0, 180, 180),
+        (0, 170, 170),
+        (90, -90, 180),
+        (10, 370, 0),
+        (-99, 99, 162),
+    ],
 )
 def test_only_whole_turns_are_forgiven(predicted, true, expected):
     assert angle_error(predicted, true) == pytest.approx(expected, abs=1e-9)

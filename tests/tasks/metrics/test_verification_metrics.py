@@ -31,7 +31,10 @@ def pairs(draw, min_size=2):
 def weights_of(table, drawn):
     """Weigh every pair in a plain loop."""
     return np.array(
-        [drawn[a] if a == b else drawn[a] * drawn[b] for a, b in zip(table["group_a"], table["group_b"], strict=True)]
+        [
+            drawn[a] if a == b else drawn[a] * drawn[b]
+            for a, b in zip(table["group_a"], table["group_b"], strict=True)
+        ]
     )
 
 
@@ -109,7 +112,7 @@ def test_at_most_means_at_most():
     table = pd.DataFrame({"score": np.arange(20.0), "truth": np.arange(20) % 2 == 0})
     table["group_a"], table["group_b"] = "a", [f"g{i}" for i in range(20)]
     for far in (0.05, 0.1, 0.29, 0.3, 1.0):
-        tar, achieved = tar_at_far(far)
+        _, achieved = tar_at_far(far)
         assert achieved.value(table) <= 100 * far + 1e-9
     assert tar_at_far(0.3)[1].value(table) == 30.0
     assert tar_at_far(0.05)[1].value(table) == 0.0

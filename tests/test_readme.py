@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from paco_eval.cli import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.replace("\\\n", " ")
+    for block in re.findall(r"```\n(.*?)```", README, flags=re.S)
+    for line in block.strip().splitlines()
+]
+
+
+def test_the_two_commands_of_the_readme_are_what_ci_runs():
+    assert COMMANDS[:2] == ["pip install . && paco-eval quickstart", 'pip install ".[test]" && pytest']
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for step in ('pip install -q ".[test]"', "paco-eval quickstart", "\npytest"):
+        assert step in script
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("paco-eval ")])
+def test_every_command_of_the_readme_is_understood(line):
+    """Each is parsed by the program itself, with --help in place of the work."""
+    words = shlex.split(line)[1:]
+    result = CliRunner().invoke(main, [*words, "--help"])
+    assert result.exit_code == 0, result.output
+    context = main.make_context("paco-eval", list(words), resilient_parsing=False)
+    name, command, rest = main.resolve_command(context, list(words))
+    given = {word.partition("=")[0] for word in rest if word.startswith("--")}
+    known = {option for parameter in getattr(command, "params", []) for option in parameter.opts}
+    if hasattr(command, "commands"):
+        known = {o for sub in command.commands.values() for parameter in sub.params for o in parameter.opts}
+    assert given <= known, f"{name}: {given - known}"
+
+
+def test_the_python_of_the_readme_names_what_exists():
+    import paco_eval
+
+    block = re.search(r"```python\n(.*?)```", README, flags=re.S)
+    assert block
+    for name in re.findall(r"paco_eval\.(\w+)\(", block.group(1)):
+        assert callable(getattr(paco_eval, name))
+
+
+def test_links_and_pictures_of_the_readme_are_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target
