@@ -127,7 +127,8 @@ def test_a_gallery_stays_clean():
     assert _probes(task, pd.DataFrame({"media": ["g", "p", "g"]})).tolist() == [False, True, False]
 
 
-def test_rendered_cells_show_the_same_faces(tmp_path):
+def test_rendered_cells_show_the_same_faces(tmp_path, monkeypatch):
+    monkeypatch.setattr("paco_fr.synthetic.store.os.cpu_count", lambda: 1)  # a dozen faces need no processes
     (base, _), = select("pose/synthetic")
     few = {**base.reader_options, "train": 6, "validation": 2, "test": 3, "images_per_identity": 2, "photo_size": 48}
     base = replace(base, reader_options=few)
