@@ -10,7 +10,6 @@ A ``test_only`` task (LFW and its like) has nothing to fit or choose on. Its blo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -109,7 +108,7 @@ def fitted_choice(encoder: Encoder, task: Task, people: TrainPeople) -> tuple[Ch
 
 def score_elsewhere(
     task: Task,
-    features: Mapping[tuple[str, str], Outputs],
+    features: Outputs,
     labels: pd.DataFrame,
     test: splits.Test,
     choice: Choice,
@@ -119,14 +118,14 @@ def score_elsewhere(
 
     Args:
         task: the declaration, bound to its data.
-        features: tables (n, D) of every layer.
+        features: table (n, D) of the chosen layer.
         labels: one row per unit.
         test: the units to score.
         choice: block and pooling, and the whitening of ``path``.
         path: fitted whitening; without it embeddings are used as they are, norm kept.
 
     """
-    table = features[choice.layer][test.indices]
+    table = features[test.indices]
     if path is not None and choice.strength != RAW:
         finite = np.isfinite(table).all(axis=1)
         outputs = np.full(table.shape, np.nan)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,7 @@ Layer = tuple[str, str]
 """(block, reduction)."""
 Addresses = dict[tuple[Layer, bool], Address]
 """Of every layer, of the crops and of the mirrored ones."""
+Broken = TypeVar("Broken")
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def extract(
     addresses = {
         (layer, side): _address(encoder, units.canvas, layer, side) for layer in layers for side in sides
     }
-    keys, failures = _keys(units)
+    keys, failures = unit_keys(units)
     readable = np.array([unit for unit in range(len(units)) if unit not in failures], dtype=np.intp)
     known = np.ones(len(readable), dtype=bool)
     for address in addresses.values():
@@ -123,7 +125,7 @@ def extract(
     with state.split_between_processes(missing.tolist()) as own:
         broken = _encode(encoder, units, own, keys, addresses, progress and state.is_main_process)
     state.wait_for_everyone()
-    failures |= {unit: reason for part in _gather(broken, state) for unit, reason in part.items()}
+    failures |= {unit: reason for part in gather(broken, state) for unit, reason in part.items()}
     failures = _spread(failures, keys)
     found = {}
     for layer in layers:
@@ -146,7 +148,7 @@ def _address(encoder: Encoder, canvas: int, layer: Layer, flip: bool = False) ->
     )
 
 
-def _keys(units: Units) -> tuple[Keys, dict[int, str]]:
+def unit_keys(units: Units) -> tuple[Keys, dict[int, str]]:
     """Return the key (n, 16) of each unit, content and transform, and the units without readable content."""
     keys = np.zeros((len(units), 16), dtype=np.uint8)
     failures: dict[int, str] = {}
@@ -194,7 +196,7 @@ def _encode(
                 }
                 for layer, side in addresses:
                     values = reduce(both[side][layer[0]], layer[1]).float().cpu().numpy()
-                    _finite(values, members, units, layer, encoder)
+                    check_finite(values, members, units, layer, encoder)
                     parts[layer, side].append(values)
                 done += members
             for key, address in addresses.items():
@@ -203,9 +205,10 @@ def _encode(
     return failures
 
 
-def _finite(
+def check_finite(
     values: npt.NDArray[np.float32], members: list[int], units: Units, layer: Layer, encoder: Encoder
 ) -> None:
+    """Refuse features (n, D) that are not finite, naming picture and layer."""
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):
         name = units.labels["unit_id"].iloc[members[int(bad[0])]]
@@ -254,10 +257,11 @@ def resize(canvas: Pixels, contract: PixelContract) -> Pixels:
     return np.asarray(Image.fromarray(canvas).resize((contract.size, contract.size), resample))
 
 
-def _gather(broken: dict[int, str], state: PartialState) -> list[dict[int, str]]:
+def gather(broken: Broken, state: PartialState) -> list[Broken]:
+    """Return what every process found, in the order of their ranks."""
     if state.num_processes == 1:
         return [broken]
-    parts: list[dict[int, str]] = [{} for _ in range(state.num_processes)]
+    parts = [broken] * state.num_processes
     torch.distributed.all_gather_object(parts, broken)
     return parts
 

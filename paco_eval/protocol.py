@@ -79,12 +79,32 @@ def score(
     task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fold[Test]], choice: Choice
 ) -> pd.DataFrame:
     """Return the items of the test parts under what was chosen."""
-    kind = load_kind(task.kind)
-    table = features[choice.layer]
-    parts = []
-    for fold in folds:
-        path = _fit(kind, task, table, labels, fold, choice.layer, strengths=(choice.strength,))
-        outputs = _outputs(path, table[fold.held.indices], choice.strength)
+    heads = fit(task, features, labels, folds, choice)
+    return score_fitted(task, heads, features[choice.layer], labels, folds, choice)
+
+
+def fit(
+    task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fold[Test]], choice: Choice
+) -> list[FittedPath]:
+    """Return the heads of the test folds, fitted at what was chosen."""
+    kind, table = load_kind(task.kind), features[choice.layer]
+    return [
+        _fit(kind, task, table, labels, fold, choice.layer, strengths=(choice.strength,)) for fold in folds
+    ]
+
+
+def score_fitted(
+    task: Task,
+    heads: Sequence[FittedPath],
+    table: npt.NDArray[np.float32],
+    labels: pd.DataFrame,
+    folds: Sequence[Fold[Test]],
+    choice: Choice,
+) -> pd.DataFrame:
+    """Return the items of the test parts for features (n, D) that the heads need not have been fitted on."""
+    kind, parts = load_kind(task.kind), []
+    for head, fold in zip(heads, folds, strict=True):
+        outputs = _outputs(head, table[fold.held.indices], choice.strength)
         parts.append(kind.items(outputs, labels.iloc[fold.held.indices], task))
     return pd.concat(parts, ignore_index=True)
 

@@ -82,7 +82,9 @@ def bootstrap_all(
         for metric in metrics:
             values[metric.name].append(metric.compute(items, weights))
     return {
-        metric.name: _interval(metric.value(items), np.concatenate(values[metric.name]), len(names), level)
+        metric.name: percentile_interval(
+            metric.value(items), np.concatenate(values[metric.name]), len(names), level
+        )
         for metric in metrics
     }
 
@@ -144,7 +146,7 @@ def over_seeds(
         by_run = np.stack([metric.compute(table, weights) for table in tables], axis=1)
         values.append((by_run * np.concatenate(drawn, axis=1) * signs).sum(axis=1))
     value = float(np.dot([metric.value(table) for table in tables], signs))
-    return _interval(value, np.concatenate(values), len(names), level)
+    return percentile_interval(value, np.concatenate(values), len(names), level)
 
 
 def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
@@ -172,7 +174,8 @@ def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
     return ordered
 
 
-def _interval(value: float, values: Array, groups: int, level: float) -> Interval:
+def percentile_interval(value: float, values: Array, groups: int, level: float) -> Interval:
+    """Return a value with the quantiles of its replicates (R,), undefined under the rules of the module."""
     defined = values[~np.isnan(values)]
     if groups < 2 or len(defined) < (1.0 - MOST_UNDEFINED) * len(values):
         return Interval(value, np.nan, np.nan)
@@ -256,7 +259,7 @@ def mean_rank(
     draws = [weights @ ranks / len(ranks) for weights in resamples(len(ranks), replicates, seed)]
     replicated = np.concatenate(draws)
     rows = [
-        _interval(float(mean), values, len(ranks), level)
+        percentile_interval(float(mean), values, len(ranks), level)
         for mean, values in zip(ranks.mean(axis=0), replicated.T, strict=True)
     ]
     table = pd.DataFrame(rows, index=scores.index).rename(columns={"value": "mean_rank"})

@@ -19,6 +19,7 @@ from traceback import extract_tb
 
 import tasks
 from paco_fr.errors import PacoError, unknown_name
+from tasks.derived import NAMES, derived_tasks
 from tasks.task import Task
 
 SHARED = {"kinds", "metrics", "mimics", "readers", "heads", "perturbations"}
@@ -63,26 +64,33 @@ def all_tasks(extra: Iterable[Task] = ()) -> dict[str, Task]:
     return dict(sorted(found.items()))
 
 
+def derived(extra: Iterable[Task] = ()) -> dict[str, Task]:
+    """Return every task that derives from a known one by name, see :mod:`tasks.derived`."""
+    return dict(sorted(derived_tasks(all_tasks(extra).values()).items()))
+
+
 def select(patterns: str, extra: Iterable[Task] = ()) -> list[tuple[Task, bool]]:
     """Return the tasks that comma-separated names, globs or tags mean, each with whether it was named.
 
-    ``tag:GLOB`` means every task with such a tag, e.g. ``tag:real`` or ``tag:occ*``.
+    ``tag:GLOB`` means every task with such a tag, e.g. ``tag:real`` or ``tag:occ*``. Derived tasks are meant
+    only where a pattern begins with their factor: ``occlusion/*``, not ``*`` or a tag.
 
     Raises:
         PacoError: a name, pattern or tag that nothing answers to, with the nearest.
 
     """
-    known = all_tasks(extra)
+    known, swept = all_tasks(extra), derived(extra)
     tags = {f"tag:{tag}" for task in known.values() for tag in task.tags}
     chosen: dict[str, bool] = {}
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
         by_tag = pattern.startswith("tag:")
-        hits = [name for name, task in known.items() if _answers(task, pattern, by_tag)]
+        meant = known | swept if pattern.partition("/")[0] in NAMES else known
+        hits = [name for name, task in meant.items() if _answers(task, pattern, by_tag)]
         if not hits:
-            raise unknown_name("tag" if by_tag else "task", pattern, tags if by_tag else known)
+            raise unknown_name("tag" if by_tag else "task", pattern, tags if by_tag else {**known, **swept})
         for name in hits:
             chosen[name] = chosen.get(name, False) or name == pattern
-    return [(known[name], named) for name, named in sorted(chosen.items())]
+    return [((known | swept)[name], named) for name, named in sorted(chosen.items())]
 
 
 def _answers(task: Task, pattern: str, by_tag: bool) -> bool:

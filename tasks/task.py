@@ -31,6 +31,26 @@ class FromData:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """What makes a task a derived one: its test part under kinds of trouble at growing levels.
+
+    Attributes:
+        base: name of the task that it derives from.
+        factor: ``occlusion``, ``illumination`` or ``quality``.
+        source: whether trouble is drawn with the face or into its picture.
+        kinds: names, each a ``subset`` of rows.
+        levels: from mild to severe; level 0 is clean.
+
+    """
+
+    base: str
+    factor: str
+    source: Literal["rendered", "perturbed"]
+    kinds: tuple[str, ...]
+    levels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Task:
     """The declaration of one benchmark.
 
@@ -61,6 +81,7 @@ class Task:
         options: what the kind needs to know beyond this, e.g. the normaliser of landmarks.
         tags: for globs and reports, e.g. ``real``, ``synthetic``, ``occlusion``.
         tried_on: whether a number was ever measured on the real data or only on a miniature.
+        sweep: of a derived task, see :mod:`tasks.derived`.
 
     """
 
@@ -85,6 +106,7 @@ class Task:
     options: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     tried_on: Literal["real data", "miniature", "synthetic"] = "miniature"
+    sweep: Sweep | None = None
 
     def missing(self, data_root: Path | None) -> tuple[str, ...]:
         """Return the files under the data root that are not there; all of them without a data root."""

@@ -118,7 +118,8 @@ def mimic_command(names: str, out: Path, faces: int) -> None:
 
 
 @command.command("describe")
-@click.argument("what", metavar="SOURCE_OR_TASK")
+@click.argument("what", metavar="[SOURCE_OR_TASK]", default="synthetic:n=8")
+@click.option("--perturb", metavar="NAME", help="Show instead each level of a perturbation, a factor or all.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -126,10 +127,10 @@ def mimic_command(names: str, out: Path, faces: int) -> None:
     show_default=True,
 )
 @data_root_option
-def describe(what: str, out: Path, data_root: Path | None) -> None:
+def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) -> None:
     """Contact sheet, points and distributions of a task's data or of any SOURCE.
 
-    SOURCE is synthetic[:n=N,seed=S], a folder, parquet, or hf:OWNER/NAME.
+    SOURCE is synthetic[:n=N,seed=S], a folder, parquet, or hf:OWNER/NAME; a few synthetic faces by default.
     """
     from paco_eval.describe import describe, describe_levels
     from paco_fr.errors import MissingDataError
@@ -139,6 +140,7 @@ def describe(what: str, out: Path, data_root: Path | None) -> None:
     from tasks.task import resolve
 
     tasks = all_tasks()
+    crop = tasks[what].crop if what in tasks else None
     if what in tasks:
         task = tasks[what]
         if task.missing(data_root):
@@ -149,6 +151,11 @@ def describe(what: str, out: Path, data_root: Path | None) -> None:
     else:
         records = load_source(what)
     folder = writable_folder(out / what.replace("/", "-").replace(":", "-"))
+    if perturb:
+        from paco_eval.describe_perturbed import describe_perturbed
+
+        click.echo(str(describe_perturbed(records, perturb, folder, crop=crop)[0]))
+        return
     files = describe(records, folder, title=what)
     if what.partition(":")[0] == "synthetic":
         files += describe_levels(folder)

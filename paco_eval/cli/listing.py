@@ -30,7 +30,7 @@ Rows = list[dict[str, str]]
 
 
 def _tasks(data_root: Path | None) -> Rows:
-    from tasks.registry import all_tasks
+    from tasks.registry import all_tasks, derived
 
     return [
         {
@@ -42,7 +42,7 @@ def _tasks(data_root: Path | None) -> Rows:
             "tried on": task.tried_on,
             "licence": task.licence,
         }
-        for task in all_tasks().values()
+        for task in (*all_tasks().values(), *derived().values())
     ]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from paco_fr.errors import PacoError
 from tasks.metrics.metric import Array
 
-CARRIED = ("image_id", "yaw", "light", "occluder")
+CARRIED = ("image_id", "yaw", "pitch", "light", "occluder")
 """Columns of the labels that items keep where they exist, for plots against them."""
 
 NO_OUTPUT = "no finite output"

@@ -58,7 +58,7 @@ def _unit(vectors: Array) -> tuple[Array, Array]:
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Return a line per unit: true and predicted angles, their errors, the mean error, the geodesic error."""
     truth, predicted = true_rotation(labels), rotation_from_6d(outputs)
-    table = start_items(labels, finite_rows(outputs)).drop(columns="yaw", errors="ignore")
+    table = start_items(labels, finite_rows(outputs)).drop(columns=["yaw", "pitch"], errors="ignore")
     true_angles, predicted_angles = angles_from_rotation(truth), angles_from_rotation(predicted)
     errors = scores.angle_error(predicted_angles, true_angles)
     for i, angle in enumerate(ANGLES):

@@ -114,7 +114,7 @@ def pair_list_hash(items: pd.DataFrame) -> str:
 
 
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """Return a line per pair: ids and groups of both sides, ``score`` (cosine), ``truth`` (genuine)."""
+    """Return a line per pair: ids, groups and known angles of both sides, ``score`` (cosine), ``truth``."""
     first, second = pairs(labels, task)
     unit, finite = as_embeddings(outputs)
     scored = finite[first] & finite[second]
@@ -130,7 +130,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     names = [f"{a}|{b}" for a, b in zip(ids[first], ids[second], strict=True)]
     if folds:  # a list may repeat a pair in another fold
         names = [f"{name}#{fold}" for name, fold in zip(names, folds["fold"], strict=True)]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "id": names,
             "id_a": ids[first],
@@ -143,6 +143,11 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
         }
         | folds
     )
+    for angle in ("yaw", "pitch"):
+        if angle in labels:
+            degrees = labels[angle].to_numpy(dtype=np.float64)
+            table[f"{angle}_a"], table[f"{angle}_b"] = degrees[first], degrees[second]
+    return table
 
 
 def metrics(task: Task) -> tuple[Metric, ...]:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from paco_eval import elsewhere, runner
+from paco_eval import elsewhere, inputs, recording
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
 from paco_eval.rows import read_items, read_row
-from paco_eval.runner import Data, evaluate_cell
+from paco_eval.inputs import Data
+from paco_eval.runner import evaluate_cell
 from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.images import encode_png
@@ -45,7 +46,7 @@ def folder_of(path: Path, people: range, shots: int = 3) -> Path:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PACO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(runner, "bootstrap", partial(runner.bootstrap, replicates=20))
+    monkeypatch.setattr(recording, "bootstrap_all", partial(recording.bootstrap_all, replicates=20))
 
 
 def lender(data_root: Path | None) -> Dataset:
@@ -97,9 +98,9 @@ def test_default_choice_is_the_encoders_own(tmp_path: Path) -> None:
 
 def test_borrowed_choice_names_its_lender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_of(tmp_path / "a", range(4))
-    real = runner.resolve
-    monkeypatch.setattr(runner, "resolve", lambda name: lender if name == LENDER.reader else real(name))
-    monkeypatch.setattr(runner, "all_tasks", lambda: {LENDER.name: LENDER})
+    real = inputs.resolve
+    monkeypatch.setattr(inputs, "resolve", lambda name: lender if name == LENDER.reader else real(name))
+    monkeypatch.setattr(inputs, "all_tasks", lambda: {LENDER.name: LENDER})
     task = own_task(f"recognition={folder},choice_from={LENDER.name}")
     (row,) = evaluate_cell(load_encoder("pixels"), Data.load(task, None), out=tmp_path / "out")
     assert row.chosen["split"] == "test only; block and pooling by validation of recognition/lender"

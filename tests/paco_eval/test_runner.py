@@ -8,7 +8,8 @@ import pytest
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.protocol import choose
 from paco_eval.rows import load_rows, read_items
-from paco_eval.runner import Data, evaluate_all, evaluate_cell
+from paco_eval.inputs import Data
+from paco_eval.runner import evaluate_all, evaluate_cell
 from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder

@@ -1,0 +1,67 @@
+"""Sheets of perturbations on the first faces of any face records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datasets import Dataset
+
+from paco_eval.perturbed import faces_of
+from paco_fr.alignment import crop_image
+from paco_fr.contracts import CROPS, CropContract
+from paco_fr.errors import PacoError, unknown_name
+from paco_fr.images import read_image
+from tasks.perturbations.catalogue import FACTORS, PERTURBATIONS, kinds_of
+from tasks.perturbations.describe import sheet
+from tasks.units import units_of
+
+FACES = 4
+
+
+def named(name: str) -> tuple[str, ...]:
+    """Return the perturbations that a name means: one of them, a factor, or ``all``."""
+    if name == "all":
+        return tuple(PERTURBATIONS)
+    if name in FACTORS:
+        return kinds_of(name)  # type: ignore[arg-type]  # one of FACTORS
+    if name not in PERTURBATIONS:
+        raise unknown_name("perturbation", name, (*PERTURBATIONS, *FACTORS, "all"))
+    return (name,)
+
+
+def describe_perturbed(
+    records: Dataset, name: str, folder: Path, *, crop: CropContract | None = None, seed: int = 0
+) -> list[Path]:
+    """Write ``perturb-NAME.png``: every level on the same faces, at twice the canvas; return its path.
+
+    Args:
+        records: face records; the first pictures that can be read are shown.
+        name: a perturbation, a factor or ``all``.
+        folder: where to write; exists.
+        crop: how faces are cut; by default by their box, else whole.
+        seed: of all draws.
+
+    Raises:
+        PacoError: an unknown name, no readable picture, or no landmarks where a perturbation needs them.
+
+    """
+    names = named(name)
+    chosen = crop or CROPS["box" if "box" in records.column_names else "whole"]
+    units = units_of(records.select(range(min(len(records), 4 * FACES))), chosen)
+    faces, canvases, shown = faces_of(units), [], []
+    for unit in range(len(units)):
+        try:
+            cell = units.records[int(units.rows[unit])]["image"]
+            canvases.append(crop_image(read_image(cell), units.transforms[unit], units.canvas))
+        except PacoError:
+            continue
+        shown.append(unit)
+        if len(shown) == FACES:
+            break
+    if not shown:
+        raise PacoError("None of the first pictures can be read, so there is nothing to perturb.")
+    keys = [str(units.labels["unit_id"].iloc[unit]) for unit in shown]
+    page = sheet(names, canvases, [faces[unit] for unit in shown], keys, seed=seed, zoom=2)
+    path = folder / f"perturb-{name}.png"
+    page.save(path)
+    return [path]
