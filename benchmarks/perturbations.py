@@ -52,9 +52,12 @@ def main(rounds: int) -> None:
     points = [face.landmarks.astype(np.float64) for face in drawn]
     files = [jpeg_of(face.image) for face in drawn]
     decode = rate(lambda: decoded(files), rounds)
-    print(f"| perturbation | images/s a core | JPEG decodings of the picture | at least {AIM} |\n|---|---:|---:|---|")
+    print(
+        f"| perturbation | images/s a core | JPEG decodings of the picture | at least {AIM} |\n|---|---:|---:|---|"
+    )
     print(f"| (JPEG decoding) | {decode:,.0f} | 1.0 | |")
     for name in PERTURBATIONS:
+
         def work(name: str = name) -> None:
             for i, face in enumerate(drawn):
                 perturb(name, 3, face.image, key=i, face=Face(SIDE, points[i], "ibug68"))

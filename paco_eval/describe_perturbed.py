@@ -23,7 +23,7 @@ def named(name: str) -> tuple[str, ...]:
     if name == "all":
         return tuple(PERTURBATIONS)
     if name in FACTORS:
-        return kinds_of(name)  # type: ignore[arg-type]  # one of FACTORS
+        return kinds_of(name)
     if name not in PERTURBATIONS:
         raise unknown_name("perturbation", name, (*PERTURBATIONS, *FACTORS, "all"))
     return (name,)

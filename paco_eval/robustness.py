@@ -120,12 +120,10 @@ def curve(sweep: Sweep) -> pd.DataFrame:
     table = pd.DataFrame(lines, columns=["encoder", "kind", "level", "value", "low", "high", "achieved"])
     for name in ("value", "low", "high", "achieved"):
         table[name] = table[name].astype(np.float64)
-    mean = (
-        table.groupby("level", as_index=False)["value"]
-        .mean()
-        .assign(encoder=sweep.clean.encoder, kind="mean")
-    )
-    return pd.concat([table, mean[["encoder", "kind", "level", "value"]]], ignore_index=True)
+    mean = table.groupby("level", as_index=False)["value"].mean()
+    mean = mean.assign(encoder=sweep.clean.encoder, kind="mean")
+    whole: pd.DataFrame = pd.concat([table, mean[["encoder", "kind", "level", "value"]]], ignore_index=True)
+    return whole
 
 
 def summary(found: Sequence[Sweep]) -> pd.DataFrame:

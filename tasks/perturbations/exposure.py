@@ -108,7 +108,7 @@ def light_of(kelvin: float) -> np.ndarray:
     colour = np.array([x / y, 1.0, (1 - x - y) / y])
     to_rgb = np.array([[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560],
                        [0.0556434, -0.2040259, 1.0572252]])  # fmt: skip
-    return np.maximum(to_rgb @ colour, 0.01)
+    return np.asarray(np.maximum(to_rgb @ colour, 0.01))
 
 
 def _share(changed: Pixels, clean: Pixels) -> float:

@@ -63,12 +63,12 @@ def light_ratio(head: Head, toward: npt.NDArray[np.float64]) -> F32:
     """Return (S, S) by how much a lamp in direction ``toward`` changes the light on each pixel."""
     surface = head.surface
     # Grid points in units of the head, so that the renderer's shadow map fits them.
-    points = np.ascontiguousarray(surface.screen - np.append(head.shift, 0)) / np.float32(head.stretch[2])
-    points = points.astype(np.float32)
+    centred = np.ascontiguousarray(surface.screen - np.append(head.shift, 0)) / np.float32(head.stretch[2])
+    points: F32 = centred.astype(np.float32)
     normal = grid_normals(points)
     new = _light(points, normal, toward, AMBIENT, KEY)
     old = REFERENCE[0] + REFERENCE[1] * np.maximum(normal @ direction(0, 15).astype(np.float32), 0)
-    ratio = surface.sample((new / np.maximum(old, 0.25))[..., None])[..., 0]
+    ratio = surface.sample((new / np.maximum(old, 0.25)).astype(np.float32)[..., None])[..., 0]
     return _beyond(ratio, surface.shown)
 
 

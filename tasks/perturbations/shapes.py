@@ -94,7 +94,7 @@ def _piece(source: F32, rng: np.random.Generator, side: int, scale: float) -> F3
     start = rng.integers(0, SWATCH_SIDE, 2)
     step = np.arange(side) / max(scale, 0.25)
     rows, columns = ((np.rint(step).astype(int) + start[k]) % SWATCH_SIDE for k in (0, 1))
-    return source[rows][:, columns]
+    return np.asarray(source[rows][:, columns])
 
 
 def _noise(rng: np.random.Generator, slope: float, stretch: float = 1.0) -> F32:
@@ -160,7 +160,12 @@ def _stone(rng: np.random.Generator) -> F32:
 
 MATERIALS: tuple[Callable[[np.random.Generator], F32], ...] = (_cloth, _foliage, _wood, _stone)
 
-_RAGGED = {_cloth: 0.07, _foliage: 0.30, _wood: 0.0, _stone: 0.09}
+_RAGGED: dict[Callable[[np.random.Generator], F32], float] = {
+    _cloth: 0.07,
+    _foliage: 0.30,
+    _wood: 0.0,
+    _stone: 0.09,
+}
 """How far the outline strays from an ellipse (a plank: from a rectangle), as a share of its reach."""
 
 

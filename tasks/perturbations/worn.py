@@ -144,7 +144,7 @@ def _samples(screen: F32) -> F32:
 
 @compiled
 def _over(
-    scene: F32, cover: F32, colour: F32, exposure: float, hull: npt.NDArray[np.bool_]
+    scene: F32, cover: F32, colour: F32, exposure: np.float32, hull: npt.NDArray[np.bool_]
 ) -> tuple[F32, float]:
     """Average the samples of what was drawn, lay it over the scene, and return the share of the hull it hides."""
     side = scene.shape[0]
@@ -153,13 +153,13 @@ def _over(
     hidden, pixels = 0.0, 0
     for y in range(side):
         for x in range(side):
-            total = np.float32(0.0)
+            total = np.float32(0)
             for a in range(SAMPLES):
                 for b in range(SAMPLES):
                     total += cover[SAMPLES * y + a, SAMPLES * x + b]
             total *= share
             if hull[y, x]:
-                hidden += total
+                hidden += float(total)
                 pixels += 1
             for k in range(3):
                 light = np.float32(0.0)

@@ -13,8 +13,8 @@ from datasets import Dataset
 from paco_eval import elsewhere, inputs, recording
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
-from paco_eval.rows import read_items, read_row
 from paco_eval.inputs import Data
+from paco_eval.rows import read_items, read_row
 from paco_eval.runner import evaluate_cell
 from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError

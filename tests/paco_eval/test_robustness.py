@@ -26,7 +26,9 @@ POSE = Made("perturbed-occlusion/pose/synthetic", "mae", "deg", False, 21.0, 5.4
 N = 120
 
 
-def write_sweep(folder, encoder, lost, *, clean=5.0, kinds=("boxes", "hand"), seed=0, source="perturbed", width=0.5):
+def write_sweep(
+    folder, encoder, lost, *, clean=5.0, kinds=("boxes", "hand"), seed=0, source="perturbed", width=0.5
+):
     """Write rows whose error grows by ``lost[kind]`` a level."""
     rng = np.random.default_rng(seed)
     base = rng.normal(0, 0.3, N)
@@ -85,7 +87,9 @@ def test_drops_are_compared_in_pairs(tmp_path):
     ours, other = load(tmp_path)
     difference = compare_drops([ours], [other], replicates=200)
     assert difference.value == pytest.approx(1.5 - 4.5)
-    assert difference.low == pytest.approx(-3.0) and difference.high == pytest.approx(-3.0)  # everybody loses alike
+    assert difference.low == pytest.approx(-3.0) and difference.high == pytest.approx(
+        -3.0
+    )  # everybody loses alike
     assert compare_drops([ours], [other], kinds=["boxes"], replicates=50).value == pytest.approx(-1.5)
     back = compare_drops([other], [ours], replicates=200)
     assert back.value == pytest.approx(3.0)
@@ -135,8 +139,16 @@ def test_scores_against_angles(tmp_path):
     assert bins["value"][0] == pytest.approx(expected, nan_ok=True)
     levels, values = angle_by_level(sweep, edges=(-75, -25, 25, 75))
     assert levels == (0, 1, 2) and values.shape == (3, 3)
-    assert (np.diff(values, axis=0) == pytest.approx(2.0))
-    figure = heat_map(values, levels=levels, edges=(-75, -25, 25, 75), title="t", xlabel="x", ylabel="y", higher_is_better=False)
+    assert np.diff(values, axis=0) == pytest.approx(2.0)
+    figure = heat_map(
+        values,
+        levels=levels,
+        edges=(-75, -25, 25, 75),
+        title="t",
+        xlabel="x",
+        ylabel="y",
+        higher_is_better=False,
+    )
     assert figure.axes[0].get_yticklabels()[0].get_text() == "clean"
     assert score_against_angle({"timm:a": bins}, title="t", xlabel="x", ylabel="y").axes
 

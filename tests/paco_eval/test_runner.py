@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from paco_eval.encoders.baselines import Constant, Pixels
+from paco_eval.inputs import Data
 from paco_eval.protocol import choose
 from paco_eval.rows import load_rows, read_items
-from paco_eval.inputs import Data
 from paco_eval.runner import evaluate_all, evaluate_cell
 from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError

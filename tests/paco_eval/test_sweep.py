@@ -9,10 +9,10 @@ from datasets import Dataset
 
 import paco_eval.perturbed as perturbed
 from paco_eval.encoders.baselines import Constant, Pixels
+from paco_eval.inputs import Data
 from paco_eval.perturbed import Condition, extract_perturbed
 from paco_eval.robustness import summary, sweeps
 from paco_eval.rows import load_rows, read_items
-from paco_eval.inputs import Data
 from paco_eval.runner import evaluate_all, evaluate_cell
 from paco_eval.sweep import _probes, evaluate_sweep
 from paco_fr.errors import PacoError
@@ -37,7 +37,9 @@ def face_records(data_root: Path | None = None, **options: int) -> Dataset:
     return found.add_column("scheme", ["five"] * len(found), feature=COLUMNS["scheme"])
 
 
-def swept(factor: str, kinds: tuple[str, ...], levels: tuple[int, ...] = (1, 5), kind: str = "pose", **changes) -> Task:
+def swept(
+    factor: str, kinds: tuple[str, ...], levels: tuple[int, ...] = (1, 5), kind: str = "pose", **changes
+) -> Task:
     base = blob_task(kind, reader="tests.paco_eval.test_sweep:face_records", **changes)
     task = derived_tasks([base])[f"{factor}/{base.name}"]
     return replace(task, sweep=replace(task.sweep, kinds=kinds, levels=levels))
@@ -47,14 +49,22 @@ def test_a_sweep_writes_a_row_a_cell_and_its_clean_row_is_the_task(tmp_path):
     task = swept("occlusion", ("boxes", "hand"))
     data = Data.load(task, None)
     rows = evaluate_sweep(Pixels(), data, out=tmp_path, say=quiet)
-    assert [(row.subset, row.level) for row in rows] == [("clean", 0), ("boxes", 1), ("boxes", 5), ("hand", 1), ("hand", 5)]
+    assert [(row.subset, row.level) for row in rows] == [
+        ("clean", 0),
+        ("boxes", 1),
+        ("boxes", 5),
+        ("hand", 1),
+        ("hand", 5),
+    ]
     base = replace(task, name="pose/blobs", sweep=None)
     (plain,) = evaluate_cell(Pixels(), Data.load(base, None), out=tmp_path, say=quiet)
     assert rows[0].main.value == pytest.approx(plain.main.value, rel=1e-9)
     boxes = read_items(tmp_path / "rows" / f"{rows[2].key}.json")
     assert boxes["achieved"].to_numpy() == pytest.approx(0.5, abs=0.06)  # a canvas of 48 px is coarse
     assert rows[2].chosen["achieved"] == pytest.approx(boxes["achieved"].mean(), abs=1e-5)
-    assert rows[2].chosen["source"] == "perturbed" and rows[2].chosen["perturbation"] == "boxes.v1.level5.seed0"
+    assert (
+        rows[2].chosen["source"] == "perturbed" and rows[2].chosen["perturbation"] == "boxes.v1.level5.seed0"
+    )
     assert evaluate_sweep(Pixels(), data, out=tmp_path, say=quiet) == []
     with pytest.raises(PacoError, match="never"):
         evaluate_sweep(Pixels(), data, out=tmp_path, overwrite="never", say=quiet)
@@ -76,7 +86,9 @@ def test_each_picture_is_decoded_once_and_encoded_once_a_condition(tmp_path, mon
     monkeypatch.setattr(perturbed, "read_image", lambda source: decoded.append(1) or read(source))
     encoder = Pixels()
     tokens = encoder.tokens
-    monkeypatch.setattr(encoder, "tokens", lambda pictures, blocks: encoded.append(len(pictures)) or tokens(pictures, blocks))
+    monkeypatch.setattr(
+        encoder, "tokens", lambda pictures, blocks: encoded.append(len(pictures)) or tokens(pictures, blocks)
+    )
     units = units_of(face_records(), swept("quality", ("blur",)).crop)
     conditions = [Condition(name, level) for name in ("blur", "noise", "boxes") for level in (1, 2, 3, 4, 5)]
     layer = (encoder.blocks[0], "flat")
@@ -109,9 +121,18 @@ def test_without_landmarks_anchored_kinds_are_left_out_or_refused(tmp_path):
     base = blob_task("pose", reader="tests.paco_eval.test_sweep:pointless_records")
     found = derived_tasks([base])
     said: list[str] = []
-    light = replace(found["illumination/pose/blobs"], sweep=replace(found["illumination/pose/blobs"].sweep, levels=(3,)))
+    light = replace(
+        found["illumination/pose/blobs"], sweep=replace(found["illumination/pose/blobs"].sweep, levels=(3,))
+    )
     rows = evaluate_sweep(Pixels(), Data.load(light, None), out=tmp_path, say=said.append)
-    assert {row.subset for row in rows} == {"clean", "gamma", "underexposure", "overexposure", "low_light", "colour_temperature"}
+    assert {row.subset for row in rows} == {
+        "clean",
+        "gamma",
+        "underexposure",
+        "overexposure",
+        "low_light",
+        "colour_temperature",
+    }
     assert any("side_light, top_light, cast_shadow" in line for line in said)
     assert evaluate_all(["pixels"], [found["occlusion/pose/blobs"]], out=tmp_path, say=said.append) == 1
     assert "anchored to landmarks" in said[-1]
@@ -130,14 +151,27 @@ def test_a_gallery_stays_clean():
 
 def test_rendered_cells_show_the_same_faces(tmp_path, monkeypatch):
     monkeypatch.setattr("paco_fr.synthetic.store.os.cpu_count", lambda: 1)  # a dozen faces need no processes
-    (base, _), = select("pose/synthetic")
-    few = {**base.reader_options, "train": 6, "validation": 2, "test": 3, "images_per_identity": 2, "photo_size": 48}
+    ((base, _),) = select("pose/synthetic")
+    few = {
+        **base.reader_options,
+        "train": 6,
+        "validation": 2,
+        "test": 3,
+        "images_per_identity": 2,
+        "photo_size": 48,
+    }
     base = replace(base, reader_options=few)
     task = derived_tasks([base])["occlusion/pose/synthetic"]
     task = replace(task, sweep=replace(task.sweep, kinds=("hand",), levels=(1, 5)))
     rows = evaluate_sweep(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
-    assert [(row.subset, row.level, row.n_expected) for row in rows] == [("clean", 0, 6), ("hand", 1, 6), ("hand", 5, 6)]
-    assert len({row.data_fingerprint for row in rows}) == 3 and {row.chosen["source"] for row in rows} == {"rendered"}
+    assert [(row.subset, row.level, row.n_expected) for row in rows] == [
+        ("clean", 0, 6),
+        ("hand", 1, 6),
+        ("hand", 5, 6),
+    ]
+    assert len({row.data_fingerprint for row in rows}) == 3 and {row.chosen["source"] for row in rows} == {
+        "rendered"
+    }
     items = [read_items(tmp_path / "rows" / f"{row.key}.json").set_index("id").sort_index() for row in rows]
     for table in items[1:]:
         assert table.index.equals(items[0].index)
@@ -164,7 +198,9 @@ def test_names_of_derived_tasks():
     assert found["occlusion/landmarks/london"].family == "occlusion/landmarks"
     assert not any(task.sweep for task, _ in select("*"))
     assert all(task.sweep for task, _ in select("occlusion/*"))
-    assert [task.name for task, _ in select("occlusion/pose/*, quality/pose/synthetic")][-1] == "quality/pose/synthetic"
+    assert [task.name for task, _ in select("occlusion/pose/*, quality/pose/synthetic")][
+        -1
+    ] == "quality/pose/synthetic"
     with pytest.raises(PacoError, match="occlusion/landmarks/london"):
         select("occlusion/landmarks/londn")
 

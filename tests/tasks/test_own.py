@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from paco_eval.encoders import load_encoder
-from paco_eval.rows import read_row
 from paco_eval.inputs import Data
+from paco_eval.rows import read_row
 from paco_eval.runner import evaluate_cell
 from paco_fr.errors import MissingDataError, PacoError
 from paco_fr.images import encode_png

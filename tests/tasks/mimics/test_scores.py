@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from paco_eval.encoders import load_encoder
-from paco_eval.rows import Row, read_items, read_row
 from paco_eval.inputs import Data
+from paco_eval.rows import Row, read_items, read_row
 from paco_eval.runner import evaluate_cell
 from tasks.mimics import WRITERS
 from tasks.passport import passport

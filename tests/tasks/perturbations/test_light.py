@@ -79,7 +79,9 @@ def test_the_fitted_head_has_the_true_pose(samples):
         assert np.linalg.det(sample.face.head.rotation) == pytest.approx(1.0)
         placed = sample.face.head.to_canvas(mean_points()[17:])[:, :2]
         assert np.linalg.norm(placed - sample.points[17:], axis=1).mean() < 3.5
-    yaw = [(angles_from_rotation(s.face.head.rotation)[0], angles_from_rotation(s.rotation)[0]) for s in samples]
+    yaw = [
+        (angles_from_rotation(s.face.head.rotation)[0], angles_from_rotation(s.rotation)[0]) for s in samples
+    ]
     assert all(abs(fitted - true) < 15 for fitted, true in yaw)
 
 

@@ -24,7 +24,9 @@ def test_is_the_same_in_any_order_and_leaves_its_input_alone(name, samples):
     def one(job):
         index, level = job
         sample = samples[index]
-        return perturb(name, level, sample.image, key=f"face {index}", face=Face(112, sample.points, "ibug68"))
+        return perturb(
+            name, level, sample.image, key=f"face {index}", face=Face(112, sample.points, "ibug68")
+        )
 
     before = [sample.image.copy() for sample in samples]
     forward = {job: one(job) for job in jobs}
@@ -44,7 +46,9 @@ def test_level_0_is_clean_to_the_byte(name, samples):
     assert clean.image.tobytes() == samples[0].image.tobytes()
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if not PERTURBATIONS[name].function.startswith("worn")])
+@pytest.mark.parametrize(
+    "name", [name for name in ALL if not PERTURBATIONS[name].function.startswith("worn")]
+)
 def test_levels_grow(name, samples):
     """Averaged over faces, each level is farther from the clean picture than the one below."""
     far = []
@@ -81,7 +85,9 @@ def test_the_hull_is_covered_as_asked(name, level, samples):
 
 def test_shapes_of_one_picture_lie_inside_one_another(samples):
     sample = samples[1]
-    covered = [perturb("boxes", n, sample.image, key=3, face=sample.face).image != sample.image for n in LEVELS]
+    covered = [
+        perturb("boxes", n, sample.image, key=3, face=sample.face).image != sample.image for n in LEVELS
+    ]
     for inner, outer in pairwise(covered):
         assert (inner.any(-1) & ~outer.any(-1)).mean() < 0.01
 
@@ -89,7 +95,10 @@ def test_shapes_of_one_picture_lie_inside_one_another(samples):
 @pytest.mark.parametrize("name", ["sunglasses", "surgical_mask", "scarf", "hand", "hair"])
 def test_what_is_worn_hides_more_with_the_level_and_stays_natural(name, samples):
     hidden = np.array(
-        [[perturb(name, n, s.image, key=i, face=s.face).achieved for n in LEVELS] for i, s in enumerate(samples)]
+        [
+            [perturb(name, n, s.image, key=i, face=s.face).achieved for n in LEVELS]
+            for i, s in enumerate(samples)
+        ]
     )
     assert (np.diff(hidden.mean(axis=0)) > 0).all()
     assert hidden.min() >= 0.0 and hidden.max() < 0.85
@@ -99,12 +108,18 @@ def test_what_is_worn_hides_more_with_the_level_and_stays_natural(name, samples)
 def test_sunglasses_hide_the_eyes_and_a_mask_the_mouth(samples):
     for index, sample in enumerate(samples[:3]):
         change = {
-            name: np.abs(perturb(name, 5, sample.image, key=index, face=sample.face).image.astype(int) - sample.image).sum(-1)
+            name: np.abs(
+                perturb(name, 5, sample.image, key=index, face=sample.face).image.astype(int) - sample.image
+            ).sum(-1)
             for name in ("sunglasses", "surgical_mask")
         }
         x, y = np.rint(five_points(sample.points, "ibug68")).astype(int).T
-        assert (change["sunglasses"][y[:2], x[:2]] > 0).all() and (change["surgical_mask"][y[:2], x[:2]] == 0).all()
-        assert (change["surgical_mask"][y[3:], x[3:]] > 0).all() and (change["sunglasses"][y[3:], x[3:]] == 0).all()
+        assert (change["sunglasses"][y[:2], x[:2]] > 0).all() and (
+            change["surgical_mask"][y[:2], x[:2]] == 0
+        ).all()
+        assert (change["surgical_mask"][y[3:], x[3:]] > 0).all() and (
+            change["sunglasses"][y[3:], x[3:]] == 0
+        ).all()
 
 
 @pytest.mark.parametrize("name", ["gamma", "underexposure", "overexposure", "low_light", "cast_shadow"])
@@ -148,7 +163,9 @@ def test_other_canvases(name, side, samples):
 @pytest.mark.parametrize("name", [name for name in ALL if PERTURBATIONS[name].needs_face])
 def test_five_points_will_do(name, samples):
     face = Face(112, five_points(samples[0].points, "ibug68"), "five")
-    with_five, with_all = (perturb(name, 3, samples[0].image, key=2, face=f).achieved for f in (face, samples[0].face))
+    with_five, with_all = (
+        perturb(name, 3, samples[0].image, key=2, face=f).achieved for f in (face, samples[0].face)
+    )
     assert with_five == pytest.approx(with_all, abs=0.15 * max(1.0, abs(with_all)))
 
 
@@ -190,9 +207,15 @@ def test_unknown_names_and_levels(samples):
 
 
 def test_every_factor_has_its_kinds():
-    assert len(kinds_of("occlusion")) == 7 and len(kinds_of("illumination")) == 8 and len(kinds_of("quality")) == 4
+    assert (
+        len(kinds_of("occlusion")) == 7
+        and len(kinds_of("illumination")) == 8
+        and len(kinds_of("quality")) == 4
+    )
 
 
 def test_the_catalogue_is_light():
     code = "import sys, tasks.derived, tasks.registry; print([m for m in ('numpy', 'numba', 'pydantic') if m in sys.modules])"
-    assert run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
