@@ -78,15 +78,23 @@ def view(face: FaceParameters) -> View:
     """Return camera and landmarks of a face without drawing it."""
     pose, frame = face.pose, face.framing
     rotation = rotation_from_angles(pose.yaw, pose.pitch, pose.roll)
-    points = (
-        landmarks.head_points(np.array(face.identity.shape), np.array(face.actions), face.asymmetry)
-        @ rotation.T
-    )
-    contour = landmarks.visible_contour(points, flatten(points, frame.distance), pose.roll)
+    shape, actions = np.array(face.identity.shape), np.array(face.actions)
+    contour = _contour(shape, actions, face.asymmetry, rotation, face)
+    # The camera frames the face at rest: an open jaw must not shrink what is around the face.
+    rest = _contour(shape, np.zeros_like(actions), 0.0, rotation, face)
+    framed = flatten(rest, frame.distance)
+    camera = framing_camera(framed, frame.distance, frame.photo_size, frame.framing, frame.shift)
     flat = flatten(contour, frame.distance)
-    camera = framing_camera(flat, frame.distance, frame.photo_size, frame.framing, frame.shift)
     flat_box = np.concatenate([flat.min(axis=0), flat.max(axis=0)])
     return View(rotation, camera, camera.project(contour), contour[:, 2], flat_box)
+
+
+def _contour(
+    shape: Floats, actions: Floats, asymmetry: float, rotation: Floats, face: FaceParameters
+) -> Floats:
+    """Return the (68, 3) landmarks in the camera frame, jaw points on the visible contour."""
+    points = landmarks.head_points(shape, actions, asymmetry) @ rotation.T
+    return landmarks.visible_contour(points, flatten(points, face.framing.distance), face.pose.roll)
 
 
 def photo_landmarks(face: FaceParameters) -> Floats:

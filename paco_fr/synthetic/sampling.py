@@ -33,6 +33,9 @@ FRONTAL_SHARE = 0.45
 """Share of poses drawn around frontal; the others are even over the range."""
 
 
+EXPOSURE_SPREAD, WARMTH_SPREAD = 0.20, 0.12
+"""Deviations in log exposure and in log red over green: what skin looks like must not name a person."""
+
 SHAPE_SPREAD = 0.75
 """Deviation of the shape numbers: with all of them at 1 faces would be caricatures."""
 
@@ -183,9 +186,9 @@ def _lighting(rng: np.random.Generator, regimes: tuple[str, ...], severity: floa
     around, above = rng.uniform(-35, 35), rng.uniform(5, 50)
     side = 1.0 if rng.uniform() < 0.5 else -1.0
     key, ambient = rng.uniform(0.50, 0.68), rng.uniform(0.42, 0.56)
-    exposure = float(np.exp(0.10 * rng.standard_normal()))
+    exposure = float(np.exp(EXPOSURE_SPREAD * rng.standard_normal()))
     noise = float(rng.uniform(0.002, 0.014))
-    warmth = 0.07 * rng.standard_normal()
+    warmth = WARMTH_SPREAD * rng.standard_normal()
     spread = rng.uniform(-1, 1)
     hue = float(rng.uniform())
     if regime == "directional":

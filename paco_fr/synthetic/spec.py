@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Raised with every change that alters a picture or its truth."""
 
 Expression = Literal["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger"]
@@ -50,7 +50,7 @@ class Level(BaseModel):
     intensity: Range
     """Strength of the expression, 1 is the full prototype."""
     framing: Range
-    """Longer side of the box of the 68 points as a share of the photograph."""
+    """Longer side of the box of the 68 points of the face at rest as a share of the photograph."""
     shift: float
     """Largest displacement of the box centre as a share of the photograph."""
 
@@ -69,7 +69,7 @@ LEVELS = {
         pitch=(-30, 30),
         roll=(-20, 20),
         intensity=(0.35, 1.0),
-        framing=(0.43, 0.60),
+        framing=(0.43, 0.56),
         shift=0.06,
     ),
 }

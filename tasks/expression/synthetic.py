@@ -5,7 +5,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="expression/synthetic",
-    version=1,
+    version=2,
     kind="classification",
     reader="tasks.readers.synthetic:read_faces",
     reader_options=BENCHMARK,

@@ -5,7 +5,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="landmarks/synthetic",
-    version=1,
+    version=2,
     kind="landmarks",
     reader="tasks.readers.synthetic:read_faces",
     reader_options=BENCHMARK,

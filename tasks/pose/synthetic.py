@@ -5,7 +5,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="pose/synthetic",
-    version=1,
+    version=2,
     kind="pose",
     reader="tasks.readers.synthetic:read_faces",
     reader_options=BENCHMARK,

@@ -27,6 +27,11 @@ BENCHMARK: dict[str, Any] = {
 }
 """Identities of each part and pictures of each identity. Seed 7 is the benchmarks' own."""
 
+HARD: dict[str, Any] = {**BENCHMARK, "level": "hard"}
+"""The same people turned further, at weaker expressions, less evenly framed."""
+LOOSER_BOX = CropContract("box", margin=0.25, jitter=0.2)
+"""The box of a bad detector."""
+
 
 def read_faces(
     data_root: Path | None,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,7 +108,10 @@ def draws_are_finite_and_in_range(spec: FaceSpec, count: int) -> None:
         assert limits.yaw[0] <= face.pose.yaw <= limits.yaw[1]
         assert limits.pitch[0] <= face.pose.pitch <= limits.pitch[1]
         assert limits.roll[0] <= face.pose.roll <= limits.roll[1]
-        side = np.ptp(points, axis=0).max() / spec.photo_size
+        assert points.min() > 0, "an open jaw stays in the picture"
+        assert points.max() < spec.photo_size - 1
+        rest = replace(face, actions=(0.0,) * len(face.actions), asymmetry=0.0)
+        side = np.ptp(renderer.photo_landmarks(rest), axis=0).max() / spec.photo_size
         assert limits.framing[0] - 1e-6 <= side <= limits.framing[1] + 1e-6
         yaws.append(face.pose.yaw)
     spread = np.std(yaws) / (limits.yaw[1] - limits.yaw[0])
