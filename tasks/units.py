@@ -63,6 +63,7 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
     labels = records.remove_columns(
         [name for name in ("image", "mask") if name in records.column_names]
     ).to_pandas()
+    labels = labels.apply(_unnested)
     cells = records.select_columns(["image"]) if crop.rule == "whole" else None
     rows, transforms, names = [], [], []
     for row, known in enumerate(labels.to_dict("records")):
@@ -78,7 +79,7 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
             transforms.append(
                 crop_transform(
                     crop,
-                    landmarks=_points(known.get("landmarks")),
+                    landmarks=known.get("landmarks"),
                     scheme=known.get("scheme"),
                     box=known.get("box"),
                     image_size=size,
@@ -100,8 +101,16 @@ def _without_excluded(records: Dataset) -> tuple[Dataset, int]:
     return (records, 0) if len(kept) == len(records) else (records.select(kept), len(records) - len(kept))
 
 
-def _points(cell: npt.NDArray[np.object_] | None) -> npt.NDArray[np.float64] | None:
-    return None if cell is None else np.stack(list(cell)).astype(np.float64)
+def _unnested(column: pd.Series) -> pd.Series:
+    """Return a column with arrays of arrays, as parquet readers give matrices, as plain matrices."""
+    nested = [
+        isinstance(cell, np.ndarray) and bool(cell.size) and isinstance(cell[0], np.ndarray)
+        for cell in column
+    ]
+    if not any(nested):
+        return column
+    cells = [np.stack(cell) if deep else cell for cell, deep in zip(column, nested, strict=True)]
+    return pd.Series(cells, index=column.index, dtype=object)
 
 
 def view_of_units(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.object_]:

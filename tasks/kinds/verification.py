@@ -28,7 +28,7 @@ from scipy.sparse.csgraph import connected_components
 from paco_fr.errors import PacoError, unknown_name
 from paco_fr.randomness import generator
 from tasks.kinds import HeadName
-from tasks.kinds.embeddings import as_embeddings, pair_products
+from tasks.kinds.embeddings import as_embeddings, scores_of_pairs
 from tasks.kinds.labels import NO_OUTPUT
 from tasks.lists import PairList
 from tasks.metrics.folds import FOLD_ACCURACY, consecutive_folds, val_at_far
@@ -126,6 +126,8 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     else:
         person = targets(labels, task)
         genuine = person[first] == person[second]
+    # Equal pairs tie, whatever the order in which a matrix product sums.
+    cosine = np.round(scores_of_pairs(unit, first, second), 12)
     ids, groups = labels["unit_id"].to_numpy(dtype=object), labels["group"].to_numpy(dtype=object)
     names = [f"{a}|{b}" for a, b in zip(ids[first], ids[second], strict=True)]
     if folds:  # a list may repeat a pair in another fold
@@ -137,7 +139,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
             "id_b": ids[second],
             "group_a": groups[first],
             "group_b": groups[second],
-            "score": np.where(scored, pair_products(unit, first, second), np.nan),
+            "score": np.where(scored, cosine, np.nan),
             "truth": genuine,
             "failure": np.where(scored, "", NO_OUTPUT),
         }
