@@ -49,7 +49,15 @@ def _tasks(data_root: Path | None) -> Rows:
 def _encoders(data_root: Path | None) -> Rows:
     from paco_eval.encoders import ADAPTERS
 
-    return [dict(zip(("name", "what"), text.split("  ", 1), strict=True)) for _, text in ADAPTERS.values()]
+    return [
+        {
+            "name": adapter.usage,
+            "pixels": adapter.pixels,
+            "crop": adapter.crop,
+            "what": adapter.about,
+        }
+        for adapter in ADAPTERS.values()
+    ]
 
 
 def _datasets(data_root: Path | None) -> Rows:

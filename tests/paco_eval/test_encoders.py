@@ -86,5 +86,7 @@ def test_pretrained_weights_out_of_reach_are_an_error_not_a_traceback(monkeypatc
         load_encoder("timm:vit_tiny_patch16_224")
 
 
-def test_every_adapter_has_a_line_for_the_list():
-    assert all(text.count("  ") == 1 for _, text in ADAPTERS.values())
+def test_every_adapter_says_how_it_is_written_and_which_pixels_and_crop_it_takes():
+    for scheme, adapter in ADAPTERS.items():
+        assert adapter.usage.partition(":")[0].partition("[")[0] == scheme
+        assert adapter.about and adapter.pixels and adapter.crop

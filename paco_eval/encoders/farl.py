@@ -1,0 +1,43 @@
+"""FaRL's image tower (Zheng et al., CVPR 2022): a CLIP ViT, read from the published state dict.
+
+Left unread are the text tower, the head of masked image modelling and the projection into the space shared
+with text: as in CLIP's own probes (Radford et al. 2021), features are those before the projection.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+from paco_eval.encoders.options import size_option, split_options
+from paco_eval.encoders.state import read_tensors, sorted_out
+from paco_eval.encoders.timm import TimmEncoder
+from paco_eval.encoders.vit import build_vit
+from paco_fr.contracts import PixelContract
+
+TOWER = (
+    "visual.conv1.", "visual.class_embedding", "visual.positional_embedding", "visual.ln_pre.", "visual.ln_post.",
+    "visual.transformer.",
+)  # fmt: skip
+SPARE = (
+    "visual.proj", "visual.lm_transformer.", "visual.ln_lm.", "visual.lm_head.", "visual.mask_token",
+    "transformer.", "token_embedding.", "positional_embedding", "ln_final.", "text_projection", "logit_scale",
+    "input_resolution", "context_length", "vocab_size",
+)  # fmt: skip
+
+
+def load(name: str) -> TimmEncoder:
+    """Return ``farl:FILE[?size=S]``; its class token is the global token (the contrastive loss trained it)."""
+    file, options = split_options(name, ("size",))
+    tensors = sorted_out(
+        read_tensors(Path(file)),
+        wanted=TOWER,
+        spare=SPARE,
+        where=file,
+        layout="a published state of FaRL or CLIP",
+    )
+    model = build_vit(tensors, file, clip=True, size=size_option(name, options))
+    pixels = PixelContract(model.patch_embed.img_size[0], OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
+    facts = {"objective": "image-text contrast and masked image modelling"}
+    return TimmEncoder(name, model, pixels, has_global=True, facts=facts)
