@@ -28,7 +28,7 @@ from paco_eval.cache import Address, Keys, find, store
 from paco_fr.alignment import crop_image
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Encoder, Tokens
-from paco_fr.errors import PacoError
+from paco_fr.errors import PacoError, unknown_name
 from paco_fr.images import ImageError, Pixels, read_bytes, read_image
 from paco_fr.views import prepare
 from tasks.units import Units
@@ -42,6 +42,8 @@ Layer = tuple[str, str]
 """(block, reduction)."""
 Addresses = dict[tuple[Layer, bool], Address]
 """Of every layer, of the crops and of the mirrored ones."""
+REDUCTIONS = ("mean", "grid4", "global", "flat")
+"""Ways to summarise the tokens of a picture."""
 Broken = TypeVar("Broken")
 
 
@@ -80,7 +82,7 @@ def reduce(tokens: Tokens, reduction: str) -> Tensor:
             raise PacoError(f"grid4 needs a square grid of tokens, got {patches.shape[1]}.")
         grid = patches.transpose(1, 2).unflatten(2, (side, side))  # type: ignore[no-untyped-call]
         return F.adaptive_avg_pool2d(grid, min(4, side)).flatten(1)
-    raise PacoError(f"Unknown reduction '{reduction}'. Known: mean, grid4, global, flat.")
+    raise unknown_name("reduction", reduction, REDUCTIONS)
 
 
 def layers_of(encoder: Encoder, reductions: Sequence[str]) -> list[Layer]:

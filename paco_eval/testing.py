@@ -212,4 +212,6 @@ def _shapes(encoder: Encoder, block: str, tokens: Tokens) -> Iterator[str]:
 
 def _apart(one: Tensor, other: Tensor) -> bool:
     one, other = one.float().cpu(), other.float().cpu()
-    return one.shape != other.shape or bool((one - other).abs().max() > CLOSE * max(float(one.std()), 1e-6))
+    return one.shape != other.shape or bool(
+        (one - other).abs().max() > CLOSE * max(float(one.std(correction=0)), 1e-6)
+    )

@@ -97,6 +97,11 @@ def build(name: str, *, pretrained: bool, size: int | None = None) -> tuple[nn.M
     interpolation: Literal["bilinear", "bicubic"] = (
         "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
     )
+    patch = getattr(getattr(model, "patch_embed", None), "patch_size", (1,))[0]
+    if size is not None and size % patch:
+        raise PacoError(
+            f"timm:{name} cannot take pictures of {size} pixels: they must be a multiple of {patch}."
+        )
     contract = PixelContract(
         size or config["input_size"][-1],
         tuple(config["mean"]),

@@ -69,7 +69,7 @@ def test_a_wrong_range_is_caught(trained, declared):
      replace(IMAGENET, mean=(123.7,) * 3, std=(58.4,) * 3)],
 )  # fmt: skip
 def test_a_contract_in_two_units_contradicts_itself(contract):
-    with pytest.raises(PacoError, match="different units|outside the range"):
+    with pytest.raises(PacoError, match=r"different units|outside the range"):
         check_contract("x", contract)
 
 

@@ -71,7 +71,7 @@ def test_recognisers_of_known_names_bring_their_contract(tmp_path):
     encoder = load_encoder(f"onnx:{file}?size=16")  # the real file takes 112
     assert encoder.pixels.channels == "RGB" and encoder.pixels.value_range == (-1.0, 1.0)
     assert encoder.required_crop == CROPS["arcface"]
-    with pytest.raises(PacoError, match="does not take pictures .*112"):
+    with pytest.raises(PacoError, match=r"does not take pictures .*112"):
         load_encoder(f"onnx:{file}")
     for other, what in (("det_10g", "a face detector"), ("2d106det", "a landmark network")):
         with pytest.raises(PacoError, match=what):
@@ -80,7 +80,7 @@ def test_recognisers_of_known_names_bring_their_contract(tmp_path):
 
 def test_a_file_that_scales_by_itself_takes_bytes_and_nothing_else(tmp_path):
     file = onnx_file(tmp_path / "mxnet.onnx", scales=True)
-    with pytest.raises(PacoError, match="takes 0..255"):
+    with pytest.raises(PacoError, match=r"takes 0\.\.255"):
         load_encoder(f"onnx:{file}?{ARCFACE}")
     assert load_encoder(f"onnx:{file}?{ARCFACE.replace('-1,1', '0,255')}").pixels.value_range == (0.0, 255.0)
 
@@ -193,7 +193,7 @@ def test_an_installed_package_adds_a_scheme(monkeypatch):
     monkeypatch.setattr(EntryPoint, "load", lambda self: from_others)
     monkeypatch.setattr(outside, "entry_points", lambda group, name: [entry] if name == "theirs" else [])
     assert load_encoder("theirs:a").name == "theirs:a"
-    with pytest.raises(PacoError, match="cannot be loaded .RuntimeError: no weights"):
+    with pytest.raises(PacoError, match=r"cannot be loaded \(RuntimeError: no weights"):
         load_encoder("theirs:broken")
     with pytest.raises(PacoError, match="Unknown encoder 'thiers'"):
         load_encoder("thiers:a")
@@ -274,7 +274,7 @@ def test_dinov2_clip_and_others_by_their_timm_names(name, token, tmp_path, monke
     assert ("global" in encoder.reductions) == token == (tokens[encoder.default_block].pooled is not None)
     if "patch14" in name:
         with pytest.raises(PacoError, match="cannot take pictures of 60 pixels"):
-            load_encoder(f"timm:{name}?size=60").tokens(torch.randn(1, 3, 60, 60), ["2"])
+            load_encoder(f"timm:{name}?size=60")
 
 
 def test_timm_takes_weights_from_a_file_strictly(tmp_path):
@@ -289,7 +289,7 @@ def test_timm_takes_weights_from_a_file_strictly(tmp_path):
 
     assert encoder.weight_hash == weight_hash(model)
     state = model.state_dict()
-    state.pop("bn1.weight", None) or state.pop(next(iter(state)))
+    state.pop(next(iter(state)))
     torch.save(state, tmp_path / "torn.pth")
     with pytest.raises(PacoError, match="lacks"):
         load_encoder(f"timm:resnet10t?weights={tmp_path / 'torn.pth'}")
