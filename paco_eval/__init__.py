@@ -10,11 +10,12 @@ from typing import Any
 
 _PUBLIC = {
     "load_encoder": "paco_eval.encoders",
-    "evaluate": "paco_eval.runner",
+    "evaluate": "paco_eval.notebook",
+    "PixelContract": "paco_fr.contracts",
     "load_results": "paco_eval.rows",
 }
 
-__all__ = ["evaluate", "load_encoder", "load_results"]
+__all__ = ["PixelContract", "evaluate", "load_encoder", "load_results"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,19 +5,27 @@ reduction, flip and dtype. Inside it, features are found by image key, the hash 
 of the way it was cut, so tasks that share pictures share features and labels never matter. A folder holds
 any number of immutable parts; each is written under a temporary name and renamed to the hash of its keys,
 so a killed process leaves nothing half-made and two processes that did the same work agree.
+
+Each part names its address in its header, so that the cache can be listed and pruned without knowing encoders.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from paco_fr.contracts import content_hash
+from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file, cache_folder
 
 Keys = npt.NDArray[np.uint8]
@@ -48,6 +56,8 @@ def find(address: Address, keys: Keys) -> tuple[npt.NDArray[np.float32] | None, 
     found = np.zeros(len(keys), dtype=bool)
     features: npt.NDArray[np.float32] | None = None
     wanted = _as_scalars(keys)
+    if address.folder.exists():
+        os.utime(address.folder)  # when it was last of use, for pruning
     for part in sorted(address.folder.glob("*.safetensors")) if address.folder.exists() else ():
         with safe_open(part, framework="np") as file:
             rows = {key: row for row, key in enumerate(_as_scalars(file.get_tensor("keys")))}
@@ -70,8 +80,77 @@ def store(address: Address, keys: Keys, features: npt.NDArray[np.float32]) -> No
     path = folder / f"{content_hash(keys.tobytes().hex())}.safetensors"
     if not path.exists():
         with atomic_file(path) as temporary:
-            save_file({"keys": keys, "features": np.ascontiguousarray(features)}, temporary)
+            try:
+                tensors = {"keys": keys, "features": np.ascontiguousarray(features)}
+                save_file(tensors, temporary, metadata={"address": json.dumps(vars(address))})
+            except (OSError, SafetensorError) as error:
+                raise PacoError(
+                    f"Cannot write features to {folder}: {error}. Free some space (`paco-eval cache prune`), or let "
+                    "PACO_CACHE name another folder. What was stored before stays usable."
+                ) from error
 
 
 def _as_scalars(keys: Keys) -> list[bytes]:
     return [key.tobytes() for key in keys]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Features of one address on disk.
+
+    Attributes:
+        folder: where they are.
+        address: fields of the address; empty where no part can be read.
+        pictures: number of keys.
+        size: bytes.
+        used: seconds since the epoch when they were last looked at.
+
+    """
+
+    folder: Path
+    address: dict[str, Any]
+    pictures: int
+    size: int
+    used: float
+
+
+def entries() -> list[Entry]:
+    """Return what the cache holds, the longest unused first."""
+    found = [_entry(folder) for folder in cache_folder("features").iterdir() if folder.is_dir()]
+    return sorted(found, key=lambda entry: (entry.used, entry.folder.name))
+
+
+def _entry(folder: Path) -> Entry:
+    address: dict[str, Any] = {}
+    pictures = size = 0
+    for part in sorted(folder.iterdir()):
+        size += part.stat().st_size
+        if part.suffix != ".safetensors" or part.name.startswith("."):
+            continue
+        try:
+            with safe_open(part, framework="np") as file:
+                pictures += file.get_slice("keys").get_shape()[0]
+                address = json.loads((file.metadata() or {}).get("address", "{}")) or address
+        except (SafetensorError, OSError):
+            continue
+    return Entry(folder, address, pictures, size, folder.stat().st_mtime)
+
+
+def prune(found: Iterable[Entry], limit: int, unused_since: float = 0.0) -> list[Entry]:
+    """Remove entries, the longest unused first, until at most ``limit`` bytes are left; return them.
+
+    Args:
+        found: as :func:`entries` returns them.
+        limit: bytes that may stay.
+        unused_since: entries last used before this time (seconds since the epoch) go in any case.
+
+    """
+    found = list(found)
+    total = sum(entry.size for entry in found)
+    removed = []
+    for entry in found:
+        if total > limit or entry.used < unused_since:
+            shutil.rmtree(entry.folder, ignore_errors=True)
+            total -= entry.size
+            removed.append(entry)
+    return removed

@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from paco_eval.cache import Address, Keys, find, store
+from paco_eval.forward import Forward, precision_of
 from paco_fr.alignment import crop_image
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Encoder, Tokens
@@ -118,11 +119,7 @@ def extract(
         (layer, side): _address(encoder, units.canvas, layer, side) for layer in layers for side in sides
     }
     keys, failures = unit_keys(units)
-    readable = np.array([unit for unit in range(len(units)) if unit not in failures], dtype=np.intp)
-    known = np.ones(len(readable), dtype=bool)
-    for address in addresses.values():
-        known &= find(address, keys[readable])[1]
-    missing = _first_of_each(keys, readable[~known])
+    missing = _missing(keys, failures, addresses)
     state = PartialState()
     with state.split_between_processes(missing.tolist()) as own:
         broken = _encode(encoder, units, own, keys, addresses, progress and state.is_main_process)
@@ -144,10 +141,34 @@ def extract(
     return Features(found, failures, len(missing), time.monotonic() - started)
 
 
+def missing_keys(
+    encoder: Encoder, units: Units, reductions: Sequence[str], *, flip: str = "none"
+) -> set[tuple[object, ...]]:
+    """Return what identifies each picture that :func:`extract` would send through the encoder."""
+    layers = layers_of(encoder, reductions)
+    sides = (False, True) if flip == "sum" else (False,)
+    addresses = {
+        (layer, side): _address(encoder, units.canvas, layer, side) for layer in layers for side in sides
+    }
+    keys, failures = unit_keys(units)
+    missing = _missing(keys, failures, addresses)
+    return {(units.canvas, tuple(layers), flip, keys[unit].tobytes()) for unit in missing.tolist()}
+
+
+def _missing(keys: Keys, failures: dict[int, str], addresses: Addresses) -> npt.NDArray[np.intp]:
+    """Return the readable units, one of each picture, that an address lacks."""
+    readable = np.array([unit for unit in range(len(keys)) if unit not in failures], dtype=np.intp)
+    known = np.ones(len(readable), dtype=bool)
+    for address in addresses.values():
+        known &= find(address, keys[readable])[1]
+    return _first_of_each(keys, readable[~known])
+
+
 def _address(encoder: Encoder, canvas: int, layer: Layer, flip: bool = False) -> Address:
     return Address(
-        encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, canvas, *layer, flip=flip
-    )
+        encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, canvas, *layer, flip=flip,
+        dtype=precision_of(encoder),
+    )  # fmt: skip
 
 
 def unit_keys(units: Units) -> tuple[Keys, dict[int, str]]:
@@ -183,6 +204,7 @@ def _encode(
     failures: dict[int, str] = {}
     blocks = list(dict.fromkeys(block for (block, _), _ in addresses))
     sides = list(dict.fromkeys(side for _, side in addresses))
+    forward = Forward(encoder, BATCH)
     with tqdm(total=len(own), desc=encoder.name[-40:], unit="img", disable=not progress) as bar:
         for start in range(0, len(own), CHUNK):
             chunk = own[start : start + CHUNK]
@@ -193,9 +215,7 @@ def _encode(
                 bar.update(len(members) + len(broken))
                 if not members:
                     continue
-                both = {
-                    side: encoder.tokens(pictures.flip(-1) if side else pictures, blocks) for side in sides
-                }
+                both = {side: forward(pictures.flip(-1) if side else pictures, blocks) for side in sides}
                 for layer, side in addresses:
                     values = reduce(both[side][layer[0]], layer[1]).float().cpu().numpy()
                     check_finite(values, members, units, layer, encoder)

@@ -31,6 +31,7 @@ class Data:
         fingerprint: hash of the records.
         protocol: name of the protocol with what departs from the task's own.
         data_kind: what the pictures are; a miniature says so by its manifest.
+        probe_seed: which draw of the fitted units this is, None where nothing is drawn.
         root: folder of the data sets.
         people: what a set that is scored as a whole may be fitted on instead.
 
@@ -43,6 +44,7 @@ class Data:
     root: Path | None = None
     people: elsewhere.TrainPeople | None = None
     data_kind: str = "official"
+    probe_seed: int | None = None
 
     @classmethod
     def load(

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from paco_eval.cache import Address, Keys, find, store
 from paco_eval.extraction import BATCH, THREADS, Layer, check_finite, gather, reduce, resize, unit_keys
+from paco_eval.forward import Forward, precision_of
 from paco_fr.alignment import apply, crop_image
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
@@ -131,7 +132,7 @@ def _feature_address(
     """Return where features lie; of a picture and its mirror image the sum is kept, not the two."""
     return Address(
         encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, units.canvas, *layer,
-        perturbation=f"{condition.tag}.summed" if summed else condition.tag,
+        perturbation=f"{condition.tag}.summed" if summed else condition.tag, dtype=precision_of(encoder),
     )  # fmt: skip
 
 
@@ -207,7 +208,7 @@ def _encode(
 
 
 def _reduced(encoder: Encoder, pictures: Tensor, layer: Layer) -> npt.NDArray[np.float32]:
-    tokens = encoder.tokens(pictures, [layer[0]])[layer[0]]
+    tokens = Forward(encoder, BATCH)(pictures, [layer[0]])[layer[0]]
     return reduce(tokens, layer[1]).float().cpu().numpy()
 
 

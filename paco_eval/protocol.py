@@ -120,7 +120,9 @@ def _fit(
 ) -> FittedPath:
     units = fold.fit.indices[np.isfinite(table[fold.fit.indices]).all(axis=1)]
     targets = kind.targets(labels.iloc[units], task)
-    return load_solver(kind.HEAD)(table[units], targets, layer=f"{layer[0]} ({layer[1]})", **path)
+    return load_solver(task.head or kind.HEAD)(
+        table[units], targets, layer=f"{layer[0]} ({layer[1]})", **path
+    )
 
 
 def _path_outputs(path: FittedPath, table: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float64]]:

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from accelerate import PartialState
 
+from paco_eval.forward import precision_of
 from paco_eval.inputs import Data
 from paco_eval.rows import Interval, Row, Unit, row_key
 from paco_eval.rows import Metric as RowMetric
@@ -44,15 +45,21 @@ def identity_of(encoder: Encoder, data: Data, view: str) -> dict[str, Any]:
         "weight_hash": encoder.weight_hash,
         "pixel_hash": encoder.pixels.hash,
         "crop_hash": data.task.crop.hash,
-        "protocol": data.protocol,
+        "protocol": _protocol(encoder, data),
         "split": "test",
         "subset": view,
         "level": None,
         "data_fingerprint": data.fingerprint,
         "pretrain_seed": facts.get("pretrain_seed"),
-        "probe_seed": None,
+        "probe_seed": data.probe_seed,
         "split_seed": None,
     }
+
+
+def _protocol(encoder: Encoder, data: Data) -> str:
+    """Return the protocol with the precision of the features, where that is not full."""
+    precision = precision_of(encoder)
+    return data.protocol if precision == "float32" else f"{data.protocol}, {precision}"
 
 
 def wanted_of(

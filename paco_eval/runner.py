@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from accelerate import PartialState
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
 from paco_eval.inputs import Data
+from paco_eval.protocols import SEEDS, SHOTS, NotApplicableError, variants
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, write_row
 from paco_eval.samples import save_samples
@@ -27,7 +29,7 @@ from tasks.task import Task
 
 
 def evaluate_all(
-    encoders: Sequence[str],
+    encoders: Sequence[str | Encoder],
     tasks: Sequence[Task],
     *,
     out: Path,
@@ -35,30 +37,49 @@ def evaluate_all(
     overwrite: str = "missing",
     limit: int | None = None,
     train_identities: Path | None = None,
+    protocol: str = "frozen",
+    shots: Sequence[str] = SHOTS,
+    seeds: int = SEEDS,
     say: Say = print,
 ) -> int:
     """Evaluate every encoder on every task and return how many cells failed.
 
-    ``train_identities`` is a folder of people to fit whitening on, for recognition sets without a train part.
-
     A failed cell is reported and the others go on; rows already written stay. Encoders are loaded first,
     so that a wrong name stops the call before anything is computed.
+
+    Args:
+        encoders: names, or encoders that are already loaded.
+        tasks: what to measure them on.
+        out: folder of rows, held by this run.
+        data_root: folder of data sets.
+        overwrite: ``never``, ``missing`` or ``always``.
+        limit: at most so many pictures of each part.
+        train_identities: a folder of people to fit whitening on, for recognition sets without a train part.
+        protocol: see :mod:`paco_eval.protocols`; tasks that it does not apply to are said to be left out.
+        shots: how much is fitted on, for few-shot.
+        seeds: draws for few-shot.
+        say: takes lines for the user.
+
     """
-    loaded = [load_encoder(name) for name in encoders]
+    loaded = [load_encoder(one) if isinstance(one, str) else one for one in encoders]
     state = PartialState()
     failed = 0
     with owned_folder(out) if state.is_main_process else nullcontext():
         for task in tasks:
             try:
                 data = Data.load(task, data_root, limit, train_identities)
+                measured = variants(protocol, data, shots, seeds)
                 measure = evaluate_cell if task.sweep is None else evaluate_sweep
+            except NotApplicableError as error:
+                say(f"Left out {error}")
+                continue
             except PacoError as error:
                 say(f"{task.name}: {error}")
                 failed += len(loaded)
                 continue
-            for encoder in loaded:
+            for encoder, variant in product(loaded, measured):
                 try:
-                    rows = measure(encoder, data, out=out, overwrite=overwrite, say=say)
+                    rows = measure(encoder, variant, out=out, overwrite=overwrite, say=say)
                 except PacoError as error:
                     say(f"{task.name}  {encoder.name}: {error}")
                     failed += 1
@@ -136,4 +157,5 @@ def _line(row: Row) -> str:
     interval = f" [{main.low:.4g}, {main.high:.4g}]" if main.low is not None else ""
     shown = "undefined" if main.value is None else f"{main.value:.4g}"
     subset = "" if row.subset == "all" else f" ({row.subset}{f' {row.level}' if row.level else ''})"
-    return f"{row.task}{subset}  {row.encoder}: {row.main_metric} {shown}{interval}"
+    probe = "" if row.probe_seed is None else f"  {row.protocol}, draw {row.probe_seed}"
+    return f"{row.task}{subset}{probe}  {row.encoder}: {row.main_metric} {shown}{interval}"

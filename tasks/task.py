@@ -78,6 +78,7 @@ class Task:
         files: paths under the data root that must exist; empty for data that is made, not found.
         data_kind: what the pictures are.
         reductions: summaries of patch tokens that validation may choose from.
+        head: solver in place of the kind's own; empty for that.
         options: what the kind needs to know beyond this, e.g. the normaliser of landmarks.
         tags: for globs and reports, e.g. ``real``, ``synthetic``, ``occlusion``.
         tried_on: whether a number was ever measured on the real data or only on a miniature.
@@ -103,6 +104,7 @@ class Task:
     files: tuple[str, ...] = ()
     data_kind: DataKind = "official"
     reductions: tuple[str, ...] = ("mean", "grid4")
+    head: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     tried_on: Literal["real data", "miniature", "synthetic"] = "miniature"

@@ -15,10 +15,12 @@ COMMANDS = {
     "quickstart": "quickstart",
     "pretrain": "pretrain",
     "evaluate": "evaluate",
+    "embed": "embed",
     "compare": "compare",
     "report": "report",
     "list": "listing",
     "data": "data",
+    "cache": "cache",
     "export": "export",
 }
 """Command -> module of this package that defines ``command``."""

@@ -7,12 +7,22 @@ from pathlib import Path
 import click
 
 from paco_eval.cli.options import data_root as data_root_option
+from paco_eval.cli.options import device_option, precision_option, trust_option
 
 
 @click.command("evaluate")
-@click.argument("encoders", nargs=-1, required=True, metavar="ENCODER...")
+@click.argument("encoders", nargs=-1, metavar="ENCODER...")
+@click.option("--encoder-from", "own_encoders", multiple=True, metavar="FILE:CLASS",
+              help="An encoder class in a Python file of your own; needs --trust.")  # fmt: skip
 @click.option("--tasks", help="Names or globs, separated by commas.  [default: *]")
-@click.option("--protocol", type=click.Choice(["frozen"]), default="frozen", show_default=True)
+@click.option(
+    "--protocol", type=click.Choice(["frozen", "knn", "few-shot"]), default="frozen", show_default=True
+)
+@click.option("--shots", default="1%,10%", show_default=True,
+              help="For few-shot: shares of the fitted units, or numbers per class, separated by commas.")  # fmt: skip
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="For few-shot: draws."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results"), show_default=True
 )
@@ -22,7 +32,15 @@ from paco_eval.cli.options import data_root as data_root_option
 @click.option(
     "--limit", type=click.IntRange(min=1), help="At most so many pictures of each part; marked in the row."
 )
-@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option("--sensitivity", "sensitive", is_flag=True,
+              help="Also score with another flip, pixel range and crop, and show how far the score moves.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the plan with forward passes and an estimate, and stop.")
+@precision_option
+@click.option(
+    "--compile", "compile_blocks", is_flag=True, help="Compile a transformer's blocks; pays on a GPU."
+)
+@device_option
+@trust_option
 @click.option(
     "--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks."
 )
@@ -33,14 +51,19 @@ from paco_eval.cli.options import data_root as data_root_option
 @click.option("--train-identities", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="Folders of people, faces already cut, to fit whitening on for sets without a train part.")  # fmt: skip
 def command(
-    encoders: tuple[str, ...], tasks: str | None, protocol: str, out: Path, data_root: Path | None,
-    overwrite: str, limit: int | None, dry_run: bool, tasks_from: Path | None,
-    folders: tuple[str, ...], train_identities: Path | None,
+    encoders: tuple[str, ...], own_encoders: tuple[str, ...], tasks: str | None, protocol: str, shots: str, seeds: int,
+    out: Path, data_root: Path | None, overwrite: str, limit: int | None, sensitive: bool, dry_run: bool,
+    precision: str, compile_blocks: bool, device: str, trust: bool, tasks_from: Path | None, folders: tuple[str, ...],
+    train_identities: Path | None,
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes.
 
-    ENCODER is paco:FOLDER, timm:NAME, random:RECIPE_OR_TIMM[@SEED], pixels or constant.
+    ENCODER is paco:FOLDER, timm:NAME, farl:FILE, onnx:FILE, random:RECIPE_OR_TIMM[@SEED], pixels or constant;
+    `paco-eval list encoders` names them all.
     """
+    if not encoders and not own_encoders:
+        raise click.UsageError("Missing argument 'ENCODER...'.")
+
     from paco_fr.errors import MissingDataError
     from tasks.own import own_task
     from tasks.registry import select
@@ -64,16 +87,35 @@ def command(
             click.echo(f"Skipped {task.name}: no data. {task.obtain}", err=True)
     if absent and not usable:
         raise MissingDataError("\n".join(absent))
+
+    from paco_eval.device import use_device
+    from paco_eval.encoders import load_encoder
+    from paco_eval.forward import set_up
+
+    use_device(device)
+    names = [*encoders, *(f"file:{own_encoder}" for own_encoder in own_encoders)]
+    loaded = [
+        set_up(load_encoder(name, trust=trust), precision, compile_blocks=compile_blocks) for name in names
+    ]
     if dry_run:
-        for encoder in encoders:
-            for task in usable:
-                click.echo(f"{encoder}  {task.name} v{task.version}  {protocol}")
+        from paco_eval.plan import lines_of, plan
+
+        for line in lines_of(plan(loaded, usable, data_root, limit), protocol):
+            click.echo(line)
         return
 
     from paco_eval.runner import evaluate_all
 
-    failed = evaluate_all(list(encoders), usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit,
-                          train_identities=train_identities, say=lambda text: click.echo(text, err=True))  # fmt: skip
+    failed = evaluate_all(
+        loaded, usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit, protocol=protocol,
+        shots=shots.split(","), seeds=seeds, train_identities=train_identities,
+        say=lambda text: click.echo(text, err=True),
+    )  # fmt: skip
+    if sensitive:
+        from paco_eval.sensitivity import spreads
+
+        for line in spreads(loaded, usable, out=out, data_root=data_root, limit=limit):
+            click.echo(line)
     click.echo(f"Rows: {out / 'rows'}\nReport: paco-eval report {out}")
     if absent:
         raise MissingDataError("\n".join(absent))

@@ -19,6 +19,22 @@ data_root = click.option(
     help="Folder with the data sets.  [default: $PACO_DATA]",
 )
 
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Of the forward pass; said in the row.",
+)
+
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+
+trust_option = click.option(
+    "--trust", is_flag=True, help="Run code that comes with an encoder (TorchScript, --encoder-from)."
+)
+
 
 def overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
     """Return ``section.key=value`` pairs with values read as JSON where they are JSON, else as text."""

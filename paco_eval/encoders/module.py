@@ -52,6 +52,8 @@ class FunctionEncoder:
         """
         try:
             found = self.function(images)
+        except (torch.OutOfMemoryError, MemoryError):
+            raise  # the caller tries again with fewer pictures
         except Exception as error:  # whatever foreign code raises on pictures that it cannot take
             shape = tuple(images.shape)
             raise PacoError(

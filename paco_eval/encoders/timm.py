@@ -93,22 +93,26 @@ def build(name: str, *, pretrained: bool, size: int | None = None) -> tuple[nn.M
         raise PacoError(
             f"timm:{name} gives no intermediate features; choose a model with forward_intermediates."
         )
-    config: dict[str, Any] = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
-    interpolation: Literal["bilinear", "bicubic"] = (
-        "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
-    )
     patch = getattr(getattr(model, "patch_embed", None), "patch_size", (1,))[0]
     if size is not None and size % patch:
         raise PacoError(
             f"timm:{name} cannot take pictures of {size} pixels: they must be a multiple of {patch}."
         )
-    contract = PixelContract(
+    return model, contract_of(model, size)
+
+
+def contract_of(model: nn.Module, size: int | None = None) -> PixelContract:
+    """Return the pixel contract that a timm model carries with it, for pictures of another size if one is given."""
+    config: dict[str, Any] = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
+    interpolation: Literal["bilinear", "bicubic"] = (
+        "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
+    )
+    return PixelContract(
         size or config["input_size"][-1],
         tuple(config["mean"]),
         tuple(config["std"]),
         interpolation=interpolation,
     )
-    return model, contract
 
 
 def _create(name: str, pretrained: bool, sized: dict[str, int]) -> nn.Module:

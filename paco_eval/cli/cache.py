@@ -1,0 +1,75 @@
+"""``paco-eval cache``."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import click
+
+
+@click.group("cache")
+def command() -> None:
+    """List what features the cache holds, or make room (folder: $PACO_CACHE or ~/.cache/paco-eval)."""
+
+
+@command.command("list")
+def list_entries() -> None:
+    """Print a line for each kind of features, the longest unused first."""
+    from paco_eval.cache import entries
+
+    found = entries()
+    for entry in found:
+        address = entry.address
+        what = "  ".join(
+            f"{key} {address[key]}"
+            for key in ("weight_hash", "block", "reduction", "dtype", "perturbation")
+            if key in address
+        )
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        click.echo(
+            f"{_shown(entry.size):>9}  {entry.pictures:>9,} pictures  {used}  {what or entry.folder.name}"
+        )
+    click.echo(f"{_shown(sum(entry.size for entry in found)):>9}  in {len(found)} entries")
+
+
+@command.command("prune")
+@click.option(
+    "--to", "limit", default="0", show_default=True, help="Size to shrink to, such as 20GB or 500MB."
+)
+@click.option(
+    "--unused", type=click.IntRange(min=0), metavar="DAYS", help="Remove whatever was not used for so long."
+)
+def prune_entries(limit: str, unused: int | None) -> None:
+    """Remove features, the longest unused first; they are computed again when needed.
+
+    With --unused alone only those go; otherwise the cache shrinks to --to (by default it is emptied).
+    """
+    from paco_eval.cache import entries, prune
+
+    size = _bytes(limit)
+    since = 0.0
+    if unused is not None:
+        since = time.time() - unused * 86_400
+        size = size or 1 << 62
+    removed = prune(entries(), size, since)
+    click.echo(f"Removed {len(removed)} entries, {_shown(sum(entry.size for entry in removed))}.")
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text, flags=re.IGNORECASE)
+    if match is None:
+        raise click.BadParameter(f"'{text}' is no size such as 20GB.", param_hint="--to")
+    return (
+        int(float(match[1]) * 1000 ** "kmgt".index(match[2].lower()) * 1000)
+        if match[2]
+        else int(float(match[1]))
+    )
+
+
+def _shown(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,56 @@
+"""``paco-eval embed``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from paco_eval.cli.options import device_option, precision_option, trust_option
+
+
+@click.command("embed")
+@click.argument("encoder")
+@click.argument("images", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("features.parquet"), show_default=True,
+              help="A .parquet file, or .npy with the names beside it.")  # fmt: skip
+@click.option("--block", default="", help="Which of the encoder's blocks.  [default: its own choice]")
+@click.option(
+    "--reduction", default="", help="mean, grid4, global or flat.  [default: global, else its first]"
+)
+@click.option(
+    "--crop", default="", help="whole, box, farl or arcface.  [default: what it requires, else whole]"
+)
+@precision_option
+@device_option
+@trust_option
+def command(
+    encoder: str, images: tuple[str, ...], out: Path, block: str, reduction: str, crop: str, precision: str,
+    device: str, trust: bool,
+) -> None:  # fmt: skip
+    """Write the features of your own pictures: IMAGES are files, or one folder, parquet file or hf:OWNER/NAME.
+
+    Pictures that cannot be read are listed, and stand in the file without features.
+    """
+    from accelerate import PartialState
+
+    from paco_eval.device import use_device
+    from paco_eval.embedding import embed, write_embedding
+    from paco_eval.encoders import load_encoder
+    from paco_eval.forward import set_up
+    from paco_fr.errors import PacoError
+
+    if out.suffix not in (".parquet", ".npy"):
+        raise PacoError(f"{out}: features are written as .parquet or .npy.")
+    use_device(device)
+    loaded = set_up(load_encoder(encoder, trust=trust), precision)
+    found = embed(loaded, list(images), block=block, reduction=reduction, crop=crop, progress=True)
+    if not PartialState().is_main_process:
+        return
+    for name, reason in found.failures.items():
+        click.echo(f"Not read: {name}: {reason}", err=True)
+    files = write_embedding(found, out)
+    count, width = found.features.shape
+    click.echo(
+        f"{count - len(found.failures)} of {count} pictures, {width} numbers each: {', '.join(map(str, files))}"
+    )

@@ -1,0 +1,152 @@
+"""Protocols on frozen features: which units heads are fitted on, and which heads.
+
+===================  =====================================================================================
+``frozen``           the kind's own head on all of the fitting and validation parts
+``knn``              the same with nearest neighbours in place of the head
+``few-shot``         the head on a share of the groups, or on a number of units of each class, several draws
+===================  =====================================================================================
+
+A protocol turns the data of a task into the data that are measured, one for each of its rows; the solvers and
+the scoring know nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paco_eval.inputs import Data
+from paco_fr.errors import PacoError
+from paco_fr.randomness import generator
+from tasks import splits
+from tasks.kinds import load_kind
+from tasks.splits import Fold, Split, Train, Validation
+from tasks.task import Task
+
+PROTOCOLS = ("frozen", "knn", "few-shot")
+SHOTS = ("1%", "10%")
+SEEDS = 3
+NEIGHBOURS = ("logistic", "ridge")
+"""Heads that nearest neighbours can stand for; an embedding is not predicted from neighbours."""
+
+
+class NotApplicableError(PacoError):
+    """A protocol that means nothing for a task."""
+
+
+@dataclass(frozen=True)
+class Shots:
+    """How much is fitted on: a share of the units in whole groups, or units of each class.
+
+    Exactly one of the two is set.
+    """
+
+    share: float | None = None
+    per_class: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Shots:
+        """Read ``1%``, ``0.5%`` or a number per class such as ``5``."""
+        number = text.removesuffix("%")
+        try:
+            if number != text and 0 < float(number) < 100:
+                return cls(share=float(number) / 100)
+            if number == text and int(number) > 0:
+                return cls(per_class=int(number))
+        except ValueError:
+            pass
+        raise PacoError(
+            f"--shots {text}: write a percentage below 100 such as 1% or 10%, or a number per class."
+        )
+
+    def __str__(self) -> str:
+        return f"{self.share * 100:g}%" if self.share is not None else f"{self.per_class} per class"
+
+
+def variants(name: str, data: Data, shots: Sequence[str] = SHOTS, seeds: int = SEEDS) -> list[Data]:
+    """Return what a protocol measures of a task's data.
+
+    Raises:
+        PacoError: unknown shots, or the task has nothing that the protocol could change.
+
+    """
+    if name == "frozen":
+        return [data]
+    if not isinstance(data.views["all"][1], Split):
+        raise NotApplicableError(f"{data.task.name}: it fits no head; the protocol {name} does not apply.")
+    if name == "knn":
+        return [_neighbours(data)]
+    return [few_shot(data, Shots.parse(text), seed) for text in shots for seed in range(seeds)]
+
+
+def _neighbours(data: Data) -> Data:
+    task, own = data.task, load_kind(data.task.kind).HEAD
+    if own not in NEIGHBOURS:
+        raise NotApplicableError(f"{task.name}: it compares embeddings; nearest neighbours do not apply.")
+    return replace(data, task=replace(task, head="knn"), protocol=_renamed(data.protocol, "knn"))
+
+
+def _renamed(protocol: str, name: str) -> str:
+    """Return a protocol's name with what departs from the task's own kept."""
+    return ", ".join([name, *protocol.split(", ")[1:]])
+
+
+def few_shot(data: Data, shots: Shots, seed: int) -> Data:
+    """Return the data with less to fit and to choose on; what is scored stays as it is.
+
+    The validation part is thinned by the same rule as what is fitted: a choice made on many labels would not
+    be few-shot (Oliver et al. 2018). Groups are drawn in an order that (seed, task) fixes, so that draws of
+    more units contain those of fewer.
+    """
+    views = {
+        view: (
+            units,
+            _thinned(split, units.labels, data.task, shots, seed) if isinstance(split, Split) else split,
+        )
+        for view, (units, split) in data.views.items()
+    }
+    return replace(data, views=views, protocol=_renamed(data.protocol, f"few-shot {shots}"), probe_seed=seed)
+
+
+def _thinned(split: Split, labels: pd.DataFrame, task: Task, shots: Shots, seed: int) -> Split:
+    groups = labels["group"].astype(str).to_numpy(dtype=object)
+    codes = _codes(labels, task) if shots.per_class is not None else None
+
+    def few(units: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        return _drawn(units, groups, codes, shots, generator("few-shot", seed, task.name))
+
+    select = [Fold(Train(few(fold.fit.indices)), Validation(few(fold.held.indices))) for fold in split.select]
+    score = [Fold(Train(few(fold.fit.indices)), fold.held) for fold in split.score]
+    return splits.check(select, score, groups.tolist(), f"{split.note}; {shots} of it, draw {seed}")
+
+
+def _codes(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.int64]:
+    if load_kind(task.kind).HEAD != "logistic":
+        raise NotApplicableError(
+            f"{task.name}: it has no classes to take units of; give --shots as a percentage."
+        )
+    return np.asarray(load_kind(task.kind).targets(labels, task))
+
+
+def _drawn(
+    units: npt.NDArray[np.intp],
+    groups: npt.NDArray[np.object_],
+    codes: npt.NDArray[np.int64] | None,
+    shots: Shots,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.intp]:
+    """Return the drawn units, sorted: whole groups up to the share, or the first units of each class."""
+    order = {group: place for place, group in enumerate(rng.permutation(np.unique(groups)).tolist())}
+    places = np.array([order[group] for group in groups[units]])
+    ranked = units[np.argsort(places, kind="stable")]
+    if codes is None:
+        assert shots.share is not None
+        sizes = np.unique(np.sort(places), return_counts=True)[1].cumsum()
+        enough = int(np.searchsorted(sizes, shots.share * len(units)))
+        return np.sort(ranked[: sizes[min(enough, len(sizes) - 1)]])
+    nth = pd.Series(codes[ranked]).groupby(codes[ranked]).cumcount().to_numpy()
+    return np.sort(ranked[nth < shots.per_class])
