@@ -117,7 +117,7 @@ def _thinned(split: Split, labels: pd.DataFrame, task: Task, shots: Shots, seed:
     codes = _codes(labels, task) if shots.per_class is not None else None
 
     def few(units: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        return _drawn(units, groups, codes, shots, generator("few-shot", seed, task.name))
+        return _drawn(units, groups, codes, shots, generator(f"few-shot {task.name}", seed))
 
     select = [Fold(Train(few(fold.fit.indices)), Validation(few(fold.held.indices))) for fold in split.select]
     score = [Fold(Train(few(fold.fit.indices)), fold.held) for fold in split.score]

@@ -107,8 +107,11 @@ def contract_of(model: nn.Module, size: int | None = None) -> PixelContract:
     interpolation: Literal["bilinear", "bicubic"] = (
         "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
     )
+    built_for = getattr(
+        getattr(model, "patch_embed", None), "img_size", None
+    )  # may differ from the weights' own
     return PixelContract(
-        size or config["input_size"][-1],
+        size or (built_for[0] if built_for else config["input_size"][-1]),
         tuple(config["mean"]),
         tuple(config["std"]),
         interpolation=interpolation,
