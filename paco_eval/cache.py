@@ -81,7 +81,10 @@ def store(address: Address, keys: Keys, features: npt.NDArray[np.float32]) -> No
     if not path.exists():
         with atomic_file(path) as temporary:
             try:
-                tensors = {"keys": keys, "features": np.ascontiguousarray(features)}
+                tensors: dict[str, npt.NDArray[Any]] = {
+                    "keys": keys,
+                    "features": np.ascontiguousarray(features),
+                }
                 save_file(tensors, temporary, metadata={"address": json.dumps(vars(address))})
             except (OSError, SafetensorError) as error:
                 raise PacoError(

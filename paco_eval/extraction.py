@@ -208,9 +208,10 @@ def _encode(
     with tqdm(total=len(own), desc=encoder.name[-40:], unit="img", disable=not progress) as bar:
         for start in range(0, len(own), CHUNK):
             chunk = own[start : start + CHUNK]
+            batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
             done: list[int] = []
             parts: dict[tuple[Layer, bool], list[npt.NDArray[np.float32]]] = {key: [] for key in addresses}
-            for members, pictures, broken in _prepared(units, chunk, encoder.pixels):
+            for members, pictures, broken in prepared_batches(units, batches, encoder.pixels):
                 failures |= broken
                 bar.update(len(members) + len(broken))
                 if not members:
@@ -242,9 +243,10 @@ def check_finite(
 Prepared = tuple[list[int], Tensor, dict[int, str]]
 
 
-def _prepared(units: Units, chunk: list[int], contract: PixelContract) -> Iterator[Prepared]:
-    """Yield batches of prepared pictures in order, decoded a few batches ahead."""
-    batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
+def prepared_batches(
+    units: Units, batches: Sequence[list[int]], contract: PixelContract
+) -> Iterator[Prepared]:
+    """Yield (readable units, prepared pictures, failures) of each batch in order, decoded a few batches ahead."""
     cells = units.records.select_columns(["image"])
     with ThreadPoolExecutor(THREADS) as pool:
         ahead: deque[Future[Prepared]] = deque()

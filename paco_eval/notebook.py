@@ -13,7 +13,7 @@ from paco_eval.encoders import load_encoder
 from paco_eval.encoders.contract_check import check_contract
 from paco_eval.encoders.module import FunctionEncoder
 from paco_eval.encoders.timm import TimmEncoder, class_token_trained, contract_of
-from paco_eval.protocols import SEEDS, SHOTS
+from paco_eval.protocols import EPOCHS, SEEDS, SHOTS
 from paco_eval.rows import load_results
 from paco_eval.runner import evaluate_all
 from paco_fr.checkpoint import weight_hash
@@ -38,6 +38,7 @@ def evaluate(
     protocol: str = "frozen",
     shots: Sequence[str] = SHOTS,
     seeds: int = SEEDS,
+    epochs: int = EPOCHS,
     overwrite: str = "missing",
     trust: bool = False,
 ) -> pd.DataFrame:
@@ -55,7 +56,8 @@ def evaluate(
         limit: at most so many pictures of each part.
         protocol: see :mod:`paco_eval.protocols`.
         shots: for few-shot.
-        seeds: draws for few-shot.
+        seeds: draws for few-shot, trainings for fine-tune.
+        epochs: for fine-tune.
         overwrite: ``never``, ``missing`` or ``always``.
         trust: whether code that comes with an encoder may run.
 
@@ -72,7 +74,7 @@ def evaluate(
         said: list[str] = []
         failed = evaluate_all(
             loaded, _tasks(tasks, root), out=Path(out), data_root=root, limit=limit, overwrite=overwrite,
-            protocol=protocol, shots=shots, seeds=seeds, say=said.append,
+            protocol=protocol, shots=shots, seeds=seeds, epochs=epochs, say=said.append,
         )  # fmt: skip
     finally:
         for module, training, grads in modules:

@@ -1,9 +1,10 @@
-"""Protocols on frozen features: which units heads are fitted on, and which heads.
+"""Protocols: which units heads are fitted on, and which heads.
 
 ===================  =====================================================================================
 ``frozen``           the kind's own head on all of the fitting and validation parts
 ``knn``              the same with nearest neighbours in place of the head
 ``few-shot``         the head on a share of the groups, or on a number of units of each class, several draws
+``fine-tune``        the whole encoder is trained, see :mod:`paco_eval.finetune`; several trainings
 ===================  =====================================================================================
 
 A protocol turns the data of a task into the data that are measured, one for each of its rows; the solvers and
@@ -27,9 +28,9 @@ from tasks.kinds import load_kind
 from tasks.splits import Fold, Split, Train, Validation
 from tasks.task import Task
 
-PROTOCOLS = ("frozen", "knn", "few-shot")
 SHOTS = ("1%", "10%")
 SEEDS = 3
+EPOCHS = 30
 NEIGHBOURS = ("logistic", "ridge")
 """Heads that nearest neighbours can stand for; an embedding is not predicted from neighbours."""
 
@@ -67,7 +68,9 @@ class Shots:
         return f"{self.share * 100:g}%" if self.share is not None else f"{self.per_class} per class"
 
 
-def variants(name: str, data: Data, shots: Sequence[str] = SHOTS, seeds: int = SEEDS) -> list[Data]:
+def variants(
+    name: str, data: Data, shots: Sequence[str] = SHOTS, seeds: int = SEEDS, epochs: int = EPOCHS
+) -> list[Data]:
     """Return what a protocol measures of a task's data.
 
     Raises:
@@ -80,6 +83,9 @@ def variants(name: str, data: Data, shots: Sequence[str] = SHOTS, seeds: int = S
         raise NotApplicableError(f"{data.task.name}: it fits no head; the protocol {name} does not apply.")
     if name == "knn":
         return [_neighbours(data)]
+    if name == "fine-tune":
+        tuned = replace(data, protocol=_renamed(data.protocol, f"fine-tune {epochs} epochs"))
+        return [replace(tuned, probe_seed=seed) for seed in range(seeds)]
     return [few_shot(data, Shots.parse(text), seed) for text in shots for seed in range(seeds)]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from accelerate import PartialState
 
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
+from paco_eval.finetune import Settings, evaluate_finetuned
 from paco_eval.inputs import Data
-from paco_eval.protocols import SEEDS, SHOTS, NotApplicableError, variants
+from paco_eval.protocols import EPOCHS, SEEDS, SHOTS, NotApplicableError, variants
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, write_row
 from paco_eval.samples import save_samples
@@ -26,6 +28,8 @@ from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder
 from tasks import splits
 from tasks.task import Task
+
+Measure = Callable[..., list[Row]]
 
 
 def evaluate_all(
@@ -40,6 +44,7 @@ def evaluate_all(
     protocol: str = "frozen",
     shots: Sequence[str] = SHOTS,
     seeds: int = SEEDS,
+    epochs: int = EPOCHS,
     say: Say = print,
 ) -> int:
     """Evaluate every encoder on every task and return how many cells failed.
@@ -57,7 +62,8 @@ def evaluate_all(
         train_identities: a folder of people to fit whitening on, for recognition sets without a train part.
         protocol: see :mod:`paco_eval.protocols`; tasks that it does not apply to are said to be left out.
         shots: how much is fitted on, for few-shot.
-        seeds: draws for few-shot.
+        seeds: draws for few-shot, trainings for fine-tune.
+        epochs: of fine-tune.
         say: takes lines for the user.
 
     """
@@ -68,8 +74,10 @@ def evaluate_all(
         for task in tasks:
             try:
                 data = Data.load(task, data_root, limit, train_identities)
-                measured = variants(protocol, data, shots, seeds)
-                measure = evaluate_cell if task.sweep is None else evaluate_sweep
+                measured = variants(protocol, data, shots, seeds, epochs)
+                measure: Measure = evaluate_cell if task.sweep is None else evaluate_sweep
+                if protocol == "fine-tune":
+                    measure = partial(evaluate_finetuned, settings=Settings(epochs=epochs))
             except NotApplicableError as error:
                 say(f"Left out {error}")
                 continue
@@ -80,6 +88,9 @@ def evaluate_all(
             for encoder, variant in product(loaded, measured):
                 try:
                     rows = measure(encoder, variant, out=out, overwrite=overwrite, say=say)
+                except NotApplicableError as error:
+                    say(f"Left out {error}")
+                    continue
                 except PacoError as error:
                     say(f"{task.name}  {encoder.name}: {error}")
                     failed += 1

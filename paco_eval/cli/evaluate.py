@@ -16,13 +16,16 @@ from paco_eval.cli.options import device_option, precision_option, trust_option
               help="An encoder class in a Python file of your own; needs --trust.")  # fmt: skip
 @click.option("--tasks", help="Names or globs, separated by commas.  [default: *]")
 @click.option(
-    "--protocol", type=click.Choice(["frozen", "knn", "few-shot"]), default="frozen", show_default=True
+    "--protocol",
+    type=click.Choice(["frozen", "knn", "few-shot", "fine-tune"]),
+    default="frozen",
+    show_default=True,
 )
 @click.option("--shots", default="1%,10%", show_default=True,
               help="For few-shot: shares of the fitted units, or numbers per class, separated by commas.")  # fmt: skip
-@click.option(
-    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="For few-shot: draws."
-)
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True,
+              help="Draws of few-shot, trainings of fine-tune.")  # fmt: skip
+@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="For fine-tune.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results"), show_default=True
 )
@@ -52,7 +55,7 @@ from paco_eval.cli.options import device_option, precision_option, trust_option
               help="Folders of people, faces already cut, to fit whitening on for sets without a train part.")  # fmt: skip
 def command(
     encoders: tuple[str, ...], own_encoders: tuple[str, ...], tasks: str | None, protocol: str, shots: str, seeds: int,
-    out: Path, data_root: Path | None, overwrite: str, limit: int | None, sensitive: bool, dry_run: bool,
+    epochs: int, out: Path, data_root: Path | None, overwrite: str, limit: int | None, sensitive: bool, dry_run: bool,
     precision: str, compile_blocks: bool, device: str, trust: bool, tasks_from: Path | None, folders: tuple[str, ...],
     train_identities: Path | None,
 ) -> None:  # fmt: skip
@@ -108,7 +111,7 @@ def command(
 
     failed = evaluate_all(
         loaded, usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit, protocol=protocol,
-        shots=shots.split(","), seeds=seeds, train_identities=train_identities,
+        shots=shots.split(","), seeds=seeds, epochs=epochs, train_identities=train_identities,
         say=lambda text: click.echo(text, err=True),
     )  # fmt: skip
     if sensitive:

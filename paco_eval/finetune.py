@@ -1,0 +1,364 @@
+"""The fine-tuning protocol: the whole encoder is trained with a linear head, and the last epoch is the score.
+
+AdamW with layer decay, linear warm-up and cosine (as MAE and BEiT fine-tune), an average of the weights (EMA)
+that is what gets evaluated, augmentation by kind of task. Nothing is selected: the score is that of the last
+epoch. Beside it the row tells what the epoch best on validation gives on test, and, labelled as such, the epoch
+best on test, which some papers print. The defaults are our choice.
+
+Any number of processes trains the same model up to rounding: a batch is dealt out and its loss divided by the
+whole batch. The state of every epoch is kept until the row is written, so a killed run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator, PartialState
+from timm.optim import param_groups_layer_decay
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from paco_eval.encoders.timm import TimmEncoder
+from paco_eval.extraction import gather, prepared_batches, reduce
+from paco_eval.inputs import Data
+from paco_eval.protocol import Choice, main_metric
+from paco_eval.protocols import EPOCHS, NotApplicableError
+from paco_eval.recording import Say, identity_of, row_of, wanted_of
+from paco_eval.rows import Row, row_key, write_row
+from paco_eval.scoring import Decision
+from paco_fr.contracts import content_hash
+from paco_fr.distributed import summed
+from paco_fr.encoder import Encoder, Tokens
+from paco_fr.errors import PacoError
+from paco_fr.files import atomic_file
+from paco_fr.randomness import generator
+from tasks.kinds import load_kind
+from tasks.metrics.metric import Metric
+from tasks.splits import Fold, Split, Test
+from tasks.task import Task
+from tasks.units import Units
+
+Array = npt.NDArray[np.float64]
+MIRRORED = ("classification", "multilabel")
+"""Kinds whose truth a mirrored picture keeps."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the fitted units.
+        batch: pictures of a step, over all processes.
+        rate: highest learning rate at a batch of 256, scaled linearly; of the head, less below.
+        weight_decay: of matrices.
+        layer_decay: factor on the rate from one block to the one before it.
+        warmup: share of the steps over which the rate rises.
+        average: decay of the average of weights, reached gradually.
+
+    """
+
+    epochs: int = EPOCHS
+    batch: int = 64
+    rate: float = 2e-3
+    weight_decay: float = 0.05
+    layer_decay: float = 0.75
+    warmup: float = 0.1
+    average: float = 0.999
+
+
+class Tuned(nn.Module):
+    """An encoder with a linear head on its last block: on the mean token, or on 4 x 4 places for regression."""
+
+    def __init__(self, encoder: TimmEncoder, reduction: str, outputs: int) -> None:
+        super().__init__()
+        self.backbone = copy.deepcopy(encoder.model).requires_grad_(True)
+        self.last, self.reduction = int(encoder.default_block) - 1, reduction
+        size = encoder.pixels.size
+        with torch.no_grad():
+            width = self._features(torch.zeros(1, 3, size, size, device=encoder.device)).shape[1]
+        self.head = nn.Linear(width, outputs).to(encoder.device)
+        nn.init.trunc_normal_(self.head.weight, std=2e-5)  # starts at the mean answer, as MAE does
+        nn.init.zeros_(self.head.bias)
+
+    def _features(self, images: Tensor) -> Tensor:
+        found = self.backbone.forward_intermediates(
+            images, indices=[self.last], norm=True, intermediates_only=True
+        )
+        return reduce(Tokens(found[0].flatten(2).transpose(1, 2)), self.reduction)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return outputs (B, T) of prepared pictures (B, 3, S, S)."""
+        outputs: Tensor = self.head(self._features(images))
+        return outputs
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the head is trained to: class codes, or numbers brought to mean 0 and variance 1 on the fitted units."""
+
+    values: Tensor
+    mean: Tensor
+    std: Tensor
+    classes: int
+
+    @classmethod
+    def of(cls, task: Task, data: Units, fit: npt.NDArray[np.intp]) -> Targets:
+        """Take the targets of all units, scaled by those in ``fit``."""
+        kind = load_kind(task.kind)
+        raw = torch.from_numpy(np.asarray(kind.targets(data.labels, task)))
+        if kind.HEAD == "logistic":
+            return cls(raw.long(), torch.zeros(1), torch.ones(1), int(raw[fit].max()) + 1)
+        numbers = raw.reshape(len(raw), -1).float()
+        mean, std = numbers[fit].mean(0), numbers[fit].std(0, correction=0).clamp_min(1e-6)
+        return cls((numbers - mean) / std, mean, std, 0)
+
+    @property
+    def width(self) -> int:
+        """Outputs of the head."""
+        return self.classes or int(self.values.shape[1])
+
+    def loss(self, outputs: Tensor, units: list[int]) -> Tensor:
+        """Return the sum of the losses over a batch."""
+        truth = self.values[units].to(outputs.device)
+        if self.classes:
+            return F.cross_entropy(outputs, truth, reduction="sum")
+        return (outputs - truth).square().mean(1).sum()
+
+    def answers(self, outputs: Tensor) -> Array:
+        """Return what the kind expects: probabilities, or numbers in their own units."""
+        found = outputs.softmax(1) if self.classes else outputs.cpu() * self.std + self.mean
+        return found.cpu().double().numpy()
+
+
+def evaluate_finetuned(
+    encoder: Encoder,
+    data: Data,
+    settings: Settings,
+    *,
+    out: Path,
+    overwrite: str = "missing",
+    say: Say = print,
+) -> list[Row]:
+    """Fine-tune one encoder on one task, write the row of its main view, and return it if it is new.
+
+    Raises:
+        NotApplicableError: the task has several scoring folds, or is not fitted at all.
+        PacoError: the encoder cannot be trained, or the loss is not finite.
+
+    """
+    task, (units, split) = data.task, data.views["all"]
+    kind = load_kind(task.kind)
+    if (
+        task.sweep is not None
+        or not isinstance(split, Split)
+        or len(split.score) != 1
+        or kind.HEAD not in ("logistic", "ridge")
+    ):
+        raise NotApplicableError(f"{task.name}: fine-tuning needs one part to fit on and one to score.")
+    if not isinstance(encoder, TimmEncoder):
+        raise PacoError("cannot be fine-tuned: only transformers and networks in timm's form can.")
+    identity = identity_of(encoder, data, "all")
+    if not wanted_of(encoder, task, {"all": identity}, out, overwrite, say):
+        return []
+    folder = out / "fine-tune" / content_hash([row_key(identity), asdict(settings)])
+    started = time.monotonic()
+    reduction = "mean" if kind.HEAD == "logistic" else "grid4"
+    run = _Run(encoder, task, units, split, settings, data.probe_seed or 0, reduction)
+    history, outputs = run.train(folder, say)
+    if not PartialState().is_main_process:
+        return []
+    (fold,), metric = split.score, main_metric(kind, task)
+    items = kind.items(outputs, units.labels.iloc[fold.held.indices], task)
+    decision = Decision(
+        Choice((encoder.default_block, reduction), f"last of {settings.epochs} epochs", history[-1][0])
+    )
+    failed = int((~np.isfinite(outputs).all(1)).sum())
+    by_validation, by_test = _best(history, metric, 0), _best(history, metric, 1)
+    row = row_of(
+        encoder, data, identity, decision, items, split, len(outputs), failed, {"train": time.monotonic() - started},
+        best_on_validation=history[by_validation][1], best_on_validation_epoch=by_validation + 1,
+        best_on_test=history[by_test][1], best_on_test_epoch=by_test + 1,
+    )  # fmt: skip
+    path = write_row(out / "rows", row, items)
+    shutil.rmtree(folder, ignore_errors=True)
+    return [row.model_copy(update={"key": path.stem})]
+
+
+def _best(history: list[list[float]], metric: Metric, column: int) -> int:
+    """Return the epoch (from 0) of the best validation (column 0) or test score (1); the first of equals."""
+    scores = np.array([epoch[column] for epoch in history])
+    return int(np.nanargmax(scores if metric.higher_is_better else -scores))
+
+
+@dataclass
+class _Run:
+    """One training."""
+
+    encoder: TimmEncoder
+    task: Task
+    units: Units
+    split: Split
+    settings: Settings
+    seed: int
+    reduction: str
+
+    def train(self, folder: Path, say: Say) -> tuple[list[list[float]], Array]:
+        """Train from the last kept epoch on; return (validation, test) score of each epoch and the last outputs."""
+        fit = self.split.score[0].fit.indices
+        targets = Targets.of(self.task, self.units, fit)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            plain = Tuned(self.encoder, self.reduction, targets.width)
+        average = ModelEmaV3(plain, decay=self.settings.average, use_warmup=True)
+        optimiser = torch.optim.AdamW(_groups(plain, self.settings), lr=self.settings.rate, weight_decay=0.0)
+        history = _resume(folder, plain, average, optimiser)
+        if history:
+            say(f"{self.task.name}  {self.encoder.name}: goes on after epoch {len(history)}")
+        model = Accelerator().prepare_model(plain)
+        steps = math.ceil(len(fit) / self.settings.batch)
+        for epoch in range(len(history), self.settings.epochs):
+            self._epoch(model, plain, average, optimiser, targets, epoch, steps)
+            shown = [self._outputs(average.module, targets, fold) for fold in self._held()]
+            scores = [self._score(made, fold) for made, fold in zip(shown, self._held(), strict=True)]
+            history.append(scores)
+            if PartialState().is_main_process:
+                _keep(folder, plain, average, optimiser, history)
+            PartialState().wait_for_everyone()
+        return history, self._outputs(average.module, targets, self.split.score[0])
+
+    def _held(self) -> tuple[Fold[Any], Fold[Test]]:
+        return self.split.select[0], self.split.score[0]
+
+    def _epoch(
+        self, model: nn.Module, plain: Tuned, average: ModelEmaV3, optimiser: torch.optim.Optimizer,
+        targets: Targets, epoch: int, steps: int,
+    ) -> None:  # fmt: skip
+        state, settings = PartialState(), self.settings
+        fit = self.split.score[0].fit.indices
+        order = generator("fine-tune order", self.seed, epoch).permutation(fit)
+        dealt = [
+            order[at : at + settings.batch][state.process_index :: state.num_processes].tolist()
+            for at in range(0, len(order), settings.batch)
+        ]
+        model.train()
+        for step, (members, pictures) in enumerate(self._batches(dealt)):
+            for group in optimiser.param_groups:
+                group["lr"] = group["lr_scale"] * learning_rate(
+                    settings, epoch * steps + step, settings.epochs * steps
+                )
+            total = summed(torch.tensor(float(len(members)), device=state.device))
+            images = self._augmented(pictures, members, epoch).to(state.device)
+            # A process without a picture still takes part in the step, with a loss of nothing.
+            loss = targets.loss(model(images), members) if members else model(images).sum() * 0
+            if not bool(torch.isfinite(loss)):
+                raise PacoError(f"the loss is not finite in epoch {epoch + 1}; lower the rate.")
+            shared = state.num_processes if isinstance(model, DistributedDataParallel) else 1
+            (loss * shared / total.clamp_min(1)).backward()
+            nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            average.update(plain, step=epoch * steps + step)
+
+    def _batches(self, dealt: list[list[int]]) -> Iterator[tuple[list[int], Tensor]]:
+        """Yield the readable units of each batch with their prepared pictures; one of zeros where there is none."""
+        size = self.encoder.pixels.size
+        for members, pictures, _ in prepared_batches(self.units, dealt, self.encoder.pixels):
+            yield members, pictures if members else torch.zeros(1, 3, size, size)
+
+    def _augmented(self, pictures: Tensor, members: list[int], epoch: int) -> Tensor:
+        """Change contrast and brightness, cover a box in a quarter of the pictures, mirror where the kind allows."""
+        changed = pictures.clone()
+        side = pictures.shape[-1]
+        for row, unit in enumerate(members):
+            rng = generator("fine-tune augmentation", self.seed, epoch, unit)
+            if self.task.kind in MIRRORED and rng.random() < 0.5:
+                changed[row] = changed[row].flip(-1)
+            changed[row] = changed[row] * float(rng.uniform(0.8, 1.25)) + float(rng.uniform(-0.2, 0.2))
+            height, width = (rng.uniform(0.1, 0.4, 2) * side).astype(int)
+            top, left = (int(rng.integers(0, side - length + 1)) for length in (height, width))
+            if rng.random() < 0.25:
+                changed[row, :, top : top + height, left : left + width] = changed[row].mean()
+        return changed
+
+    @torch.no_grad()
+    def _outputs(self, model: nn.Module, targets: Targets, fold: Fold[Any]) -> Array:
+        """Return the outputs (n, T) of the held units, NaN for unreadable ones; the same in all processes."""
+        model.eval()
+        state, held, batch = PartialState(), fold.held.indices.tolist(), self.settings.batch
+        own = held[state.process_index :: state.num_processes]
+        found: dict[int, Array] = {}
+        batches = [own[at : at + batch] for at in range(0, len(own), batch)]
+        for members, pictures, _ in prepared_batches(self.units, batches, self.encoder.pixels):
+            if members:
+                answers = targets.answers(model(pictures.to(state.device)))
+                found |= dict(zip(members, answers, strict=True))
+        known = {unit: row for part in gather(found, state) for unit, row in part.items()}
+        blank = np.full(targets.width, np.nan)
+        return np.stack([known.get(unit, blank) for unit in held])
+
+    def _score(self, outputs: Array, fold: Fold[Any]) -> float:
+        kind = load_kind(self.task.kind)
+        items = kind.items(outputs, self.units.labels.iloc[fold.held.indices], self.task)
+        return float(main_metric(kind, self.task).value(items))
+
+
+def learning_rate(settings: Settings, step: int, steps: int) -> float:
+    """Return the rate of one step: linear warm-up, then cosine to zero; scaled with the batch from 256."""
+    peak, warmup = settings.rate * settings.batch / 256, settings.warmup * steps
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, steps - warmup)))
+
+
+def _groups(model: Tuned, settings: Settings) -> list[dict[str, Any]]:
+    """Return the parameters by depth, each with its share of the rate; vectors do not decay."""
+    groups: list[dict[str, Any]] = param_groups_layer_decay(
+        model.backbone, weight_decay=settings.weight_decay, layer_decay=settings.layer_decay
+    )
+    head = [{"params": [model.head.weight], "weight_decay": settings.weight_decay, "lr_scale": 1.0},
+            {"params": [model.head.bias], "weight_decay": 0.0, "lr_scale": 1.0}]  # fmt: skip
+    return [
+        *({key: value for key, value in group.items() if key != "param_names"} for group in groups),
+        *head,
+    ]
+
+
+def _keep(
+    folder: Path,
+    model: Tuned,
+    average: ModelEmaV3,
+    optimiser: torch.optim.Optimizer,
+    history: list[list[float]],
+) -> None:
+    state = {"model": model.state_dict(), "average": average.module.state_dict(),
+             "optimiser": optimiser.state_dict(), "history": history}  # fmt: skip
+    with atomic_file(folder / "state.pt") as temporary:
+        torch.save(state, temporary)
+
+
+def _resume(
+    folder: Path, model: Tuned, average: ModelEmaV3, optimiser: torch.optim.Optimizer
+) -> list[list[float]]:
+    """Take up the kept state, if there is one; return the scores of the epochs that are done."""
+    path = folder / "state.pt"
+    if not path.is_file():
+        return []
+    state = torch.load(path, map_location=PartialState().device, weights_only=True)
+    model.load_state_dict(state["model"])
+    average.module.load_state_dict(state["average"])
+    optimiser.load_state_dict(state["optimiser"])
+    history: list[list[float]] = state["history"]
+    return history

@@ -1,0 +1,202 @@
+"""Fine-tuning: it learns, resumes exactly, spreads over processes, and its score is that of the last epoch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+import paco_eval.finetune as finetune
+from paco_eval.encoders.baselines import Pixels
+from paco_eval.encoders.timm import TimmEncoder
+from paco_eval.finetune import Settings, Targets, Tuned, evaluate_finetuned, learning_rate
+from paco_eval.inputs import Data
+from paco_eval.protocols import NotApplicableError, variants
+from paco_eval.rows import read_items
+from paco_eval.runner import evaluate_all
+from paco_fr.contracts import PixelContract
+from paco_fr.errors import PacoError
+from tests.paco_eval.conftest import blob_task
+
+QUICK = Settings(epochs=4, batch=18, rate=1e-2)
+
+
+def small_encoder():
+    """Return a transformer of two blocks on 32 pixels, so that a training takes a second."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = timm.create_model(
+            "vit_tiny_patch16_224",
+            img_size=32,
+            patch_size=8,
+            depth=2,
+            embed_dim=32,
+            num_heads=2,
+            num_classes=0,
+        )
+    return TimmEncoder("narrow", model, PixelContract(32), facts={"objective": "untrained"})
+
+
+def tuned(data):
+    return variants("fine-tune", data, seeds=1, epochs=QUICK.epochs)[0]
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+@pytest.mark.parametrize(("kind", "floor"), [("pose", 6.0), ("classification", 60.0)])
+def test_it_learns_and_the_last_epoch_is_the_score(kind, floor, tmp_path):
+    encoder, data = small_encoder(), tuned(Data.load(blob_task(kind, reader_options={"people": 40}), None))
+    before = encoder.weight_hash, next(encoder.model.parameters()).clone()
+    settings = replace(QUICK, epochs=12)
+    (row,) = evaluate_finetuned(encoder, data, settings, out=tmp_path, say=quiet)
+    better = 1 if row.main.higher_is_better else -1
+    assert better * row.main.value > better * floor
+    assert row.chosen["strength"] == "last of 12 epochs" and row.probe_seed == 0
+    best = row.chosen["best_on_test"]
+    assert better * best >= better * row.main.value - 1e-9
+    assert better * best >= better * row.chosen["best_on_validation"]
+    assert 1 <= row.chosen["best_on_validation_epoch"] <= 12
+    assert torch.equal(next(encoder.model.parameters()), before[1]) and encoder.weight_hash == before[0]
+    assert not (tmp_path / "fine-tune").exists() or not list((tmp_path / "fine-tune").iterdir())
+    assert evaluate_finetuned(encoder, data, settings, out=tmp_path, say=quiet) == []
+
+
+def test_a_killed_training_goes_on_to_the_same_row(tmp_path, monkeypatch):
+    encoder, data = small_encoder(), tuned(Data.load(blob_task("pose"), None))
+    (whole,) = evaluate_finetuned(encoder, data, QUICK, out=tmp_path / "whole", say=quiet)
+    keep, kept = finetune._keep, []
+
+    def killed(*state):
+        keep(*state)
+        kept.append(len(state[-1]))
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(finetune, "_keep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_finetuned(encoder, data, QUICK, out=tmp_path / "torn", say=quiet)
+    monkeypatch.setattr(finetune, "_keep", keep)
+    said: list[str] = []
+    (resumed,) = evaluate_finetuned(encoder, data, QUICK, out=tmp_path / "torn", say=said.append)
+    assert any("goes on after epoch 2" in line for line in said)
+    assert resumed.metrics == whole.metrics
+    assert {**resumed.chosen} == {**whole.chosen}
+
+
+def test_unreadable_pictures_count_and_are_not_trained_on(tmp_path):
+    task = blob_task("pose", reader_options={"broken": 2})
+    (row,) = evaluate_finetuned(small_encoder(), tuned(Data.load(task, None)), QUICK, out=tmp_path, say=quiet)
+    assert (row.n_expected, row.n_scored) == (18, 16)
+    items = read_items(tmp_path / "rows" / f"{row.key}.json")
+    assert (items["failure"] != "").sum() == 2
+
+
+def test_the_rate_rises_falls_and_decays_towards_the_first_layers():
+    settings = Settings(epochs=1, batch=256, rate=1.0)
+    rates = [learning_rate(settings, step, 100) for step in range(100)]
+    assert (
+        rates[0] == pytest.approx(0.1) and max(rates) == rates[9] == pytest.approx(1.0) and rates[-1] < 1e-3
+    )
+    assert learning_rate(replace(settings, batch=64), 9, 100) == pytest.approx(0.25)
+    model = Tuned(small_encoder(), "mean", 3)
+    scale = {
+        id(parameter): (group["lr_scale"], group["weight_decay"])
+        for group in finetune._groups(model, settings)
+        for parameter in group["params"]
+    }
+    assert len(scale) == len(list(model.parameters()))
+    backbone = model.backbone
+    assert scale[id(model.head.weight)] == (1.0, 0.05) and scale[id(model.head.bias)] == (1.0, 0.0)
+    ladder = [scale[id(part)][0] for part in (
+        backbone.patch_embed.proj.weight, backbone.blocks[0].attn.qkv.weight, backbone.blocks[1].attn.qkv.weight)]  # fmt: skip
+    assert ladder[0] < ladder[1] < ladder[2] and ladder[1] / ladder[2] == pytest.approx(0.75)
+    assert scale[id(backbone.blocks[0].norm1.weight)][1] == 0.0
+
+
+def test_only_kinds_whose_truth_allows_it_are_mirrored():
+    for kind, mirrored in (("pose", False), ("landmarks", False), ("classification", True)):
+        data = Data.load(blob_task(kind), None)
+        units, split = data.views["all"]
+        run = finetune._Run(small_encoder(), data.task, units, split, QUICK, 0, "mean")
+        ramp = torch.linspace(-1, 1, 32).expand(40, 3, 32, 32)
+        changed = run._augmented(ramp, list(range(40)), 0)
+        assert not torch.equal(changed, ramp)
+        falling = (changed[:, :, :, -1].mean((1, 2)) < changed[:, :, :, 0].mean((1, 2))).any()
+        assert bool(falling) == mirrored
+        assert torch.equal(changed, run._augmented(ramp, list(range(40)), 0))
+        assert not torch.equal(changed, run._augmented(ramp, list(range(40)), 1))
+
+
+def test_targets_are_scaled_on_the_fitted_units_alone_and_come_back():
+    data = Data.load(blob_task("pose"), None)
+    units, split = data.views["all"]
+    fit = split.score[0].fit.indices
+    targets = Targets.of(data.task, units, fit)
+    torch.testing.assert_close(targets.values[fit].mean(0), torch.zeros(6), atol=1e-4, rtol=0)
+    from tasks.kinds import load_kind
+
+    np.testing.assert_allclose(
+        targets.answers(targets.values), load_kind("pose").targets(units.labels, data.task), atol=1e-5
+    )
+
+
+def test_what_cannot_be_fine_tuned_is_said(tmp_path):
+    data = tuned(Data.load(blob_task("pose"), None))
+    with pytest.raises(PacoError, match="cannot be fine-tuned"):
+        evaluate_finetuned(Pixels(), data, QUICK, out=tmp_path, say=quiet)
+    with pytest.raises(NotApplicableError, match="one part to fit on"):
+        evaluate_finetuned(
+            small_encoder(), tuned(Data.load(blob_task("verification"), None)), QUICK, out=tmp_path
+        )
+    with pytest.raises(PacoError, match="not finite"):
+        evaluate_finetuned(small_encoder(), data, replace(QUICK, rate=float("inf")), out=tmp_path, say=quiet)
+    said: list[str] = []
+    failed = evaluate_all(
+        [small_encoder()], [blob_task("verification")], out=tmp_path, protocol="fine-tune", seeds=1, epochs=1,
+        say=said.append,
+    )  # fmt: skip
+    assert failed == 0 and said[0].startswith("Left out verification/blobs")
+
+
+SPREAD = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from paco_eval.finetune import evaluate_finetuned
+from paco_eval.inputs import Data
+from tests.paco_eval.conftest import blob_task
+from tests.paco_eval.test_finetune import QUICK, small_encoder, tuned
+data = tuned(Data.load(blob_task("pose", reader_options={"broken": 1}), None))
+for row in evaluate_finetuned(small_encoder(), data, QUICK, out=Path(OUT), say=lambda _: None):
+    print(row.main.value)
+"""
+
+
+def test_one_and_two_processes_train_the_same(tmp_path):
+    data = tuned(Data.load(blob_task("pose", reader_options={"broken": 1}), None))
+    (alone,) = evaluate_finetuned(small_encoder(), data, QUICK, out=tmp_path / "alone", say=quiet)
+    script = tmp_path / "spread.py"
+    script.write_text(SPREAD.replace("OUT", repr(str(tmp_path / "two"))))
+    environment = {**os.environ, "PYTHONPATH": ".", "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-port",
+        "29736",
+    ]
+    done = subprocess.run(
+        [*launch, str(script)], env=environment, check=True, capture_output=True, text=True, timeout=240
+    )
+    assert float(done.stdout.splitlines()[-1]) == pytest.approx(alone.main.value, rel=1e-3)
