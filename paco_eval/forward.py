@@ -69,7 +69,8 @@ class Forward:
         """
         while True:
             try:
-                parts = [self._run(part, blocks) for part in images.split(self.limit)]
+                starts = range(0, len(images), self.limit)
+                parts = [self._run(images[at : at + self.limit], blocks) for at in starts]
                 return parts[0] if len(parts) == 1 else _joined(parts, blocks)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):

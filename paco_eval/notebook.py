@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from torch import Tensor, nn
@@ -66,7 +66,9 @@ def evaluate(
         MissingDataError: a task named outright has no data.
 
     """
-    several = encoder if isinstance(encoder, (list, tuple)) else [encoder]
+    several: list[Evaluated] = (
+        list(encoder) if isinstance(encoder, (list, tuple)) else [cast(Evaluated, encoder)]
+    )
     root = Path(data_root) if data_root is not None else None
     modules = [(one, one.training, _grads(one)) for one in several if isinstance(one, nn.Module)]
     try:

@@ -154,5 +154,6 @@ def _drawn(
         sizes = np.unique(np.sort(places), return_counts=True)[1].cumsum()
         enough = int(np.searchsorted(sizes, shots.share * len(units)))
         return np.sort(ranked[: sizes[min(enough, len(sizes) - 1)]])
+    assert shots.per_class is not None
     nth = pd.Series(codes[ranked]).groupby(codes[ranked]).cumcount().to_numpy()
     return np.sort(ranked[nth < shots.per_class])

@@ -15,7 +15,7 @@ from accelerate import PartialState
 
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
-from paco_eval.finetune import Settings, evaluate_finetuned
+from paco_eval.finetune import evaluate_finetuned
 from paco_eval.inputs import Data
 from paco_eval.protocols import EPOCHS, SEEDS, SHOTS, NotApplicableError, variants
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
@@ -23,6 +23,7 @@ from paco_eval.rows import Row, write_row
 from paco_eval.samples import save_samples
 from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, held_of
 from paco_eval.sweep import evaluate_sweep
+from paco_eval.tuned import Settings
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder

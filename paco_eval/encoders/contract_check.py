@@ -48,8 +48,8 @@ def check_contract(name: str, contract: PixelContract, model: nn.Module | None =
     colour = training_colour(model) if model is not None else None
     if colour is None:
         return "consistent with itself; the first layer remembers no pictures"
-    mean, std = torch.tensor(contract.mean), torch.tensor(contract.std)
-    shade = ((colour * std + mean - low) / (high - low)).tolist()
+    scaled = colour * torch.tensor(contract.std) + torch.tensor(contract.mean)
+    shade = ((scaled - low) / (high - low)).tolist()
     shown = ", ".join(f"{value:.2f}" for value in shade)
     if not all(SHADES[0] <= value <= SHADES[1] for value in shade):
         raise PacoError(
@@ -85,7 +85,8 @@ def training_colour(model: nn.Module) -> Tensor | None:
     singular = torch.linalg.svdvals(weights)
     if left > UNCERTAIN or singular[-1] < 1e-2 * singular[0]:
         return None
-    return solution.float()
+    colour: Tensor = solution.float()
+    return colour
 
 
 def _first_layers(model: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:

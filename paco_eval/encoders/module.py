@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,7 +82,7 @@ def as_tokens(found: Tensor) -> Tokens:
 
 
 def _square(count: int) -> bool:
-    return round(count**0.5) ** 2 == count
+    return math.isqrt(count) ** 2 == count
 
 
 def _reductions(tokens: Tokens) -> tuple[str, ...]:

@@ -93,7 +93,9 @@ def _known(model: Any, path: Path) -> tuple[PixelContract | None, Any]:
     stated = {entry.key: entry.value for entry in model.metadata_props}
     if "pixels" in stated:
         values = json.loads(stated["pixels"])
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
         return PixelContract(**fields), None
     return (ARCFACE, CROPS["arcface"]) if path.stem in RECOGNISERS else (None, None)
 

@@ -55,7 +55,9 @@ class TimmEncoder:
         self.weight_hash = weight_hash(self.model)
         self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         depth = len(self.model.feature_info)
-        self.blocks = tuple(str(block) for block in sorted({depth // 2, (3 * depth) // 4, depth} - {0}))
+        self.blocks: Sequence[str] = tuple(
+            str(block) for block in sorted({depth // 2, (3 * depth) // 4, depth} - {0})
+        )
         self.default_block = str(depth)
         if self.has_global:
             self.reductions = (*self.reductions, "global")
@@ -118,7 +120,7 @@ def contract_of(model: nn.Module, size: int | None = None) -> PixelContract:
     )
 
 
-def _create(name: str, pretrained: bool, sized: dict[str, int]) -> nn.Module:
+def _create(name: str, pretrained: bool, sized: dict[str, Any]) -> nn.Module:
     try:
         model: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0, **sized)
     except TypeError:

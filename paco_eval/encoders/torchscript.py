@@ -27,7 +27,7 @@ def load(name: str) -> FunctionEncoder:
     pixels = pixel_contract(name, options)
     device = PartialState().device
     try:
-        model = torch.jit.load(str(path), map_location=device).eval()
+        model = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise PacoError(
             f"{path} cannot be read as TorchScript: {str(error).splitlines()[0][:200]}"

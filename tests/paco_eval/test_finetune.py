@@ -15,11 +15,12 @@ import torch
 import paco_eval.finetune as finetune
 from paco_eval.encoders.baselines import Pixels
 from paco_eval.encoders.timm import TimmEncoder
-from paco_eval.finetune import Settings, Targets, Tuned, evaluate_finetuned, learning_rate
+from paco_eval.finetune import evaluate_finetuned
 from paco_eval.inputs import Data
 from paco_eval.protocols import NotApplicableError, variants
 from paco_eval.rows import read_items
 from paco_eval.runner import evaluate_all
+from paco_eval.tuned import Settings, Targets, Tuned, learning_rate, parameter_groups
 from paco_fr.contracts import PixelContract
 from paco_fr.errors import PacoError
 from tests.paco_eval.conftest import blob_task
@@ -109,7 +110,7 @@ def test_the_rate_rises_falls_and_decays_towards_the_first_layers():
     model = Tuned(small_encoder(), "mean", 3)
     scale = {
         id(parameter): (group["lr_scale"], group["weight_decay"])
-        for group in finetune._groups(model, settings)
+        for group in parameter_groups(model, settings)
         for parameter in group["params"]
     }
     assert len(scale) == len(list(model.parameters()))
