@@ -29,7 +29,12 @@ def encode(vit: VisionTransformer, images: Tensor, cells: Tensor | None = None) 
 
     Hidden patches are dropped after the position embedding, so no pixel of theirs enters any block.
     """
-    tokens = vit.patch_embed(images) + vit.pos_embed
+    return encode_embedded(vit, vit.patch_embed(images), cells)
+
+
+def encode_embedded(vit: VisionTransformer, embedded: Tensor, cells: Tensor | None = None) -> Tensor:
+    """Return the tokens of embedded patches (B, N, C), some of which may be no patches but stand-ins."""
+    tokens = embedded + vit.pos_embed
     if cells is not None:
         tokens = take(tokens, cells)
     for block in vit.blocks:

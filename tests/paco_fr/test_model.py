@@ -19,7 +19,7 @@ PLACES = ["visible", "two-pass", "separate"]
 def model_of(config, seed=0):
     torch.manual_seed(seed)
     model = build_objective(config)
-    model.start(Views(pool_of(config), config).at(range(16)).images, np.random.default_rng(0))
+    model.start(Views(pool_of(config), config).at(range(16)), np.random.default_rng(0))
     return model
 
 
