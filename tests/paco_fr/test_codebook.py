@@ -61,7 +61,11 @@ def test_following_its_patches_lowers_the_quantisation_error():
     before = error()
     for _ in range(100):
         assigned = codebook.assign(patches, everywhere(len(patches)))
-        codebook.follow(codebook.counts(everywhere(len(patches)), assigned), codebook.sums(patches, everywhere(len(patches)), assigned), 0.1)
+        codebook.follow(
+            codebook.counts(everywhere(len(patches)), assigned),
+            codebook.sums(patches, everywhere(len(patches)), assigned),
+            0.1,
+        )
     assert error() < before
 
 
