@@ -186,7 +186,7 @@ def _encode(
             chunk = own[start : start + CHUNK]
             done: list[int] = []
             parts: dict[tuple[Layer, bool], list[npt.NDArray[np.float32]]] = {key: [] for key in addresses}
-            for members, pictures, broken in _prepared(units, chunk, encoder.pixels):
+            for members, pictures, broken in prepared_batches(units, chunk, encoder.pixels):
                 failures |= broken
                 bar.update(len(members) + len(broken))
                 if not members:
@@ -220,7 +220,7 @@ def check_finite(
 Prepared = tuple[list[int], Tensor, dict[int, str]]
 
 
-def _prepared(units: Units, chunk: list[int], contract: PixelContract) -> Iterator[Prepared]:
+def prepared_batches(units: Units, chunk: list[int], contract: PixelContract) -> Iterator[Prepared]:
     """Yield batches of prepared pictures in order, decoded a few batches ahead."""
     batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
     cells = units.records.select_columns(["image"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from accelerate import PartialState
 
+from paco_eval.diagnosing import evaluate_diagnosis
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
 from paco_eval.inputs import Data
@@ -23,6 +24,7 @@ from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder
 from tasks import splits
+from tasks.kinds import load_kind
 from tasks.task import Task
 
 
@@ -51,7 +53,7 @@ def evaluate_all(
         for task in tasks:
             try:
                 data = Data.load(task, data_root, limit, train_identities)
-                measure = evaluate_cell if task.sweep is None else evaluate_sweep
+                measure = _measure_of(task)
             except PacoError as error:
                 say(f"{task.name}: {error}")
                 failed += len(loaded)
@@ -66,6 +68,13 @@ def evaluate_all(
                 for row in rows:
                     say(_line(row))
     return failed
+
+
+def _measure_of(task: Task) -> Callable[..., list[Row]]:
+    """Return what measures an encoder on a task: by a head, under a sweep, or by the encoder's own diagnostics."""
+    if load_kind(task.kind).HEAD == "diagnostics":
+        return evaluate_diagnosis
+    return evaluate_cell if task.sweep is None else evaluate_sweep
 
 
 def evaluate_cell(

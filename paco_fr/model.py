@@ -102,7 +102,7 @@ class PaCo(Objective):
         nearest = self.codebook.tokens[pick(books, hidden), truth]  # (B, M, T)
         terms |= belief_health(logits, truth, tokens, nearest, take(matter, hidden), weights)
         detached = {name: term.detach() for name, term in terms.items()}
-        return Output(loss, detached, completed, decoded, assigned, logits.argmax(-1))
+        return Output(loss, detached, completed, decoded, assigned, logits.argmax(-1), tokens.detach())
 
     def matter(self, images: Tensor, patches: Tensor) -> Tensor:
         """Return what tokens are likened to (B, N, T): patches, their structure, or their embeddings."""

@@ -65,6 +65,7 @@ class Output:
         predicted: (B, N, 3P²) the decoder's patches.
         assigned: (B, N) nearest token of each true patch, or None without a codebook.
         believed: (B, M) the most believed token of each hidden patch, or None without a codebook.
+        tokens: (B, M, T) what was put in the hidden places, or None without a codebook.
 
     """
 
@@ -74,6 +75,7 @@ class Output:
     predicted: Tensor
     assigned: Tensor | None = None
     believed: Tensor | None = None
+    tokens: Tensor | None = None
 
     @staticmethod
     def joined(parts: list[Output]) -> Output:
