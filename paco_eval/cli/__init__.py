@@ -15,6 +15,7 @@ COMMANDS = {
     "quickstart": "quickstart",
     "pretrain": "pretrain",
     "evaluate": "evaluate",
+    "ablate": "ablate",
     "compare": "compare",
     "report": "report",
     "list": "listing",

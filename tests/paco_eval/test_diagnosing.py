@@ -102,7 +102,8 @@ def test_entropy_of_places_counts_tokens():
     np.testing.assert_allclose(codebook.position_entropy(items), [np.log(2), 0.0])
 
 
-def test_masks_of_diagnostics_depend_on_the_picture_alone(config):
+def test_masks_of_diagnostics_depend_on_the_picture_alone():
+    config = small_config()
     images = batch_of(config).images
     together, alone = masked_batch(images, config), masked_batch(images[3:4], config)
     assert torch.equal(together.hidden[3:4], alone.hidden)
