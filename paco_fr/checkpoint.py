@@ -1,7 +1,7 @@
 """Checkpoints: weights in safetensors beside a JSON card that says how they came about.
 
 A folder holds ``model.safetensors`` (the whole objective), ``card.json``, ``metrics.jsonl`` and, for the
-report, ``reconstruction.npz`` and ``codebook.npz``. Nothing in it is a pickle, except ``state.pt`` of an
+report, ``reconstruction.npz``, ``sheets/STEP.npz`` and ``codebook.npz``. Nothing in it is a pickle, except ``state.pt`` of an
 unfinished run, which is read with ``weights_only=True``.
 """
 

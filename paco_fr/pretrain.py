@@ -25,7 +25,7 @@ from paco_fr.files import owned_folder
 from paco_fr.health import alarms
 from paco_fr.interruption import Interrupted, stop_requests
 from paco_fr.objectives import Batch, Objective, Output, build_objective
-from paco_fr.pictures import save_pictures
+from paco_fr.pictures import SHEETS_AT, save_pictures, save_sheet
 from paco_fr.progress import Log, Meter, check_trackers, postfix, progress_bar, start_trackers
 from paco_fr.randomness import generator
 from paco_fr.schedule import build_optimiser, describe_schedule, learning_rate, step_count
@@ -123,6 +123,7 @@ def _train(
     log = Log(out / "metrics.jsonl", step, accelerator, state["log"] if state else None)
     broken: dict[str, None] = dict.fromkeys(state["broken"] if state else ())
     warned: dict[str, int] = {}
+    sheets_at = {max(1, round(share * step_count(config))) for share in SHEETS_AT} - {step_count(config)}
     learner, optimiser = accelerator.prepare(model, optimiser)
     start_trackers(config, accelerator)
     steps, check_every = step_count(config), CHECK_EVERY_STEPS.get(device.type, 10)
@@ -161,6 +162,8 @@ def _train(
             extra = model.after_step(batch, output, epoch, generator("revive", config.seed, step))
             step += 1
             log.add({**output.terms, "gradient_norm": norm}, extra)
+            if main and step in sheets_at:
+                save_sheet(out / "sheets" / f"{step:09d}.npz", model, views)
             broken.update(dict.fromkeys(unread))
             meter.pictures += config.optimiser.batch
             bar.update(config.optimiser.batch)

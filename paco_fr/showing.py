@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paco_fr.colour import add_colour, split_colour
 from paco_fr.config import PretrainConfig
+from paco_fr.errors import PacoError
 from paco_fr.masking import draw_hidden
 from paco_fr.model import PaCo
 from paco_fr.objectives import Batch
-from paco_fr.patches import patchify, pick
+from paco_fr.patches import patchify, pick, take
 from paco_fr.randomness import generator
 from paco_fr.regions import region_map
 
@@ -70,3 +72,46 @@ def diagnose(model: PaCo, config: PretrainConfig, images: Tensor) -> Mapping[str
         "believed": pick(books, batch.hidden) + output.believed,
         "sizes": torch.tensor([model.codebook.usage.numel(), config.codebook.tokens]),
     }
+
+
+@torch.no_grad()
+def belief_attention(model: PaCo, batch: Batch) -> Tensor:
+    """Return how much each place looks at every other in the belief's last block, (B, N, N), mean over heads."""
+    attention = model.belief.blocks[-1].attn
+    inputs: list[Tensor] = []
+    handle = attention.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    try:
+        model(batch)
+    finally:
+        handle.remove()
+    query, key, _ = (
+        attention.qkv(inputs[0]).unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    )
+    products = attention.q_norm(query) @ attention.k_norm(key).transpose(-2, -1)
+    return (products * attention.scale).softmax(-1).mean(1)
+
+
+@torch.no_grad()
+def nearest_tokens(model: PaCo, batch: Batch, cells: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the tokens nearest to the true patches at ``cells`` (B, M), nearest first.
+
+    Returns:
+        tokens as patches (B, M, count, D), in the colour of the true patch where codes have none, and their
+        mean squared distances (B, M, count) as the codebook measures them.
+
+    Raises:
+        PacoError: tokens are embeddings, which have no look.
+
+    """
+    config = model.config
+    if config.codebook.space == "embedding":
+        raise PacoError("Tokens in space embedding have no look. Choose a run with codebook.space=pixel.")
+    patches = patchify(batch.images, config.encoder.patch)
+    matter = take(model.matter(batch.images, patches), cells)
+    tokens = model.codebook.tokens[pick(model.codebook.books(batch.regions), cells)]  # (B, M, K, T)
+    distances, order = (tokens - matter[:, :, None]).square().mean(-1).sort(-1)
+    best = tokens.gather(2, order[..., :count, None].expand(-1, -1, -1, tokens.shape[-1]))
+    if config.codebook.content == "structure":
+        colour = take(split_colour(patches)[1], cells)[:, :, None].expand(-1, -1, count, -1)
+        best = add_colour(best.flatten(1, 2), colour.flatten(1, 2)).view_as(best)
+    return best, distances[..., :count]
