@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ def _masks(config: PretrainConfig, images: torch.Tensor) -> dict[str, np.ndarray
     """Return each picture under a mask of every strategy, hidden patches grey."""
     patches = patchify(images, config.encoder.patch)
     regions = region_map(config.data.template, config.encoder.grid)
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "random": {"strategy": "random"},
         "block": {"strategy": "block"},
         "region": {"strategy": "region"},

@@ -50,7 +50,9 @@ def evaluate_diagnosis(
     if not state.is_main_process:
         return []
     items = load_kind(task.kind).items(outputs, units.labels.iloc[held].reset_index(drop=True), task)
-    decision = Decision(Choice(("all", "codebook"), None, float("nan")), source="nothing is fitted or chosen")
+    decision = Decision(
+        Choice(("all", "codebook"), "none", float("nan")), source="nothing is fitted or chosen"
+    )
     failed = int((items["failure"] != "").sum())
     timings = {"extract": time.monotonic() - started}
     row = row_of(encoder, data, identity, decision, items, split, len(held), failed, timings)

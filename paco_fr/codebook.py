@@ -167,7 +167,8 @@ def own_products(vectors: Tensor, tokens: Tensor, books: Tensor) -> Tensor:
     if len(tokens) == vectors.shape[1]:  # each place its own; with so many codebooks the other way is slow
         return torch.einsum("bnd,nkd->bnk", vectors, tokens)
     S, K, _ = tokens.shape
-    products = (vectors @ tokens.flatten(0, 1).T).unflatten(-1, (S, K))  # (B, N, S, K)
+    products = vectors @ tokens.flatten(0, 1).T
+    products = products.reshape(*products.shape[:-1], S, K)  # (B, N, S, K)
     return products.gather(2, books[..., None, None].expand(-1, -1, 1, K)).squeeze(2)
 
 

@@ -21,7 +21,7 @@ def split_colour(patches: Tensor) -> tuple[Tensor, Tensor]:
     Colour is the mean of each channel and, last, the deviation of all values about them; structure is what
     is left when the means are taken away and the deviation is divided out.
     """
-    pixels = patches.unflatten(-1, (-1, 3))  # (B, N, P², 3)
+    pixels = patches.reshape(*patches.shape[:-1], -1, 3)  # (B, N, P², 3)
     mean = pixels.mean(-2, keepdim=True)
     rest = pixels - mean
     contrast = (rest.square().mean((-2, -1), keepdim=True) + 1e-4).sqrt()
@@ -31,7 +31,7 @@ def split_colour(patches: Tensor) -> tuple[Tensor, Tensor]:
 
 def add_colour(structure: Tensor, colour: Tensor) -> Tensor:
     """Return patches (B, M, D) of structure (B, M, D) and colour (B, M, 4); undoes :func:`split_colour`."""
-    pixels = structure.unflatten(-1, (-1, 3)) * colour[..., None, 3:] + colour[..., None, :3]
+    pixels = structure.reshape(*structure.shape[:-1], -1, 3) * colour[..., None, 3:] + colour[..., None, :3]
     return pixels.flatten(-2)
 
 

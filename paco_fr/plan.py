@@ -85,7 +85,7 @@ def flops_per_picture(config: PretrainConfig) -> float:
     whole = encoder.cells
     visible = whole - config.hidden_cells
     tokens = whole if config.objective.startswith("simmim") else visible
-    total = encoder.depth * _block(tokens, encoder.dim) + decoder.depth * _block(whole, decoder.dim)
+    total: float = encoder.depth * _block(tokens, encoder.dim) + decoder.depth * _block(whole, decoder.dim)
     total += 2 * (whole + tokens) * 3 * encoder.patch**2 * encoder.dim  # into and out of patches
     if config.loss.spatial_on == "features" and config.objective in ("paco", "simmim-spatial"):
         total += encoder.depth * _block(whole, encoder.dim) / 3  # the teacher has no backward pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def diagnose(model: PaCo, config: PretrainConfig, images: Tensor) -> Mapping[str
 @torch.no_grad()
 def belief_attention(model: PaCo, batch: Batch) -> Tensor:
     """Return how much each place looks at every other in the belief's last block, (B, N, N), mean over heads."""
-    attention = model.belief.blocks[-1].attn
+    attention: Any = model.belief.blocks[-1].attn  # timm declares no types
     inputs: list[Tensor] = []
     handle = attention.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     try:
@@ -87,8 +88,8 @@ def belief_attention(model: PaCo, batch: Batch) -> Tensor:
     query, key, _ = (
         attention.qkv(inputs[0]).unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
     )
-    products = attention.q_norm(query) @ attention.k_norm(key).transpose(-2, -1)
-    return (products * attention.scale).softmax(-1).mean(1)
+    products: Tensor = attention.q_norm(query) @ attention.k_norm(key).transpose(-2, -1)
+    return (products * float(attention.scale)).softmax(-1).mean(1)
 
 
 @torch.no_grad()

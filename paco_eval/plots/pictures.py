@@ -24,7 +24,7 @@ def bare(axes: Axes) -> None:
         spine.set_visible(False)
 
 
-def tile(pictures: npt.NDArray, gap: int) -> npt.NDArray[np.uint8]:
+def tile(pictures: Pictures, gap: int) -> npt.NDArray[np.uint8]:
     """Return pictures (R, C, H, W, 3) uint8 as one transparent-gapped sheet (.., .., 4)."""
     rows, columns, height, width = pictures.shape[:4]
     sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
