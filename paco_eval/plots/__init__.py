@@ -1,7 +1,7 @@
 """Figures in one house style. Every function takes plain arrays or frames and returns a matplotlib Figure."""
 
 from paco_eval.plots.curves import confusion_matrix, cumulative_error, error_against_yaw, roc
-from paco_eval.plots.method import attention_sheet, nearest_tokens_sheet
+from paco_eval.plots.method import attention_sheet, nearest_tokens_sheet, place_maps
 from paco_eval.plots.pictures import codebook_atlas, landmark_sheet, picture_rows, reconstruction_sheet
 from paco_eval.plots.scores import accuracy_against_cost, dot_and_interval, few_shot_curves, robustness_curves
 from paco_eval.plots.style import Look, looks, save, to_svg
@@ -25,6 +25,7 @@ __all__ = [
     "loss_curves",
     "nearest_tokens_sheet",
     "picture_rows",
+    "place_maps",
     "read_metrics",
     "reconstruction_sheet",
     "robustness_curves",

@@ -133,6 +133,14 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
                 xlabel=f"{leaders[0][1].row.main_metric.replace('_', ' ')} (%)", limit=limit,
             ),
         )  # fmt: skip
+    if {"nearest", "believed"} <= columns:
+        from tasks.kinds.codebook import position_entropy
+
+        maps = {f"{name} tokens": position_entropy(first, name) for name in ("nearest", "believed")}
+        yield Drawn(
+            f"{task}-places", task, "Entropy of the tokens at each place of the aligned face, in nats.",
+            plots.place_maps(maps, title=f"{title} · {first_label}"),
+        )  # fmt: skip
     yaw = next((name for name in ("yaw_true", "yaw") if name in columns), None)
     if yaw and "error" in columns:
         errors = {label: (frame[yaw], frame.error) for label, frame in items.items() if yaw in frame}

@@ -77,6 +77,22 @@ def test_a_row_says_what_a_plain_count_says(tmp_path, scope):
     assert evaluate_diagnosis(encoder, data, out=tmp_path) == []
 
 
+def test_the_report_maps_entropy_over_the_face(tmp_path):
+    from paco_eval.report.figures import table_figures
+    from paco_eval.rows import load_rows
+    from paco_eval.tables import family_tables
+
+    encoder = load_encoder(f"paco:{checkpoint(tmp_path / 'run')}")
+    (row,) = evaluate_diagnosis(encoder, Data.load(TASK, None), out=tmp_path)
+    (table,) = family_tables(load_rows(tmp_path / "rows").rows)
+    problems: list[str] = []
+    drawn = {figure.name: figure for figure in table_figures(table, {}, problems.append)}
+    shown = drawn["codebook/synthetic-places"].figure
+    items = read_items(tmp_path / "rows" / f"{row.key}.json")
+    numbers = [text.get_text() for text in shown.axes[0].texts]
+    assert numbers == [f"{value:.1f}" for value in codebook.position_entropy(items)] and not problems
+
+
 def test_unreadable_pictures_believe_wrongly_and_encoders_without_a_codebook_are_passed_over(tmp_path):
     mae = checkpoint(tmp_path / "mae", objective="mae")
     run = checkpoint(tmp_path / "run")
