@@ -25,6 +25,13 @@ from paco_fr.objectives import build_objective
 from paco_fr.vit import build_encoder
 
 FORMAT = 1
+SHIPPED = Path(__file__).parent / "weights"
+"""Checkpoints that come with the package, one folder each; there may be none."""
+
+
+def shipped() -> list[str]:
+    """Return the names of the encoders that come with the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/card.json"))
 
 
 def weight_hash(module: nn.Module) -> str:

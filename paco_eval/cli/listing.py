@@ -49,7 +49,10 @@ def _tasks(data_root: Path | None) -> Rows:
 def _encoders(data_root: Path | None) -> Rows:
     from paco_eval.encoders import ADAPTERS
 
-    return [dict(zip(("name", "what"), text.split("  ", 1), strict=True)) for _, text in ADAPTERS.values()]
+    known = [dict(zip(("name", "what"), text.split("  ", 1), strict=True)) for _, text in ADAPTERS.values()]
+    folder = Path(__file__).parents[2] / "paco_fr" / "weights"  # not by import: that would bring in torch
+    names = sorted(path.parent.name for path in folder.glob("*/card.json"))
+    return [*known, *({"name": name, "what": "comes with this package"} for name in names)]
 
 
 def _datasets(data_root: Path | None) -> Rows:

@@ -24,14 +24,16 @@ ADAPTERS: dict[str, tuple[str, str]] = {
 
 
 def load_encoder(name: str) -> Encoder:
-    """Return the encoder that a name stands for, in evaluation mode.
+    """Return the encoder that a name stands for, in evaluation mode; shipped ones go by their bare names.
 
     Raises:
         PacoError: unknown scheme (with the nearest known), or what the adapter cannot load.
 
     """
-    scheme = name.partition(":")[0]
+    from paco_fr.checkpoint import shipped
+
+    scheme = "paco" if name in shipped() else name.partition(":")[0]
     if scheme not in ADAPTERS:
-        raise unknown_name("encoder", scheme, ADAPTERS)
+        raise unknown_name("encoder", scheme, [*ADAPTERS, *shipped()])
     encoder: Encoder = import_module(ADAPTERS[scheme][0]).load(name)
     return encoder

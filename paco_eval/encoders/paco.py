@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from paco_eval.encoders.timm import TimmEncoder
-from paco_fr.checkpoint import load_encoder, load_objective
+from paco_fr.checkpoint import SHIPPED, load_encoder, load_objective, shipped
 from paco_fr.showing import diagnose
 
 
@@ -21,14 +21,19 @@ class PaCoEncoder(TimmEncoder):
     def diagnostics(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return tokens, belief and truth of prepared pictures, see :func:`paco_fr.showing.diagnose`."""
         if not hasattr(self, "objective"):
-            self.objective, self.config = load_objective(Path(self.name.removeprefix("paco:")))
+            self.objective, self.config = load_objective(folder_of(self.name))
             self.objective.to(self.device)
         return diagnose(self.objective, self.config, images.to(self.device))
 
 
+def folder_of(name: str) -> Path:
+    """Return the checkpoint folder of ``paco:FOLDER``, or of an encoder that comes with the package."""
+    return SHIPPED / name if name in shipped() else Path(name.removeprefix("paco:"))
+
+
 def load(name: str) -> TimmEncoder:
-    """Return the encoder of ``paco:FOLDER``; its card says which objective trained it."""
-    model, card, config = load_encoder(Path(name.removeprefix("paco:")))
+    """Return the encoder of ``paco:FOLDER`` or of a shipped name; its card says which objective trained it."""
+    model, card, config = load_encoder(folder_of(name))
     facts: dict[str, Any] = {
         key: card[key] for key in ("objective", "pretrain_seed", "data_fingerprint", "licence") if key in card
     }
