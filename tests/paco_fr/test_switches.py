@@ -19,6 +19,7 @@ from paco_fr.pretrain import pretrain
 from paco_fr.views import Views, shown_share
 from tests.paco_fr.conftest import batch_of, config_on, pool_of, small_config
 from tests.paco_fr.test_model import model_of, other_hidden_pixels
+from tests.paco_fr.test_resume import RUN, curve, run
 
 SWITCHES = {
     "region codebooks": {"codebook": {"scope": "region"}},
@@ -266,3 +267,21 @@ def test_configurations_written_before_a_switch_existed_are_read_with_its_defaul
     ):
         del old[section][key]
     assert parse_config(old, "an old card") == load_recipe("tiny")
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does_with_switches_on(faces, tmp_path):
+    """Noise, temperature, codebooks of regions and the teacher do not depend on how a batch is spread."""
+    config = config_on(
+        faces,
+        codebook={"scope": "region", "selection": "gumbel", "temperature_end": 0.1, "revive": "always"},
+        loss={"spatial_on": "features"},
+        optimiser={"batch": 16, "presentations": 64},
+    )
+    one = pretrain(config, tmp_path / "one")
+    (tmp_path / "run.py").write_text(RUN)
+    process = run(tmp_path / "run.py", config, tmp_path / "two", processes=2)
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    for term in ("reconstruction", "belief", "spatial", "perplexity", "token_error"):
+        assert curve(tmp_path / "two")[-1][term] == pytest.approx(curve(one)[-1][term], rel=1e-4), term
