@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ def encode(vit: VisionTransformer, images: Tensor, cells: Tensor | None = None) 
 
 def encode_embedded(vit: VisionTransformer, embedded: Tensor, cells: Tensor | None = None) -> Tensor:
     """Return the tokens of embedded patches (B, N, C), some of which may be no patches but stand-ins."""
-    tokens = embedded + vit.pos_embed
+    tokens = embedded + cast(Tensor, vit.pos_embed)
     if cells is not None:
         tokens = take(tokens, cells)
     for block in vit.blocks:
