@@ -208,10 +208,9 @@ def _encode(
     with tqdm(total=len(own), desc=encoder.name[-40:], unit="img", disable=not progress) as bar:
         for start in range(0, len(own), CHUNK):
             chunk = own[start : start + CHUNK]
-            batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
             done: list[int] = []
             parts: dict[tuple[Layer, bool], list[npt.NDArray[np.float32]]] = {key: [] for key in addresses}
-            for members, pictures, broken in prepared_batches(units, batches, encoder.pixels):
+            for members, pictures, broken in prepared_batches(units, batches_of(chunk), encoder.pixels):
                 failures |= broken
                 bar.update(len(members) + len(broken))
                 if not members:
@@ -241,6 +240,11 @@ def check_finite(
 
 
 Prepared = tuple[list[int], Tensor, dict[int, str]]
+
+
+def batches_of(units: list[int]) -> list[list[int]]:
+    """Return units in batches, in their order."""
+    return [units[at : at + BATCH] for at in range(0, len(units), BATCH)]
 
 
 def prepared_batches(

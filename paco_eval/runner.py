@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from accelerate import PartialState
 
+from paco_eval.diagnosing import evaluate_diagnosis
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
 from paco_eval.finetune import evaluate_finetuned
@@ -28,6 +29,7 @@ from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder
 from tasks import splits
+from tasks.kinds import load_kind
 from tasks.task import Task
 
 Measure = Callable[..., list[Row]]
@@ -76,9 +78,7 @@ def evaluate_all(
             try:
                 data = Data.load(task, data_root, limit, train_identities)
                 measured = variants(protocol, data, shots, seeds, epochs)
-                measure: Measure = evaluate_cell if task.sweep is None else evaluate_sweep
-                if protocol == "fine-tune":
-                    measure = partial(evaluate_finetuned, settings=Settings(epochs=epochs))
+                measure = _measure_of(task, protocol, epochs)
             except NotApplicableError as error:
                 say(f"Left out {error}")
                 continue
@@ -99,6 +99,15 @@ def evaluate_all(
                 for row in rows:
                     say(_line(row))
     return failed
+
+
+def _measure_of(task: Task, protocol: str, epochs: int) -> Measure:
+    """Return what measures an encoder on a task: a head, a sweep, the encoder's own diagnostics, a training."""
+    if protocol == "fine-tune":
+        return partial(evaluate_finetuned, settings=Settings(epochs=epochs))
+    if load_kind(task.kind).HEAD == "diagnostics":
+        return evaluate_diagnosis
+    return evaluate_cell if task.sweep is None else evaluate_sweep
 
 
 def evaluate_cell(

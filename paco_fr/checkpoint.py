@@ -1,7 +1,7 @@
 """Checkpoints: weights in safetensors beside a JSON card that says how they came about.
 
 A folder holds ``model.safetensors`` (the whole objective), ``card.json``, ``metrics.jsonl`` and, for the
-report, ``reconstruction.npz`` and ``codebook.npz``. Nothing in it is a pickle, except ``state.pt`` of an
+report, ``reconstruction.npz``, ``sheets/STEP.npz`` and ``codebook.npz``. Nothing in it is a pickle, except ``state.pt`` of an
 unfinished run, which is read with ``weights_only=True``.
 """
 
@@ -21,9 +21,17 @@ from torch import Tensor, nn
 from paco_fr.config import PretrainConfig, parse_config
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file
+from paco_fr.objectives import build_objective
 from paco_fr.vit import build_encoder
 
 FORMAT = 1
+SHIPPED = Path(__file__).parent / "weights"
+"""Checkpoints that come with the package, one folder each; there may be none."""
+
+
+def shipped() -> list[str]:
+    """Return the names of the encoders that come with the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/card.json"))
 
 
 def weight_hash(module: nn.Module) -> str:
@@ -91,6 +99,15 @@ def load_into(module: nn.Module, tensors: dict[str, Tensor], where: str) -> None
     if surplus:
         raise PacoError(f"{where} holds '{surplus[0]}', which the recipe in its card does not know.")
     module.load_state_dict(tensors)
+
+
+def load_objective(folder: Path) -> tuple[Any, PretrainConfig]:
+    """Return the whole objective of a checkpoint folder, in evaluation mode, with its configuration."""
+    _, config = read_card(folder)
+    model = build_objective(config)
+    weights = folder / "model.safetensors"
+    load_into(model, load_weights(weights), str(weights))
+    return model.eval().requires_grad_(False), config
 
 
 def load_encoder(folder: Path) -> tuple[VisionTransformer, dict[str, Any], PretrainConfig]:

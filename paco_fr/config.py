@@ -63,30 +63,82 @@ class DecoderConfig(Section):
     depth: int = Field(1, ge=0)
     heads: int = Field(3, gt=0)
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is not divisible by heads {self.heads}")
+        return self
+
 
 class MaskingConfig(Section):
     """Which patches are hidden. Structured masking is the paper's, the rule is ours."""
 
-    strategy: Literal["random", "block", "region"] = "region"
+    strategy: Literal["random", "block", "region", "mixed"] = Field(
+        "region", description="mixed: one of the other three, drawn for each picture"
+    )
     ratio: float = Field(0.6, gt=0, lt=1, description="share of hidden patches, met exactly")
     region_share: float = Field(0.5, ge=0, le=1, description="share of the budget for whole regions")
+    regions: Literal["template", "landmarks"] = Field(
+        "template",
+        description="where parts lie: on the crop's template, or by each picture's own five points",
+    )
+    pairs: bool = Field(False, description="left and right brow, eye or cheek are hidden together")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.pairs and self.strategy in ("random", "block"):
+            raise ValueError(f"pairs needs strategy region or mixed: {self.strategy} hides no regions")
+        return self
 
 
 class CodebookConfig(Section):
-    """Patch tokens in pixel space, one small codebook for each place on the aligned face."""
+    """Patch tokens: whose they are, what they are made of, how they are mixed and how they learn."""
 
-    tokens: int = Field(64, gt=1, description="K, tokens per position")
+    scope: Literal["position", "region", "shared"] = Field(
+        "position",
+        description="who has a codebook of its own: each grid cell, each face part, or all share one",
+    )
+    space: Literal["pixel", "embedding"] = Field(
+        "pixel",
+        description="a token is a patch of pixels, or lies where the encoder's patch embedding maps patches",
+    )
+    content: Literal["raw", "structure"] = Field(
+        "raw",
+        description="structure: free of mean and contrast, which visible neighbours lend to a chosen token",
+    )
+    tokens: int = Field(64, gt=1, description="K, tokens per codebook")
     candidates: int = Field(4, gt=0, description="k, tokens mixed for one hidden patch (paper: several)")
+    selection: Literal["soft", "straight-through", "gumbel"] = Field(
+        "soft",
+        description="soft: the k best, mixed; straight-through: the best, with the gradient of the mixture; "
+        "gumbel: likewise, of a token drawn in proportion to its belief",
+    )
     temperature: float = Field(0.5, gt=0, description="tau of the belief's softmax; 1 blurs")
-    incubation_rate: float = Field(0.1, ge=0, le=1, description="EMA rate in the first epoch")
-    rate: float = Field(0.005, ge=0, le=1, description="EMA rate afterwards; the gradient moves codes too")
+    temperature_end: float | None = Field(
+        None, gt=0, description="tau at the end of the run, reached geometrically; none: it stays"
+    )
+    start: Literal["patches", "k-means"] = Field(
+        "patches", description="first tokens: real patches, or these moved by ten rounds of k-means"
+    )
+    gradient: bool = Field(True, description="the reconstruction's gradient moves tokens, too")
+    incubation_rate: float = Field(0.1, ge=0, le=1, description="EMA rate in the first epoch; 0: off")
+    rate: float = Field(0.005, ge=0, le=1, description="EMA rate afterwards; 0: off")
     memory: float = Field(0.05, gt=0, le=1, description="EMA rate of the usage statistics")
+    revive: Literal["incubation", "always", "never"] = Field("incubation", description="dead tokens restart")
     revive_below: float = Field(0.02, ge=0, description="share of 1/K under which a token is dead")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.candidates > self.tokens:
             raise ValueError(f"candidates {self.candidates} exceed tokens {self.tokens}")
+        if self.selection == "straight-through" and self.candidates == 1:
+            raise ValueError(
+                "selection straight-through needs candidates of 2 or more: one alone has no gradient"
+            )
+        if self.space == "embedding" and self.content == "structure":
+            raise ValueError(
+                "content structure needs space pixel: an embedding has no mean colour to take away"
+            )
         return self
 
 
@@ -101,15 +153,36 @@ class BeliefConfig(Section):
     dim: int = Field(96, gt=0)
     depth: int = Field(1, ge=1)
     heads: int = Field(3, gt=0)
-    incubation_epochs: float = Field(1.0, ge=0, description="hidden pixels fade out over these (paper: 1)")
+    incubation: Literal["faded", "switched"] = Field(
+        "faded", description="how hidden pixels go: patch by patch, or all at once at its end"
+    )
+    incubation_epochs: float = Field(1.0, ge=0, description="length of incubation (paper: 1); 0: none")
+    sees: Literal["context", "pixels"] = Field(
+        "context", description="after incubation; pixels: hidden ones for the whole run, the leak ablation"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is not divisible by heads {self.heads}")
+        return self
 
 
 class LossConfig(Section):
     """Terms of the loss."""
 
-    target: Literal["pixels", "normalised"] = "pixels"
+    target: Literal["pixels", "normalised"] = Field("pixels", description="normalised: each patch by itself")
+    patches: Literal["hidden", "all"] = Field("hidden", description="which patches the reconstruction counts")
     belief: float = Field(0.5, ge=0, description="weight of the cross-entropy; off means collapse")
-    spatial: float = Field(1.0, ge=0, description="weight of the region-pair consistency")
+    spatial: float = Field(1.0, ge=0, description="weight of the region-pair consistency; 0: off")
+    spatial_on: Literal["pixels", "features"] = Field(
+        "pixels",
+        description="what region pairs are compared on: the repaired and the true picture, or the encoder's tokens "
+        "and those of a slow teacher that sees the whole picture",
+    )
+    teacher_rate: float = Field(
+        0.004, gt=0, le=1, description="EMA rate at which the teacher follows the encoder"
+    )
 
 
 class DataConfig(Section):
@@ -180,7 +253,10 @@ class PretrainConfig(Section):
     """One pretraining run, whole."""
 
     name: str = "tiny"
-    objective: Literal["paco", "mae", "simmim"] = "paco"
+    objective: Literal["paco", "mae", "simmim", "simmim-spatial", "untrained"] = Field(
+        "paco",
+        description="simmim-spatial: SimMIM with PaCo-FR's spatial consistency; untrained: no step is taken",
+    )
     seed: int = Field(0, ge=0)
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
@@ -199,6 +275,8 @@ class PretrainConfig(Section):
                 f"masking.ratio {self.masking.ratio} hides {self.hidden_cells} of {self.encoder.cells} patches; "
                 "at least one must stay visible and one hidden"
             )
+        if self.objective == "simmim-spatial" and self.loss.spatial == 0:
+            raise ValueError("objective simmim-spatial needs loss.spatial above 0; without it, it is simmim")
         return self
 
     @property

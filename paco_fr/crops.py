@@ -40,6 +40,7 @@ class CropPool:
         anchors: for each crop the name of its region map, see :data:`paco_fr.regions.ANCHORS`.
         fingerprint: hash of the source and the way it was cut.
         skipped: what could not be read or cut, one line each.
+        points: five points of each crop (n, 5, 2), x y in its pixels, read only where masking asks for them.
 
     """
 
@@ -47,6 +48,7 @@ class CropPool:
     anchors: tuple[str, ...]
     fingerprint: str
     skipped: tuple[str, ...]
+    points: npt.NDArray[np.float64] | None = None
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
@@ -75,7 +77,8 @@ def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = Fals
     name = content_hash(
         {"size": config.encoder.size, "data": config.data.model_dump(include=CUT), "faces": faces}
     )
-    folder = cache_folder("crops") / name
+    with_points = config.masking.regions == "landmarks"
+    folder = cache_folder("crops") / (f"{name}-points" if with_points else name)
     if not folder.exists():
         if synthetic is not None:
             from paco_fr.rendered import rendered_crops  # the renderer is heavy
@@ -84,30 +87,40 @@ def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = Fals
         else:
             cuts = _cut_records(records, config, workers)
         _keep(cuts, total, config, folder, progress)
+    points = np.load(folder / "points.npy", allow_pickle=False) if with_points else None
+    if points is not None and np.isnan(points).any():
+        missing = int(np.isnan(points).any((1, 2)).sum())
+        raise PacoError(
+            f"masking.regions=landmarks: {missing} of {len(points)} faces of {config.data.source} have no landmarks. "
+            "Run `paco-eval data align` on them, or set masking.regions=template."
+        )
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-    return CropPool(images, tuple(about["anchors"]), name, tuple(about["skipped"]))
+    return CropPool(images, tuple(about["anchors"]), name, tuple(about["skipped"]), points)
 
 
-Cut = tuple[npt.NDArray[np.uint8], list[str], list[str]]
-"""Crops (m, S, S, 3), their region maps, and what failed."""
+Cut = tuple[npt.NDArray[np.uint8], list[str], list[npt.NDArray[np.float64]], list[str]]
+"""Crops (m, S, S, 3), their region maps, their five points, and what failed."""
 
 
 def _keep(cuts: Iterable[Cut], total: int, config: PretrainConfig, folder: Path, progress: bool) -> None:
     """Gather chunks of crops into one array on disk."""
     images: list[npt.NDArray[np.uint8]] = []
     anchors: list[str] = []
+    points: list[npt.NDArray[np.float64]] = []
     skipped: list[str] = []
     with tqdm(total=total, desc="cutting faces", unit="img", disable=not progress) as bar:
-        for cut, kinds, failures in cuts:
+        for cut, kinds, placed, failures in cuts:
             images.append(cut)
             anchors += kinds
+            points += placed
             skipped += failures
             bar.update(len(kinds) + len(failures))
     check_broken(skipped, total, config)
     try:
         with atomic_folder(folder) as made:
             np.save(made / "images.npy", np.concatenate(images))
+            np.save(made / "points.npy", np.stack(points))
             about = json.dumps({"anchors": anchors, "skipped": skipped})
             (made / "about.json").write_text(about, encoding="utf-8")
     except OSError as error:
@@ -136,23 +149,28 @@ def _cut_records(records: Dataset, config: PretrainConfig, workers: int) -> Iter
 
 
 def _cut_chunk(records: Dataset, config: PretrainConfig, chunk: range) -> Cut:
-    images, anchors, failures = [], [], []
+    images, anchors, points, failures = [], [], [], []
     for index in chunk:
         row = records[index]
         try:
-            image, anchor = cut_record(row, config, index)
+            image, anchor, placed = cut_record(row, config, index)
         except PacoError as error:  # an unreadable picture, or points that cannot be aligned
             failures.append(f"{row['image_id']}: {error}")
             continue
         images.append(image)
         anchors.append(anchor)
+        points.append(placed)
     size = config.encoder.size
     stacked = np.stack(images) if images else np.empty((0, size, size, 3), dtype=np.uint8)
-    return stacked, anchors, failures
+    return stacked, anchors, points, failures
 
 
-def cut_record(row: dict[str, Any], config: PretrainConfig, index: int) -> tuple[npt.NDArray[np.uint8], str]:
-    """Return the crop (S, S, 3) of a face record and the name of its region map.
+def cut_record(
+    row: dict[str, Any], config: PretrainConfig, index: int
+) -> tuple[npt.NDArray[np.uint8], str, npt.NDArray[np.float64]]:
+    """Return the crop (S, S, 3) of a face record, the name of its region map and its five points (5, 2).
+
+    The points are in pixels of the crop, NaN where the record has none.
 
     Args:
         row: the record.
@@ -174,10 +192,13 @@ def cut_record(row: dict[str, Any], config: PretrainConfig, index: int) -> tuple
         image_size=image.shape[:2],
         image_key=index,
     )
+    points = np.full((5, 2), np.nan)
+    if row.get("landmarks") is not None and row.get("scheme") is not None:
+        points = five_points(row["landmarks"], row["scheme"])
     if kind == "aligned":
-        _points_inside(five_points(row["landmarks"], row["scheme"]), transform, image, config.encoder.size)
+        _points_inside(points, transform, image, config.encoder.size)
     anchor = config.data.template if kind == "aligned" else kind
-    return crop_image(image, transform, config.encoder.size), anchor
+    return crop_image(image, transform, config.encoder.size), anchor, apply(transform, points)
 
 
 def crop_kind(config: PretrainConfig, index: int) -> str:

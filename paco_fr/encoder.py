@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
 from paco_fr.contracts import CropContract, PixelContract
+
+Diagnostics: TypeAlias = Callable[[Tensor], Mapping[str, Tensor]]
+"""What an encoder may offer as ``diagnostics``: of prepared pictures (B, 3, size, size), what
+:func:`paco_fr.showing.diagnose` says of a codebook and the belief in it."""
 
 
 @dataclass(frozen=True)

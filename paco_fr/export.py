@@ -1,7 +1,7 @@
 """Encoders for those who do not have this package: a folder for timm, a file for onnxruntime.
 
 Both carry the pixel contract and a model card, and both are read back and held against the encoder before
-the call returns.
+the call returns. For those who do have it: a checkpoint in half precision, small enough to ship.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from paco_fr.checkpoint import load_encoder
+from paco_fr.checkpoint import load_encoder, load_into, load_weights, read_card, weight_hash
 from paco_fr.config import PretrainConfig
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file, writable_folder
 from paco_fr.randomness import generator
+from paco_fr.vit import build_encoder
 
 TOLERANCE = 1e-4
 """Largest absolute difference of features that onnxruntime may show."""
@@ -122,6 +123,39 @@ def export_onnx(checkpoint: Path, out: Path) -> Path:
                     f"{path}: features differ by {worst:.1e}, more than {TOLERANCE:g}. Nothing was written."
                 )
     _write(out / "README.md", model_card(card, config, _onnx_use()))
+    return out
+
+
+def export_half(checkpoint: Path, out: Path) -> Path:
+    """Write the checkpoint in half precision, with its card, and return the folder.
+
+    It loads as ``paco:OUT`` like any other, at half the size; a folder below ``paco_fr/weights`` is shipped with
+    the package and loads by its bare name. Its features are those of the rounded weights, so it has a hash,
+    and rows, of its own.
+
+    Raises:
+        PacoError: a weight is too large for half precision.
+
+    """
+    card, config = read_card(checkpoint)
+    tensors = load_weights(checkpoint / "model.safetensors")
+    halved = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
+    lost = [name for name, tensor in halved.items() if not torch.isfinite(tensor).all()]
+    if lost:
+        raise PacoError(f"{checkpoint}: '{lost[0]}' does not fit half precision. Nothing was written.")
+    own = {
+        name.removeprefix("encoder."): tensor
+        for name, tensor in halved.items()
+        if name.startswith("encoder.")
+    }
+    encoder = build_encoder(config.encoder)
+    load_into(encoder, own, str(checkpoint))
+    card = {**card, "weights": "fp16", "encoder_hash": weight_hash(encoder)}
+    writable_folder(out)
+    with atomic_file(out / "model.safetensors") as path:
+        save_file(halved, path)
+    _write(out / "README.md", model_card(card, config, f"`paco-eval evaluate paco:{out.name}`"))
+    _write(out / "card.json", json.dumps(card, indent=2) + "\n")  # last: a folder with a card is complete
     return out
 
 

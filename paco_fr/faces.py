@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import content_hash
+from paco_fr.errors import PacoError
 from paco_fr.files import cache_folder
 
 
@@ -37,6 +38,7 @@ class Faces(Protocol):
         blocks: how many consecutive crops are stored together, for the order in which they are shown.
         fingerprint: hash of the source and the way it was cut.
         skipped: what could not be read or cut, one line each.
+        points: five points of each crop (n, 5, 2), x y in pixels, or None where none were kept.
 
     """
 
@@ -52,6 +54,8 @@ class Faces(Protocol):
     def fingerprint(self) -> str: ...  # noqa: D102
     @property
     def skipped(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def points(self) -> npt.NDArray[np.floating] | None: ...  # noqa: D102
 
 
 def open_faces(config: PretrainConfig, *, progress: bool = False) -> Faces:
@@ -61,10 +65,15 @@ def open_faces(config: PretrainConfig, *, progress: bool = False) -> Faces:
     and then read like any other. Every other source is cut once into one array in the cache.
     """
     packed = packed_faces(config, check_sums=config.run.verify, progress=progress)
+    if packed is None and config.data.source.startswith("hf:"):
+        packed = _hub_faces(config, progress)
     if packed is not None:
+        if config.masking.regions == "landmarks":
+            raise PacoError(
+                f"masking.regions=landmarks: packed faces such as {config.data.source} hold no landmarks. "
+                "Give the source they were packed from, or set masking.regions=template."
+            )
         return packed
-    if config.data.source.startswith("hf:"):
-        return _hub_faces(config, progress)
     from paco_fr.crops import crop_pool
 
     return crop_pool(config, progress=progress)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,8 +16,12 @@ def target_patches(patches: Tensor, kind: str) -> Tensor:
     return normalise_patches(patches) if kind == "normalised" else patches
 
 
-def reconstruction_loss(predicted: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
-    """Mean squared error on hidden patches, as in MAE (arXiv 2111.06377, section 3)."""
+def reconstruction_loss(
+    predicted: Tensor, target: Tensor, hidden: Tensor, patches: Literal["hidden", "all"] = "hidden"
+) -> Tensor:
+    """Mean squared error on hidden patches, as in MAE (arXiv 2111.06377, section 3), or on all of them."""
+    if patches == "all":
+        return F.mse_loss(predicted, target)
     return F.mse_loss(take(predicted, hidden), take(target, hidden))
 
 
@@ -53,3 +59,19 @@ def region_relations(patches: Tensor, regions: Tensor) -> Tensor:
     mean = (pooled * present).sum(1, keepdim=True) / present.sum(1, keepdim=True)
     centred = F.normalize((pooled - mean) * present, dim=-1, eps=1e-6)
     return centred @ centred.transpose(1, 2)
+
+
+@torch.no_grad()
+def relation_spread(patches: Tensor, regions: Tensor) -> Tensor:
+    """Return the standard deviation of the relations between different regions that are present.
+
+    Near zero, all regions relate alike and the spatial term has nothing left to teach: collapse.
+    """
+    relations = region_relations(patches, regions)
+    known = relations.diagonal(dim1=1, dim2=2) > 0.5
+    pairs = (
+        known[:, :, None] & known[:, None] & ~torch.eye(known.shape[1], dtype=torch.bool, device=known.device)
+    )
+    count = pairs.sum().clamp_min(1)
+    mean = torch.where(pairs, relations, 0.0).sum() / count
+    return (torch.where(pairs, (relations - mean).square(), 0.0).sum() / count).sqrt()

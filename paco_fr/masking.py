@@ -2,8 +2,8 @@
 
 Regions are drawn in random order and hidden whole while they fit into a share of the budget; the rest of
 the budget is drawn at random over the remaining cells. ``random`` and ``block`` are the ends of the same
-switch. Every strategy hides exactly the same number of patches. (Nearest public recipe: FSFM, CVPR 2025,
-arXiv 2412.12032, section 3.1, region masking.)
+switch, ``mixed`` draws one of the three for each picture. Every strategy hides exactly the same number of
+patches. (Nearest public recipe: FSFM, CVPR 2025, arXiv 2412.12032, section 3.1, region masking.)
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.config import MaskingConfig
+from paco_fr.regions import PARTNER
 
 Cells = npt.NDArray[np.int64]
 
@@ -22,13 +23,17 @@ def draw_hidden(config: MaskingConfig, hidden: int, regions: Cells, rng: np.rand
     Args:
         config: strategy and share of whole regions.
         hidden: number of patches to hide, from ``PretrainConfig.hidden_cells``.
-        regions: region of each of the N cells, shape (N,), see :func:`paco_fr.regions.region_map`.
+        regions: region of each of the N cells, shape (N,), see :mod:`paco_fr.regions`.
         rng: generator of this (seed, epoch, sample).
 
     """
-    if config.strategy == "region":
-        start = _whole_regions(regions, budget=config.region_share * hidden, rng=rng)
-    elif config.strategy == "block":
+    strategy: str = config.strategy
+    if strategy == "mixed":
+        strategy = str(rng.choice(["random", "block", "region"]))
+    if strategy == "region":
+        parts = PARTNER[regions] if config.pairs else regions
+        start = _whole_regions(parts, budget=config.region_share * hidden, rng=rng)
+    elif strategy == "block":
         start = _blocks(round(len(regions) ** 0.5), hidden, rng)
     else:
         start = np.zeros(len(regions), dtype=bool)

@@ -1,8 +1,9 @@
 """PaCo-FR, read top to bottom: hide, believe, replace, encode and decode, learn.
 
 "Paper" marks what arXiv 2508.09691 states; the rest is our reading, with its switches in
-:mod:`paco_fr.config`. Shapes: B pictures, N = G x G places, M hidden, V = N - M visible, K tokens a place,
-k candidates, D = 3P² values a patch, C encoder width.
+:mod:`paco_fr.config`. Shapes: B pictures, N = G x G places, M hidden, V = N - M visible, S codebooks of K
+tokens, k candidates, D = 3P² values a patch, T values a token (D, or C where tokens are embeddings), C
+encoder width.
 """
 
 from __future__ import annotations
@@ -11,116 +12,130 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from paco_fr.belief import Belief, candidates
-from paco_fr.codebook import Codebook, perplexity
+from paco_fr.belief import Belief, candidates, gumbel, temperature
+from paco_fr.codebook import Codebook
+from paco_fr.colour import add_colour, borrowed_colour, split_colour
 from paco_fr.config import PretrainConfig
 from paco_fr.distributed import gathered, summed
-from paco_fr.losses import belief_loss, reconstruction_loss, spatial_loss, target_patches
-from paco_fr.objectives import Batch, Output
-from paco_fr.patches import join, patchify, put, take, unpatchify
-from paco_fr.vit import Decoder, build_encoder, encode
+from paco_fr.health import belief_health, codebook_health
+from paco_fr.losses import belief_loss, reconstruction_loss, target_patches
+from paco_fr.objectives import Batch, Objective, Output, blanked
+from paco_fr.patches import join, patchify, pick, put, take, unpatchify
+from paco_fr.spatial import Spatial
+from paco_fr.vit import Decoder, build_encoder, encode, encode_embedded
 
 
-class PaCo(nn.Module):
+class PaCo(Objective):
     """Masked image modelling in which hidden patches are replaced by believed tokens of a learned codebook."""
 
     def __init__(self, config: PretrainConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         cells, values = config.encoder.cells, config.encoder.patch**2 * 3
-        self.encoder = build_encoder(config.encoder)
-        self.codebook = Codebook(cells, values, config.codebook)
+        token_values = config.encoder.dim if config.codebook.space == "embedding" else values
         own_network = config.belief.place == "separate"
-        self.belief = Belief(config.belief, cells, values if own_network else config.encoder.dim, values)
+        context = values if own_network else config.encoder.dim
+        self.encoder = build_encoder(config.encoder)
+        self.codebook = Codebook(cells, token_values, config.codebook)
+        self.belief = Belief(config.belief, cells, context, values, token_values)
         self.decoder = Decoder(config.decoder, config.encoder)
         if config.belief.place == "visible":
-            self.token_embed = nn.Linear(values, config.decoder.dim)
+            self.token_embed = nn.Linear(token_values, config.decoder.dim)
+        self.spatial = Spatial(config.loss, self.encoder)
 
     def forward(self, batch: Batch) -> Output:
         """Return the loss of one batch and what it was made of."""
-        patch, place = self.config.encoder.patch, self.config.belief.place
-        patches = patchify(batch.images, patch)  # (B, N, D)
+        settings, losses, place = self.config.codebook, self.config.loss, self.config.belief.place
+        hidden, visible = batch.hidden, batch.visible
+        patches = patchify(batch.images, self.config.encoder.patch)  # (B, N, D)
+        matter = self.matter(batch.images, patches)  # (B, N, T)
+        books = self.codebook.books(batch.regions)  # (B, N)
 
         # Believe: which tokens do the hidden patches show, judged by the visible ones (paper)?
         if place == "separate":
-            context = take(patches, batch.visible)  # (B, V, D)
+            context = take(patches, visible)  # (B, V, D)
         else:
-            context = encode(self.encoder, batch.images, batch.visible)  # (B, V, C)
+            context = encode(self.encoder, batch.images, visible)  # (B, V, C)
         logits = self.belief(
-            context, batch.visible, batch.hidden, batch.shown, patches, self.codebook.tokens
+            context, visible, hidden, batch.shown, patches, self.codebook.tokens, books
         )  # (B, M, K)
 
         # Replace: the k most believed tokens, mixed, are the patch (paper: several candidates).
-        chosen, weights = candidates(
-            logits, self.config.codebook.candidates, self.config.codebook.temperature
-        )
-        tokens = self.codebook.mix(batch.hidden, chosen, weights)  # (B, M, D)
-        completed = put(patches, batch.hidden, tokens)  # (B, N, D), again a picture
+        tau = temperature(settings, batch.progress)
+        drawn = logits
+        if settings.selection == "gumbel" and self.training:
+            drawn = logits + tau * gumbel(batch.seeds, *logits.shape[1:])
+        chosen, weights = candidates(drawn, settings.candidates, tau, sharp=settings.selection != "soft")
+        tokens = self.codebook.mix(pick(books, hidden), chosen, weights)  # (B, M, T)
+        filling = tokens
+        if settings.content == "structure":
+            filling = add_colour(tokens, borrowed_colour(split_colour(patches)[1], visible, hidden))
+        if settings.space == "pixel":
+            completed = put(patches, hidden, filling)  # (B, N, D), again a picture
+        else:
+            completed = blanked(patches, hidden)  # for sheets alone: an embedding has no look
 
         # Encode and decode the completed picture (paper), or let the tokens meet the decoder only (ours).
         if place == "visible":
-            seen = self.decoder.embed(context)
-            decoded = self.decoder(join(seen, batch.visible, self.token_embed(tokens), batch.hidden))
+            features, cells = context, visible
+            decoded = self.decoder(
+                join(self.decoder.embed(context), visible, self.token_embed(filling), hidden)
+            )  # (B, N, D)
         else:
-            decoded = self.decoder(self.decoder.embed(encode(self.encoder, unpatchify(completed, patch))))
+            if settings.space == "pixel":
+                features = encode(self.encoder, unpatchify(completed, self.config.encoder.patch))  # (B, N, C)
+            else:
+                embedded = put(self.encoder.patch_embed(batch.images), hidden, filling)
+                features = encode_embedded(self.encoder, embedded)
+            cells = torch.arange(patches.shape[1], device=patches.device).expand(len(patches), -1)
+            decoded = self.decoder(self.decoder.embed(features))  # (B, N, D)
 
         # Learn.
-        target = target_patches(patches, self.config.loss.target)
-        assigned = self.codebook.assign(patches)  # (B, N)
-        truth = assigned.gather(1, batch.hidden)  # (B, M)
-        repaired = put(target, batch.hidden, take(decoded, batch.hidden))
-        reconstruction = reconstruction_loss(decoded, target, batch.hidden)
+        target = target_patches(patches, losses.target)
+        assigned = self.codebook.assign(matter, books)  # (B, N)
+        truth = pick(assigned, hidden)  # (B, M)
+        repaired = put(target, hidden, take(decoded, hidden))
+        reconstruction = reconstruction_loss(decoded, target, hidden, losses.patches)
         belief = belief_loss(logits, truth)
-        spatial = spatial_loss(repaired, target, batch.regions)
-        loss = reconstruction + self.config.loss.belief * belief + self.config.loss.spatial * spatial
-        terms = {"reconstruction": reconstruction, "belief": belief, "spatial": spatial}
-        with torch.no_grad():
-            terms |= self._health(logits, truth, tokens, take(patches, batch.hidden), weights, batch.hidden)
+        spatial = self.spatial(batch.images, repaired, target, features, cells, batch.regions)
+        loss = reconstruction + losses.belief * belief + losses.spatial * spatial["spatial"]
+        terms = {"reconstruction": reconstruction, "belief": belief, **spatial}
+        nearest = self.codebook.tokens[pick(books, hidden), truth]  # (B, M, T)
+        terms |= belief_health(logits, truth, tokens, nearest, take(matter, hidden), weights)
         detached = {name: term.detach() for name, term in terms.items()}
-        return Output(loss, detached, completed, decoded, assigned, chosen[..., 0])
+        return Output(loss, detached, completed, decoded, assigned, logits.argmax(-1), tokens.detach())
 
-    def start(self, images: Tensor, rng: np.random.Generator) -> None:
+    def matter(self, images: Tensor, patches: Tensor) -> Tensor:
+        """Return what tokens are likened to (B, N, T): patches, their structure, or their embeddings."""
+        if self.config.codebook.space == "embedding":
+            embedded: Tensor = self.encoder.patch_embed(images)
+            return embedded.detach()
+        if self.config.codebook.content == "structure":
+            return split_colour(patches)[0]
+        return patches
+
+    def start(self, batch: Batch, rng: np.random.Generator) -> None:
         """Fill the codebook with real patches of each place."""
-        self.codebook.start_from(patchify(images, self.config.encoder.patch), rng)
+        patches = patchify(batch.images, self.config.encoder.patch)
+        matter = self.matter(batch.images, patches)
+        self.codebook.start_from(matter, self.codebook.books(batch.regions), rng)
 
+    @torch.no_grad()
     def after_step(
         self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
     ) -> dict[str, float | Tensor]:
-        """Let the tokens follow their patches; revive dead ones while the codebook incubates."""
+        """Let the tokens follow their patches, revive dead ones, and let the teacher follow."""
         assert output.assigned is not None and output.believed is not None
         book, settings = self.codebook, self.config.codebook
-        patches = patchify(batch.images, self.config.encoder.patch)
-        everywhere = torch.arange(patches.shape[1], device=patches.device).expand(len(patches), -1)
-        assigned = summed(book.counts(everywhere, output.assigned))
-        believed = summed(book.counts(batch.hidden, output.believed))
+        matter = self.matter(batch.images, patchify(batch.images, self.config.encoder.patch))
+        books = book.books(batch.regions)
+        assigned = summed(book.counts(books, output.assigned))
+        believed = summed(book.counts(pick(books, batch.hidden), output.believed))
         incubating = epoch < self.config.belief.incubation_epochs
-        book.follow(
-            assigned,
-            summed(book.sums(patches, output.assigned)),
-            settings.incubation_rate if incubating else settings.rate,
-        )
-        book.remember(assigned, believed, settings.memory)
-        revived = book.revive(gathered(patches), rng) if incubating else 0
-        alive = settings.revive_below / settings.tokens
-        return {
-            "revived": float(revived),
-            "perplexity": perplexity(book.usage).mean(),
-            "belief_perplexity": perplexity(book.believed).mean(),
-            "tokens_used": (book.usage > alive).float().mean(),
-            "tokens_believed": (book.believed > alive).float().mean(),
-        }
-
-    def _health(
-        self, logits: Tensor, truth: Tensor, tokens: Tensor, patches: Tensor, weights: Tensor, hidden: Tensor
-    ) -> dict[str, Tensor]:
-        """Numbers that tell a good belief from a leak.
-
-        A token error below the quantisation error means that hidden pixels reached the belief.
-        """
-        nearest = self.codebook.tokens[hidden, truth]
-        return {
-            "belief_accuracy": (logits.argmax(-1) == truth).float().mean(),
-            "token_error": (tokens - patches).square().mean(),
-            "quantisation_error": (nearest - patches).square().mean(),
-            "candidate_entropy": -(weights * weights.clamp_min(1e-9).log()).sum(-1).mean(),
-        }
+        rate = settings.incubation_rate if incubating else settings.rate
+        book.follow(assigned, summed(book.sums(matter, books, output.assigned)), rate)
+        book.remember(assigned, believed)
+        revived = 0
+        if settings.revive == "always" or (settings.revive == "incubation" and incubating):
+            revived = book.revive(gathered(matter), gathered(books), rng)
+        self.spatial.follow(self.encoder)
+        return {"revived": float(revived), **codebook_health(book)}

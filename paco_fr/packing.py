@@ -145,7 +145,7 @@ def make_shard(context: _Context, job: Job) -> tuple[Shard, int]:
     for index, row in enumerate(rows, first):
         name = str(row.get("image_id") or f"{index:08d}")
         try:
-            crop, anchor = cut_record(row, config, index)
+            crop, anchor, _ = cut_record(row, config, index)
         except PacoError as error:
             skipped.append(f"{name}: {error}")
             continue

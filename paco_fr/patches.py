@@ -37,6 +37,11 @@ def join(first: Tensor, first_cells: Tensor, second: Tensor, second_cells: Tenso
     return put(put(blank, first_cells, first), second_cells, second)
 
 
+def pick(numbers: Tensor, cells: Tensor) -> Tensor:
+    """Return the entries (B, M) at ``cells`` (B, M) of one number a place (B, N)."""
+    return numbers.gather(1, cells)
+
+
 def normalise_patches(patches: Tensor) -> Tensor:
     """Return patches with zero mean and unit variance each, as MAE's normalised target."""
     mean = patches.mean(-1, keepdim=True)

@@ -30,7 +30,7 @@ def plan(config: PretrainConfig) -> str:
     AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision="bf16" if config.optimiser.precision == "bf16" else "no")
     device = accelerator.device
-    faces = packed_faces(config) or _noise(config)
+    faces = packed_faces(config) or stand_in(config)
     views = Views(faces, config)
     model = fresh_model(config, views, device)
     parameters, encoder = (sum(p.numel() for p in part.parameters()) for part in (model, model.encoder))
@@ -84,9 +84,11 @@ def flops_per_picture(config: PretrainConfig) -> float:
     encoder, decoder = config.encoder, config.decoder
     whole = encoder.cells
     visible = whole - config.hidden_cells
-    tokens = whole if config.objective == "simmim" else visible
-    total = encoder.depth * _block(tokens, encoder.dim) + decoder.depth * _block(whole, decoder.dim)
+    tokens = whole if config.objective.startswith("simmim") else visible
+    total: float = encoder.depth * _block(tokens, encoder.dim) + decoder.depth * _block(whole, decoder.dim)
     total += 2 * (whole + tokens) * 3 * encoder.patch**2 * encoder.dim  # into and out of patches
+    if config.loss.spatial_on == "features" and config.objective in ("paco", "simmim-spatial"):
+        total += encoder.depth * _block(whole, encoder.dim) / 3  # the teacher has no backward pass
     if config.objective == "paco":
         total += config.belief.depth * _block(whole, config.belief.dim)
         if config.belief.place != "visible":
@@ -101,7 +103,8 @@ def _block(tokens: int, width: int) -> int:
     return 24 * tokens * width**2 + 4 * tokens**2 * width
 
 
-def _noise(config: PretrainConfig) -> Faces:
+def stand_in(config: PretrainConfig) -> Faces:
+    """Return noise in the shape of crops, for what must not wait until faces are cut."""
     count, size = max(config.optimiser.batch, config.codebook.tokens), config.encoder.size
     noise: npt.NDArray[np.uint8] = generator("noise", 0).integers(
         0, 256, (count, size, size, 3), dtype=np.uint8

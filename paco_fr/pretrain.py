@@ -22,9 +22,10 @@ from paco_fr.errors import PacoError
 from paco_fr.faces import open_faces
 from paco_fr.feed import feed, share
 from paco_fr.files import owned_folder
+from paco_fr.health import alarms
 from paco_fr.interruption import Interrupted, stop_requests
 from paco_fr.objectives import Batch, Objective, Output, build_objective
-from paco_fr.pictures import save_pictures
+from paco_fr.pictures import SHEETS_AT, save_pictures, save_sheet
 from paco_fr.progress import Log, Meter, check_trackers, postfix, progress_bar, start_trackers
 from paco_fr.randomness import generator
 from paco_fr.schedule import build_optimiser, describe_schedule, learning_rate, step_count
@@ -121,6 +122,8 @@ def _train(
         optimiser.load_state_dict(state["optimiser"])
     log = Log(out / "metrics.jsonl", step, accelerator, state["log"] if state else None)
     broken: dict[str, None] = dict.fromkeys(state["broken"] if state else ())
+    warned: dict[str, int] = {}
+    sheets_at = {max(1, round(share * step_count(config))) for share in SHEETS_AT} - {step_count(config)}
     learner, optimiser = accelerator.prepare(model, optimiser)
     start_trackers(config, accelerator)
     steps, check_every = step_count(config), CHECK_EVERY_STEPS.get(device.type, 10)
@@ -159,6 +162,8 @@ def _train(
             extra = model.after_step(batch, output, epoch, generator("revive", config.seed, step))
             step += 1
             log.add({**output.terms, "gradient_norm": norm}, extra)
+            if main and step in sheets_at:
+                save_sheet(out / "sheets" / f"{step:09d}.npz", model, views)
             broken.update(dict.fromkeys(unread))
             meter.pictures += config.optimiser.batch
             bar.update(config.optimiser.batch)
@@ -179,7 +184,11 @@ def _train(
                     "learning_rate": rate,
                     "unreadable": len(broken),
                 }
-                bar.set_postfix_str(postfix(log.write(facts, measured), measured))
+                means = log.write(facts, measured)
+                bar.set_postfix_str(postfix(means, measured))
+                for name, warning in alarms(means, config, epoch).items():
+                    if warned.setdefault(name, step) == step:
+                        say(f"Step {step}: {warning}")
                 _count_broken(broken, step, config, device)
             if (stop or due_now) and step < steps:
                 save()
@@ -204,7 +213,7 @@ def fresh_model(config: PretrainConfig, views: Views, device: torch.device) -> A
         model: Any = build_objective(config)
     model.to(device)
     first = views.at(range(min(len(views.pool.images), 1024)))
-    model.start(first.images.to(device), generator("codebook", config.seed))
+    model.start(first.to(device), generator("codebook", config.seed))
     if config.run.compile == "on" or (config.run.compile == "auto" and device.type == "cuda"):
         for module in model.modules():  # in place, so that no parameter changes its name
             if isinstance(module, Block):

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from paco_fr.alignment import crop_transform
+from paco_fr.alignment import apply, crop_transform, five_points
 from paco_fr.config import PretrainConfig
 from paco_fr.crops import Cut, crop_kind, training_crop
 from paco_fr.points import box_of
@@ -34,7 +34,7 @@ def rendered_crops(spec: FaceSpec, count: int, config: PretrainConfig, workers: 
 
 def _draw(job: tuple[FaceSpec, PretrainConfig, range]) -> Cut:
     spec, config, chunk = job
-    images, anchors = [], []
+    images, anchors, five = [], [], []
     for index in chunk:
         face = face_parameters(spec, index)
         points = photo_landmarks(face)
@@ -49,4 +49,5 @@ def _draw(job: tuple[FaceSpec, PretrainConfig, range]) -> Cut:
         )
         images.append(render(face, config.encoder.size, transform).image)
         anchors.append(config.data.template if kind == "aligned" else kind)
-    return np.stack(images), anchors, []
+        five.append(apply(transform, five_points(points, "ibug68")))
+    return np.stack(images), anchors, five, []

@@ -11,7 +11,9 @@ from paco_fr.config import PretrainConfig
 
 
 def step_count(config: PretrainConfig) -> int:
-    """Return the number of optimiser steps of a run."""
+    """Return the number of optimiser steps of a run; an untrained encoder takes none."""
+    if config.objective == "untrained":
+        return 0
     return math.ceil(config.optimiser.presentations / config.optimiser.batch)
 
 

@@ -293,6 +293,10 @@ class PackedFaces:
         """What could not be packed."""
         return [line for shard in self.manifest.shards for line in shard.skipped]
 
+    @property
+    def points(self) -> None:
+        """None: shards keep no landmarks."""
+
     @cached_property
     def anchors(self) -> Sequence[str]:
         """The anchor of each crop, a byte each in memory."""

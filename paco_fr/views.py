@@ -17,7 +17,7 @@ from paco_fr.faces import Faces
 from paco_fr.masking import draw_hidden
 from paco_fr.objectives import Batch
 from paco_fr.randomness import generator
-from paco_fr.regions import region_map
+from paco_fr.regions import mirrored_points, region_map, region_map_of
 
 TRIES = 64
 """Pictures in a row that may be unreadable before a run gives up, whatever their share."""
@@ -46,21 +46,28 @@ class Views:
         size = len(self.pool.images)
         config = self.config
         maps = {kind: _region_map(kind, config.encoder.grid) for kind in self.pool.kinds}
-        images, hidden, shown, regions = [], [], [], []
+        points = self.pool.points if config.masking.regions == "landmarks" else None
+        images, hidden, shown, regions, seeds = [], [], [], [], []
         broken: list[str] = []
         for position in positions:
             epoch, place = divmod(position, size)
             order = epoch_order(config.seed, epoch, self.pool.blocks, config.data.shuffle_buffer)
             sample, image = self._readable(order, place, broken)
             rng = generator("view", config.seed, epoch, sample)
-            if config.data.flip and rng.random() < 0.5:
+            flipped = config.data.flip and rng.random() < 0.5
+            if flipped:
                 image = image[:, ::-1]
-            region = maps[self.pool.anchors[sample]]
+            if points is None:
+                region = maps[self.pool.anchors[sample]]
+            else:
+                own = mirrored_points(points[sample], len(image)) if flipped else points[sample]
+                region = region_map_of(own, len(image), config.encoder.grid)
             cells = draw_hidden(config.masking, config.hidden_cells, region, rng)
             images.append(image)
             hidden.append(cells)
             regions.append(region)
             shown.append(rng.random(len(cells)) < shown_share(config, position / size))
+            seeds.append(rng.integers(2**62))
         mask = np.stack(hidden)
         batch = Batch(
             images=torch.from_numpy(np.stack(images)),
@@ -68,6 +75,8 @@ class Views:
             visible=torch.from_numpy(_others(mask, config.encoder.cells)),
             shown=torch.from_numpy(np.stack(shown)),
             regions=torch.from_numpy(np.stack(regions)),
+            progress=torch.tensor([min(1.0, p / config.optimiser.presentations) for p in positions]),
+            seeds=torch.tensor(seeds, dtype=torch.int64),
         )
         return batch, broken
 
@@ -121,8 +130,15 @@ def _region_map(kind: str, grid: int) -> npt.NDArray[np.int64]:
 
 
 def shown_share(config: PretrainConfig, epoch: float) -> float:
-    """Return the share of hidden patches whose pixels incubation lets through, fading from 1 to 0."""
+    """Return the share of hidden patches whose pixels incubation lets through at a moment of the run.
+
+    It fades from 1 to 0, or is switched off at the end; the leak ablation never takes the pixels away.
+    """
     length = config.belief.incubation_epochs
+    if config.belief.sees == "pixels":
+        return 1.0
+    if config.belief.incubation == "switched":
+        return float(epoch < length)
     return max(0.0, 1.0 - epoch / length) if length > 0 else 0.0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
@@ -29,7 +31,12 @@ def encode(vit: VisionTransformer, images: Tensor, cells: Tensor | None = None) 
 
     Hidden patches are dropped after the position embedding, so no pixel of theirs enters any block.
     """
-    tokens = vit.patch_embed(images) + vit.pos_embed
+    return encode_embedded(vit, vit.patch_embed(images), cells)
+
+
+def encode_embedded(vit: VisionTransformer, embedded: Tensor, cells: Tensor | None = None) -> Tensor:
+    """Return the tokens of embedded patches (B, N, C), some of which may be no patches but stand-ins."""
+    tokens = embedded + cast(Tensor, vit.pos_embed)
     if cells is not None:
         tokens = take(tokens, cells)
     for block in vit.blocks:

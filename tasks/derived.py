@@ -1,4 +1,4 @@
-"""Derived tasks: ``occlusion/<task>``, ``illumination/<task>``, ``quality/<task>``, from any task there is.
+"""Derived tasks: ``occlusion/<task>``, ``illumination/<task>``, ``quality/<task>``, from any task with a head.
 
 A derived task is the task itself with a :class:`~tasks.task.Sweep`: heads are fitted and chosen on clean
 pictures, then the test part is scored clean (level 0) and under every kind at levels 1 to 5. Where the faces
@@ -41,7 +41,9 @@ NAMES = (*FACTORS, *(PREFIX + factor for factor in RENDERED))
 
 def derived_tasks(tasks: Iterable[Task]) -> dict[str, Task]:
     """Return all tasks that derive from these, by name."""
-    found = [task for base in tasks if base.sweep is None for task in _derive(base)]
+    found = [
+        task for base in tasks if base.sweep is None and base.kind != "codebook" for task in _derive(base)
+    ]
     return {task.name: task for task in found}
 
 

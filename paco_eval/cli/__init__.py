@@ -16,6 +16,7 @@ COMMANDS = {
     "pretrain": "pretrain",
     "evaluate": "evaluate",
     "embed": "embed",
+    "ablate": "ablate",
     "compare": "compare",
     "report": "report",
     "list": "listing",

@@ -128,9 +128,10 @@ def mimic_command(names: str, out: Path, faces: int) -> None:
 )
 @data_root_option
 def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) -> None:
-    """Contact sheet, points and distributions of a task's data or of any SOURCE.
+    """Contact sheet, points and distributions of a task's data or of any SOURCE; or a checkpoint at work.
 
     SOURCE is synthetic[:n=N,seed=S], a folder, parquet, or hf:OWNER/NAME; a few synthetic faces by default.
+    paco:FOLDER shows masks, where the belief looks and the nearest tokens of a run.
     """
     from paco_eval.describe import describe, describe_levels
     from paco_fr.errors import MissingDataError
@@ -139,6 +140,13 @@ def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) 
     from tasks.registry import all_tasks
     from tasks.task import resolve
 
+    if what.startswith("paco:"):
+        from paco_eval.describe_checkpoint import describe_checkpoint
+
+        checkpoint = Path(what.removeprefix("paco:"))
+        for path in describe_checkpoint(checkpoint, writable_folder(out / f"checkpoint-{checkpoint.name}")):
+            click.echo(str(path))
+        return
     tasks = all_tasks()
     crop = tasks[what].crop if what in tasks else None
     if what in tasks:

@@ -12,9 +12,9 @@ import click
 @click.option(
     "--to",
     "form",
-    type=click.Choice(["timm", "onnx"]),
+    type=click.Choice(["timm", "onnx", "half"]),
     required=True,
-    help="A folder for timm, or a file for onnxruntime.",
+    help="A folder for timm, a file for onnxruntime, or a checkpoint in half precision.",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="[default: CHECKPOINT/FORM]")
 def command(checkpoint: Path, form: str, out: Path | None) -> None:
@@ -22,9 +22,10 @@ def command(checkpoint: Path, form: str, out: Path | None) -> None:
 
     What was written is loaded again and held against the checkpoint.
     """
-    from paco_fr.export import export_onnx, export_timm
+    from paco_fr.export import export_half, export_onnx, export_timm
 
-    folder = (export_timm if form == "timm" else export_onnx)(checkpoint, out or checkpoint / form)
+    export = {"timm": export_timm, "onnx": export_onnx, "half": export_half}[form]
+    folder = export(checkpoint, out or checkpoint / form)
     click.echo(f"Encoder and card: {folder}")
     if form == "timm":
         click.echo(f"Load it: timm.create_model('local-dir:{folder}', pretrained=True)")

@@ -49,15 +49,13 @@ def _tasks(data_root: Path | None) -> Rows:
 def _encoders(data_root: Path | None) -> Rows:
     from paco_eval.encoders import ADAPTERS
 
-    return [
-        {
-            "name": adapter.usage,
-            "pixels": adapter.pixels,
-            "crop": adapter.crop,
-            "what": adapter.about,
-        }
-        for adapter in ADAPTERS.values()
+    folder = Path(__file__).parents[2] / "paco_fr" / "weights"  # not by import: that would bring in torch
+    known = [(adapter.usage, adapter.pixels, adapter.crop, adapter.about) for adapter in ADAPTERS.values()]
+    known += [
+        (path.parent.name, "of its recipe", "the task's", "comes with this package")
+        for path in sorted(folder.glob("*/card.json"))
     ]
+    return [dict(zip(("name", "pixels", "crop", "what"), entry, strict=True)) for entry in known]
 
 
 def _datasets(data_root: Path | None) -> Rows:

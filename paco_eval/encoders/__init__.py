@@ -115,7 +115,8 @@ def load_encoder(name: str, *, trust: bool = False) -> Encoder:
     """Return the encoder that a name stands for, in evaluation mode.
 
     Args:
-        name: ``SCHEME:REST``, see :data:`ADAPTERS`; other schemes are looked up among entry points.
+        name: ``SCHEME:REST``, see :data:`ADAPTERS`, or the bare name of one that comes with the package;
+            other schemes are looked up among entry points.
         trust: whether code that comes with an encoder may run.
 
     Raises:
@@ -123,7 +124,11 @@ def load_encoder(name: str, *, trust: bool = False) -> Encoder:
             load.
 
     """
+    from paco_fr.checkpoint import shipped
+
     scheme, _, rest = name.partition(":")
+    if name in shipped():
+        scheme = "paco"
     if scheme in ADAPTERS:
         adapter = ADAPTERS[scheme]
         if adapter.runs_code and not trust:
@@ -138,4 +143,4 @@ def load_encoder(name: str, *, trust: bool = False) -> Encoder:
         found: Encoder | None = outside.from_entry_point(name)
         if found is not None:
             return found
-    raise unknown_name("encoder", scheme, ADAPTERS)
+    raise unknown_name("encoder", scheme, [*ADAPTERS, *shipped()])

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from paco_eval.encoders.timm import TimmEncoder
-from paco_fr.checkpoint import load_encoder
+from paco_fr.checkpoint import SHIPPED, load_encoder, load_objective, shipped
+from paco_fr.showing import diagnose
+
+
+class PaCoEncoder(TimmEncoder):
+    """The encoder of a PaCo-FR checkpoint, which can also say what its codebook and belief make of a picture."""
+
+    @torch.inference_mode()
+    def diagnostics(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Return tokens, belief and truth of prepared pictures, see :func:`paco_fr.showing.diagnose`."""
+        if not hasattr(self, "objective"):
+            self.objective, self.config = load_objective(folder_of(self.name))
+            self.objective.to(self.device)
+        return diagnose(self.objective, self.config, images.to(self.device))
+
+
+def folder_of(name: str) -> Path:
+    """Return the checkpoint folder of ``paco:FOLDER``, or of an encoder that comes with the package."""
+    return SHIPPED / name if name in shipped() else Path(name.removeprefix("paco:"))
 
 
 def load(name: str) -> TimmEncoder:
-    """Return the encoder of ``paco:FOLDER``; its card says which objective trained it."""
-    model, card, config = load_encoder(Path(name.removeprefix("paco:")))
+    """Return the encoder of ``paco:FOLDER`` or of a shipped name; its card says which objective trained it."""
+    model, card, config = load_encoder(folder_of(name))
     facts: dict[str, Any] = {
         key: card[key] for key in ("objective", "pretrain_seed", "data_fingerprint", "licence") if key in card
     }
     facts["method"] = f"{config.objective}/{config.name}"
-    return TimmEncoder(name, model, config.encoder.pixels, facts=facts)
+    kind = PaCoEncoder if config.objective == "paco" else TimmEncoder
+    return kind(name, model, config.encoder.pixels, facts=facts)

@@ -1,7 +1,8 @@
 """Figures in one house style. Every function takes plain arrays or frames and returns a matplotlib Figure."""
 
 from paco_eval.plots.curves import confusion_matrix, cumulative_error, error_against_yaw, roc
-from paco_eval.plots.pictures import codebook_atlas, landmark_sheet, reconstruction_sheet
+from paco_eval.plots.method import attention_sheet, nearest_tokens_sheet, place_maps
+from paco_eval.plots.pictures import codebook_atlas, landmark_sheet, picture_rows, reconstruction_sheet
 from paco_eval.plots.scores import accuracy_against_cost, dot_and_interval, few_shot_curves, robustness_curves
 from paco_eval.plots.style import Look, looks, save, to_svg
 from paco_eval.plots.training import codebook_health, compare_losses, has_codebook, loss_curves, read_metrics
@@ -9,6 +10,7 @@ from paco_eval.plots.training import codebook_health, compare_losses, has_codebo
 __all__ = [
     "Look",
     "accuracy_against_cost",
+    "attention_sheet",
     "codebook_atlas",
     "codebook_health",
     "compare_losses",
@@ -21,6 +23,9 @@ __all__ = [
     "landmark_sheet",
     "looks",
     "loss_curves",
+    "nearest_tokens_sheet",
+    "picture_rows",
+    "place_maps",
     "read_metrics",
     "reconstruction_sheet",
     "robustness_curves",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,8 @@ Pictures = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """Take ticks, grid and frame off a picture."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(visible=False)
@@ -23,7 +24,7 @@ def _bare(axes: Axes) -> None:
         spine.set_visible(False)
 
 
-def tile(pictures: npt.NDArray, gap: int) -> npt.NDArray[np.uint8]:
+def tile(pictures: Pictures, gap: int) -> npt.NDArray[np.uint8]:
     """Return pictures (R, C, H, W, 3) uint8 as one transparent-gapped sheet (.., .., 4)."""
     rows, columns, height, width = pictures.shape[:4]
     sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
@@ -38,16 +39,20 @@ def reconstruction_sheet(
     original: Pictures, corrupted: Pictures, reconstructed: Pictures, *, title: str
 ) -> Figure:
     """Return three rows of pictures (n, H, W, 3) uint8: what was, what was shown, what was made of it."""
-    rows = np.stack([original, corrupted, reconstructed])
-    gap = max(2, original.shape[1] // 20)
+    rows = {"original": original, "corrupted": corrupted, "reconstructed": reconstructed}
+    return picture_rows(rows, title=title)
+
+
+def picture_rows(rows: Mapping[str, Pictures], *, title: str) -> Figure:
+    """Return named rows of equally many pictures (n, H, W, 3) uint8."""
+    sheet = np.stack(list(rows.values()))
+    count, side = sheet.shape[1:3]
+    gap = max(2, side // 20)
     with house_style():
-        width = 1.2 + 0.85 * len(original)
-        figure, (axes,) = new_figure(width, 0.4 + 0.87 * 3)
-        axes.imshow(tile(rows, gap), interpolation="none")
-        _bare(axes)
-        pitch = original.shape[1] + gap
-        places = [pitch * i + original.shape[1] / 2 for i in range(3)]
-        axes.set_yticks(places, ["original", "corrupted", "reconstructed"])
+        figure, (axes,) = new_figure(1.5 + 0.85 * count, 0.4 + 0.87 * len(rows))
+        axes.imshow(tile(sheet, gap), interpolation="none")
+        bare(axes)
+        axes.set_yticks([(side + gap) * i + side / 2 for i in range(len(rows))], list(rows))
         axes.set_title(title)
     return figure
 
@@ -105,7 +110,7 @@ def codebook_atlas(tokens: Floats, usage: Floats, *, title: str, side: int = 3) 
                     color="#ffffff" if shown[row, column, 3] > 0.5 else INK,
                 )  # fmt: skip
         for axes in (left, middle, right):
-            _bare(axes)
+            bare(axes)
         figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
@@ -138,7 +143,7 @@ def landmark_sheet(
     with house_style():
         figure, panels = new_figure(1.55 * columns, 0.45 + 1.7 * rows, rows, columns)
         for i, axes in enumerate(panels):
-            _bare(axes)
+            bare(axes)
             if i >= count:
                 axes.set_visible(False)
                 continue

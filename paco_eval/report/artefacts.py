@@ -4,6 +4,7 @@
 ``pretrain/NAME/card.json``          facts about the run, name to plain value
 ``pretrain/NAME/metrics.jsonl``      a line per log step, see :mod:`paco_eval.plots.training`
 ``pretrain/NAME/reconstruction.npz`` ``original``, ``corrupted``, ``reconstructed``: (n, H, W, 3) uint8
+``pretrain/NAME/sheets/STEP.npz``    the same, after so many steps
 ``pretrain/NAME/codebook.npz``       ``tokens``: (N, K, P, P, 3) uint8; ``usage``: (N, K) float
 ``rows/KEY.samples.npz``             of a landmark row: ``images`` (n, H, W, 3) uint8, ``predicted`` and
                                      ``truth`` (n, L, 2) in pixels of these images, ``visible`` (n, L)

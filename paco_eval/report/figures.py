@@ -133,6 +133,14 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
                 xlabel=f"{leaders[0][1].row.main_metric.replace('_', ' ')} (%)", limit=limit,
             ),
         )  # fmt: skip
+    if {"nearest", "believed"} <= columns:
+        from tasks.kinds.codebook import position_entropy
+
+        maps = {f"{name} tokens": position_entropy(first, name) for name in ("nearest", "believed")}
+        yield Drawn(
+            f"{task}-places", task, "Entropy of the tokens at each place of the aligned face, in nats.",
+            plots.place_maps(maps, title=f"{title} · {first_label}"),
+        )  # fmt: skip
     yaw = next((name for name in ("yaw_true", "yaw") if name in columns), None)
     if yaw and "error" in columns:
         errors = {label: (frame[yaw], frame.error) for label, frame in items.items() if yaw in frame}
@@ -211,7 +219,9 @@ def sample_figures(rows: Sequence[Stored], problem: Problem) -> Iterator[Drawn]:
 
 def pretraining_figures(run: Pretraining, problem: Problem) -> Iterator[Drawn]:
     """Yield loss curves, codebook health, reconstructions and the codebook atlas, as far as they exist."""
-    makers: tuple[Callable[[Pretraining], Drawn | None], ...] = (_losses, _health, _reconstruction, _atlas)
+    makers: tuple[Callable[[Pretraining], Drawn | None], ...] = (
+        _losses, _health, _reconstruction, _over_training, _atlas,
+    )  # fmt: skip
     for make in makers:
         try:
             drawn = make(run)
@@ -223,14 +233,14 @@ def pretraining_figures(run: Pretraining, problem: Problem) -> Iterator[Drawn]:
 
 
 def _losses(run: Pretraining) -> Drawn | None:
-    if not run.log.exists():
+    if not run.log.exists() or not run.log.stat().st_size:  # an untrained encoder took no step
         return None
     figure = plots.loss_curves(plots.read_metrics(run.log), title=f"{run.name} · losses")
     return Drawn(f"{run.name}-losses", "", "Faint: every logged value. Line: running mean.", figure, True)
 
 
 def _health(run: Pretraining) -> Drawn | None:
-    if not run.log.exists():
+    if not run.log.exists() or not run.log.stat().st_size:
         return None
     metrics = plots.read_metrics(run.log)
     if not plots.has_codebook(metrics):
@@ -249,6 +259,23 @@ def _reconstruction(run: Pretraining) -> Drawn | None:
     figure = plots.reconstruction_sheet(*shown, title=f"{run.name} · reconstruction")
     return Drawn(
         f"{run.name}-reconstruction", "", "What was, what the model saw, what it made of it.", figure, True
+    )
+
+
+def _over_training(run: Pretraining) -> Drawn | None:
+    kept = {f"step {int(path.stem):,}": path for path in sorted((run.folder / "sheets").glob("*.npz"))}
+    found = {name: load_arrays(path, "reconstruction") for name, path in kept.items()}
+    end = load_arrays(run.folder / "reconstruction.npz", "reconstruction")
+    if not found or end is None:
+        return None
+    rows = {name: sheet["reconstructed"][:10] for name, sheet in found.items() if sheet is not None}
+    whole = {
+        "original": end["original"][:10], "corrupted": end["corrupted"][:10], **rows,
+        "at the end": end["reconstructed"][:10],
+    }  # fmt: skip
+    figure = plots.picture_rows(whole, title=f"{run.name} · reconstruction over training")
+    return Drawn(
+        f"{run.name}-training", "", "The same pictures and masks, ever later in the run.", figure, True
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from importlib import import_module
 
 import numpy as np
 import torch
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor
+from torch import Tensor, nn
 
 from paco_fr.config import PretrainConfig
+from paco_fr.patches import put
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Batch:
         visible: (B, N - M) sorted cells that stay.
         shown: (B, M) bool, hidden cells whose pixels incubation lets through.
         regions: (B, N) region of each cell.
+        progress: (B,) share of the run that is done, 0 to 1, for what changes with it.
+        seeds: (B,) seed of each picture's own noise, for objectives that draw any.
 
     """
 
@@ -31,6 +34,8 @@ class Batch:
     visible: Tensor
     shown: Tensor
     regions: Tensor
+    progress: Tensor
+    seeds: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device; from pinned memory the copies overlap with what the device does."""
@@ -60,6 +65,7 @@ class Output:
         predicted: (B, N, 3P²) the decoder's patches.
         assigned: (B, N) nearest token of each true patch, or None without a codebook.
         believed: (B, M) the most believed token of each hidden patch, or None without a codebook.
+        tokens: (B, M, T) what was put in the hidden places, or None without a codebook.
 
     """
 
@@ -69,6 +75,7 @@ class Output:
     predicted: Tensor
     assigned: Tensor | None = None
     believed: Tensor | None = None
+    tokens: Tensor | None = None
 
     @staticmethod
     def joined(parts: list[Output]) -> Output:
@@ -93,36 +100,45 @@ def _cat(tensors: list[Tensor | None]) -> Tensor | None:
     return torch.cat(present) if present else None
 
 
-class Objective(Protocol):
+class Objective(nn.Module):
     """A module with an encoder that the loop can train."""
 
     encoder: VisionTransformer
 
-    def __call__(self, batch: Batch) -> Output:
-        """Return the loss of one batch."""
-        ...
+    def __init__(self, config: PretrainConfig) -> None:
+        super().__init__()
+        self.config = config
 
-    def start(self, images: Tensor, rng: np.random.Generator) -> None:
-        """Look at first pictures (B, 3, S, S) before training, e.g. to fill a codebook."""
-        ...
+    def forward(self, batch: Batch) -> Output:
+        """Return the loss of one batch."""
+        raise NotImplementedError
+
+    def start(self, batch: Batch, rng: np.random.Generator) -> None:
+        """Look at first pictures before training, e.g. to fill a codebook."""
 
     def after_step(
         self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
     ) -> dict[str, float | Tensor]:
         """Update what no gradient updates; return further numbers for the log."""
-        ...
+        return {}
+
+
+OBJECTIVES = {
+    "paco": "paco_fr.model:PaCo",
+    "mae": "paco_fr.objectives.mae:MAE",
+    "simmim": "paco_fr.objectives.simmim:SimMIM",
+    "simmim-spatial": "paco_fr.objectives.simmim_spatial:SimMIMSpatial",
+    "untrained": "paco_fr.objectives.untrained:Untrained",
+}
 
 
 def build_objective(config: PretrainConfig) -> Objective:
     """Return the untrained objective that a configuration names."""
-    if config.objective == "paco":
-        from paco_fr.model import PaCo
+    module, name = OBJECTIVES[config.objective].split(":")
+    objective: Objective = getattr(import_module(module), name)(config)
+    return objective
 
-        return PaCo(config)
-    if config.objective == "simmim":
-        from paco_fr.objectives.simmim import SimMIM
 
-        return SimMIM(config)
-    from paco_fr.objectives.mae import MAE
-
-    return MAE(config)
+def blanked(patches: Tensor, hidden: Tensor) -> Tensor:
+    """Return patches (B, N, D) with zeros, mid grey, at ``hidden`` (B, M): what a mask token looks like."""
+    return put(patches, hidden, patches.new_zeros(*hidden.shape, patches.shape[-1]))

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from paco_fr.config import PretrainConfig
 from paco_fr.losses import reconstruction_loss, target_patches
-from paco_fr.objectives import Batch, Output
-from paco_fr.patches import join, patchify, put
+from paco_fr.objectives import Batch, Objective, Output, blanked
+from paco_fr.patches import join, patchify
 from paco_fr.vit import Decoder, build_encoder, encode
 
 
-class MAE(nn.Module):
+class MAE(Objective):
     """Masked autoencoder with the same encoder, decoder, crops, masks and data order as PaCo-FR."""
 
     def __init__(self, config: PretrainConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.encoder = build_encoder(config.encoder)
         self.decoder = Decoder(config.decoder, config.encoder)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, config.decoder.dim))
@@ -26,19 +24,11 @@ class MAE(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         """Return the reconstruction loss of one batch."""
-        patches = patchify(batch.images, self.config.encoder.patch)
-        seen = self.decoder.embed(encode(self.encoder, batch.images, batch.visible))
-        blank = self.mask_token.expand(len(batch.hidden), batch.hidden.shape[1], -1)
-        predicted = self.decoder(join(seen, batch.visible, blank, batch.hidden))
-        loss = reconstruction_loss(predicted, target_patches(patches, self.config.loss.target), batch.hidden)
-        corrupted = put(patches, batch.hidden, patches.new_zeros(*batch.hidden.shape, patches.shape[-1]))
-        return Output(loss, {"reconstruction": loss.detach()}, corrupted, predicted)
-
-    def start(self, images: Tensor, rng: np.random.Generator) -> None:
-        """Nothing to prepare."""
-
-    def after_step(
-        self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
-    ) -> dict[str, float | Tensor]:
-        """Nothing beside the gradient."""
-        return {}
+        losses, hidden = self.config.loss, batch.hidden
+        patches = patchify(batch.images, self.config.encoder.patch)  # (B, N, D)
+        seen = self.decoder.embed(encode(self.encoder, batch.images, batch.visible))  # (B, V, dim)
+        blank = self.mask_token.expand(*hidden.shape, -1)  # (B, M, dim)
+        predicted = self.decoder(join(seen, batch.visible, blank, hidden))  # (B, N, D)
+        target = target_patches(patches, losses.target)
+        loss = reconstruction_loss(predicted, target, hidden, losses.patches)
+        return Output(loss, {"reconstruction": loss.detach()}, blanked(patches, hidden), predicted)

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from tasks.metrics.metric import Metric
     from tasks.task import Task
 
-HeadName = Literal["ridge", "logistic", "whitening"]
+HeadName = Literal["ridge", "logistic", "whitening", "diagnostics"]
+"""Solver of a kind; ``diagnostics``: none, the outputs are what the encoder says of itself."""
 
-KINDS = ("classification", "identification", "landmarks", "multilabel", "pose", "templates", "verification")
+KINDS = (
+    "classification", "codebook", "identification", "landmarks", "multilabel", "pose", "templates", "verification",
+)  # fmt: skip
 
 
 class Kind(Protocol):

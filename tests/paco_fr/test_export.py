@@ -10,7 +10,7 @@ from timm.data import resolve_data_config
 
 from paco_fr.checkpoint import load_encoder
 from paco_fr.errors import PacoError
-from paco_fr.export import export_onnx, export_timm
+from paco_fr.export import export_half, export_onnx, export_timm
 from paco_fr.pretrain import pretrain
 from tests.paco_fr.conftest import config_on
 
@@ -64,3 +64,34 @@ def test_without_onnx_the_extra_is_named(checkpoint, tmp_path, monkeypatch):
         export_onnx(checkpoint, tmp_path / "onnx")
     with pytest.raises(PacoError, match=r"card\.json is missing"):
         export_timm(tmp_path, tmp_path / "timm")
+
+
+def test_half_a_checkpoint_is_a_checkpoint_and_ships_by_its_bare_name(checkpoint, tmp_path, monkeypatch):
+    from paco_eval.encoders import load_encoder as load_by_name
+
+    out = export_half(checkpoint, tmp_path / "weights" / "mae-micro")
+    size = (checkpoint / "model.safetensors").stat().st_size
+    assert (out / "model.safetensors").stat().st_size < 0.6 * size
+    images = torch.randn(2, 3, 32, 32)
+    whole, half = (load_encoder(folder)[0].forward_features(images) for folder in (checkpoint, out))
+    torch.testing.assert_close(whole, half, atol=1e-2, rtol=1e-2)
+    assert "Apache-2.0" in (out / "README.md").read_text()
+    with pytest.raises(PacoError, match="Unknown encoder 'mae-micro'"):
+        load_by_name("mae-micro")
+    monkeypatch.setattr("paco_fr.checkpoint.SHIPPED", tmp_path / "weights")
+    monkeypatch.setattr("paco_eval.encoders.paco.SHIPPED", tmp_path / "weights")
+    encoder = load_by_name("mae-micro")
+    assert encoder.name == "mae-micro" and encoder.facts["objective"] == "mae"
+    card = json.loads((out / "card.json").read_text())
+    assert card["weights"] == "fp16" and card["encoder_hash"] == encoder.weight_hash
+
+
+def test_weights_too_large_for_half_precision_are_refused(checkpoint, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(checkpoint / "model.safetensors")
+    tensors["encoder.pos_embed"][0, 0, 0] = 1e6
+    save_file(tensors, checkpoint / "model.safetensors")
+    with pytest.raises(PacoError, match=r"'encoder\.pos_embed' does not fit half precision"):
+        export_half(checkpoint, tmp_path / "half")
+    assert not (tmp_path / "half").exists()

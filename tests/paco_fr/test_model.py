@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from paco_fr.belief import candidates
 from paco_fr.objectives import build_objective
-from paco_fr.patches import patchify
+from paco_fr.patches import patchify, put, unpatchify
 from paco_fr.views import Views
 from paco_fr.vit import build_encoder, encode
 from tests.paco_fr.conftest import batch_of, pool_of, small_config
@@ -19,8 +20,15 @@ PLACES = ["visible", "two-pass", "separate"]
 def model_of(config, seed=0):
     torch.manual_seed(seed)
     model = build_objective(config)
-    model.start(Views(pool_of(config), config).at(range(16)).images, np.random.default_rng(0))
+    model.start(Views(pool_of(config), config).at(range(16)), np.random.default_rng(0))
     return model
+
+
+def other_hidden_pixels(batch, config):
+    """Return the batch with noise in place of every hidden patch."""
+    patches = patchify(batch.images, config.encoder.patch)
+    noise = torch.randn(*batch.hidden.shape, patches.shape[-1])
+    return replace(batch, images=unpatchify(put(patches, batch.hidden, noise), config.encoder.patch))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -32,12 +40,7 @@ def test_hidden_pixels_cannot_reach_logits_or_tokens_after_incubation(place):
     model.belief.register_forward_hook(lambda *call: seen.__setitem__("logits", call[2]))
     first = model(batch)
     logits = seen["logits"].clone()
-    images = batch.images.clone()
-    for row, cells in enumerate(batch.hidden):
-        for cell in cells.tolist():
-            y, x = divmod(cell, config.encoder.grid)
-            images[row, :, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8] = torch.randn(3, 8, 8)
-    second = model(replace(batch, images=images))
+    second = model(other_hidden_pixels(batch, config))
     assert torch.equal(seen["logits"], logits)
     assert torch.equal(first.believed, second.believed)
     hidden = batch.hidden[..., None].expand(-1, -1, first.corrupted.shape[-1])
@@ -123,9 +126,40 @@ GOLDEN = {
     ("mae", "visible"): [0.502301, 0.502301, 0.492287],
 }
 
+GOLDEN_SWITCHES = {
+    "simmim": ({"objective": "simmim"}, [0.50252, 0.50252, 0.492449]),
+    "simmim-spatial": ({"objective": "simmim-spatial"}, [0.954118, 0.50252, 0.451599, 0.943801]),
+    "simmim-spatial on features": (
+        {"objective": "simmim-spatial", "loss": {"spatial_on": "features"}},
+        [0.728027, 0.50252, 0.225508, 0.819771],
+    ),
+    "untrained": ({"objective": "untrained"}, [0.0, 0.0, 0.0]),
+    "one codebook of structure": (
+        {"codebook": {"scope": "shared", "content": "structure"}},
+        [1.995232, 0.502695, 2.081889, 0.451592, 1.972534],
+    ),
+    "region codebooks of embeddings": (
+        {"codebook": {"scope": "region", "space": "embedding"}},
+        [1.992473, 0.502766, 2.076576, 0.451419, 1.981707],
+    ),
+    "gumbel": (
+        {"codebook": {"selection": "gumbel", "temperature_end": 0.1}},
+        [1.99434, 0.503459, 2.078598, 0.451582, 1.970971],
+    ),
+    "features": (
+        {"loss": {"spatial_on": "features", "patches": "all"}},
+        [1.555102, 0.513059, 2.078598, 0.002744, 1.552228],
+    ),
+    "leak": ({"belief": {"sees": "pixels"}}, [1.994433, 0.503484, 2.078609, 0.451644, 1.969042]),
+    "no incubation": (
+        {"belief": {"incubation_epochs": 0.0}},
+        [1.994424, 0.503484, 2.07859, 0.451644, 1.967552],
+    ),
+}  # fmt: skip
 
-def golden_values(objective: str, place: str) -> list[float]:
-    config = small_config(objective=objective, belief={"place": place})
+
+def golden_values(**changes: Any) -> list[float]:
+    config = small_config(**changes)
     model = build_objective(config)
     with torch.no_grad():  # weights that no initialiser of another version can change
         for number, (_, parameter) in enumerate(sorted(model.named_parameters())):
@@ -138,12 +172,21 @@ def golden_values(objective: str, place: str) -> list[float]:
     optimiser.step()
     model.after_step(batch, first, 0.5, np.random.default_rng(0))
     second = model(batch)
-    return [first.loss.item(), *(term.item() for term in list(first.terms.values())[:3]), second.loss.item()]
+    terms = [
+        first.terms[name].item() for name in ("reconstruction", "belief", "spatial") if name in first.terms
+    ]
+    return [first.loss.item(), *terms, second.loss.item()]
 
 
 @pytest.mark.parametrize(("objective", "place"), list(GOLDEN))
 def test_golden_values_of_a_forward_and_a_step(objective, place):
-    assert golden_values(objective, place) == pytest.approx(GOLDEN[objective, place], rel=2e-4)
+    found = golden_values(objective=objective, belief={"place": place})
+    assert found == pytest.approx(GOLDEN[objective, place], rel=2e-4)
+
+
+@pytest.mark.parametrize(("changes", "values"), GOLDEN_SWITCHES.values(), ids=GOLDEN_SWITCHES.keys())
+def test_golden_values_of_rivals_and_switches(changes, values):
+    assert golden_values(**changes) == pytest.approx(values, rel=2e-4)
 
 
 def test_visible_tokens_alone_equal_a_plain_pass_over_them():
