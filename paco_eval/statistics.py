@@ -41,13 +41,13 @@ def resamples(groups: int, replicates: int, seed: int) -> Iterator[Array]:
 
     Row r is the same for any later number of replicates.
     """
-    rng = generator("bootstrap", seed)
+    from paco_eval.draws import count_draws  # here, because the compiler takes its time to import
+
+    state = generator("bootstrap", seed).integers(0, 2**64, dtype=np.uint64)
     step = max(1, COMPUTE_CELLS // groups)
     for start in range(0, replicates, step):
         counts = np.empty((min(step, replicates - start), groups))
-        for row in counts:
-            drawn = (groups * rng.random(groups)).astype(np.intp)  # faster than integers, as even to 2^-53
-            row[:] = np.bincount(drawn, minlength=groups)
+        state = np.uint64(count_draws(state, counts))
         yield counts
 
 
@@ -76,15 +76,13 @@ def bootstrap_all(
     level: float = 0.95,
 ) -> dict[str, Interval]:
     """Return what :func:`bootstrap` returns for each metric by name, drawing the replicates once."""
-    _, names = group_codes(items)
+    items, groups = coded(items)
     values: dict[str, list[Array]] = {metric.name: [] for metric in metrics}
-    for weights in resamples(len(names), replicates, seed):
+    for weights in resamples(groups, replicates, seed):
         for metric in metrics:
             values[metric.name].append(metric.compute(items, weights))
     return {
-        metric.name: percentile_interval(
-            metric.value(items), np.concatenate(values[metric.name]), len(names), level
-        )
+        metric.name: _interval(metric.value(items), np.concatenate(values[metric.name]), groups, level)
         for metric in metrics
     }
 
@@ -135,18 +133,17 @@ def over_seeds(
     """
     if not runs:
         raise PacoError("There are no runs to average.")
-    first, *others = aligned([*runs, *baseline])
-    tables, sides = [first, *others], [len(runs), len(baseline)]
+    tables, sides = [coded(table)[0] for table in aligned([*runs, *baseline])], [len(runs), len(baseline)]
     signs = np.repeat([1.0, -1.0], sides) / np.repeat(sides, sides)
-    _, names = group_codes(first)
+    groups = coded(tables[0])[1]
     rng = generator("bootstrap seeds", seed)
     values = []
-    for weights in resamples(len(names), replicates, seed):
+    for weights in resamples(groups, replicates, seed):
         drawn = [rng.multinomial(n, np.full(n, 1.0 / n), size=len(weights)) for n in sides if n]
         by_run = np.stack([metric.compute(table, weights) for table in tables], axis=1)
         values.append((by_run * np.concatenate(drawn, axis=1) * signs).sum(axis=1))
     value = float(np.dot([metric.value(table) for table in tables], signs))
-    return percentile_interval(value, np.concatenate(values), len(names), level)
+    return _interval(value, np.concatenate(values), groups, level)
 
 
 def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
@@ -174,8 +171,17 @@ def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
     return ordered
 
 
-def percentile_interval(value: float, values: Array, groups: int, level: float) -> Interval:
-    """Return a value with the quantiles of its replicates (R,), undefined under the rules of the module."""
+def coded(items: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the items with numbers for group names, and the number of groups G.
+
+    A metric looks its groups up anew for every batch of replicates, which is quick for numbers only.
+    """
+    codes, names = group_codes(items)
+    columns = {"group": codes} if codes.ndim == 1 else dict(zip(("group_a", "group_b"), codes.T, strict=True))
+    return items.assign(**columns), len(names)
+
+
+def _interval(value: float, values: Array, groups: int, level: float) -> Interval:
     defined = values[~np.isnan(values)]
     if groups < 2 or len(defined) < (1.0 - MOST_UNDEFINED) * len(values):
         return Interval(value, np.nan, np.nan)
@@ -259,7 +265,7 @@ def mean_rank(
     draws = [weights @ ranks / len(ranks) for weights in resamples(len(ranks), replicates, seed)]
     replicated = np.concatenate(draws)
     rows = [
-        percentile_interval(float(mean), values, len(ranks), level)
+        _interval(float(mean), values, len(ranks), level)
         for mean, values in zip(ranks.mean(axis=0), replicated.T, strict=True)
     ]
     table = pd.DataFrame(rows, index=scores.index).rename(columns={"value": "mean_rank"})

@@ -47,6 +47,14 @@ def test_replicates_do_not_depend_on_how_many_follow():
     np.testing.assert_array_equal(few, many[:10])
 
 
+@pytest.mark.parametrize("groups", [1, 2, 5000])
+def test_every_group_is_as_likely(groups):
+    drawn = np.concatenate(list(resamples(groups, 400, seed=1))).sum(axis=0)
+    assert drawn.sum() == 400 * groups
+    if groups > 1:
+        assert stats.chisquare(drawn).pvalue > 0.001
+
+
 def test_interval_against_scipy():
     errors = np.random.default_rng(0).gamma(2.0, 2.0, 400)
     found = bootstrap(MEAN, table(errors), replicates=20_000)
