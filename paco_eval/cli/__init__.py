@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "compare": "compare",
     "report": "report",
+    "repro": "repro",
     "list": "listing",
     "data": "data",
     "export": "export",

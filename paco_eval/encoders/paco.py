@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from paco_eval.encoders.timm import TimmEncoder
+from paco_eval.retraining import retrain_command
 from paco_fr.checkpoint import load_encoder
 
 
@@ -16,4 +17,5 @@ def load(name: str) -> TimmEncoder:
         key: card[key] for key in ("objective", "pretrain_seed", "data_fingerprint", "licence") if key in card
     }
     facts["method"] = f"{config.objective}/{config.name}"
+    facts["retrain"], facts["pretrain_seconds"] = retrain_command(config), card.get("seconds")
     return TimmEncoder(name, model, config.encoder.pixels, facts=facts)
