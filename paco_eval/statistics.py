@@ -28,6 +28,10 @@ MOST_UNDEFINED = 0.05
 """Largest share of undefined replicates that an interval may rest on."""
 
 
+ALPHA = 0.05
+"""Largest chance of any false claim in a table."""
+
+
 class Interval(NamedTuple):
     """A number and the ends of its interval, in the unit of its metric; NaN ends where undefined."""
 
@@ -131,6 +135,41 @@ def over_seeds(
         PacoError: no runs, or tables that are not of the same units and groups.
 
     """
+    return _interval(*_replicated(metric, runs, baseline, replicates, seed), level)
+
+
+def difference_test(
+    metric: Metric,
+    runs: Sequence[pd.DataFrame],
+    baseline: Sequence[pd.DataFrame],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[Interval, float]:
+    """Return what :func:`over_seeds` returns and the p-value of no difference, from the same replicates.
+
+    The p-value is twice the share of replicates on the other side of zero, the estimate itself counted in, so
+    that it is never 0 (Davison and Hinkley 1997, section 4.4): below 0.05 where the 95 % interval excludes zero.
+    NaN where the interval is undefined.
+    """
+    value, values, groups = _replicated(metric, runs, baseline, replicates, seed)
+    interval = _interval(value, values, groups, level)
+    if np.isnan(interval.low):
+        return interval, np.nan
+    defined = values[~np.isnan(values)]
+    beyond = min((defined <= 0).sum(), (defined >= 0).sum())
+    return interval, min(1.0, float(2 * (beyond + 1) / (len(defined) + 1)))
+
+
+def _replicated(
+    metric: Metric,
+    runs: Sequence[pd.DataFrame],
+    baseline: Sequence[pd.DataFrame],
+    replicates: int,
+    seed: int,
+) -> tuple[float, Array, int]:
+    """Return the mean over runs less that over the baseline, its replicates (R,) and the number of groups."""
     if not runs:
         raise PacoError("There are no runs to average.")
     tables, sides = [coded(table)[0] for table in aligned([*runs, *baseline])], [len(runs), len(baseline)]
@@ -143,7 +182,7 @@ def over_seeds(
         by_run = np.stack([metric.compute(table, weights) for table in tables], axis=1)
         values.append((by_run * np.concatenate(drawn, axis=1) * signs).sum(axis=1))
     value = float(np.dot([metric.value(table) for table in tables], signs))
-    return _interval(value, np.concatenate(values), groups, level)
+    return value, np.concatenate(values), groups
 
 
 def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
@@ -272,7 +311,7 @@ def mean_rank(
     return table.sort_values("mean_rank", kind="stable")
 
 
-def verdict(difference: Interval, higher_is_better: bool, seeds: int) -> Verdict:
+def verdict(difference: Interval, higher_is_better: bool, seeds: int, p_value: float) -> Verdict:
     """Return what a difference from a baseline allows to say.
 
     Args:
@@ -280,12 +319,14 @@ def verdict(difference: Interval, higher_is_better: bool, seeds: int) -> Verdict
         higher_is_better: direction of the metric.
         seeds: pretraining seeds on the side that has fewer. One seed cannot tell a method from its luck:
             its differences are observed, whatever the interval over people.
+        p_value: of no difference, adjusted for all differences of the table (:func:`holm`). Better and worse
+            need both an interval without zero and an adjusted p-value below :data:`ALPHA`.
 
     """
     if seeds < 2:
         return "observed"
-    if difference.low > 0:
+    if p_value < ALPHA and difference.low > 0:
         return "better" if higher_is_better else "worse"
-    if difference.high < 0:
+    if p_value < ALPHA and difference.high < 0:
         return "worse" if higher_is_better else "better"
     return "not distinguishable"

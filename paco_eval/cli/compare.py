@@ -18,7 +18,8 @@ import click
 )
 def command(runs: tuple[Path, ...], baseline: str, published: bool, out: Path | None) -> None:
     """Who wins where against a baseline, by how much, and whether it is more than chance."""
-    from paco_eval.compare import compare, comparison_tables
+    from paco_eval.compare import compare
+    from paco_eval.compare_tables import comparison_tables
     from paco_eval.judging import by_resampling, metrics_of_tasks
     from paco_eval.report import build_report
     from paco_eval.rows import load_rows

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from paco_eval import plots
-from paco_eval.compare import Comparison, comparison_tables
+from paco_eval.compare import Comparison
+from paco_eval.compare_tables import comparison_tables
 from paco_eval.judging import BY_INTERVALS, Judge
 from paco_eval.presets import preset_tables
 from paco_eval.published import beside_measured, load_published

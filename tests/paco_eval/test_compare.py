@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paco_eval.compare import Comparison, compare, comparison_frame, comparison_tables
+from paco_eval.compare import Comparison, compare
+from paco_eval.compare_tables import comparison_frame, comparison_tables
 from paco_eval.judging import MetricOf, metrics_of_tasks
 from paco_eval.presets import PRESETS, preset_tables
 from paco_eval.report import build_report
@@ -124,6 +125,30 @@ def test_unfair_comparisons_are_refused_by_name(run: Path) -> None:
         assert words in said, words
     assert "farl:e" not in said, "a miniature is not there at all"
     assert comparison_tables(found)[0].lines, "the rest still comes"
+
+
+def test_p_values_are_adjusted_over_the_claimable_differences_of_a_table(comparison: Comparison) -> None:
+    frame = comparison_frame(comparison).set_index(["encoder", "task"])
+    assert frame.loc["simmim-tiny"].p_adjusted.isna().all(), "what is only observed is no test"
+    claimed = frame.dropna(subset="p_adjusted")
+    assert len(claimed) == 4
+    # All four lie at the floor of 200 replicates, 2 / 201: Holm multiplies the first by four, and all follow.
+    np.testing.assert_allclose(claimed.p_value, 2 / 201)
+    np.testing.assert_allclose(claimed.p_adjusted, 8 / 201)
+
+
+def test_one_lucky_difference_among_many_is_no_claim(tmp_path: Path) -> None:
+    """Twelve encoders that are equal to the baseline but for noise, and one of them a little off."""
+    for name in ("pixels", *(f"timm:{i}" for i in range(12))):
+        store(tmp_path, name, 0.05 if name == "timm:0" else 0.0)
+    rows = load_rows(tmp_path).rows
+    frame = comparison_frame(compare(rows, "pixels", metric_of=METRIC_OF))
+    assert len(frame) == 12 and (frame.p_adjusted >= frame.p_value).all()
+    assert ((frame.low > 0) | (frame.high < 0)).any(), "some intervals exclude zero by chance"
+    assert (frame.verdict == "not distinguishable").all()
+    few = compare(rows, "pixels", metric_of=METRIC_OF, replicates=50)
+    assert any("12 differences need more than 50 replicates" in problem for problem in few.problems)
+    assert "over the 12 differences" in to_markdown(comparison_tables(few)[1])
 
 
 def test_a_baseline_that_is_not_there(run: Path) -> None:
