@@ -20,7 +20,7 @@ import pandas as pd
 
 from paco_eval.judging import MetricOf
 from paco_eval.rows import Row, Stored
-from paco_eval.statistics import ALPHA, Interval, Verdict, holm, mean_rank, difference_test, verdict
+from paco_eval.statistics import ALPHA, Interval, Verdict, difference_test, holm, mean_rank, verdict
 from paco_eval.tables import Column, column_of, line_label, line_order, methods_with_seeds
 from paco_fr.errors import PacoError, unknown_name
 

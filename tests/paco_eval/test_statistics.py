@@ -13,13 +13,13 @@ from paco_eval.statistics import (
     Interval,
     bootstrap,
     bootstrap_all,
+    difference_test,
     holm,
     mean_rank,
     over_seeds,
     paired_difference,
     permutation_test,
     resamples,
-    difference_test,
     verdict,
 )
 from paco_fr.errors import PacoError
