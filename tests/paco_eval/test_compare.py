@@ -13,7 +13,6 @@ import pytest
 from paco_eval.compare import Comparison, compare
 from paco_eval.compare_tables import comparison_frame, comparison_tables
 from paco_eval.judging import MetricOf, metrics_of_tasks
-from paco_eval.presets import PRESETS, preset_tables
 from paco_eval.report import build_report
 from paco_eval.rows import Metric, Stored, load_rows, write_row
 from paco_eval.table_formats import to_csv, to_latex, to_markdown
@@ -177,35 +176,6 @@ def test_tables_and_report(run: Path, comparison: Comparison) -> None:
     sources = json.loads(re.search(r'id="sources">(.*?)</script>', html, re.DOTALL).group(1))  # type: ignore[union-attr]
     asked = {key for keys in re.findall(r'data-k="([^"]*)"', html) for key in keys.split(" ")}
     assert asked == set(sources), "every number that can be asked has an answer"
-
-
-def test_presets_arrange_columns_as_papers_do(tmp_path: Path) -> None:
-    wflw = Made("landmarks/wflw", "nme_interocular", "%", False, 12.0, 3.5)
-    w300 = Made("landmarks/300w", "nme_interocular", "%", False, 8.0, 2.5)
-    for encoder in ("paco-tiny", "pixels"):
-        for made, subsets in ((w300, ("all", "common", "challenge")), (wflw, ("blur", "all", "pose"))):
-            for subset in subsets:
-                write_row(tmp_path / "rows", *make_row(encoder, made, subset=subset))
-        write_row(
-            tmp_path / "rows",
-            *make_row(encoder, Made("occlusion/pose/synthetic", "mae", "deg", False, 20, 9), level=2),
-        )
-    alignment, robustness = preset_tables(load_rows(tmp_path).rows)
-    assert alignment.title == "Alignment, frozen"
-    assert [(column.task, column.subset) for column in alignment.columns] == [
-        ("landmarks/wflw", "all"), ("landmarks/wflw", "pose"), ("landmarks/wflw", "blur"),
-        ("landmarks/300w", "common"), ("landmarks/300w", "challenge"), ("landmarks/300w", "all"),
-    ]  # fmt: skip
-    assert [column.place for column in robustness.columns] == ["synthetic v1, level 2", "wflw v1, pose"]
-    build_report(tmp_path, tmp_path / "out", formats=["latex", "html"], style="paper", published=True)
-    assert "FaRL" in (tmp_path / "out" / "tables.tex").read_text()
-
-
-def test_presets_are_data_only() -> None:
-    assert {"alignment", "parsing", "recognition", "pose", "expression", "attributes", "robustness"} <= set(
-        PRESETS
-    )
-    assert isinstance(load_rows("absent").rows, list) and preset_tables([]) == []
 
 
 def test_stored_rows_are_what_is_compared(comparison: Comparison) -> None:
