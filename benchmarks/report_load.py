@@ -36,7 +36,7 @@ def page() -> str:
     rows = [Stored(row(i, j), Path()) for i in range(ENCODERS) for j in range(TASKS)]
     tables = family_tables(rows)
     colours = looks(line.label for table in tables for line in table.lines)
-    html = render(Contents(rows, [(table, []) for table in tables], [], [], colours), "Benchmark")
+    html = render(Contents(rows, [(table, []) for table in tables], [], [], [], colours), "Benchmark")
     # The page lets only its own script run; the stop-watch needs leave.
     html = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", html)
     return html.replace("</body>", "<script>document.title = Math.round(performance.now())</script></body>")

@@ -12,8 +12,15 @@ from paco_eval.compare_tables import comparison_tables
 from paco_eval.judging import BY_INTERVALS, Judge
 from paco_eval.presets import preset_tables
 from paco_eval.published import beside_measured, load_published
-from paco_eval.report.artefacts import pretrainings
-from paco_eval.report.figures import Drawn, pretraining_figures, sample_figures, table_figures
+from paco_eval.report.artefacts import checkpoints, pretrainings
+from paco_eval.report.figures import (
+    Drawn,
+    few_shot_figures,
+    pretraining_figures,
+    sample_figures,
+    table_figures,
+    training_figures,
+)
 from paco_eval.report.page import Contents, render, slug
 from paco_eval.rows import Stored, load_rows
 from paco_eval.table_formats import latex_document, to_csv, to_markdown
@@ -74,6 +81,7 @@ def build_report(
     if mimics and not include_mimic:
         problems.append(f"{mimics} rows of miniatures are left out; --include-mimic shows them apart.")
     runs = [run for folder in folders for run in pretrainings(folder)]
+    runs += checkpoints((stored.row.encoder for stored in loaded.rows), runs)
     if not loaded.rows and not runs:
         raise PacoError("Nothing to report. " + " ".join(problems))
     if style == "paper":
@@ -98,7 +106,7 @@ def build_report(
     if {"html", "figures"} & set(formats):
         contents = _contents(loaded.rows, tables, runs, problems)
         drawn = [figure for _, figures in contents.tables for figure in figures]
-        drawn += [figure for _, _, figures in contents.pretrainings for figure in figures]
+        drawn += [*contents.training, *(f for _, _, figures in contents.pretrainings for f in figures)]
         if "html" in formats:
             texts["report.html"] = render(contents, title)
     return Report(_write(Path(out), texts, drawn if "figures" in formats else []), problems)
@@ -108,10 +116,17 @@ def _contents(
     rows: Sequence[Stored], tables: Sequence[Table], runs: Sequence[Any], problems: list[str]
 ) -> Contents:
     look = plots.looks(line.label for table in tables for line in table.lines)
+    few_shot = few_shot_figures(tables)
     shown = [
-        (table, [*table_figures(table, look, problems.append), *_samples(table, problems)])
+        (
+            table,
+            [
+                *table_figures(table, look, problems.append), *few_shot.get(table.title, []),
+                *_samples(table, problems),
+            ],
+        )
         for table in tables
-    ]
+    ]  # fmt: skip
     trained = []
     for run in runs:
         try:
@@ -120,7 +135,9 @@ def _contents(
             problems.append(str(error))
             card = {}
         trained.append((run, card, list(pretraining_figures(run, problems.append))))
-    return Contents(rows, shown, trained, _failures(rows), look, problems)
+    return Contents(
+        rows, shown, trained, list(training_figures(runs, problems.append)), _failures(rows), look, problems
+    )
 
 
 def _samples(table: Table, problems: list[str]) -> list[Drawn]:

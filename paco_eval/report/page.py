@@ -32,6 +32,7 @@ class Contents:
         rows: all rows that were read, shown or not.
         tables: with their figures, in the order of the page.
         pretrainings: with their figures.
+        training: figures of several pretraining runs together.
         failures: task, expected, scored, reasons and encoders of rows with failures.
         looks: colour of every line of a table.
         problems: sentences about what was left out.
@@ -41,6 +42,7 @@ class Contents:
     rows: Sequence[Stored]
     tables: Sequence[tuple[Table, Sequence[Drawn]]]
     pretrainings: Sequence[tuple[Pretraining, Mapping[str, Any], Sequence[Drawn]]]
+    training: Sequence[Drawn]
     failures: Sequence[Mapping[str, Any]]
     looks: Mapping[str, Look]
     problems: Sequence[str] = field(default_factory=list)
@@ -80,6 +82,7 @@ def render(contents: Contents, title: str) -> str:
         colours={name: themed(look.colour) for name, look in contents.looks.items()},
         tables=[_view(table, figures, place) for table, figures in contents.tables],
         pretrainings=[_pretraining(*run) for run in contents.pretrainings],
+        training=[_figure(drawn, {}) for drawn in contents.training],
         failures=contents.failures,
         licences=_licences(rows),
         versions=_versions(rows),

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,9 @@ import pytest
 
 from paco_eval.report import Report, build_report
 from paco_eval.report.artefacts import load_arrays, save_arrays
+from paco_eval.report.figures import few_shot_figures
 from paco_eval.rows import items_path, load_rows, write_row
+from paco_eval.tables import family_tables
 from paco_fr.errors import PacoError
 from tests.paco_eval.made_artefacts import write_pretraining, write_samples
 from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
@@ -121,7 +124,9 @@ def test_figures_as_files(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", encoders=["pixels", "constant"], tasks=[TASKS[2]])
     files = build_report(run, tmp_path / "out", formats=["figures"]).files
     assert {path.name for path in files} == {
-        f"pose-synthetic-{name}.{kind}" for name in ("synthetic-v1-dots", "yaw") for kind in ("png", "svg")
+        f"pose-synthetic-{name}.{kind}"
+        for name in ("synthetic-v1-dots", "yaw")
+        for kind in ("png", "svg", "pdf")
     }
 
 
@@ -130,6 +135,54 @@ def test_cost_is_drawn_where_sizes_differ(tmp_path: Path) -> None:
         write_row(tmp_path / "rows", *make_row(encoder, TASKS[2], cost={"parameters": parameters}))
     files = build_report(tmp_path, tmp_path / "out", formats=["figures"]).files
     assert "pose-synthetic-cost.png" in {path.name for path in files}
+
+
+def test_verification_is_drawn_as_roc_and_det(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels", "constant"], tasks=[TASKS[0]])
+    names = {path.name for path in build_report(run, tmp_path / "out", formats=["figures"]).files}
+    assert {"recognition-synthetic-roc.svg", "recognition-synthetic-det.svg"} <= names
+
+
+def few_shot_run(folder: Path, protocols: Sequence[str]) -> Path:
+    for protocol in protocols:
+        for encoder in ("paco-tiny", "pixels"):
+            write_row(folder / "rows", *make_row(encoder, TASKS[5], protocol=protocol))
+    return folder
+
+
+def test_few_shot_rows_become_curves_up_to_all_items(tmp_path: Path) -> None:
+    protocols = ["few-shot 1%", "few-shot 10%", "few-shot 5 per class", "few-shot 1%, limit 9", "frozen"]
+    rows = load_rows(few_shot_run(tmp_path, protocols)).rows
+    drawn = few_shot_figures(family_tables(rows))
+    assert {title: [d.name for d in found] for title, found in drawn.items()} == {
+        "Expression, few-shot 1%": ["expression/synthetic-few-shot-share"],
+        "Expression, few-shot 5 per class": ["expression/synthetic-few-shot-per-class"],
+    }, "a limit makes another protocol, which here has one point only"
+    axes = drawn["Expression, few-shot 1%"][0].figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1 %", "10 %", "all"]
+    at_all = {s.row.encoder: s.row.main.value for s in rows if s.row.protocol == "frozen"}
+    assert axes.lines[0].get_ydata()[-1] == at_all["paco-tiny"]
+
+
+def test_no_few_shot_rows_no_curve(tmp_path: Path) -> None:
+    assert few_shot_figures(family_tables(load_rows(few_shot_run(tmp_path, ["frozen"])).rows)) == {}
+
+
+def test_runs_of_one_objective_share_a_training_figure(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        folder = write_pretraining(tmp_path, f"paco-{seed}")
+        (folder / "card.json").write_text(json.dumps({"objective": "paco"}))
+    write_pretraining(tmp_path, "mae-0", codebook=False)
+    names = {path.stem for path in build_report(tmp_path, tmp_path / "out", formats=["figures"]).files}
+    assert "paco-training" in names and not any(name.startswith("mae-0-training") for name in names)
+
+
+def test_the_codebook_of_an_encoder_at_hand_is_shown(tmp_path: Path) -> None:
+    elsewhere = write_pretraining(tmp_path / "elsewhere")
+    for encoder in (f"paco:{elsewhere}", "paco:not/here"):
+        write_row(tmp_path / "run" / "rows", *make_row(encoder, TASKS[2]))
+    report = build_report(tmp_path / "run", tmp_path / "out", formats=["figures"])
+    assert "paco-tiny-atlas" in {path.stem for path in report.files} and report.problems == []
 
 
 def test_levels_become_one_curve_per_perturbation_with_the_clean_point(tmp_path: Path) -> None:
