@@ -115,7 +115,7 @@ def det(pairs: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], *, title: str)
     least = min(0.5 / max(1, int(count)) for pair in counts for count in pair)
     least = max(1e-6, min(0.01, least))
     with house_style():
-        figure, (axes,) = new_figure(4.4, 3.9)
+        figure, (axes,) = new_figure(5.4, 3.6)
         ends = []
         for encoder, (truth, score) in pairs.items():
             false, true = roc_points(truth, score)
@@ -135,10 +135,11 @@ def det(pairs: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], *, title: str)
         axes.set_xlabel("false accepts (% of impostor pairs)")
         axes.set_ylabel("false rejects (% of genuine pairs)")
         axes.set_title(title)
+        # Bad curves fill the corner that good ones leave free, so the names stand outside, best first.
         for place, (error, encoder) in enumerate(sorted(ends)):
             axes.text(
-                0.98, 0.97 - 0.065 * place, f"{short_name(encoder)}  {error:.1f} % equal error", transform=axes.transAxes,
-                color=look[encoder].colour, fontsize=9, va="top", ha="right",
+                1.03, 1 - 0.075 * place, f"{short_name(encoder)}  {error:.1f} %", transform=axes.transAxes,
+                color=look[encoder].colour, fontsize=9, va="top",
             )  # fmt: skip
     return figure
 

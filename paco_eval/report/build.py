@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -117,16 +118,12 @@ def _contents(
 ) -> Contents:
     look = plots.looks(line.label for table in tables for line in table.lines)
     few_shot = few_shot_figures(tables)
-    shown = [
-        (
-            table,
-            [
-                *table_figures(table, look, problems.append), *few_shot.get(table.title, []),
-                *_samples(table, problems),
-            ],
-        )
-        for table in tables
-    ]  # fmt: skip
+    taken: set[str] = set()
+    shown = []
+    for table in tables:
+        figures = [*table_figures(table, look, problems.append), *_samples(table, problems)]
+        named = [_named(drawn, table, taken) for drawn in figures]
+        shown.append((table, [*named, *few_shot.get(table.title, [])]))
     trained = []
     for run in runs:
         try:
@@ -138,6 +135,16 @@ def _contents(
     return Contents(
         rows, shown, trained, list(training_figures(runs, problems.append)), _failures(rows), look, problems
     )
+
+
+def _named(drawn: Drawn, table: Table, taken: set[str]) -> Drawn:
+    """Return the figure under a name of its own: one task may have tables of several protocols and presets."""
+    plain = table.protocol == "frozen" and not table.mimic
+    name = drawn.name if plain else f"{drawn.name}-{table.protocol}{'-mimic' if table.mimic else ''}"
+    if slug(name) in taken:
+        name = f"{name}-{table.family}"
+    taken.add(slug(name))
+    return replace(drawn, name=name)
 
 
 def _samples(table: Table, problems: list[str]) -> list[Drawn]:

@@ -124,7 +124,7 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
             plots.roc(pairs, title=title),
         )  # fmt: skip
         yield Drawn(
-            f"{task}-det", task, "False rejects against false accepts, on normal deviates; dotted: where they are equal.",
+            f"{task}-det", task, "False rejects against false accepts. Dotted, and beside the names: where they are equal.",
             plots.det(pairs, title=title),
         )  # fmt: skip
     elif {"prediction", "truth", "confidence"} <= columns or table.family.endswith("expression"):

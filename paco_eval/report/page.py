@@ -131,7 +131,7 @@ def _leaders(table: Table, place: Mapping[str, int]) -> Iterable[dict[str, Any]]
         second = found[1] if len(found) > 1 else None
         yield {
             "id": slug(table.title), "t": place[column.task], "task": column.task,
-            "place": f"v{column.task_version} · ", "heading": column.heading, "first": first[1].label,
+            "place": f"v{column.task_version} · {table.protocol} · ", "heading": column.heading, "first": first[1].label,
             "first_score": column.number(first[0]), "second": second[1].label if second else "",
             "second_score": column.number(second[0]) if second else "",
             "verdict": _verdict([line.note for _, line, _ in found], first[2]),

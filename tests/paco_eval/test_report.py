@@ -164,6 +164,21 @@ def test_few_shot_rows_become_curves_up_to_all_items(tmp_path: Path) -> None:
     assert axes.lines[0].get_ydata()[-1] == at_all["paco-tiny"]
 
 
+def test_no_figure_takes_the_name_of_another(tmp_path: Path) -> None:
+    run = few_shot_run(tmp_path / "run", ["few-shot 1%", "frozen"])
+    write_row(run / "rows", *make_row("pixels", TASKS[5], data_kind="mimic", data_fingerprint="0" * 16))
+    report = build_report(run, tmp_path / "out", formats=["html", "figures"], include_mimic=True)
+    figures = [path for path in report.files if path.suffix == ".svg"]
+    assert len(figures) == len(set(figures)) == 7
+    assert {path.stem for path in figures if "confusion" in path.stem} == {
+        "expression-synthetic-confusion", "expression-synthetic-confusion-few-shot-1",
+        "expression-synthetic-confusion-frozen-mimic",
+    }  # fmt: skip
+    outline = Outline()
+    outline.feed((tmp_path / "out" / "report.html").read_text())
+    assert len(outline.ids) == len(set(outline.ids))
+
+
 def test_no_few_shot_rows_no_curve(tmp_path: Path) -> None:
     assert few_shot_figures(family_tables(load_rows(few_shot_run(tmp_path, ["frozen"])).rows)) == {}
 
