@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -301,21 +302,51 @@ class Page(HTMLParser):
             self.sorted[self.table] = found["aria-sort"]
 
 
-def browse(html: Path, folder: Path, **view: str) -> Page:
-    """Open the page in a headless browser, demand a quiet console, and read what it became."""
+def dom(html: Path, folder: Path, **view: str) -> str:
+    """Open the page in a headless browser, demand a quiet console, and return what it became."""
     address = html.resolve().as_uri() + (f"#{urlencode(view)}" if view else "")
     run = subprocess.run(
         [
             str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--enable-logging=stderr", f"--user-data-dir={folder}", "--dump-dom", address,
+            "--enable-logging=stderr", f"--user-data-dir={folder}", "--virtual-time-budget=4000", "--dump-dom",
+            address,
         ],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert "CONSOLE" not in run.stderr, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+    return run.stdout
+
+
+def browse(html: Path, folder: Path, **view: str) -> Page:
+    """Return order and visibility of what a browser shows."""
     page = Page()
-    page.feed(run.stdout)
+    page.feed(dom(html, folder, **view))
     return page
+
+
+ACT = """
+const numbers = [...document.querySelectorAll("main td:not(.minor) .n")];
+const card = document.querySelector("#provenance");
+const seen = [];
+const note = (what) => seen.push([what, card.hidden ? "" : card.textContent]);
+(() => {
+  seen.push(["tab", numbers.every((number) => number.tabIndex === 0) ? "all" : "not all"]);
+  note("at first");
+  numbers[0].click(); note("click");
+  seen.push(["described", numbers[0].getAttribute("aria-describedby") || ""]);
+  document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })); note("escape");
+  numbers.at(-1).focus();
+  numbers.at(-1).scrollIntoView({ behavior: "instant" });
+  dispatchEvent(new Event("scroll"));  // without a screen there are no frames, which would send it
+  note("focus on the last, scrolled into view");
+  const place = card.getBoundingClientRect();
+  seen.push(["scrolled", String(scrollY > 0 && place.top >= 0 && place.bottom <= innerHeight)]);
+  document.querySelector("#theme").focus(); note("focus elsewhere");
+  numbers[0].click(); document.querySelector("h1").click(); note("click elsewhere");
+  document.title = JSON.stringify(seen);
+})();
+"""
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")
@@ -337,6 +368,19 @@ class TestInABrowser:
         assert best_first.sorted == {"pose-frozen": "ascending"}
         assert best_first.hidden == {name for name in values if "tiny" not in name}
         assert (best_first.theme, best_first.body) == ("dark", "all-metrics")
+
+    def test_provenance_by_click_and_by_keyboard(self, built: Built, tmp_path: Path) -> None:
+        # The page lets only its own script run; the hand that acts here needs leave.
+        html = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", built.html)
+        path = tmp_path / "acted.html"
+        path.write_text(html.replace("</body>", f"<script>{ACT}</script></body>"))
+        title = re.search(r"<title>(.*?)</title>", dom(path, tmp_path / "c"), re.DOTALL)
+        assert title, "the script came to its end"
+        seen = dict(json.loads(unescape(title[1])))
+        assert seen["tab"] == "all" and seen["at first"] == "" and seen["described"] == "provenance"
+        assert "weights" in seen["click"] and "protocol" in seen["click"]
+        assert seen["escape"] == seen["focus elsewhere"] == seen["click elsewhere"] == ""
+        assert seen["scrolled"] == "true" and "weights" in seen["focus on the last, scrolled into view"]
 
 
 def test_sources_tell_where_a_number_comes_from(built: Built) -> None:
