@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from paco_eval.cli import main
 from paco_eval.compare import Comparison, compare
 from paco_eval.compare_tables import comparison_frame, comparison_tables
 from paco_eval.judging import MetricOf, metrics_of_tasks
 from paco_eval.report import build_report
-from paco_eval.rows import Metric, Stored, load_rows, write_row
+from paco_eval.rows import Metric, Stored, items_path, load_rows, write_row
 from paco_eval.table_formats import to_csv, to_latex, to_markdown
-from paco_fr.contracts import CROPS
+from paco_fr.contracts import CROPS, content_hash
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
 from tasks.task import Task
@@ -153,6 +155,35 @@ def test_one_lucky_difference_among_many_is_no_claim(tmp_path: Path) -> None:
 def test_a_baseline_that_is_not_there(run: Path) -> None:
     with pytest.raises(PacoError, match="Did you mean pixels"):
         compare(load_rows(run).rows, "pixel", metric_of=METRIC_OF)
+
+
+def test_a_metric_that_nobody_defines_is_told(run: Path) -> None:
+    odd = Made("pose/synthetic", "mea", "deg", False, 21.0, 5.4)
+    for encoder in ("pixels", "mae:0"):
+        store(run, encoder, 1.0, odd, subset="odd", method="mae" if encoder == "mae:0" else "pixels")
+    found = compare(load_rows(run).rows, "mae", metric_of=METRIC_OF, replicates=50)
+    said = [problem for problem in found.problems if "no definition of its metric" in problem]
+    assert len(said) == 1 and said[0].startswith("pixels on pose/synthetic, synthetic v1, odd")
+    assert found.differences, "the rest still comes"
+
+
+def test_all_bad_input_at_once_is_told_and_the_tables_still_come(run: Path) -> None:
+    (run / "empty").mkdir()
+    rows = load_rows(run).rows
+    paths = [stored.path for stored in rows if stored.row.encoder.startswith("paco")]
+    store(run / "again", "pixels", 0.0)  # disagrees with the run's own
+    paths[0].write_text(paths[0].read_text()[:200])
+    content = {name: value for name, value in json.loads(paths[1].read_text()).items() if name != "digest"}
+    newer = {**content, "schema": 99}
+    paths[1].write_text(json.dumps({**newer, "digest": content_hash(newer)}))
+    items_path(paths[2]).write_bytes(b"")
+    words = ["compare", run, run / "again", run / "empty", "--baseline", "pixel", "--out", run / "out"]
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == 2 and "Did you mean pixels" in done.output
+    for told in ("no readable row", "row format 99", "disagrees with", "empty: no rows", "not the items"):
+        assert told in done.output, told
+    page = (run / "out" / "report.html").read_text()
+    assert "Pose, frozen" in page and "Left out" in page and "Comparison with" not in page
 
 
 def test_other_items_are_told(run: Path) -> None:
