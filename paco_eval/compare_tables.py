@@ -90,7 +90,8 @@ def _summary_table(comparison: Comparison) -> Table:
     tasks = len({(d.protocol, d.column) for d in comparison.differences})
     caption = (
         f"Wins (better), losses (worse) and ties on {tasks} main scores against {comparison.baseline}. "
-        "Mean rank: 1 is best, over the scores that every encoder has, with the 95 % interval over tasks. Cost as stated by the rows."
+        "Mean rank: 1 is best, over the scores that every encoder has, with the 95 % interval over tasks. "
+        "Cost as stated by the rows."
     )
     family = f"comparison with {comparison.baseline}"
     return Table(family, "all protocols", False, columns, lines, caption, compared=True)
