@@ -86,7 +86,9 @@ def bootstrap_all(
         for metric in metrics:
             values[metric.name].append(metric.compute(items, weights))
     return {
-        metric.name: _interval(metric.value(items), np.concatenate(values[metric.name]), groups, level)
+        metric.name: percentile_interval(
+            metric.value(items), np.concatenate(values[metric.name]), groups, level
+        )
         for metric in metrics
     }
 
@@ -135,7 +137,7 @@ def over_seeds(
         PacoError: no runs, or tables that are not of the same units and groups.
 
     """
-    return _interval(*_replicated(metric, runs, baseline, replicates, seed), level)
+    return percentile_interval(*_replicated(metric, runs, baseline, replicates, seed), level)
 
 
 def difference_test(
@@ -154,7 +156,7 @@ def difference_test(
     NaN where the interval is undefined.
     """
     value, values, groups = _replicated(metric, runs, baseline, replicates, seed)
-    interval = _interval(value, values, groups, level)
+    interval = percentile_interval(value, values, groups, level)
     if np.isnan(interval.low):
         return interval, np.nan
     defined = values[~np.isnan(values)]
@@ -220,7 +222,8 @@ def coded(items: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return items.assign(**columns), len(names)
 
 
-def _interval(value: float, values: Array, groups: int, level: float) -> Interval:
+def percentile_interval(value: float, values: Array, groups: int, level: float) -> Interval:
+    """Return a value with the quantiles of its replicates (R,), undefined under the rules of the module."""
     defined = values[~np.isnan(values)]
     if groups < 2 or len(defined) < (1.0 - MOST_UNDEFINED) * len(values):
         return Interval(value, np.nan, np.nan)
@@ -304,7 +307,7 @@ def mean_rank(
     draws = [weights @ ranks / len(ranks) for weights in resamples(len(ranks), replicates, seed)]
     replicated = np.concatenate(draws)
     rows = [
-        _interval(float(mean), values, len(ranks), level)
+        percentile_interval(float(mean), values, len(ranks), level)
         for mean, values in zip(ranks.mean(axis=0), replicated.T, strict=True)
     ]
     table = pd.DataFrame(rows, index=scores.index).rename(columns={"value": "mean_rank"})
