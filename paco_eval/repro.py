@@ -29,7 +29,7 @@ from scipy.stats import t as student
 
 from paco_eval.rows import Metric, Row, load_rows, read_row
 from paco_eval.runner import evaluate_all
-from paco_fr.errors import PacoError
+from paco_fr.errors import MissingDataError, PacoError
 from tasks.task import Task
 
 Answer = Literal["same", "within interval", "different"]
@@ -92,6 +92,8 @@ def reproduce(
 ) -> Reproduction | None:
     """Measure a row again in a temporary folder and compare; None in processes other than the first.
 
+    A row of a subset or of a level is measured with its whole task, of which it is a part.
+
     Args:
         path: the file of the row; rows of other seeds are looked for beside it.
         known: tasks by name.
@@ -102,6 +104,7 @@ def reproduce(
         say: is told how the evaluation goes.
 
     Raises:
+        MissingDataError: the task's data is not under ``data_root``.
         PacoError: the row cannot be read, its task or protocol is not known here, its weights have to be
             trained first (the message says how), or the evaluation fails.
 
@@ -112,6 +115,10 @@ def reproduce(
             f"{path}: its task '{row.task}' is not known here; declare it with --folder or --tasks-from. "
             f"The row was made by: {row.command or 'an unknown command'}"
         )
+    task = known[row.task]
+    if absent := task.missing(data_root):
+        where = data_root or "--data-root (not given)"
+        raise MissingDataError(f"{row.task}: {', '.join(absent)} not under {where}. {task.obtain}")
     if row.repro == "retrain" and checkpoint is None:
         raise PacoError(f"{path}: {training(row)} Then: paco-eval repro {path} --checkpoint FOLDER")
     if row.repro == "evaluate" and checkpoint is not None:
@@ -126,7 +133,7 @@ def reproduce(
         out = Path(broadcast_object_list([own])[0])  # all processes evaluate into one folder
         with nullcontext() if cached else _empty_cache(out / "cache"):
             failed = evaluate_all(
-                [row.encoder if checkpoint is None else f"paco:{checkpoint}"], [known[row.task]], out=out,
+                [row.encoder if checkpoint is None else f"paco:{checkpoint}"], [task], out=out,
                 data_root=data_root, say=tell, **_settings(path, row, train_identities),
             )  # fmt: skip
         state.wait_for_everyone()

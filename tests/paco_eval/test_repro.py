@@ -19,7 +19,7 @@ from paco_eval.retraining import retrain_command
 from paco_eval.rows import Row, load_rows, read_items, read_row, write_row
 from paco_eval.runner import evaluate_all
 from paco_fr.config import load_recipe
-from paco_fr.errors import PacoError
+from paco_fr.errors import MissingDataError, PacoError
 from tests.paco_eval.conftest import blob_task
 from tests.paco_eval.made_rows import make_row
 
@@ -146,6 +146,12 @@ def test_what_cannot_be_measured_says_why(
 def test_a_checkpoint_for_what_is_not_trained_is_refused(measured: Path, tmp_path: Path) -> None:
     with pytest.raises(PacoError, match="leave --checkpoint out"):
         reproduce(measured, KNOWN, checkpoint=tmp_path, say=quiet)
+
+
+def test_data_that_is_not_there_is_told_before_anything_is_computed(measured: Path) -> None:
+    away = replace(POSE, files=("BLOBS/list.txt",), obtain="Ask for it.")
+    with pytest.raises(MissingDataError, match=r"BLOBS/list.txt not under --data-root.* Ask for it"):
+        reproduce(measured, {POSE.name: away}, say=quiet)
 
 
 def test_an_evaluation_that_fails_is_told(measured: Path) -> None:
