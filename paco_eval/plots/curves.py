@@ -125,13 +125,15 @@ def det(pairs: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], *, title: str)
             )  # fmt: skip
             equal = int(np.argmin(np.abs(false - (1 - true))))
             ends.append((50 * float(false[equal] + 1 - true[equal]), encoder))
-        limits = norm.ppf([least, 1 - least])
-        axes.plot(limits, limits, color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))  # equal error rates
+        low, high = float(norm.ppf(least)), float(norm.ppf(1 - least))
+        axes.plot(
+            [low, high], [low, high], color=MUTED, linewidth=0.8, linestyle=(0, (2, 3))
+        )  # equal error rates
         ticks = [tick for tick in DET_TICKS if least <= tick <= 1 - least]
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_ticks(norm.ppf(ticks), [f"{100 * tick:g}" for tick in ticks])
-        axes.set_xlim(*limits)
-        axes.set_ylim(*limits)
+        axes.set_xlim(low, high)
+        axes.set_ylim(low, high)
         axes.set_xlabel("false accepts (% of impostor pairs)")
         axes.set_ylabel("false rejects (% of genuine pairs)")
         axes.set_title(title)
