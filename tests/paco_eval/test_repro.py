@@ -10,16 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from scipy import stats
 
 from paco_eval.cli import main
+from paco_eval.encoders import load_encoder
 from paco_eval.repro import Reproduction, changed_fields, judge, reproduce, seed_interval
 from paco_eval.retraining import retrain_command
 from paco_eval.rows import Row, load_rows, read_items, read_row, write_row
 from paco_eval.runner import evaluate_all
+from paco_fr.checkpoint import save_checkpoint
 from paco_fr.config import load_recipe
 from paco_fr.errors import MissingDataError, PacoError
+from paco_fr.vit import build_encoder
 from tests.paco_eval.conftest import blob_task
 from tests.paco_eval.made_rows import make_row
 
@@ -158,6 +162,34 @@ def test_an_evaluation_that_fails_is_told(measured: Path) -> None:
     broken = replace(POSE, reader_options={"people": 2})
     with pytest.raises(PacoError, match=r"could not be measured again\. pose/blobs"):
         reproduce(measured, {POSE.name: broken}, say=quiet)
+
+
+def checkpoint(folder: Path, seed: int) -> Path:
+    """Write untrained weights as a checkpoint, as if that had been all the training."""
+    config = load_recipe("tiny", {"seed": seed})
+    torch.manual_seed(seed)
+    whole = torch.nn.ModuleDict({"encoder": build_encoder(config.encoder)})
+    folder.mkdir(parents=True)
+    save_checkpoint(folder, whole, config, {"pretrain_seed": seed, "seconds": 360.0})
+    return folder
+
+
+def test_a_checkpoint_stands_in_for_weights_that_were_trained(tmp_path: Path) -> None:
+    first, second = checkpoint(tmp_path / "a", 0), checkpoint(tmp_path / "b", 1)
+    assert evaluate_all([f"paco:{first}"], [POSE], out=tmp_path, say=quiet) == 0
+    (stored,) = load_rows(tmp_path / "rows").rows
+    assert stored.row.repro == "retrain"
+    same = reproduce(stored.path, KNOWN, checkpoint=shutil.copytree(first, tmp_path / "copy"), say=quiet)
+    assert same is not None and same.answer == "same" and set(same.fields) == {"encoder"}
+    other = reproduce(stored.path, KNOWN, checkpoint=second, say=quiet)
+    assert other is not None and other.numbers[0].answer != "same"
+    assert {"encoder", "weight_hash", "pretrain_seed", "items_sha256"} <= set(other.fields)
+
+
+def test_an_encoder_knows_the_command_that_trains_it(tmp_path: Path) -> None:
+    facts = load_encoder(f"paco:{checkpoint(tmp_path / 'a', 2)}").facts  # type: ignore[attr-defined]
+    assert facts["retrain"] == "paco-eval pretrain --recipe tiny --objective paco --seed 2"
+    assert facts["pretrain_seconds"] == 360.0
 
 
 def made(seed: int, value: float, **changed: object) -> Row:
