@@ -8,19 +8,14 @@ the same.
 
 import argparse
 import random
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-# Beside this script nothing may be imported: its own name is that of a module of the standard library.
-sys.path = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
+import numpy as np
+import pandas as pd
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-
-from paco_eval.statistics import bootstrap  # noqa: E402
-from tasks.metrics.metric import mean_of  # noqa: E402
+from paco_eval.statistics import bootstrap
+from tasks.metrics.metric import mean_of
 
 
 def timed(name: str, run: Callable[[], tuple[float, float]], scale: int = 1) -> float:

@@ -1,10 +1,12 @@
 """How long a browser needs to open a report of 50 encoders on 100 tasks; the aim is under 2 s.
 
-Run it from the root of the repository: ``python benchmarks/report_load.py``. It needs Chromium.
+Run it from the root of the repository: ``python benchmarks/report_load.py [--figures]``. It needs Chromium.
+With ``--figures`` every task has its dot plot of all encoders as well, which takes half a minute to draw.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ import time
 from pathlib import Path
 
 from paco_eval.plots import looks
+from paco_eval.report.figures import table_figures
 from paco_eval.report.page import Contents, render
 from paco_eval.rows import Interval, Metric, Row, Stored
 from paco_eval.tables import family_tables
@@ -32,22 +35,29 @@ def row(encoder: int, task: int) -> Row:
     )  # fmt: skip
 
 
-def page() -> str:
-    rows = [Stored(row(i, j), Path()) for i in range(ENCODERS) for j in range(TASKS)]
+def page(figures: bool) -> str:
+    nowhere = Path("nowhere") / "row.json"  # there are no items, so figures of items are left out
+    rows = [Stored(row(i, j), nowhere) for i in range(ENCODERS) for j in range(TASKS)]
     tables = family_tables(rows)
     colours = looks(line.label for table in tables for line in table.lines)
-    html = render(Contents(rows, [(table, []) for table in tables], [], [], colours), "Benchmark")
+    shown = [
+        (table, list(table_figures(table, colours, lambda _: None)) if figures else []) for table in tables
+    ]
+    html = render(Contents(rows, shown, [], [], [], colours), "Benchmark")
     # The page lets only its own script run; the stop-watch needs leave.
     html = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", html)
     return html.replace("</body>", "<script>document.title = Math.round(performance.now())</script></body>")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--figures", action="store_true", help="draw a dot plot per task")
+    figures = parser.parse_args().figures
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         raise SystemExit("No Chromium on this machine.")
     start = time.perf_counter()
-    html = page()
+    html = page(figures)
     print(f"made in {time.perf_counter() - start:.1f} s, {len(html) / 1e6:.1f} MB")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.html"

@@ -2,30 +2,38 @@
 
 Two encoders are compared on a task only where everything but the encoder is equal: task version, protocol,
 split, subset, level, crop and images. What differs is named and left out.
+
+A table of many differences finds some by chance alone. So p-values are adjusted by Holm's method over all
+differences of one protocol of which anything can be claimed, those with at least two pretraining seeds on
+either side or none to rule out; the verdict rests on the adjusted one. Intervals stay those of one difference.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, get_args
 
 import pandas as pd
 
 from paco_eval.judging import MetricOf
 from paco_eval.rows import Row, Stored
-from paco_eval.statistics import Interval, Verdict, mean_rank, over_seeds, verdict
-from paco_eval.tables import Cell, Column, Line, Table, column_of, line_label, line_order, methods_with_seeds
+from paco_eval.statistics import ALPHA, Interval, Verdict, difference_test, holm, mean_rank, verdict
+from paco_eval.tables import Column, column_of, line_label, line_order, methods_with_seeds
 from paco_fr.errors import PacoError, unknown_name
 
 Place = tuple[str, Column]
 """Protocol and column of a comparison."""
 
-SHORT: dict[Verdict, str] = {
-    "better": "better", "worse": "worse", "not distinguishable": "n.d.", "observed": "observed",
-}  # fmt: skip
+REPLICATES_PER_DIFFERENCE = 100
+"""A p-value cannot be smaller than 2 / replicates, and Holm multiplies it by the number of differences."""
+
+MOST_REPLICATES = 20_000
+"""More would take minutes; tables that would need them are told so."""
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,10 @@ class Difference:
         value: of the encoder, mean over seeds.
         reference: of the baseline, mean over seeds.
         interval: the difference with its ends, in the unit of the metric.
-        verdict: what may be said.
+        p_value: of no difference, from the replicates of the interval; NaN if undefined.
+        seeds: pretraining seeds on the side that has fewer; two where nothing was pretrained.
         rows: of the encoder, then of the baseline.
+        p_adjusted: by Holm over the differences of the protocol; NaN where nothing can be claimed.
 
     """
 
@@ -50,8 +60,20 @@ class Difference:
     value: float
     reference: float
     interval: Interval
-    verdict: Verdict
+    p_value: float
+    seeds: int
     rows: tuple[Stored, ...]
+    p_adjusted: float = math.nan
+
+    @property
+    def claimable(self) -> bool:
+        """Whether more than an observation can come of it."""
+        return self.seeds >= 2 and not math.isnan(self.p_value)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be said."""
+        return verdict(self.interval, bool(self.column.higher_is_better), self.seeds, self.p_adjusted)
 
 
 class Comparison(NamedTuple):
@@ -64,7 +86,7 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    rows: Iterable[Stored], baseline: str, *, metric_of: MetricOf, replicates: int = 1000
+    rows: Iterable[Stored], baseline: str, *, metric_of: MetricOf, replicates: int | None = None
 ) -> Comparison:
     """Return all differences to ``baseline`` in main metrics, with intervals paired over items and seeds.
 
@@ -72,7 +94,8 @@ def compare(
         rows: as :func:`paco_eval.rows.load_rows` returns them; miniatures are left out.
         baseline: name of an encoder, or of a method with several pretraining seeds.
         metric_of: definitions of the metrics, see :func:`paco_eval.judging.metrics_of_tasks`.
-        replicates: bootstrap replicates of every interval.
+        replicates: bootstrap replicates of every interval; by default a hundred for each difference, at least
+            1000, so that the adjusted p-values can become small.
 
     Raises:
         PacoError: no row is of the baseline; similar names are suggested.
@@ -87,14 +110,24 @@ def compare(
     if baseline not in by_line:
         raise unknown_name("baseline", baseline, by_line)
     problems: list[str] = []
-    found = [
-        difference
-        for label in sorted(by_line, key=line_order)
-        if label != baseline
-        for difference in _differences(
-            label, by_line[label], by_line[baseline], metric_of, replicates, problems
+    if replicates is None:
+        wanted = REPLICATES_PER_DIFFERENCE * sum(len(places) for places in by_line.values())
+        replicates = max(1000, min(wanted, MOST_REPLICATES))
+    found = _adjusted(
+        [
+            difference
+            for label in sorted(by_line, key=line_order)
+            if label != baseline
+            for difference in _differences(
+                label, by_line[label], by_line[baseline], metric_of, replicates, problems
+            )
+        ]
+    )
+    tests = max(Counter(d.protocol for d in found if d.claimable).values(), default=0)
+    if 2 * tests > ALPHA * replicates:
+        problems.append(
+            f"{tests} differences need more than {replicates} replicates for any to be told apart."
         )
-    ]
     return Comparison(baseline, found, _summary(by_line, baseline, found, problems), problems)
 
 
@@ -121,19 +154,25 @@ def _differences(
             continue
         try:
             tables = [stored.items() for stored in (*a, *b)]
-            interval = over_seeds(
-                definition, tables[: len(a)], baseline=tables[len(a) :], replicates=replicates
-            )
+            tested = difference_test(definition, tables[: len(a)], tables[len(a) :], replicates=replicates)
         except PacoError as error:
             problems.append(f"{where}: {error}")
             continue
         except KeyError as error:
             problems.append(f"{where}: the items have no column {error}; evaluate again.")
             continue
-        said = verdict(interval, bool(column.higher_is_better), min(_seeds(a), _seeds(b)))
-        value, level = _mean(column, a), _mean(column, b)
-        found.append(Difference(label, protocol, column, value, level, interval, said, (*a, *b)))
+        values, seeds = (_mean(column, a), _mean(column, b)), min(_seeds(a), _seeds(b))
+        found.append(Difference(label, protocol, column, *values, *tested, seeds, (*a, *b)))
     return found
+
+
+def _adjusted(differences: Sequence[Difference]) -> list[Difference]:
+    """Return the differences with p-values adjusted over those of their protocol that can be claimed."""
+    adjusted: dict[int, float] = {}
+    for protocol in {difference.protocol for difference in differences}:
+        tests = [i for i, d in enumerate(differences) if d.protocol == protocol and d.claimable]
+        adjusted.update(zip(tests, holm([differences[i].p_value for i in tests]).tolist(), strict=True))
+    return [replace(d, p_adjusted=adjusted.get(i, math.nan)) for i, d in enumerate(differences)]
 
 
 def _unlike(rows: Sequence[Row]) -> str:
@@ -162,11 +201,11 @@ def _summary(
     problems: list[str],
 ) -> pd.DataFrame:
     """Return a line per encoder: counts of verdicts, mean rank with its interval, cost."""
-    lines = {label: dict.fromkeys(map(str, SHORT), 0) for label in sorted(by_line, key=line_order)}
+    lines = {label: dict.fromkeys(VERDICTS, 0) for label in sorted(by_line, key=line_order)}
     for difference in differences:
         lines[difference.encoder][difference.verdict] += 1
     frame = pd.DataFrame.from_dict(lines, orient="index").astype(object)
-    frame.loc[baseline, list(SHORT)] = None
+    frame.loc[baseline, list(VERDICTS)] = None
     return frame.join(_ranks(by_line, problems)).join(_cost(by_line))
 
 
@@ -193,96 +232,3 @@ def _cost(by_line: dict[str, dict[Place, list[Stored]]]) -> pd.DataFrame:
         for label, places in by_line.items()
     }
     return pd.DataFrame(costs).T.reindex(columns=["parameters", "flops", "images_per_s"])
-
-
-def comparison_frame(comparison: Comparison) -> pd.DataFrame:
-    """Return one line per difference, with everything needed to use it elsewhere."""
-    return pd.DataFrame(
-        [
-            {
-                "encoder": d.encoder, "baseline": comparison.baseline, "protocol": d.protocol,
-                "task": d.column.task, "task_version": d.column.task_version, "split": d.column.split,
-                "subset": d.column.subset, "level": None if d.column.level < 0 else d.column.level,
-                "metric": d.column.metric, "unit": d.column.unit,
-                "higher_is_better": d.column.higher_is_better,
-                "value": d.value, "baseline_value": d.reference,
-                "difference": d.interval.value, "low": d.interval.low, "high": d.interval.high,
-                "verdict": d.verdict,
-            }
-            for d in comparison.differences
-        ]
-    )  # fmt: skip
-
-
-def comparison_tables(comparison: Comparison) -> list[Table]:
-    """Return the summary and, for each protocol, the differences, for the renderers of tables."""
-    tables = [_summary_table(comparison)]
-    for protocol in sorted({difference.protocol for difference in comparison.differences}):
-        found = [d for d in comparison.differences if d.protocol == protocol]
-        columns = tuple(sorted({d.column for d in found}))
-        cells = {(d.encoder, d.column): _difference_cell(d) for d in found}
-        lines = tuple(
-            Line(label, "", tuple(cells.get((label, column)) for column in columns))
-            for label in dict.fromkeys(d.encoder for d in found)
-        )
-        caption = (
-            f"Protocol: {protocol}. Encoder less {comparison.baseline} in the main metric, with the 95 % "
-            "interval of the paired difference over the same items; people and seeds are resampled together. "
-            "n.d.: not distinguishable. Observed: one pretraining seed, so another might turn it round."
-        )
-        family = f"difference to {comparison.baseline}"
-        tables.append(Table(family, protocol, False, columns, lines, caption, compared=True))
-    return tables
-
-
-def _difference_cell(difference: Difference) -> Cell:
-    low, high = difference.interval.low, difference.interval.high
-    value = f"{difference.interval.value:+.{difference.column.decimals}f}".replace("-", "−")
-    known = not math.isnan(low)
-    return Cell(
-        difference.interval.value,
-        low if known else None,
-        high if known else None,
-        difference.rows,
-        printed=f"{value} {SHORT[difference.verdict]}",
-    )
-
-
-def _summary_table(comparison: Comparison) -> Table:
-    summary = comparison.summary
-    headings = [*SHORT, "mean_rank", "parameters", "flops", "images_per_s"]
-    shown = [name for name in headings if summary[name].notna().any()]
-    columns = tuple(
-        Column("comparison/all tasks", 0, "test", "all", -1, order, name, "rank", _direction(name), main=True)
-        for order, name in enumerate(shown)
-    )
-    lines = tuple(
-        Line(
-            str(label),
-            "baseline" if label == comparison.baseline else "",
-            tuple(_summary_cell(name, record) for name in shown),
-        )
-        for label, record in summary.iterrows()
-    )
-    tasks = len({(d.protocol, d.column) for d in comparison.differences})
-    caption = (
-        f"Verdicts on {tasks} main scores against {comparison.baseline}. Mean rank: 1 is best, over the "
-        "scores that every encoder has, with the 95 % interval over tasks. Cost as stated by the rows."
-    )
-    family = f"comparison with {comparison.baseline}"
-    return Table(family, "all protocols", False, columns, lines, caption, compared=True)
-
-
-def _direction(name: str) -> bool | None:
-    return {"better": True, "worse": False, "mean_rank": False, "images_per_s": True}.get(name)
-
-
-def _summary_cell(name: str, record: pd.Series) -> Cell | None:
-    if pd.isna(record[name]):
-        return None
-    value = float(record[name])
-    if name == "mean_rank":
-        known = not math.isnan(float(record["low"]))
-        low, high = (float(record["low"]), float(record["high"])) if known else (None, None)
-        return Cell(value, low, high, printed=f"{value:.2f}")
-    return Cell(value, printed=f"{value:,.0f}")

@@ -1,14 +1,21 @@
-"""Tables as papers print them: which columns, in which order. A style is data, nothing else."""
+"""Tables as papers print them: which columns, in which order, of which rows. A style is data.
+
+Two tables need more. *Robustness*: of a task derived by perturbing pictures (``occlusion/landmarks/wflw``: kind
+in ``subset``, severity in ``level``) the clean column stands first, and each kind is the mean over its levels.
+*Ablation*: a method whose name holds departures from its recipe (``paco/tiny masking.ratio=0.5``) is a variant,
+and is shown with the plain method of the same recipe.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from statistics import fmean
 
 from paco_eval.judging import BY_INTERVALS, Judge
 from paco_eval.rows import Stored
-from paco_eval.tables import Column, Table, family_tables
+from paco_eval.tables import Cell, Column, Table, family_tables
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Wanted:
         return metric and fnmatchcase(column.task, self.task) and fnmatchcase(column.subset, self.subset)
 
 
-_WFLW = ("all", "pose", "expression", "illumination", "make-up", "occlusion", "blur")
+_WFLW = ("all", "pose", "expression", "illumination", "makeup", "occlusion", "blur")
 
 PRESETS: dict[str, tuple[Wanted, ...]] = {
     "alignment": (
@@ -41,20 +48,21 @@ PRESETS: dict[str, tuple[Wanted, ...]] = {
     ),
     "parsing": (Wanted("parsing/*", "all", "f1_mean"), Wanted("parsing/*", "*", "f1")),
     "recognition": (
-        *(Wanted(f"recognition/{name}") for name in ("lfw", "cfp_fp", "agedb30", "calfw", "cplfw")),
-        *(Wanted(f"recognition/{name}", "all", "tar@far1e-4") for name in ("ijbb", "ijbc")),
+        *(Wanted(f"recognition/{name}") for name in ("lfw", "cfp_fp", "agedb_30", "calfw", "cplfw")),
+        *(Wanted(f"recognition/{name}", "all", "tar@far=1e-4") for name in ("ijbb", "ijbc")),
         Wanted("recognition/london", "all", "*"),
         Wanted("recognition/synthetic", "all", "*"),
     ),
     "pose": tuple(
         Wanted(f"pose/{name}", "all", metric)
-        for name in ("aflw2000", "biwi", "synthetic")
+        for name in ("aflw2000", "biwi", "biwi-70-30", "synthetic")
         for metric in ("mae_yaw", "mae_pitch", "mae_roll", "mae", "geodesic")
     ),
     "expression": (Wanted("expression/*"), Wanted("expression/*", "all", "class_mean_accuracy")),
     "attributes": (Wanted("attributes/*"),),
     "robustness": (Wanted("*/*/*", "*"), Wanted("landmarks/*", "occlusion"), Wanted("landmarks/*", "pose")),
-    "codebook": (Wanted("codebook/*", "*", "*"),),
+    "ablation": (Wanted("*/*"),),
+    "codebook health": (Wanted("codebook/*", "*", "*"),),
 }
 """Columns of each table of ``--style paper``, in the order in which they are printed."""
 
@@ -73,11 +81,59 @@ def preset_tables(rows: Iterable[Stored], *, judge: Judge = BY_INTERVALS) -> lis
         chosen = [
             stored for stored in rows if any(fnmatchcase(stored.row.task, want.task) for want in wanted)
         ]
+        if name == "ablation":
+            chosen = _variants(chosen)
         for table in family_tables(chosen, judge=judge, heading=name):
-            arranged = _arranged(table, wanted)
+            arranged = _arranged(over_levels(table) if name == "robustness" else table, wanted)
             if arranged.columns:
                 found.append(arranged)
     return found
+
+
+def _variants(rows: Iterable[Stored]) -> list[Stored]:
+    """Return the rows of methods that depart from a recipe, and of the recipes that these depart from."""
+    rows = list(rows)
+    recipes = {stored.row.method.partition(" ")[0] for stored in rows if "=" in stored.row.method}
+    return [stored for stored in rows if stored.row.method.partition(" ")[0] in recipes]
+
+
+def over_levels(table: Table) -> Table:
+    """Return the table with one column per task and kind of perturbation, the clean one of a task first.
+
+    Each kind is the mean of the main metric over its levels, without an interval, for encoders that have all of
+    them. Columns without a level stay as they are.
+    """
+    groups: dict[Column, list[int]] = {}
+    for position, column in enumerate(table.columns):
+        if column.level < 0:
+            groups[column] = [position]
+        elif column.main:
+            groups.setdefault(replace(column, level=-1), []).append(position)
+    clean = {column for column, places in groups.items() if table.columns[places[0]].level == 0}
+    columns = sorted(
+        groups, key=lambda column: (column.task, column.task_version, column not in clean, column)
+    )
+    lines = tuple(
+        replace(line, cells=tuple(_level_mean([line.cells[i] for i in groups[c]]) for c in columns))
+        for line in table.lines
+    )
+    levels = sorted({column.level for column in table.columns if column.level > 0})
+    if not levels:
+        return table
+    note = f" Perturbations: mean over levels {', '.join(map(str, levels))}, without an interval."
+    return replace(table, columns=tuple(columns), lines=lines, caption=table.caption + note)
+
+
+def _level_mean(cells: Sequence[Cell | None]) -> Cell | None:
+    found = [cell for cell in cells if cell is not None]
+    if len(cells) == 1 or len(found) < len(cells):
+        return found[0] if len(cells) == 1 and found else None
+    values = [cell.value for cell in found if cell.value is not None]
+    return Cell(
+        fmean(values) if len(values) == len(found) else None,
+        rows=tuple(stored for cell in found for stored in cell.rows),
+        flags=tuple(dict.fromkeys(flag for cell in found for flag in cell.flags)),
+    )
 
 
 def _arranged(table: Table, wanted: Sequence[Wanted]) -> Table:

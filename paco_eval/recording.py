@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -15,6 +16,7 @@ import pandas as pd
 import torch
 from accelerate import PartialState
 
+from paco_eval.flops import flops_of
 from paco_eval.forward import precision_of
 from paco_eval.inputs import Data
 from paco_eval.rows import Interval, Row, Unit, row_key
@@ -130,14 +132,15 @@ def row_of(
         interval=Interval(method="bootstrap percentile", unit=_resampled(items), n_units=int(units), replicates=REPLICATES),
         n_expected=expected,
         n_scored=expected - failed,
-        cost={"parameters": float(encoder.parameters)},
-        timings={name: round(seconds, 3) for name, seconds in timings.items()},
+        cost={"parameters": float(encoder.parameters), "flops": _flops(encoder)},
+        timings={name: round(seconds, 3) for name, seconds in (timings | _training(facts)).items()},
         licences={"data": task.licence, "weights": str(facts.get("licence", "unknown"))},
         versions=_versions(),
         commit=_commit(),
         hardware={"machine": platform.machine(), "device": str(PartialState().device), "threads": str(torch.get_num_threads())},
-        command=f"paco-eval evaluate {encoder.name} {task.options.get('declared_as', f'--tasks {task.name}')}",
+        command=_command(encoder, task, str(identity["protocol"])),
         repro="retrain" if encoder.name.startswith("paco:") else "evaluate",
+        retrain=str(facts.get("retrain", "")),
     )  # fmt: skip
 
 
@@ -146,6 +149,39 @@ def _resampled(items: pd.DataFrame) -> str:
     if "group_a" not in items:
         return "group"
     return "pair" if (items["group_a"] == items["group_b"]).all() else "identity"
+
+
+@lru_cache(maxsize=64)
+def _flops(encoder: Encoder) -> float:
+    return flops_of(encoder)
+
+
+def _training(facts: dict[str, Any]) -> dict[str, float]:
+    """Return how long the weights were trained, where their card says."""
+    seconds = facts.get("pretrain_seconds")
+    return {} if seconds is None else {"pretrain": float(seconds)}
+
+
+def _command(encoder: Encoder, task: Task, protocol: str) -> str:
+    """Return the command of a row; data root, lists and own declarations are the user's to add."""
+    words = ["paco-eval", "evaluate", encoder.name]
+    declared = task.options.get("declared_as", f"--tasks {task.name}")
+    return " ".join([*map(shlex.quote, words), str(declared), *_protocol_options(protocol)])
+
+
+def _protocol_options(protocol: str) -> list[str]:
+    """Return the options of ``evaluate`` that a row's protocol stands for."""
+    name, *departures = protocol.split(", ")
+    kind, _, rest = name.partition(" ")
+    options = [] if kind == "frozen" else ["--protocol", kind]
+    if kind == "few-shot":
+        options += ["--shots", rest.removesuffix(" per class")]
+    elif kind == "fine-tune":
+        options += ["--epochs", rest.split()[0]]
+    for departure in departures:
+        if departure.startswith("limit "):
+            options += ["--limit", departure.removeprefix("limit ")]
+    return options
 
 
 def _method(encoder: Encoder, facts: dict[str, Any]) -> str:

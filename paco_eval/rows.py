@@ -29,10 +29,12 @@ from paco_fr.contracts import content_hash
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file
 
-SCHEMA = 1
+SCHEMA = 2
 """Number of the row format that this version writes."""
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda fields: {**fields, "schema": 2},  # 2 adds ``retrain``, which may be empty
+}
 """For each older format a function that turns its fields into those of the next one."""
 
 IDENTIFYING = (
@@ -103,7 +105,7 @@ class Row(BaseModel):
 
     Beyond the fields of the architecture it carries: ``interval``, without which no caption could say
     what an interval means; ``method``, which groups the seeds of one recipe; ``cost`` and ``licences``,
-    because a row travels without its encoder and data; ``command`` and ``repro``, to make it again.
+    because a row travels without its encoder and data; ``command``, ``repro`` and ``retrain``, to make it again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
@@ -142,7 +144,9 @@ class Row(BaseModel):
     cost: dict[str, float] = Field(
         default_factory=dict, description="parameters, flops of one picture, images_per_s, as known"
     )
-    timings: dict[str, float] = Field(default_factory=dict, description="seconds by phase")
+    timings: dict[str, float] = Field(
+        default_factory=dict, description="seconds by phase; 'pretrain' where the card of the weights says"
+    )
     licences: dict[str, str] = Field(default_factory=dict, description="terms of 'data' and 'weights'")
     versions: dict[str, str] = Field(default_factory=dict, description="of packages and adapter")
     commit: str = Field(default="unknown", description="of this package's source")
@@ -150,6 +154,9 @@ class Row(BaseModel):
     command: str = Field(default="", description="makes this row again")
     repro: Literal["evaluate", "retrain"] = Field(
         default="evaluate", description="whether the weights are at hand or must be trained again"
+    )
+    retrain: str = Field(
+        default="", description="trains the weights again; empty if they are at hand or nobody knows"
     )
     items_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$", description="of KEY.items.parquet")
     digest: str = Field(default="", pattern=r"^([0-9a-f]{16})?$", description="hash of all other fields")
@@ -259,6 +266,8 @@ def read_row(path: str | Path) -> Row:
     found = content.get("schema") if isinstance(content, dict) else None
     if not isinstance(found, int) or isinstance(found, bool):
         raise PacoError(f"{path}: not a row; it has no schema number.")
+    if found < 1:
+        raise PacoError(f"{path}: row format {found} does not exist. Evaluate it again.")
     if found > SCHEMA:
         raise PacoError(f"{path}: written in row format {found}, this version reads up to {SCHEMA}. Upgrade.")
     if content.get("digest") != _digest(content):

@@ -28,6 +28,10 @@ MOST_UNDEFINED = 0.05
 """Largest share of undefined replicates that an interval may rest on."""
 
 
+ALPHA = 0.05
+"""Largest chance of any false claim in a table."""
+
+
 class Interval(NamedTuple):
     """A number and the ends of its interval, in the unit of its metric; NaN ends where undefined."""
 
@@ -41,13 +45,13 @@ def resamples(groups: int, replicates: int, seed: int) -> Iterator[Array]:
 
     Row r is the same for any later number of replicates.
     """
-    rng = generator("bootstrap", seed)
+    from paco_eval.draws import count_draws  # here, because the compiler takes its time to import
+
+    state = generator("bootstrap", seed).integers(0, 2**64, dtype=np.uint64)
     step = max(1, COMPUTE_CELLS // groups)
     for start in range(0, replicates, step):
         counts = np.empty((min(step, replicates - start), groups))
-        for row in counts:
-            drawn = (groups * rng.random(groups)).astype(np.intp)  # faster than integers, as even to 2^-53
-            row[:] = np.bincount(drawn, minlength=groups)
+        state = np.uint64(count_draws(state, counts))
         yield counts
 
 
@@ -76,14 +80,14 @@ def bootstrap_all(
     level: float = 0.95,
 ) -> dict[str, Interval]:
     """Return what :func:`bootstrap` returns for each metric by name, drawing the replicates once."""
-    _, names = group_codes(items)
+    items, groups = coded(items)
     values: dict[str, list[Array]] = {metric.name: [] for metric in metrics}
-    for weights in resamples(len(names), replicates, seed):
+    for weights in resamples(groups, replicates, seed):
         for metric in metrics:
             values[metric.name].append(metric.compute(items, weights))
     return {
         metric.name: percentile_interval(
-            metric.value(items), np.concatenate(values[metric.name]), len(names), level
+            metric.value(items), np.concatenate(values[metric.name]), groups, level
         )
         for metric in metrics
     }
@@ -133,20 +137,54 @@ def over_seeds(
         PacoError: no runs, or tables that are not of the same units and groups.
 
     """
+    return percentile_interval(*_replicated(metric, runs, baseline, replicates, seed), level)
+
+
+def difference_test(
+    metric: Metric,
+    runs: Sequence[pd.DataFrame],
+    baseline: Sequence[pd.DataFrame],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[Interval, float]:
+    """Return what :func:`over_seeds` returns and the p-value of no difference, from the same replicates.
+
+    The p-value is twice the share of replicates on the other side of zero, the estimate itself counted in, so
+    that it is never 0 (Davison and Hinkley 1997, section 4.4): below 0.05 where the 95 % interval excludes zero.
+    NaN where the interval is undefined.
+    """
+    value, values, groups = _replicated(metric, runs, baseline, replicates, seed)
+    interval = percentile_interval(value, values, groups, level)
+    if np.isnan(interval.low):
+        return interval, np.nan
+    defined = values[~np.isnan(values)]
+    beyond = min((defined <= 0).sum(), (defined >= 0).sum())
+    return interval, min(1.0, float(2 * (beyond + 1) / (len(defined) + 1)))
+
+
+def _replicated(
+    metric: Metric,
+    runs: Sequence[pd.DataFrame],
+    baseline: Sequence[pd.DataFrame],
+    replicates: int,
+    seed: int,
+) -> tuple[float, Array, int]:
+    """Return the mean over runs less that over the baseline, its replicates (R,) and the number of groups."""
     if not runs:
         raise PacoError("There are no runs to average.")
-    first, *others = aligned([*runs, *baseline])
-    tables, sides = [first, *others], [len(runs), len(baseline)]
+    tables, sides = [coded(table)[0] for table in aligned([*runs, *baseline])], [len(runs), len(baseline)]
     signs = np.repeat([1.0, -1.0], sides) / np.repeat(sides, sides)
-    _, names = group_codes(first)
+    groups = coded(tables[0])[1]
     rng = generator("bootstrap seeds", seed)
     values = []
-    for weights in resamples(len(names), replicates, seed):
+    for weights in resamples(groups, replicates, seed):
         drawn = [rng.multinomial(n, np.full(n, 1.0 / n), size=len(weights)) for n in sides if n]
         by_run = np.stack([metric.compute(table, weights) for table in tables], axis=1)
         values.append((by_run * np.concatenate(drawn, axis=1) * signs).sum(axis=1))
     value = float(np.dot([metric.value(table) for table in tables], signs))
-    return percentile_interval(value, np.concatenate(values), len(names), level)
+    return value, np.concatenate(values), groups
 
 
 def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
@@ -172,6 +210,16 @@ def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
         if not table[columns].equals(first[columns]):
             raise PacoError("The tables put the same units into different groups.")
     return ordered
+
+
+def coded(items: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the items with numbers for group names, and the number of groups G.
+
+    A metric looks its groups up anew for every batch of replicates, which is quick for numbers only.
+    """
+    codes, names = group_codes(items)
+    columns = {"group": codes} if codes.ndim == 1 else dict(zip(("group_a", "group_b"), codes.T, strict=True))
+    return items.assign(**columns), len(names)
 
 
 def percentile_interval(value: float, values: Array, groups: int, level: float) -> Interval:
@@ -266,7 +314,7 @@ def mean_rank(
     return table.sort_values("mean_rank", kind="stable")
 
 
-def verdict(difference: Interval, higher_is_better: bool, seeds: int) -> Verdict:
+def verdict(difference: Interval, higher_is_better: bool, seeds: int, p_value: float) -> Verdict:
     """Return what a difference from a baseline allows to say.
 
     Args:
@@ -274,12 +322,14 @@ def verdict(difference: Interval, higher_is_better: bool, seeds: int) -> Verdict
         higher_is_better: direction of the metric.
         seeds: pretraining seeds on the side that has fewer. One seed cannot tell a method from its luck:
             its differences are observed, whatever the interval over people.
+        p_value: of no difference, adjusted for all differences of the table (:func:`holm`). Better and worse
+            need both an interval without zero and an adjusted p-value below :data:`ALPHA`.
 
     """
     if seeds < 2:
         return "observed"
-    if difference.low > 0:
+    if p_value < ALPHA and difference.low > 0:
         return "better" if higher_is_better else "worse"
-    if difference.high < 0:
+    if p_value < ALPHA and difference.high < 0:
         return "worse" if higher_is_better else "better"
     return "not distinguishable"

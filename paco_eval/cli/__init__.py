@@ -19,6 +19,7 @@ COMMANDS = {
     "ablate": "ablate",
     "compare": "compare",
     "report": "report",
+    "repro": "repro",
     "list": "listing",
     "data": "data",
     "cache": "cache",

@@ -18,22 +18,30 @@ import click
 )
 def command(runs: tuple[Path, ...], baseline: str, published: bool, out: Path | None) -> None:
     """Who wins where against a baseline, by how much, and whether it is more than chance."""
-    from paco_eval.compare import compare, comparison_tables
+    from paco_eval.compare import compare
+    from paco_eval.compare_tables import comparison_tables
     from paco_eval.judging import by_resampling, metrics_of_tasks
     from paco_eval.report import build_report
     from paco_eval.rows import load_rows
     from paco_eval.table_formats import to_markdown
+    from paco_fr.errors import PacoError
     from tasks.registry import all_tasks
 
     definitions = metrics_of_tasks(all_tasks().values())
-    comparison = compare(load_rows(runs).rows, baseline, metric_of=definitions)
+    comparison, wrong = None, None
+    try:
+        comparison = compare(load_rows(runs).rows, baseline, metric_of=definitions)
+    except PacoError as error:  # a baseline that is not there: the tables still come
+        wrong = error
     result = build_report(
         runs, out or runs[0] / "comparison", judge=by_resampling(definitions), published=published,
-        comparison=comparison, title=f"Compared with {baseline}",
+        comparison=comparison, title=f"Compared with {baseline}" if comparison else "Face encoders, measured",
     )  # fmt: skip
     for problem in result.problems:
         click.echo(f"Note: {problem}", err=True)
-    for table in comparison_tables(comparison):
+    for table in comparison_tables(comparison) if comparison else ():
         click.echo(to_markdown(table))
     for path in result.files:
         click.echo(str(path))
+    if wrong:
+        raise wrong

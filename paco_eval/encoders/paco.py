@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from paco_eval.encoders.timm import TimmEncoder
+from paco_eval.retraining import retrain_command
 from paco_fr.checkpoint import SHIPPED, load_encoder, load_objective, shipped
 from paco_fr.showing import diagnose
 
@@ -38,5 +39,6 @@ def load(name: str) -> TimmEncoder:
         key: card[key] for key in ("objective", "pretrain_seed", "data_fingerprint", "licence") if key in card
     }
     facts["method"] = f"{config.objective}/{config.name}"
+    facts["retrain"], facts["pretrain_seconds"] = retrain_command(config), card.get("seconds")
     kind = PaCoEncoder if config.objective == "paco" else TimmEncoder
     return kind(name, model, config.encoder.pixels, facts=facts)

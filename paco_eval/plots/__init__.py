@@ -1,6 +1,6 @@
 """Figures in one house style. Every function takes plain arrays or frames and returns a matplotlib Figure."""
 
-from paco_eval.plots.curves import confusion_matrix, cumulative_error, error_against_yaw, roc
+from paco_eval.plots.curves import confusion_matrix, cumulative_error, det, error_against_yaw, roc
 from paco_eval.plots.method import attention_sheet, nearest_tokens_sheet, place_maps
 from paco_eval.plots.pictures import codebook_atlas, landmark_sheet, picture_rows, reconstruction_sheet
 from paco_eval.plots.scores import accuracy_against_cost, dot_and_interval, few_shot_curves, robustness_curves
@@ -16,6 +16,7 @@ __all__ = [
     "compare_losses",
     "confusion_matrix",
     "cumulative_error",
+    "det",
     "dot_and_interval",
     "error_against_yaw",
     "few_shot_curves",

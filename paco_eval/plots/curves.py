@@ -1,4 +1,4 @@
-"""Plots computed from items: cumulative error, ROC, error against yaw, confusion matrix."""
+"""Plots computed from items: cumulative error, ROC and DET, error against yaw, confusion matrix."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from scipy.stats import norm
 
-from paco_eval.plots.style import INK, MUTED, house_style, label_ends, looks, new_figure
+from paco_eval.plots.style import INK, MUTED, house_style, label_ends, looks, new_figure, short_name
 
 Array = npt.NDArray[np.float64]
 
@@ -87,7 +88,59 @@ def roc(pairs: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], *, title: str)
         # All curves end in one point, so the names stand in the order of the curves at 10 % false accepts.
         for place, (middle, encoder) in enumerate(sorted(ends, reverse=True)):
             axes.text(
-                0.02, 0.97 - 0.075 * place, f"{encoder}  {middle:.0f} % at 0.1", transform=axes.transAxes,
+                0.02, 0.97 - 0.075 * place, f"{short_name(encoder)}  {middle:.0f} % at 0.1", transform=axes.transAxes,
+                color=look[encoder].colour, fontsize=9, va="top",
+            )  # fmt: skip
+    return figure
+
+
+DET_TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
+"""Shares that are named on the axes of a DET."""
+
+
+def det(pairs: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], *, title: str) -> Figure:
+    """Return detection error trade-offs: false rejects against false accepts, both on normal deviates.
+
+    On these axes the curve of normally distributed scores is a straight line, and all of them are spread out
+    where an ROC crowds them into a corner (Martin et al. 1997).
+
+    Args:
+        pairs: encoder to truth (n,) of booleans and score (n,), higher for the same person.
+        title: of the task.
+
+    """
+    look = looks(pairs)
+    counts = [np.bincount(np.asarray(truth, dtype=bool), minlength=2) for truth, _ in pairs.values()]
+    # Half a pair stands for none, which has no normal deviate.
+    least = min(0.5 / max(1, int(count)) for pair in counts for count in pair)
+    least = max(1e-6, min(0.01, least))
+    with house_style():
+        figure, (axes,) = new_figure(5.4, 3.6)
+        ends = []
+        for encoder, (truth, score) in pairs.items():
+            false, true = roc_points(truth, score)
+            axes.plot(
+                norm.ppf(np.clip(false, least, 1 - least)), norm.ppf(np.clip(1 - true, least, 1 - least)),
+                color=look[encoder].colour,
+            )  # fmt: skip
+            equal = int(np.argmin(np.abs(false - (1 - true))))
+            ends.append((50 * float(false[equal] + 1 - true[equal]), encoder))
+        low, high = float(norm.ppf(least)), float(norm.ppf(1 - least))
+        axes.plot(
+            [low, high], [low, high], color=MUTED, linewidth=0.8, linestyle=(0, (2, 3))
+        )  # equal error rates
+        ticks = [tick for tick in DET_TICKS if least <= tick <= 1 - least]
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(norm.ppf(ticks), [f"{100 * tick:g}" for tick in ticks])
+        axes.set_xlim(low, high)
+        axes.set_ylim(low, high)
+        axes.set_xlabel("false accepts (% of impostor pairs)")
+        axes.set_ylabel("false rejects (% of genuine pairs)")
+        axes.set_title(title)
+        # Bad curves fill the corner that good ones leave free, so the names stand outside, best first.
+        for place, (error, encoder) in enumerate(sorted(ends)):
+            axes.text(
+                1.03, 1 - 0.075 * place, f"{short_name(encoder)}  {error:.1f} %", transform=axes.transAxes,
                 color=look[encoder].colour, fontsize=9, va="top",
             )  # fmt: skip
     return figure

@@ -9,7 +9,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paco_eval.plots.style import INK, MUTED, PAPER, Look, house_style, label_ends, looks, new_figure
+from paco_eval.plots.style import (
+    INK,
+    MUTED,
+    PAPER,
+    Look,
+    house_style,
+    label_ends,
+    looks,
+    new_figure,
+    short_name,
+)
 
 
 def dot_and_interval(
@@ -49,7 +59,7 @@ def dot_and_interval(
                 said, (1, place), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                 va="center", fontsize=9, color=INK,
             )  # fmt: skip
-        axes.set_yticks(range(len(scores)), list(scores.encoder))
+        axes.set_yticks(range(len(scores)), [short_name(str(name)) for name in scores.encoder])
         axes.set_ylim(len(scores) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
@@ -89,18 +99,27 @@ def _level_plot(
     return figure
 
 
-def few_shot_curves(scores: pd.DataFrame, *, title: str, ylabel: str) -> Figure:
-    """Return scores against the share of training labels, evenly spaced.
+def few_shot_curves(scores: pd.DataFrame, *, title: str, ylabel: str, unit: str) -> Figure:
+    """Return scores against the amount of labelled training items, evenly spaced.
 
     Args:
-        scores: columns ``encoder``, ``share`` (0..1), ``value`` and optionally ``low``, ``high``.
+        scores: columns ``encoder``, ``amount`` (infinite for all items), ``value`` and optionally ``low``,
+            ``high`` and ``labelled``, the number of items that an amount came to.
         title: of the task.
         ylabel: metric with unit and direction.
+        unit: of the amount, ``%`` or ``per class``.
 
     """
-    ticks = [f"{100 * share:g} %" for share in sorted(set(scores.share))]
+    amounts = sorted(set(scores.amount))
+    ticks = ["all" if np.isinf(amount) else f"{amount:g} {unit}" for amount in amounts]
+    if "labelled" in scores:
+        counts = scores.groupby("amount").labelled.max()
+        ticks = [
+            tick if np.isnan(counts[amount]) else f"{tick}\nn = {counts[amount]:.0f}"
+            for amount, tick in zip(amounts, ticks, strict=True)
+        ]
     return _level_plot(
-        scores, "share", title=title, xlabel="training labels used", ylabel=ylabel, ticks=ticks
+        scores, "amount", title=title, xlabel="labelled items used for training", ylabel=ylabel, ticks=ticks
     )  # fmt: skip
 
 
@@ -144,7 +163,7 @@ def accuracy_against_cost(scores: pd.DataFrame, *, title: str, xlabel: str, ylab
             named.append((x, y))
             offset = (7, -11) if crowded else (7, 5)
             axes.annotate(
-                line["encoder"], (x, y), offset, textcoords="offset points", fontsize=9, color=colour
+                short_name(line["encoder"]), (x, y), offset, textcoords="offset points", fontsize=9, color=colour
             )  # fmt: skip
         axes.set_xscale("log")
         axes.margins(x=0.25, y=0.12)

@@ -65,6 +65,15 @@ def looks(encoders: Iterable[str]) -> dict[str, Look]:
     return taken
 
 
+LONGEST_NAME = 36
+"""Letters of a name in a figure."""
+
+
+def short_name(encoder: str) -> str:
+    """Return the name of an encoder as a figure has room for it: of a long path its end, which tells runs apart."""
+    return encoder if len(encoder) <= LONGEST_NAME else f"…{encoder[1 - LONGEST_NAME :]}"
+
+
 STYLE: dict[Any, Any] = {
     "figure.facecolor": "none",
     "savefig.facecolor": "none",
@@ -103,6 +112,7 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 8,
     "svg.fonttype": "none",  # text stays text: searchable, and set in the fonts of the page
     "svg.hashsalt": "paco-eval",  # the same picture gives the same bytes
+    "pdf.fonttype": 42,  # fonts that print shops and submission sites accept
 }
 
 
@@ -120,15 +130,16 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
-def save(figure: Figure, stem: str | Path, dpi: int = 200) -> tuple[Path, Path]:
-    """Write ``stem.png`` on white and ``stem.svg`` without a ground, and return their paths."""
+def save(figure: Figure, stem: str | Path, dpi: int = 200) -> tuple[Path, Path, Path]:
+    """Write ``stem.png`` on white, ``stem.svg`` and ``stem.pdf`` without a ground, and return their paths."""
     stem = Path(stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
-    png, svg = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
+    png, svg, pdf = (stem.with_name(stem.name + kind) for kind in (".png", ".svg", ".pdf"))
     with house_style():
         figure.savefig(png, dpi=dpi, facecolor=PAPER, metadata={"Software": None})
         figure.savefig(svg, metadata={"Date": None, "Creator": None})
-    return png, svg
+        figure.savefig(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return png, svg, pdf
 
 
 def to_svg(figure: Figure) -> str:
@@ -157,5 +168,5 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: f
     heights -= max(0.0, heights[-1] - 1.0) if len(heights) * gap <= 1 else 0.0
     for height, (_, name, colour) in zip(heights, placed, strict=True):
         axes.text(
-            1.015, height, name, transform=axes.transAxes, color=colour, fontsize=9, va="center", ha="left"
+            1.015, height, short_name(name), transform=axes.transAxes, color=colour, fontsize=9, va="center", ha="left"
         )  # fmt: skip

@@ -11,6 +11,7 @@
                                      bool, ``names`` (n,) text
 ==================================== ==============================================================
 
+A run that an encoder ``paco:FOLDER`` of the rows names is shown as well where its folder is at hand.
 None of them is needed: a section whose file is absent says so. Nothing is unpickled.
 """
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,18 @@ def pretrainings(run: Path) -> list[Pretraining]:
     """Return the pretraining runs of a run folder by name."""
     folders = sorted(path for path in (run / "pretrain").glob("*") if path.is_dir())
     return [Pretraining(folder.name, folder) for folder in folders]
+
+
+def checkpoints(encoders: Iterable[str], known: Iterable[Pretraining]) -> list[Pretraining]:
+    """Return the runs behind encoders ``paco:FOLDER`` whose folder is at hand and not among the known ones."""
+    seen = {run.folder.resolve() for run in known}
+    found = []
+    for name in sorted(set(encoders)):
+        folder = Path(name.removeprefix("paco:"))
+        if name.startswith("paco:") and (folder / "card.json").is_file() and folder.resolve() not in seen:
+            seen.add(folder.resolve())
+            found.append(Pretraining(folder.name, folder))
+    return found
 
 
 def save_arrays(path: Path, kind: str, **arrays: npt.ArrayLike) -> Path:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from paco_eval import plots
-from paco_eval.compare import Comparison, comparison_tables
+from paco_eval.compare import Comparison
+from paco_eval.compare_tables import comparison_tables
 from paco_eval.judging import BY_INTERVALS, Judge
 from paco_eval.presets import preset_tables
 from paco_eval.published import beside_measured, load_published
-from paco_eval.report.artefacts import pretrainings
-from paco_eval.report.figures import Drawn, pretraining_figures, sample_figures, table_figures
+from paco_eval.report.artefacts import checkpoints, pretrainings
+from paco_eval.report.figures import (
+    Drawn,
+    few_shot_figures,
+    pretraining_figures,
+    sample_figures,
+    table_figures,
+    training_figures,
+)
 from paco_eval.report.page import Contents, render, slug
 from paco_eval.rows import Stored, load_rows
 from paco_eval.table_formats import latex_document, to_csv, to_markdown
@@ -73,6 +82,7 @@ def build_report(
     if mimics and not include_mimic:
         problems.append(f"{mimics} rows of miniatures are left out; --include-mimic shows them apart.")
     runs = [run for folder in folders for run in pretrainings(folder)]
+    runs += checkpoints((stored.row.encoder for stored in loaded.rows), runs)
     if not loaded.rows and not runs:
         raise PacoError("Nothing to report. " + " ".join(problems))
     if style == "paper":
@@ -97,7 +107,7 @@ def build_report(
     if {"html", "figures"} & set(formats):
         contents = _contents(loaded.rows, tables, runs, problems)
         drawn = [figure for _, figures in contents.tables for figure in figures]
-        drawn += [figure for _, _, figures in contents.pretrainings for figure in figures]
+        drawn += [*contents.training, *(f for _, _, figures in contents.pretrainings for f in figures)]
         if "html" in formats:
             texts["report.html"] = render(contents, title)
     return Report(_write(Path(out), texts, drawn if "figures" in formats else []), problems)
@@ -107,10 +117,13 @@ def _contents(
     rows: Sequence[Stored], tables: Sequence[Table], runs: Sequence[Any], problems: list[str]
 ) -> Contents:
     look = plots.looks(line.label for table in tables for line in table.lines)
-    shown = [
-        (table, [*table_figures(table, look, problems.append), *_samples(table, problems)])
-        for table in tables
-    ]
+    few_shot = few_shot_figures(tables)
+    taken: set[str] = set()
+    shown = []
+    for table in tables:
+        figures = [*table_figures(table, look, problems.append), *_samples(table, problems)]
+        named = [_named(drawn, table, taken) for drawn in figures]
+        shown.append((table, [*named, *few_shot.get(table.title, [])]))
     trained = []
     for run in runs:
         try:
@@ -119,7 +132,19 @@ def _contents(
             problems.append(str(error))
             card = {}
         trained.append((run, card, list(pretraining_figures(run, problems.append))))
-    return Contents(rows, shown, trained, _failures(rows), look, problems)
+    return Contents(
+        rows, shown, trained, list(training_figures(runs, problems.append)), _failures(rows), look, problems
+    )
+
+
+def _named(drawn: Drawn, table: Table, taken: set[str]) -> Drawn:
+    """Return the figure under a name of its own: one task may have tables of several protocols and presets."""
+    plain = table.protocol == "frozen" and not table.mimic
+    name = drawn.name if plain else f"{drawn.name}-{table.protocol}{'-mimic' if table.mimic else ''}"
+    if slug(name) in taken:
+        name = f"{name}-{table.family}"
+    taken.add(slug(name))
+    return replace(drawn, name=name)
 
 
 def _samples(table: Table, problems: list[str]) -> list[Drawn]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -122,6 +123,10 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
             f"{task}-roc", task, "True accepts against false accepts, all pairs.",
             plots.roc(pairs, title=title),
         )  # fmt: skip
+        yield Drawn(
+            f"{task}-det", task, "False rejects against false accepts. Dotted, and beside the names: where they are equal.",
+            plots.det(pairs, title=title),
+        )  # fmt: skip
     elif {"prediction", "truth", "confidence"} <= columns or table.family.endswith("expression"):
         yield _confusion(task, f"{title} · {first_label}", first)
     elif "error" in columns and table.family.endswith("landmarks"):
@@ -199,6 +204,55 @@ def _robustness(table: Table) -> Iterator[Drawn]:
         yield Drawn(f"{task}-{subset}-levels", task, "", figure, spoken=f"{factor} at growing severity")
 
 
+_FEW_SHOT = re.compile(r"few-shot (\d+(?:\.\d+)?) ?(%|per class)")
+
+
+def few_shot_figures(tables: Sequence[Table]) -> dict[str, list[Drawn]]:
+    """Return scores against labelled items for each task, under the title of a table to stand with.
+
+    The protocols ``few-shot 1%`` and ``few-shot 5 per class`` are points of a curve, ``frozen`` with the same
+    departures (a limit, say) is its end at all items. The curve stands with the table of its fewest items.
+    """
+    points: dict[tuple[str, str, Column, str], list[tuple[float, Table, int]]] = defaultdict(list)
+    for table in tables:
+        if table.compared or table.mimic:
+            continue
+        name, _, departures = table.protocol.partition(", ")
+        found = _FEW_SHOT.fullmatch(name)
+        if not (found or name == "frozen"):
+            continue
+        for at, column in enumerate(table.columns):
+            if not column.main or column.level >= 0 or column.subset != "all":
+                continue
+            for unit in [found[2]] if found else ["%", "per class"]:
+                amount = float(found[1]) if found else np.inf
+                points[unit, departures, column, table.family].append((amount, table, at))
+    drawn: dict[str, list[Drawn]] = defaultdict(list)
+    for (unit, _, column, family), places in points.items():
+        frame = _few_shot_scores(places)
+        if frame.amount.nunique() < 2:
+            continue
+        figure = plots.few_shot_curves(
+            frame, title=f"{family} · {column.place}", ylabel=column.heading, unit=unit
+        )
+        _, first, _ = min(places, key=lambda place: place[0])
+        name = f"{column.task}-few-shot-{'share' if unit == '%' else 'per-class'}"
+        caption = "Score against the number of labelled items; band: interval."
+        drawn[first.title].append(Drawn(name, column.task, caption, figure))
+    return drawn
+
+
+def _few_shot_scores(places: Sequence[tuple[float, Table, int]]) -> pd.DataFrame:
+    lines = [
+        (line.label, amount, cell.value, cell.low, cell.high, cell.rows[0].row.chosen.get("labelled"))
+        for amount, table, at in places
+        for line in table.lines
+        if line.kind == "measured" and (cell := line.cells[at]) and cell.value is not None
+    ]
+    frame = pd.DataFrame(lines, columns=["encoder", "amount", "value", "low", "high", "labelled"])
+    return frame.astype({"low": float, "high": float, "labelled": float})
+
+
 def sample_figures(rows: Sequence[Stored], problem: Problem) -> Iterator[Drawn]:
     """Yield a sheet of faces with points for every row that has samples beside it."""
     for stored in rows:
@@ -230,6 +284,28 @@ def pretraining_figures(run: Pretraining, problem: Problem) -> Iterator[Drawn]:
             continue
         if drawn is not None:
             yield drawn
+
+
+def training_figures(runs: Sequence[Pretraining], problem: Problem) -> Iterator[Drawn]:
+    """Yield the training curves of all runs of one objective in one figure, where there are several.
+
+    Losses of different objectives are sums of different terms and never meet in one panel.
+    """
+    by_objective: dict[str, dict[str, pd.DataFrame]] = defaultdict(dict)
+    for run in runs:
+        try:
+            metrics = plots.read_metrics(run.log) if run.log.exists() else pd.DataFrame()
+            if "loss" in metrics and metrics["loss"].notna().any():
+                by_objective[str(run.card().get("objective", "unknown"))][run.name] = metrics
+        except PacoError:
+            continue  # told where the run's own curves are drawn
+    for objective, logs in sorted(by_objective.items()):
+        if len(logs) > 1:
+            shown = dict(list(logs.items())[:MOST_CURVES])
+            if len(shown) < len(logs):
+                problem(f"{objective}: training curves of {len(shown)} of {len(logs)} runs are drawn.")
+            figure = plots.compare_losses(shown, "loss", title=f"{objective} · {len(shown)} runs")
+            yield Drawn(f"{objective}-training", "", "Total loss, running mean.", figure)
 
 
 def _losses(run: Pretraining) -> Drawn | None:

@@ -102,7 +102,10 @@
     card.hidden = false;
     button.setAttribute("aria-describedby", "provenance");
     shownFor = button;
-    const at = button.getBoundingClientRect(), size = card.getBoundingClientRect();
+    place();
+  };
+  const place = () => {
+    const at = shownFor.getBoundingClientRect(), size = card.getBoundingClientRect();
     card.style.left = Math.max(8, Math.min(at.right - size.width, innerWidth - size.width - 8)) + "px";
     const below = at.bottom + 10;
     card.style.top = (below + size.height < innerHeight ? below : Math.max(8, at.top - size.height - 10)) + "px";
@@ -129,5 +132,9 @@
     else if (!(event.target instanceof Element && event.target.closest("#provenance"))) hide();
   });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  addEventListener("scroll", () => { if (shownFor && innerWidth > 640) hide(); }, { passive: true });
+  // A focused number scrolls into view by itself: its card goes along. One that the pointer left behind is closed.
+  addEventListener("scroll", () => {
+    if (!shownFor || innerWidth <= 640) return;
+    if (document.activeElement === shownFor) place(); else hide();
+  }, { passive: true });
 })();

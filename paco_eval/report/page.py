@@ -32,6 +32,7 @@ class Contents:
         rows: all rows that were read, shown or not.
         tables: with their figures, in the order of the page.
         pretrainings: with their figures.
+        training: figures of several pretraining runs together.
         failures: task, expected, scored, reasons and encoders of rows with failures.
         looks: colour of every line of a table.
         problems: sentences about what was left out.
@@ -41,6 +42,7 @@ class Contents:
     rows: Sequence[Stored]
     tables: Sequence[tuple[Table, Sequence[Drawn]]]
     pretrainings: Sequence[tuple[Pretraining, Mapping[str, Any], Sequence[Drawn]]]
+    training: Sequence[Drawn]
     failures: Sequence[Mapping[str, Any]]
     looks: Mapping[str, Look]
     problems: Sequence[str] = field(default_factory=list)
@@ -80,6 +82,7 @@ def render(contents: Contents, title: str) -> str:
         colours={name: themed(look.colour) for name, look in contents.looks.items()},
         tables=[_view(table, figures, place) for table, figures in contents.tables],
         pretrainings=[_pretraining(*run) for run in contents.pretrainings],
+        training=[_figure(drawn, {}) for drawn in contents.training],
         failures=contents.failures,
         licences=_licences(rows),
         versions=_versions(rows),
@@ -128,7 +131,7 @@ def _leaders(table: Table, place: Mapping[str, int]) -> Iterable[dict[str, Any]]
         second = found[1] if len(found) > 1 else None
         yield {
             "id": slug(table.title), "t": place[column.task], "task": column.task,
-            "place": f"v{column.task_version} · ", "heading": column.heading, "first": first[1].label,
+            "place": f"v{column.task_version} · {table.protocol} · ", "heading": column.heading, "first": first[1].label,
             "first_score": column.number(first[0]), "second": second[1].label if second else "",
             "second_score": column.number(second[0]) if second else "",
             "verdict": _verdict([line.note for _, line, _ in found], first[2]),

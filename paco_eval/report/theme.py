@@ -49,6 +49,7 @@ def inline_svg(svg: str, name: str, label: str) -> str:
     svg = re.sub(r' id="([^"]+)"', lambda at: f' id="{name}-{at[1]}"' if at[1] in used else "", svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)  # of a point; a third of the size of a page is further digits
     svg = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", svg)
     head, body = svg.split(">", 1)
     box = re.search(r'viewBox="[^"]+"', head).group()  # type: ignore[union-attr]

@@ -18,8 +18,8 @@ import pandas as pd
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-COMPUTE_CELLS = 4_000_000
-"""Largest number of replicate-by-item cells held at once (32 MB of float64)."""
+COMPUTE_CELLS = 1_000_000
+"""Largest number of replicate-by-item cells held at once (8 MB of float64)."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def group_codes(items: pd.DataFrame) -> tuple[Codes, npt.NDArray[np.object_]]:
 
     Codes have shape (n,) for items with a ``group``, (n, 2) for pairs with ``group_a`` and ``group_b``.
     """
-    columns = ["group"] if "group" in items else ["group_a", "group_b"]
-    values = items[columns].to_numpy(dtype=object)
+    columns = ("group",) if "group" in items else ("group_a", "group_b")
+    values = np.stack([items[column].to_numpy() for column in columns], axis=1)
     codes, names = pd.factorize(values.ravel(), sort=True)
     shaped = codes.reshape(values.shape)
     return (shaped[:, 0] if len(columns) == 1 else shaped), np.asarray(names, dtype=object)

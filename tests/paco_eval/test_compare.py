@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
-from paco_eval.compare import Comparison, compare, comparison_frame, comparison_tables
+from paco_eval.cli import main
+from paco_eval.compare import Comparison, compare
+from paco_eval.compare_tables import comparison_frame, comparison_tables
 from paco_eval.judging import MetricOf, metrics_of_tasks
-from paco_eval.presets import PRESETS, preset_tables
 from paco_eval.report import build_report
-from paco_eval.rows import Metric, Stored, load_rows, write_row
+from paco_eval.rows import Metric, Stored, items_path, load_rows, write_row
 from paco_eval.table_formats import to_csv, to_latex, to_markdown
-from paco_fr.contracts import CROPS
+from paco_fr.contracts import CROPS, content_hash
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
 from tasks.task import Task
@@ -126,9 +128,62 @@ def test_unfair_comparisons_are_refused_by_name(run: Path) -> None:
     assert comparison_tables(found)[0].lines, "the rest still comes"
 
 
+def test_p_values_are_adjusted_over_the_claimable_differences_of_a_table(comparison: Comparison) -> None:
+    frame = comparison_frame(comparison).set_index(["encoder", "task"])
+    assert frame.loc["simmim-tiny"].p_adjusted.isna().all(), "what is only observed is no test"
+    claimed = frame.dropna(subset="p_adjusted")
+    assert len(claimed) == 4
+    # All four lie at the floor of 200 replicates, 2 / 201: Holm multiplies the first by four, and all follow.
+    np.testing.assert_allclose(claimed.p_value, 2 / 201)
+    np.testing.assert_allclose(claimed.p_adjusted, 8 / 201)
+
+
+def test_one_lucky_difference_among_many_is_no_claim(tmp_path: Path) -> None:
+    """Twelve encoders that are equal to the baseline but for noise, and one of them a little off."""
+    for name in ("pixels", *(f"timm:{i}" for i in range(12))):
+        store(tmp_path, name, 0.05 if name == "timm:0" else 0.0)
+    rows = load_rows(tmp_path).rows
+    frame = comparison_frame(compare(rows, "pixels", metric_of=METRIC_OF))
+    assert len(frame) == 12 and (frame.p_adjusted >= frame.p_value).all()
+    assert ((frame.low > 0) | (frame.high < 0)).any(), "some intervals exclude zero by chance"
+    assert (frame.verdict == "not distinguishable").all()
+    few = compare(rows, "pixels", metric_of=METRIC_OF, replicates=50)
+    assert any("12 differences need more than 50 replicates" in problem for problem in few.problems)
+    assert "over the 12 differences" in to_markdown(comparison_tables(few)[1])
+
+
 def test_a_baseline_that_is_not_there(run: Path) -> None:
     with pytest.raises(PacoError, match="Did you mean pixels"):
         compare(load_rows(run).rows, "pixel", metric_of=METRIC_OF)
+
+
+def test_a_metric_that_nobody_defines_is_told(run: Path) -> None:
+    odd = Made("pose/synthetic", "mea", "deg", False, 21.0, 5.4)
+    for encoder in ("pixels", "mae:0"):
+        store(run, encoder, 1.0, odd, subset="odd", method="mae" if encoder == "mae:0" else "pixels")
+    found = compare(load_rows(run).rows, "mae", metric_of=METRIC_OF, replicates=50)
+    said = [problem for problem in found.problems if "no definition of its metric" in problem]
+    assert len(said) == 1 and said[0].startswith("pixels on pose/synthetic, synthetic v1, odd")
+    assert found.differences, "the rest still comes"
+
+
+def test_all_bad_input_at_once_is_told_and_the_tables_still_come(run: Path) -> None:
+    (run / "empty").mkdir()
+    rows = load_rows(run).rows
+    paths = [stored.path for stored in rows if stored.row.encoder.startswith("paco")]
+    store(run / "again", "pixels", 0.0)  # disagrees with the run's own
+    paths[0].write_text(paths[0].read_text()[:200])
+    content = {name: value for name, value in json.loads(paths[1].read_text()).items() if name != "digest"}
+    newer = {**content, "schema": 99}
+    paths[1].write_text(json.dumps({**newer, "digest": content_hash(newer)}))
+    items_path(paths[2]).write_bytes(b"")
+    words = ["compare", run, run / "again", run / "empty", "--baseline", "pixel", "--out", run / "out"]
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == 2 and "Did you mean pixels" in done.output
+    for told in ("no readable row", "row format 99", "disagrees with", "empty: no rows", "not the items"):
+        assert told in done.output, told
+    page = (run / "out" / "report.html").read_text()
+    assert "Pose, frozen" in page and "Left out" in page and "Comparison with" not in page
 
 
 def test_other_items_are_told(run: Path) -> None:
@@ -152,35 +207,6 @@ def test_tables_and_report(run: Path, comparison: Comparison) -> None:
     sources = json.loads(re.search(r'id="sources">(.*?)</script>', html, re.DOTALL).group(1))  # type: ignore[union-attr]
     asked = {key for keys in re.findall(r'data-k="([^"]*)"', html) for key in keys.split(" ")}
     assert asked == set(sources), "every number that can be asked has an answer"
-
-
-def test_presets_arrange_columns_as_papers_do(tmp_path: Path) -> None:
-    wflw = Made("landmarks/wflw", "nme_interocular", "%", False, 12.0, 3.5)
-    w300 = Made("landmarks/300w", "nme_interocular", "%", False, 8.0, 2.5)
-    for encoder in ("paco-tiny", "pixels"):
-        for made, subsets in ((w300, ("all", "common", "challenge")), (wflw, ("blur", "all", "pose"))):
-            for subset in subsets:
-                write_row(tmp_path / "rows", *make_row(encoder, made, subset=subset))
-        write_row(
-            tmp_path / "rows",
-            *make_row(encoder, Made("occlusion/pose/synthetic", "mae", "deg", False, 20, 9), level=2),
-        )
-    alignment, robustness = preset_tables(load_rows(tmp_path).rows)
-    assert alignment.title == "Alignment, frozen"
-    assert [(column.task, column.subset) for column in alignment.columns] == [
-        ("landmarks/wflw", "all"), ("landmarks/wflw", "pose"), ("landmarks/wflw", "blur"),
-        ("landmarks/300w", "common"), ("landmarks/300w", "challenge"), ("landmarks/300w", "all"),
-    ]  # fmt: skip
-    assert [column.place for column in robustness.columns] == ["synthetic v1, level 2", "wflw v1, pose"]
-    build_report(tmp_path, tmp_path / "out", formats=["latex", "html"], style="paper", published=True)
-    assert "FaRL" in (tmp_path / "out" / "tables.tex").read_text()
-
-
-def test_presets_are_data_only() -> None:
-    assert {"alignment", "parsing", "recognition", "pose", "expression", "attributes", "robustness"} <= set(
-        PRESETS
-    )
-    assert isinstance(load_rows("absent").rows, list) and preset_tables([]) == []
 
 
 def test_stored_rows_are_what_is_compared(comparison: Comparison) -> None:

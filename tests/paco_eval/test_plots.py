@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
 from paco_eval import plots
@@ -73,6 +74,15 @@ def test_dot_and_interval() -> None:
     assert axes.get_ylim()[0] > axes.get_ylim()[1], "the first encoder stands on top"
 
 
+def test_long_names_leave_room_for_the_axes() -> None:
+    name = "paco:/a/very/long/way/to/the/folder/where/somebody/keeps/the/checkpoint/of/a/run-17"
+    figure = plots.dot_and_interval(SCORES.assign(encoder=[name, "b", "c"]), title="t", heading="h")
+    (short,) = [text for text in texts(figure) if text.startswith("…")]
+    assert len(short) == 36 and name.endswith(short[1:])
+    plots.to_svg(figure)
+    assert figure.axes[0].get_position().width > 0.3
+
+
 def test_cumulative_error_counts_failures() -> None:
     figure = plots.cumulative_error(
         {"paco-tiny": [1.0, 2.0, np.nan, 9.0]}, title="t", xlabel="NME (%)", limit=8
@@ -89,6 +99,26 @@ def test_roc_is_scikit_learns() -> None:
     np.testing.assert_allclose(roc_points(truth, score), (false, true))
     figure = plots.roc({"paco-tiny": (truth, score)}, title="t")
     assert figure.axes[0].get_xscale() == "log" and "accepts" in figure.axes[0].get_xlabel()
+
+
+def test_det_of_normal_scores_is_a_straight_line() -> None:
+    spread = np.linspace(0.001, 0.999, 999)
+    truth = np.repeat([True, False], 999)
+    score = np.concatenate([norm.ppf(spread) + 2.0, norm.ppf(spread)])
+    figure = plots.det({"paco-tiny": (truth, score)}, title="t")
+    curve = figure.axes[0].lines[0]
+    x, y = np.asarray(curve.get_xdata()), np.asarray(curve.get_ydata())
+    inner = (np.abs(x) < 2) & (np.abs(y) < 2)
+    # Genuine scores lie two deviations above impostors: deviates of the two errors add up to minus two.
+    np.testing.assert_allclose((x + y)[inner], -2.0, atol=0.02)
+    (said,) = texts(figure) - {label.get_text() for label in figure.axes[0].get_yticklabels()}
+    assert float(said.split()[1]) == pytest.approx(100 * norm.cdf(-1), abs=0.2)
+    assert "false rejects" in figure.axes[0].get_ylabel()
+
+
+def test_det_without_any_error_stays_finite() -> None:
+    figure = plots.det({"a": ([True, True, False], [2.0, 1.0, 0.0])}, title="t")
+    assert np.isfinite(figure.axes[0].lines[0].get_xydata()).all() and "a  0.0 %" in texts(figure)
 
 
 def test_roc_of_ties_only() -> None:
@@ -112,12 +142,15 @@ def test_confusion_matrix_rows_sum_to_100() -> None:
 
 def test_few_shot_and_robustness_and_cost() -> None:
     shares = pd.DataFrame(
-        {"encoder": ["a"] * 3 + ["b"] * 3, "share": [1.0, 0.01, 0.1] * 2, "value": range(6)}
+        {"encoder": ["a"] * 3 + ["b"] * 3, "amount": [np.inf, 1.0, 10.0] * 2, "value": range(6)}
     )
-    figure = plots.few_shot_curves(shares, title="t", ylabel="accuracy (%) ↑")
-    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1 %", "10 %", "100 %"]
+    figure = plots.few_shot_curves(shares, title="t", ylabel="accuracy (%) ↑", unit="%")
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1 %", "10 %", "all"]
     assert list(figure.axes[0].lines[0].get_ydata()) == [1, 2, 0]
-    levels = shares.rename(columns={"share": "level"}).assign(level=[0, 1, 2] * 2, low=0, high=6)
+    counted = shares.assign(labelled=[np.nan, 24, 240] * 2)
+    figure = plots.few_shot_curves(counted, title="t", ylabel="", unit="%")
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1 %\nn = 24", "10 %\nn = 240", "all"]
+    levels = shares.rename(columns={"amount": "level"}).assign(level=[0, 1, 2] * 2, low=0, high=6)
     figure = plots.robustness_curves(levels, title="t", ylabel="nme", factor="occlusion")
     assert figure.axes[0].get_xticklabels()[0].get_text() == "clean" and len(figure.axes[0].collections) == 2
     figure = plots.accuracy_against_cost(
@@ -227,8 +260,9 @@ def test_saved_twice_is_saved_alike(tmp_path: Path) -> None:
         return plots.dot_and_interval(SCORES, title="<t> & co", heading="mae")
 
     first, second = plots.save(figure(), tmp_path / "a"), plots.save(figure(), tmp_path / "b.c")
-    assert [path.name for path in second] == ["b.c.png", "b.c.svg"]
-    assert first[1].read_bytes() == second[1].read_bytes()
+    assert [path.name for path in second] == ["b.c.png", "b.c.svg", "b.c.pdf"]
+    assert first[1].read_bytes() == second[1].read_bytes() and first[2].read_bytes() == second[2].read_bytes()
+    assert first[2].read_bytes().startswith(b"%PDF")
     assert Image.open(first[0]).size[0] > 900
     svg = ElementTree.fromstring(plots.to_svg(figure()))
     assert svg.tag.endswith("svg") and any("<t> & co" in (node.text or "") for node in svg.iter())

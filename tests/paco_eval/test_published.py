@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from paco_eval.published import COLUMNS, beside_measured, load_published, published_table
+from paco_eval.published import COLUMNS, METRICS, beside_measured, load_published, published_table
 from paco_eval.report import build_report
 from paco_eval.rows import Stored, write_row
 from paco_eval.table_formats import to_latex, to_markdown
 from paco_eval.tables import family_tables
 from paco_fr.errors import PacoError
+from tasks.kinds import load_kind
+from tasks.registry import all_tasks
 from tests.paco_eval.made_rows import Made, make_row, write_run
 
 WFLW = Made(
@@ -29,6 +31,18 @@ def test_the_file_is_valid_and_holds_who_it_should() -> None:
         assert (frame.method == method).any(), method
     assert set(frame.evidence) <= {"V", "C", "L", "I"}
     assert frame.source.str.contains("[.]").all(), "sources are addresses, not numbers of a list"
+
+
+def test_numbers_of_benchmarks_that_are_here_stand_under_their_metric_and_unit() -> None:
+    known = all_tasks()
+    frame = load_published()
+    here = frame[frame.task.isin(list(known)) & (frame.metric != "visibility_recall")]
+    assert here.task.nunique() > 10
+    for task_name, subset, metric in sorted(set(zip(here.task, here.subset, here.metric, strict=True))):
+        task = known[task_name]
+        own = {m.name: (m.unit, m.higher_is_better) for m in load_kind(task.kind).metrics(task)}
+        assert own.get(metric) == METRICS[metric], f"{task_name}: {metric}"
+        assert subset in ("all", *task.subsets), f"{task_name}: {subset}"
 
 
 def test_values_that_everyone_knows() -> None:

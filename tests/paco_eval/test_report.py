@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +19,9 @@ import pytest
 
 from paco_eval.report import Report, build_report
 from paco_eval.report.artefacts import load_arrays, save_arrays
+from paco_eval.report.figures import few_shot_figures
 from paco_eval.rows import items_path, load_rows, write_row
+from paco_eval.tables import family_tables
 from paco_fr.errors import PacoError
 from tests.paco_eval.made_artefacts import write_pretraining, write_samples
 from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
@@ -121,7 +125,9 @@ def test_figures_as_files(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", encoders=["pixels", "constant"], tasks=[TASKS[2]])
     files = build_report(run, tmp_path / "out", formats=["figures"]).files
     assert {path.name for path in files} == {
-        f"pose-synthetic-{name}.{kind}" for name in ("synthetic-v1-dots", "yaw") for kind in ("png", "svg")
+        f"pose-synthetic-{name}.{kind}"
+        for name in ("synthetic-v1-dots", "yaw")
+        for kind in ("png", "svg", "pdf")
     }
 
 
@@ -130,6 +136,69 @@ def test_cost_is_drawn_where_sizes_differ(tmp_path: Path) -> None:
         write_row(tmp_path / "rows", *make_row(encoder, TASKS[2], cost={"parameters": parameters}))
     files = build_report(tmp_path, tmp_path / "out", formats=["figures"]).files
     assert "pose-synthetic-cost.png" in {path.name for path in files}
+
+
+def test_verification_is_drawn_as_roc_and_det(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels", "constant"], tasks=[TASKS[0]])
+    names = {path.name for path in build_report(run, tmp_path / "out", formats=["figures"]).files}
+    assert {"recognition-synthetic-roc.svg", "recognition-synthetic-det.svg"} <= names
+
+
+def few_shot_run(folder: Path, protocols: Sequence[str]) -> Path:
+    for protocol in protocols:
+        for encoder in ("paco-tiny", "pixels"):
+            write_row(folder / "rows", *make_row(encoder, TASKS[5], protocol=protocol))
+    return folder
+
+
+def test_few_shot_rows_become_curves_up_to_all_items(tmp_path: Path) -> None:
+    protocols = ["few-shot 1%", "few-shot 10%", "few-shot 5 per class", "few-shot 1%, limit 9", "frozen"]
+    rows = load_rows(few_shot_run(tmp_path, protocols)).rows
+    drawn = few_shot_figures(family_tables(rows))
+    assert {title: [d.name for d in found] for title, found in drawn.items()} == {
+        "Expression, few-shot 1%": ["expression/synthetic-few-shot-share"],
+        "Expression, few-shot 5 per class": ["expression/synthetic-few-shot-per-class"],
+    }, "a limit makes another protocol, which here has one point only"
+    axes = drawn["Expression, few-shot 1%"][0].figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1 %", "10 %", "all"]
+    at_all = {s.row.encoder: s.row.main.value for s in rows if s.row.protocol == "frozen"}
+    assert axes.lines[0].get_ydata()[-1] == at_all["paco-tiny"]
+
+
+def test_no_figure_takes_the_name_of_another(tmp_path: Path) -> None:
+    run = few_shot_run(tmp_path / "run", ["few-shot 1%", "frozen"])
+    write_row(run / "rows", *make_row("pixels", TASKS[5], data_kind="mimic", data_fingerprint="0" * 16))
+    report = build_report(run, tmp_path / "out", formats=["html", "figures"], include_mimic=True)
+    figures = [path for path in report.files if path.suffix == ".svg"]
+    assert len(figures) == len(set(figures)) == 7
+    assert {path.stem for path in figures if "confusion" in path.stem} == {
+        "expression-synthetic-confusion", "expression-synthetic-confusion-few-shot-1",
+        "expression-synthetic-confusion-frozen-mimic",
+    }  # fmt: skip
+    outline = Outline()
+    outline.feed((tmp_path / "out" / "report.html").read_text())
+    assert len(outline.ids) == len(set(outline.ids))
+
+
+def test_no_few_shot_rows_no_curve(tmp_path: Path) -> None:
+    assert few_shot_figures(family_tables(load_rows(few_shot_run(tmp_path, ["frozen"])).rows)) == {}
+
+
+def test_runs_of_one_objective_share_a_training_figure(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        folder = write_pretraining(tmp_path, f"paco-{seed}")
+        (folder / "card.json").write_text(json.dumps({"objective": "paco"}))
+    write_pretraining(tmp_path, "mae-0", codebook=False)
+    names = {path.stem for path in build_report(tmp_path, tmp_path / "out", formats=["figures"]).files}
+    assert "paco-training" in names and not any(name.startswith("mae-0-training") for name in names)
+
+
+def test_the_codebook_of_an_encoder_at_hand_is_shown(tmp_path: Path) -> None:
+    elsewhere = write_pretraining(tmp_path / "elsewhere")
+    for encoder in (f"paco:{elsewhere}", "paco:not/here"):
+        write_row(tmp_path / "run" / "rows", *make_row(encoder, TASKS[2]))
+    report = build_report(tmp_path / "run", tmp_path / "out", formats=["figures"])
+    assert "paco-tiny-atlas" in {path.stem for path in report.files} and report.problems == []
 
 
 def test_levels_become_one_curve_per_perturbation_with_the_clean_point(tmp_path: Path) -> None:
@@ -233,21 +302,51 @@ class Page(HTMLParser):
             self.sorted[self.table] = found["aria-sort"]
 
 
-def browse(html: Path, folder: Path, **view: str) -> Page:
-    """Open the page in a headless browser, demand a quiet console, and read what it became."""
+def dom(html: Path, folder: Path, **view: str) -> str:
+    """Open the page in a headless browser, demand a quiet console, and return what it became."""
     address = html.resolve().as_uri() + (f"#{urlencode(view)}" if view else "")
     run = subprocess.run(
         [
             str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--enable-logging=stderr", f"--user-data-dir={folder}", "--dump-dom", address,
+            "--enable-logging=stderr", f"--user-data-dir={folder}", "--virtual-time-budget=4000", "--dump-dom",
+            address,
         ],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert "CONSOLE" not in run.stderr, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+    return run.stdout
+
+
+def browse(html: Path, folder: Path, **view: str) -> Page:
+    """Return order and visibility of what a browser shows."""
     page = Page()
-    page.feed(run.stdout)
+    page.feed(dom(html, folder, **view))
     return page
+
+
+ACT = """
+const numbers = [...document.querySelectorAll("main td:not(.minor) .n")];
+const card = document.querySelector("#provenance");
+const seen = [];
+const note = (what) => seen.push([what, card.hidden ? "" : card.textContent]);
+(() => {
+  seen.push(["tab", numbers.every((number) => number.tabIndex === 0) ? "all" : "not all"]);
+  note("at first");
+  numbers[0].click(); note("click");
+  seen.push(["described", numbers[0].getAttribute("aria-describedby") || ""]);
+  document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })); note("escape");
+  numbers.at(-1).focus();
+  numbers.at(-1).scrollIntoView({ behavior: "instant" });
+  dispatchEvent(new Event("scroll"));  // without a screen there are no frames, which would send it
+  note("focus on the last, scrolled into view");
+  const place = card.getBoundingClientRect();
+  seen.push(["scrolled", String(scrollY > 0 && place.top >= 0 && place.bottom <= innerHeight)]);
+  document.querySelector("#theme").focus(); note("focus elsewhere");
+  numbers[0].click(); document.querySelector("h1").click(); note("click elsewhere");
+  document.title = JSON.stringify(seen);
+})();
+"""
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")
@@ -269,6 +368,19 @@ class TestInABrowser:
         assert best_first.sorted == {"pose-frozen": "ascending"}
         assert best_first.hidden == {name for name in values if "tiny" not in name}
         assert (best_first.theme, best_first.body) == ("dark", "all-metrics")
+
+    def test_provenance_by_click_and_by_keyboard(self, built: Built, tmp_path: Path) -> None:
+        # The page lets only its own script run; the hand that acts here needs leave.
+        html = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", built.html)
+        path = tmp_path / "acted.html"
+        path.write_text(html.replace("</body>", f"<script>{ACT}</script></body>"))
+        title = re.search(r"<title>(.*?)</title>", dom(path, tmp_path / "c"), re.DOTALL)
+        assert title, "the script came to its end"
+        seen = dict(json.loads(unescape(title[1])))
+        assert seen["tab"] == "all" and seen["at first"] == "" and seen["described"] == "provenance"
+        assert "weights" in seen["click"] and "protocol" in seen["click"]
+        assert seen["escape"] == seen["focus elsewhere"] == seen["click elsewhere"] == ""
+        assert seen["scrolled"] == "true" and "weights" in seen["focus on the last, scrolled into view"]
 
 
 def test_sources_tell_where_a_number_comes_from(built: Built) -> None:

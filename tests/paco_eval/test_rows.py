@@ -171,9 +171,24 @@ def test_an_edit_of_an_identifying_field_cannot_be_signed_away(tmp_path: Path) -
 
 def test_old_formats_stay_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_row(tmp_path, *make_row())
-    monkeypatch.setattr(rows_module, "SCHEMA", 2)
-    monkeypatch.setitem(rows_module.UPGRADES, 1, lambda fields: {**fields, "schema": 2, "commit": "upgraded"})
+    now = rows_module.SCHEMA
+    monkeypatch.setattr(rows_module, "SCHEMA", now + 1)
+    monkeypatch.setitem(
+        rows_module.UPGRADES, now, lambda fields: {**fields, "schema": now + 1, "commit": "upgraded"}
+    )
     assert read_row(path).commit == "upgraded"
+
+
+def test_rows_of_the_first_format_are_read(tmp_path: Path) -> None:
+    path = write_row(tmp_path, *make_row())
+    first = {name: value for name, value in json.loads(path.read_text()).items() if name != "retrain"}
+    path.write_text(json.dumps(first))
+    edit_and_sign(path, schema=1)
+    row = read_row(path)
+    assert row.schema_version == rows_module.SCHEMA and row.retrain == ""
+    edit_and_sign(path, schema=0)
+    with pytest.raises(PacoError, match="row format 0 does not exist"):
+        read_row(path)
 
 
 def test_merging(tmp_path: Path) -> None:

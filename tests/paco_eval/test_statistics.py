@@ -13,6 +13,7 @@ from paco_eval.statistics import (
     Interval,
     bootstrap,
     bootstrap_all,
+    difference_test,
     holm,
     mean_rank,
     over_seeds,
@@ -45,6 +46,14 @@ def test_replicates_draw_as_many_groups_as_there_are():
 def test_replicates_do_not_depend_on_how_many_follow():
     few, many = (np.concatenate(list(resamples(5000, n, seed=3))) for n in (10, 900))
     np.testing.assert_array_equal(few, many[:10])
+
+
+@pytest.mark.parametrize("groups", [1, 2, 5000])
+def test_every_group_is_as_likely(groups):
+    drawn = np.concatenate(list(resamples(groups, 400, seed=1))).sum(axis=0)
+    assert drawn.sum() == 400 * groups
+    if groups > 1:
+        assert stats.chisquare(drawn).pvalue > 0.001
 
 
 def test_interval_against_scipy():
@@ -227,21 +236,49 @@ def test_mean_rank():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "higher", "seeds", "expected"),
+    ("low", "high", "higher", "seeds", "p_value", "expected"),
     [
-        (0.1, 0.3, True, 3, "better"),
-        (0.1, 0.3, False, 3, "worse"),
-        (-0.3, -0.1, False, 2, "better"),
-        (-0.3, -0.1, True, 2, "worse"),
-        (-0.1, 0.3, True, 3, "not distinguishable"),
-        (0.0, 0.0, True, 3, "not distinguishable"),
-        (np.nan, np.nan, True, 3, "not distinguishable"),
-        (0.1, 0.3, True, 1, "observed"),
-        (-0.1, 0.3, True, 1, "observed"),
+        (0.1, 0.3, True, 3, 0.01, "better"),
+        (0.1, 0.3, False, 3, 0.01, "worse"),
+        (-0.3, -0.1, False, 2, 0.01, "better"),
+        (-0.3, -0.1, True, 2, 0.01, "worse"),
+        (0.1, 0.3, True, 3, 0.05, "not distinguishable"),  # alone yes, among all differences of the table no
+        (-0.3, -0.1, True, 2, 0.2, "not distinguishable"),
+        (-0.1, 0.3, True, 3, 0.01, "not distinguishable"),
+        (0.0, 0.0, True, 3, 1.0, "not distinguishable"),
+        (np.nan, np.nan, True, 3, np.nan, "not distinguishable"),
+        (0.1, 0.3, True, 1, 0.01, "observed"),
+        (-0.1, 0.3, True, 1, np.nan, "observed"),
     ],
 )
-def test_one_seed_is_never_better(low, high, higher, seeds, expected):
-    assert verdict(Interval(0.2, low, high), higher, seeds) == expected
+def test_one_seed_is_never_better(low, high, higher, seeds, p_value, expected):
+    assert verdict(Interval(0.2, low, high), higher, seeds, p_value) == expected
+
+
+def test_p_value_of_a_difference_against_all_256_draws():
+    errors = np.array([0.5, 1.5, -0.9, 0.2])
+    interval, found = difference_test(MEAN, [table(errors + 3)], [table(np.full(4, 3.0))], replicates=20_000)
+    means = np.array([np.mean(draw) for draw in itertools.product(errors, repeat=4)])
+    assert found == pytest.approx(2 * (means <= 0).mean(), rel=0.1) and interval.value == pytest.approx(0.325)
+    _, mirrored = difference_test(MEAN, [table(3 - errors)], [table(np.full(4, 3.0))], replicates=20_000)
+    assert mirrored == found
+
+
+def test_p_value_has_a_floor_and_a_ceiling_and_may_be_undefined():
+    errors = np.random.default_rng(0).gamma(2.0, 2.0, 50)
+    clear = difference_test(MEAN, [table(errors + 1)], [table(errors)], replicates=999)[1]
+    assert clear == 2 / 1000
+    assert difference_test(MEAN, [table(errors)], [table(errors)])[1] == 1.0
+    alone = np.full(50, "one person")
+    assert np.isnan(difference_test(MEAN, [table(errors, alone)], [table(errors + 1, alone)])[1])
+
+
+@pytest.mark.parametrize("shift", np.linspace(0, 1.2, 7))
+def test_p_value_and_interval_agree(shift):
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(shift, 1, 40), rng.normal(0, 1, 40)
+    interval, p_value = difference_test(MEAN, [table(a)], [table(b)], replicates=2000)
+    assert (interval.low > 0 or interval.high < 0) == (p_value < 0.05)
 
 
 def test_a_metric_sees_every_replicate_once():

@@ -1,0 +1,112 @@
+"""A comparison as a frame and as tables for the renderers."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from paco_eval.compare import Comparison, Difference
+from paco_eval.statistics import ALPHA, Verdict
+from paco_eval.tables import Cell, Column, Line, Table
+
+SHORT: dict[Verdict, str] = {
+    "better": "better", "worse": "worse", "not distinguishable": "n.d.", "observed": "observed",
+}  # fmt: skip
+
+
+def comparison_frame(comparison: Comparison) -> pd.DataFrame:
+    """Return one line per difference, with everything needed to use it elsewhere."""
+    return pd.DataFrame(
+        [
+            {
+                "encoder": d.encoder, "baseline": comparison.baseline, "protocol": d.protocol,
+                "task": d.column.task, "task_version": d.column.task_version, "split": d.column.split,
+                "subset": d.column.subset, "level": None if d.column.level < 0 else d.column.level,
+                "metric": d.column.metric, "unit": d.column.unit,
+                "higher_is_better": d.column.higher_is_better,
+                "value": d.value, "baseline_value": d.reference,
+                "difference": d.interval.value, "low": d.interval.low, "high": d.interval.high,
+                "p_value": d.p_value, "p_adjusted": d.p_adjusted, "verdict": d.verdict,
+            }
+            for d in comparison.differences
+        ]
+    )  # fmt: skip
+
+
+def comparison_tables(comparison: Comparison) -> list[Table]:
+    """Return the summary and, for each protocol, the differences, for the renderers of tables."""
+    tables = [_summary_table(comparison)]
+    for protocol in sorted({difference.protocol for difference in comparison.differences}):
+        found = [d for d in comparison.differences if d.protocol == protocol]
+        columns = tuple(sorted({d.column for d in found}))
+        cells = {(d.encoder, d.column): _difference_cell(d) for d in found}
+        lines = tuple(
+            Line(label, "", tuple(cells.get((label, column)) for column in columns))
+            for label in dict.fromkeys(d.encoder for d in found)
+        )
+        tests = sum(difference.claimable for difference in found)
+        caption = (
+            f"Protocol: {protocol}. Encoder less {comparison.baseline} in the main metric, with the 95 % "
+            "interval of the paired difference over the same items; people and seeds are resampled together. "
+            f"Better and worse: the p-value, adjusted by Holm's method over the {tests} differences that can be "
+            f"claimed, is below {ALPHA}; an interval is that of its difference alone. n.d.: not distinguishable. "
+            "Observed: one pretraining seed, so another might turn it round."
+        )
+        family = f"difference to {comparison.baseline}"
+        tables.append(Table(family, protocol, False, columns, lines, caption, compared=True))
+    return tables
+
+
+def _difference_cell(difference: Difference) -> Cell:
+    low, high = difference.interval.low, difference.interval.high
+    value = f"{difference.interval.value:+.{difference.column.decimals}f}".replace("-", "−")
+    known = not math.isnan(low)
+    return Cell(
+        difference.interval.value,
+        low if known else None,
+        high if known else None,
+        difference.rows,
+        printed=f"{value} {SHORT[difference.verdict]}",
+    )
+
+
+def _summary_table(comparison: Comparison) -> Table:
+    summary = comparison.summary
+    headings = [*SHORT, "mean_rank", "parameters", "flops", "images_per_s"]
+    shown = [name for name in headings if summary[name].notna().any()]
+    columns = tuple(
+        Column("comparison/all tasks", 0, "test", "all", -1, order, name, "rank", _direction(name), main=True)
+        for order, name in enumerate(shown)
+    )
+    lines = tuple(
+        Line(
+            str(label),
+            "baseline" if label == comparison.baseline else "",
+            tuple(_summary_cell(name, record) for name in shown),
+        )
+        for label, record in summary.iterrows()
+    )
+    tasks = len({(d.protocol, d.column) for d in comparison.differences})
+    caption = (
+        f"Wins (better), losses (worse) and ties on {tasks} main scores against {comparison.baseline}. "
+        "Mean rank: 1 is best, over the scores that every encoder has, with the 95 % interval over tasks. "
+        "Cost as stated by the rows."
+    )
+    family = f"comparison with {comparison.baseline}"
+    return Table(family, "all protocols", False, columns, lines, caption, compared=True)
+
+
+def _direction(name: str) -> bool | None:
+    return {"better": True, "worse": False, "mean_rank": False, "images_per_s": True}.get(name)
+
+
+def _summary_cell(name: str, record: pd.Series) -> Cell | None:
+    if pd.isna(record[name]):
+        return None
+    value = float(record[name])
+    if name == "mean_rank":
+        known = not math.isnan(float(record["low"]))
+        low, high = (float(record["low"]), float(record["high"])) if known else (None, None)
+        return Cell(value, low, high, printed=f"{value:.2f}")
+    return Cell(value, printed=f"{value:,.0f}")
