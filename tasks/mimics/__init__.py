@@ -26,9 +26,12 @@ WRITERS: dict[str, str] = {
     "attributes/celeba": "tasks.mimics.attributes:write_celeba",
     "expression/affectnet7": "tasks.mimics.expression:write_affectnet7",
     "expression/affectnet8": "tasks.mimics.expression:write_affectnet8",
+    "expression/affectnet_challenge": "tasks.mimics.robustness:write_affectnet_challenge",
     "expression/fer2013": "tasks.mimics.expression:write_fer2013",
     "expression/ferplus": "tasks.mimics.expression:write_ferplus",
+    "expression/ferplus_challenge": "tasks.mimics.robustness:write_ferplus_challenge",
     "expression/rafdb": "tasks.mimics.expression:write_rafdb",
+    "expression/rafdb_challenge": "tasks.mimics.robustness:write_rafdb_challenge",
     "landmarks/300w": "tasks.mimics.landmarks:write_300w",
     "landmarks/aflw19": "tasks.mimics.landmarks:write_aflw19",
     "landmarks/cofw": "tasks.mimics.landmarks:write_cofw",
@@ -47,7 +50,13 @@ WRITERS: dict[str, str] = {
     "recognition/ijbc_search": "tasks.mimics.recognition:write_ijbc",
     "recognition/lfw": "tasks.mimics.recognition:write_lfw",
     "recognition/lfw_aligned": "tasks.mimics.recognition:write_lfw_bin",
+    "recognition/lfw_masked": "tasks.mimics.recognition:write_lfw_m",
+    "recognition/mfr2": "tasks.mimics.robustness:write_mfr2",
+    "recognition/mlfw": "tasks.mimics.recognition:write_mlfw",
+    "recognition/multipie1": "tasks.mimics.robustness:write_multipie1",
+    "recognition/multipie2": "tasks.mimics.robustness:write_multipie2",
     "recognition/orl": "tasks.mimics.recognition:write_orl",
+    "recognition/yale": "tasks.mimics.robustness:write_yale",
 }
 """Task -> ``module:function`` of its writer."""
 
