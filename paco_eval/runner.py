@@ -99,7 +99,7 @@ def evaluate_cell(
         items = scorer.items(features.layers[decision.choice.layer], units.labels)
         timings = {"extract": features.seconds, "choose": chose - started, "score": time.monotonic() - chose}
         for part in (view, *(_subsets(data) if view == "all" else ())):
-            held, members = _members(part, view, items, split)
+            held, members = _members(part, view, items, units.labels, split)
             failed = sum(unit in features.failures for unit in held.tolist())
             row = row_of(
                 encoder, data, identities[part], decision, members, split, len(held), failed, timings
@@ -121,14 +121,18 @@ def _subsets(data: Data) -> tuple[str, ...]:
 
 
 def _members(
-    part: str, view: str, items: pd.DataFrame, split: splits.Split | splits.ScoredOnly
+    part: str, view: str, items: pd.DataFrame, labels: pd.DataFrame, split: splits.Split | splits.ScoredOnly
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return the held units and the items of a part: the whole view, or the items flagged for a subset."""
+    """Return the held units and the items of a part: the whole view, or those of a subset.
+
+    An item need not be a unit (searches have a gallery), so either is asked for its own subsets.
+    """
     held = held_of(split)
     if part == view:
         return held, items
+    inside = np.array([part in cell for cell in labels["subsets"].iloc[held]])
     flags = items[f"subset:{part}"].eq(True).to_numpy()  # a fold without the subset has no value
-    return held[flags], items[flags].reset_index(drop=True)
+    return held[inside], items[flags].reset_index(drop=True)
 
 
 def _line(row: Row) -> str:
