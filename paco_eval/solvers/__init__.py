@@ -21,6 +21,7 @@ Strength = float | str
 SOLVERS = {
     "logistic": "paco_eval.solvers.logistic:fit",
     "ridge": "paco_eval.solvers.ridge:fit",
+    "token_ridge": "paco_eval.solvers.token_ridge:fit",
     "whitening": "paco_eval.solvers.whitening:fit",
 }
 

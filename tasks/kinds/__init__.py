@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from tasks.metrics.metric import Metric
     from tasks.task import Task
 
-HeadName = Literal["ridge", "logistic", "whitening"]
+HeadName = Literal["ridge", "logistic", "token_ridge", "whitening"]
 
-KINDS = ("classification", "identification", "landmarks", "multilabel", "pose", "templates", "verification")
+KINDS = (
+    *("classification", "identification", "landmarks", "multilabel", "pose", "segmentation", "templates"),
+    "verification",
+)
 
 
 class Kind(Protocol):
@@ -35,7 +38,7 @@ class Kind(Protocol):
         ...
 
     def targets(self, labels: pd.DataFrame, task: Task) -> np.ndarray:
-        """Return what the head is fitted to, (n,) codes or (n, T) numbers."""
+        """Return what the head is fitted to, (n,) codes, (n, T) numbers or (n, S, S) class maps."""
         ...
 
     def items(self, outputs: np.ndarray, labels: pd.DataFrame, task: Task) -> pd.DataFrame:

@@ -36,6 +36,8 @@ WRITERS: dict[str, str] = {
     "landmarks/aflw19": "tasks.mimics.landmarks:write_aflw19",
     "landmarks/cofw": "tasks.mimics.landmarks:write_cofw",
     "landmarks/wflw": "tasks.mimics.landmarks:write_wflw",
+    "parsing/celebamask": "tasks.mimics.parsing:write_celebamask",
+    "parsing/lapa": "tasks.mimics.parsing:write_lapa",
     "pose/aflw2000": "tasks.mimics.pose:write_aflw2000",
     "pose/biwi": "tasks.mimics.pose:write_biwi",
     "pose/biwi-70-30": "tasks.mimics.pose:write_biwi_70_30",

@@ -94,7 +94,7 @@ def write_multipie(root: Path, cast: Cast, setting: int) -> dict[str, int]:
 
 
 def _resized(face: Face, side: int) -> np.ndarray:
-    return np.asarray(Image.fromarray(face.image).resize((side, side)))
+    return np.asarray(Image.fromarray(face.image).resize((side, side), Image.Resampling.NEAREST))
 
 
 write_multipie1 = partial(write_multipie, setting=1)

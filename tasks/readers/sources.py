@@ -171,3 +171,22 @@ def challenge(of: str, files: tuple[str, ...], expected: dict[str, int]) -> dict
         "files": (*files, *(f"{CHALLENGE_FOLDER}/{name}" for name in CHALLENGE_FILES[of])),
         "tags": ("real", "occlusion", "pose"),
     }
+
+
+LAPA: dict[str, Any] = {
+    "licence": RESEARCH,
+    "obtain": "Download LaPa (github.com/jd-opensource/lapa-dataset) into <data root>/LaPa: train, val and test.",
+    "citation": "Liu et al. 2020, A New Dataset and Boundary-Attention Semantic Segmentation for Face Parsing, AAAI",
+}
+LAPA_CLASSES = ("background", "skin", "left eyebrow", "right eyebrow", "left eye", "right eye", "nose", "upper lip",
+                "inner mouth", "lower lip", "hair")  # fmt: skip
+
+CELEBAMASK: dict[str, Any] = {
+    "licence": RESEARCH,
+    "obtain": "Download CelebAMask-HQ (github.com/switchablenorms/CelebAMask-HQ) into <data root>/CelebAMask-HQ and put "
+    "CelebA's list_eval_partition.txt beside CelebA-HQ-to-CelebA-mapping.txt.",
+    "citation": "Lee et al. 2020, MaskGAN: Towards Diverse and Interactive Facial Image Manipulation, CVPR",
+}
+CELEBAMASK_CLASSES = ("background", "neck", "skin", "cloth", "l_ear", "r_ear", "l_brow", "r_brow", "l_eye", "r_eye", "nose",
+                      "mouth", "l_lip", "u_lip", "hair", "eye_g", "hat", "ear_r", "neck_l")  # fmt: skip
+"""Order of painting: "neck" first, jewellery last."""
