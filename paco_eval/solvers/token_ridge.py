@@ -19,9 +19,9 @@ from paco_fr.errors import PacoError
 
 Array = npt.NDArray[np.float64]
 
-STRENGTHS = tuple(float(strength) for strength in np.logspace(1, -5, 7))
-"""Penalties per token, strongest first, in units of the variance of one standardised feature. Few, because every one is
-judged on whole masks."""
+STRENGTHS = (1.0, 1e-2, 1e-4)
+"""Penalties per token, strongest first, in units of the variance of one standardised feature. Few: tokens are many
+beside their dimensions, and every penalty is judged on whole masks."""
 BATCH = 64
 """Pictures at once."""
 

@@ -22,10 +22,10 @@ from datasets import Dataset
 from paco_fr.alignment import template_points
 from tasks.lists import PairList
 from tasks.metrics.folds import consecutive_folds
-from tasks.readers.files import FormatError, require, to_records
+from tasks.readers.files import FormatError, require, require_folder, to_records
 from tasks.task import MANIFEST
 
-OBTAIN = "The .bin sets come with the training packs of insightface (recognition/_datasets_)."
+OBTAIN = "Put the file there; most come with the training packs of insightface (recognition/_datasets_)."
 REMEDY = "Download the .bin file again from its official source."
 
 ADMITTED: dict[tuple[str, str], Any] = {
@@ -123,7 +123,7 @@ def _truth(path: Path, number: int, value: Any) -> bool:
 
 
 def _path(data_root: str | Path | None, name: str, folder: str) -> Path:
-    return Path(data_root or ".") / folder / f"{name}.bin"
+    return require_folder(Path(data_root or ".") / folder, OBTAIN) / f"{name}.bin"
 
 
 def read_pictures(data_root: str | Path | None, name: str, folder: str = "verification") -> Dataset:

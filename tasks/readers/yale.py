@@ -30,7 +30,7 @@ _NAME = re.compile(r"(yaleB\d\d)_P00(A([+-]\d{3})E([+-]\d{2}))\.pgm")
 
 def subset_of_light(azimuth: float, elevation: float) -> int:
     """Return the number of the subset, 1 to 5, of a light's direction in degrees."""
-    angle = degrees(acos(cos(radians(azimuth)) * cos(radians(elevation))))
+    angle = round(degrees(acos(cos(radians(azimuth)) * cos(radians(elevation)))), 6)  # 25 degrees are 25
     return 1 + sum(angle > limit for limit in LIMITS)
 
 
