@@ -113,7 +113,7 @@ def _painted(output: Any, row: Any, mask: Classes, task: Task) -> npt.NDArray[np
     grid = torch.from_numpy(output.T.reshape(1, -1, side, side)).float()
     at = torch.from_numpy(place).float()[None]
     drawn = F.grid_sample(grid, at, mode="bilinear", padding_mode="border", align_corners=False)
-    found = drawn[0].argmax(0).numpy()
+    found = drawn[0].numpy().argmax(axis=0)
     return np.where((np.abs(place) <= 1).all(axis=-1), found, scores.BACKGROUND)
 
 
