@@ -25,7 +25,7 @@ class Wanted:
         return metric and fnmatchcase(column.task, self.task) and fnmatchcase(column.subset, self.subset)
 
 
-_WFLW = ("all", "pose", "expression", "illumination", "make-up", "occlusion", "blur")
+_WFLW = ("all", "pose", "expression", "illumination", "makeup", "occlusion", "blur")
 
 PRESETS: dict[str, tuple[Wanted, ...]] = {
     "alignment": (
@@ -39,10 +39,13 @@ PRESETS: dict[str, tuple[Wanted, ...]] = {
         Wanted("landmarks/london"),
         Wanted("landmarks/synthetic"),
     ),
-    "parsing": (Wanted("parsing/*", "all", "f1_mean"), Wanted("parsing/*", "*", "f1")),
+    "parsing": (Wanted("parsing/*", "all", "mean_f1"), Wanted("parsing/*", "all", "f1_*")),
     "recognition": (
-        *(Wanted(f"recognition/{name}") for name in ("lfw", "cfp_fp", "agedb30", "calfw", "cplfw")),
-        *(Wanted(f"recognition/{name}", "all", "tar@far1e-4") for name in ("ijbb", "ijbc")),
+        *(
+            Wanted(f"recognition/{name}")
+            for name in ("lfw", "lfw_aligned", "cfp_fp", "agedb_30", "calfw", "cplfw")
+        ),
+        *(Wanted(f"recognition/{name}", "all", "tar@far=1e-4") for name in ("ijbb", "ijbc")),
         Wanted("recognition/london", "all", "*"),
         Wanted("recognition/synthetic", "all", "*"),
     ),
@@ -53,7 +56,14 @@ PRESETS: dict[str, tuple[Wanted, ...]] = {
     ),
     "expression": (Wanted("expression/*"), Wanted("expression/*", "all", "class_mean_accuracy")),
     "attributes": (Wanted("attributes/*"),),
-    "robustness": (Wanted("*/*/*", "*"), Wanted("landmarks/*", "occlusion"), Wanted("landmarks/*", "pose")),
+    "robustness": (
+        Wanted("*/*/*", "*"),
+        *(Wanted("landmarks/*", subset) for subset in ("occlusion", "pose", "illumination", "blur")),
+        *(Wanted("expression/*_challenge", subset) for subset in ("occlusion", "pose30", "pose45")),
+        Wanted("pose/aflw2000", "yaw*"),
+        Wanted("recognition/yale", "subset*"),
+        Wanted("recognition/multipie*", "view*"),
+    ),
     "codebook": (Wanted("codebook/*", "*", "*"),),
 }
 """Columns of each table of ``--style paper``, in the order in which they are printed."""

@@ -88,11 +88,10 @@ def _plain_jpeg(data: bytes | Path) -> Pixels | None:
     import cv2  # imported late: lists and help need no decoder
 
     try:
-        return cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB
-        )  # None if damaged: Pillow says how
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error:
         return None
+    return None if decoded is None else np.asarray(decoded, dtype=np.uint8)  # damaged: Pillow says how
 
 
 def _is_ordinary(data: bytes) -> bool:
