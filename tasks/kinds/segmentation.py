@@ -10,7 +10,7 @@ In training the class of a point outside the mask is background.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,11 @@ def _mask(cell: Mapping[str, Any], classes: int) -> Classes:
     return found
 
 
+def _rows(labels: pd.DataFrame) -> Iterator[Any]:
+    """Return the lines of the labels, of which ``transform`` and ``canvas`` are asked for."""
+    return iter(labels[["transform", "canvas"]].itertuples())
+
+
 def _to_canvas(row: Any, shape: tuple[int, ...], task: Task) -> Array:
     """Return the transform (2, 3) from pixels of a mask to the canvas."""
     if task.options.get("mask", "photograph") == "photograph":
@@ -67,7 +72,7 @@ def _to_canvas(row: Any, shape: tuple[int, ...], task: Task) -> Array:
 def targets(labels: pd.DataFrame, task: Task) -> Classes:
     """Return (n, GRID, GRID) classes at the centres of the cells of the canvas."""
     found = np.zeros((len(labels), GRID, GRID), dtype=np.uint8)
-    for at, (row, mask) in enumerate(zip(labels.itertuples(), masks(labels, task), strict=True)):
+    for at, (row, mask) in enumerate(zip(_rows(labels), masks(labels, task), strict=True)):
         centres = (np.arange(GRID) + 0.5) * row.canvas / GRID - 0.5
         points = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
         x, y = apply(invert(_to_canvas(row, mask.shape, task)), points).round().astype(int).T
@@ -87,7 +92,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     """
     rows, classes = np.asarray(outputs), len(task.options["classes"])
     confusions, finite = [], []
-    for output, row, mask in zip(rows, labels.itertuples(), masks(labels, task), strict=True):
+    for output, row, mask in zip(rows, _rows(labels), masks(labels, task), strict=True):
         painted = _painted(output, row, mask, task)
         finite.append(painted is not None)
         predicted = np.zeros_like(mask) if painted is None else painted

@@ -77,8 +77,8 @@ def write_lapa(root: Path, cast: Cast) -> dict[str, int]:
 
 def write_celebamask(root: Path, cast: Cast) -> dict[str, int]:
     """Write ``CelebAMask-HQ``: every second face, with one mask a part."""
-    base, mapping, partition = root / "CelebAMask-HQ", ["idx orig_idx orig_file"], []
-    counts = {}
+    base, counts = root / "CelebAMask-HQ", dict[str, int]()
+    mapping, partition = ["idx orig_idx orig_file"], list[str]()
     for code, part in enumerate(PARTS):
         faces = cast.part(part)[::2]
         counts[part] = len(faces)
