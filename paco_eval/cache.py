@@ -52,7 +52,7 @@ class Address:
 
 
 def find(address: Address, keys: Keys) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.bool_]]:
-    """Return features (n, D) of keys (n, 16) and which of them were found; (None, all False) if none."""
+    """Return features (n, ...) of keys (n, 16) and which of them were found; (None, all False) if none."""
     found = np.zeros(len(keys), dtype=bool)
     features: npt.NDArray[np.float32] | None = None
     wanted = _as_scalars(keys)
@@ -67,14 +67,14 @@ def find(address: Address, keys: Keys) -> tuple[npt.NDArray[np.float32] | None, 
                 continue
             values = file.get_tensor("features")
             if features is None:
-                features = np.full((len(keys), values.shape[1]), np.nan, dtype=np.float32)
+                features = np.full((len(keys), *values.shape[1:]), np.nan, dtype=np.float32)
             features[hits] = values[sources[hits]]
             found |= hits
     return features, found
 
 
 def store(address: Address, keys: Keys, features: npt.NDArray[np.float32]) -> None:
-    """Add the features (n, D) of keys (n, 16) as one part."""
+    """Add the features (n, ...) of keys (n, 16) as one part."""
     folder = address.folder
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{content_hash(keys.tobytes().hex())}.safetensors"

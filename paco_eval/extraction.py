@@ -32,18 +32,21 @@ from paco_fr.encoder import Encoder, Tokens
 from paco_fr.errors import PacoError, unknown_name
 from paco_fr.images import ImageError, Pixels, read_bytes, read_image
 from paco_fr.views import prepare
+from tasks.kinds.labels import finite_rows
 from tasks.units import Units
 
 BATCH = 64
 CHUNK = 2048
 """Units whose features are stored at once: what a killed run loses at most."""
 THREADS = 2
+MAX_BYTES = 8 * 2**30
+"""Features of one task and encoder that are stored at most; only tokens come near it."""
 
 Layer = tuple[str, str]
 """(block, reduction)."""
 Addresses = dict[tuple[Layer, bool], Address]
 """Of every layer, of the crops and of the mirrored ones."""
-REDUCTIONS = ("mean", "grid4", "global", "flat")
+REDUCTIONS = ("mean", "grid4", "global", "flat", "tokens")
 """Ways to summarise the tokens of a picture."""
 Broken = TypeVar("Broken")
 
@@ -53,7 +56,7 @@ class Features:
     """Features of n units.
 
     Attributes:
-        layers: (block, reduction) -> (n, D) float32; rows of failed units are NaN.
+        layers: (block, reduction) -> (n, D) float32, (n, N, D) of tokens; rows of failed units are NaN.
         failures: unit number -> why it could not be read.
         forward_passes: pictures that went through the encoder now, not found in the cache.
         seconds: time spent on them.
@@ -67,8 +70,10 @@ class Features:
 
 
 def reduce(tokens: Tokens, reduction: str) -> Tensor:
-    """Return (B, D') features of tokens: ``mean``, ``grid4`` (4 x 4 pooled, 16 D), ``global`` or ``flat``."""
+    """Return (B, D') features: ``mean``, ``grid4`` (4 x 4 pooled, 16 D), ``global``, ``flat``; ``tokens`` (B, N, D)."""
     patches = tokens.patches
+    if reduction == "tokens":
+        return patches
     if reduction == "mean":
         return patches.mean(1)
     if reduction == "flat":
@@ -87,7 +92,12 @@ def reduce(tokens: Tokens, reduction: str) -> Tensor:
 
 
 def layers_of(encoder: Encoder, reductions: Sequence[str]) -> list[Layer]:
-    """Return what validation may choose from: the encoder's blocks by the reductions both sides know."""
+    """Return what validation may choose from: the encoder's blocks by the reductions both sides know.
+
+    Every encoder has ``tokens``; a task that takes them takes nothing else.
+    """
+    if "tokens" in reductions:
+        return [(block, "tokens") for block in encoder.blocks]
     own = [name for name in encoder.reductions if name in reductions or name == "flat"]
     if not own:
         raise PacoError(
@@ -220,6 +230,8 @@ def _encode(
                     values = reduce(both[side][layer[0]], layer[1]).float().cpu().numpy()
                     check_finite(values, members, units, layer, encoder)
                     parts[layer, side].append(values)
+                if not done:
+                    _affordable([found[0] for found in parts.values()], len(units), encoder)
                 done += members
             for key, address in addresses.items():
                 if done:
@@ -227,11 +239,21 @@ def _encode(
     return failures
 
 
+def _affordable(first: list[npt.NDArray[np.float32]], units: int, encoder: Encoder) -> None:
+    """Refuse features that would not fit into memory, given the first batch of every layer."""
+    size = sum(values[0].nbytes for values in first) * units
+    if size > MAX_BYTES:
+        raise PacoError(
+            f"{encoder.name}: features of {units} pictures from {len(first)} layers take {size / 2**30:.0f} GiB, "
+            f"more than {MAX_BYTES / 2**30:.0f}. Evaluate fewer pictures with --limit."
+        )
+
+
 def check_finite(
     values: npt.NDArray[np.float32], members: list[int], units: Units, layer: Layer, encoder: Encoder
 ) -> None:
-    """Refuse features (n, D) that are not finite, naming picture and layer."""
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    """Refuse features (n, ...) that are not finite, naming picture and layer."""
+    bad = np.flatnonzero(~finite_rows(values))
     if len(bad):
         name = units.labels["unit_id"].iloc[members[int(bad[0])]]
         raise PacoError(

@@ -46,9 +46,12 @@ PRESETS: dict[str, tuple[Wanted, ...]] = {
         Wanted("landmarks/london"),
         Wanted("landmarks/synthetic"),
     ),
-    "parsing": (Wanted("parsing/*", "all", "f1_mean"), Wanted("parsing/*", "*", "f1")),
+    "parsing": (Wanted("parsing/*", "all", "mean_f1"), Wanted("parsing/*", "all", "f1_*")),
     "recognition": (
-        *(Wanted(f"recognition/{name}") for name in ("lfw", "cfp_fp", "agedb_30", "calfw", "cplfw")),
+        *(
+            Wanted(f"recognition/{name}")
+            for name in ("lfw", "lfw_aligned", "cfp_fp", "agedb_30", "calfw", "cplfw")
+        ),
         *(Wanted(f"recognition/{name}", "all", "tar@far=1e-4") for name in ("ijbb", "ijbc")),
         Wanted("recognition/london", "all", "*"),
         Wanted("recognition/synthetic", "all", "*"),
@@ -60,7 +63,14 @@ PRESETS: dict[str, tuple[Wanted, ...]] = {
     ),
     "expression": (Wanted("expression/*"), Wanted("expression/*", "all", "class_mean_accuracy")),
     "attributes": (Wanted("attributes/*"),),
-    "robustness": (Wanted("*/*/*", "*"), Wanted("landmarks/*", "occlusion"), Wanted("landmarks/*", "pose")),
+    "robustness": (
+        Wanted("*/*/*", "*"),
+        *(Wanted("landmarks/*", subset) for subset in ("occlusion", "pose", "illumination", "blur")),
+        *(Wanted("expression/*_challenge", subset) for subset in ("occlusion", "pose30", "pose45")),
+        Wanted("pose/aflw2000", "yaw*"),
+        Wanted("recognition/yale", "subset*"),
+        Wanted("recognition/multipie*", "view*"),
+    ),
     "ablation": (Wanted("*/*"),),
     "codebook health": (Wanted("codebook/*", "*", "*"),),
 }

@@ -118,7 +118,7 @@ def _fit(
     layer: Layer,
     **path: Any,
 ) -> FittedPath:
-    units = fold.fit.indices[np.isfinite(table[fold.fit.indices]).all(axis=1)]
+    units = fold.fit.indices[finite_rows(table[fold.fit.indices])]
     targets = kind.targets(labels.iloc[units], task)
     return load_solver(task.head or kind.HEAD)(
         table[units], targets, layer=f"{layer[0]} ({layer[1]})", **path

@@ -27,7 +27,7 @@ from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from tasks import splits
 from tasks.kinds import load_kind
-from tasks.task import DataKind, Task
+from tasks.task import DataKind, Task, option_hashes
 
 Say = Callable[[str], None]
 Part = TypeVar("Part")
@@ -125,7 +125,8 @@ def row_of(
         method=_method(encoder, facts),
         data_kind=cast(DataKind, data.data_kind),
         chosen={"block": choice.layer[0], "reduction": choice.layer[1], "strength": choice.strength,
-                "split": note, "split_hash": split.list_hash, "excluded": data.views["all"][0].excluded, **also},
+                "split": note, "split_hash": split.list_hash, "excluded": data.views["all"][0].excluded,
+                **{f"{name}_hash": value for name, value in option_hashes(task).items()}, **also},
         val_score=_finite(choice.score),
         metrics=metrics,
         main_metric=task.main_metric,

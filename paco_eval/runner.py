@@ -101,6 +101,13 @@ def evaluate_all(
     return failed
 
 
+def _labelled(split: splits.Split | splits.ScoredOnly) -> float | None:
+    """Return how many units a head is fitted on, on average over the scoring folds."""
+    if isinstance(split, splits.ScoredOnly):
+        return None
+    return float(np.mean([len(fold.fit) for fold in split.score]))
+
+
 def _measure_of(task: Task, protocol: str, epochs: int) -> Measure:
     """Return what measures an encoder on a task: a head, a sweep, the encoder's own diagnostics, a training."""
     if protocol == "fine-tune":
@@ -141,11 +148,12 @@ def evaluate_cell(
         items = scorer.items(features.layers[decision.choice.layer], units.labels)
         timings = {"extract": features.seconds, "choose": chose - started, "score": time.monotonic() - chose}
         for part in (view, *(_subsets(data) if view == "all" else ())):
-            held, members = _members(part, view, items, split)
+            held, members = _members(part, view, items, units.labels, split)
             failed = sum(unit in features.failures for unit in held.tolist())
             row = row_of(
-                encoder, data, identities[part], decision, members, split, len(held), failed, timings
-            )
+                encoder, data, identities[part], decision, members, split, len(held), failed, timings,
+                labelled=_labelled(split),
+            )  # fmt: skip
             written = write_row(out / "rows", row, members)
             if task.kind == "landmarks" and part == view:
                 save_samples(written.with_name(f"{written.stem}.samples.npz"), items, units)
@@ -163,14 +171,18 @@ def _subsets(data: Data) -> tuple[str, ...]:
 
 
 def _members(
-    part: str, view: str, items: pd.DataFrame, split: splits.Split | splits.ScoredOnly
+    part: str, view: str, items: pd.DataFrame, labels: pd.DataFrame, split: splits.Split | splits.ScoredOnly
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return the held units and the items of a part: the whole view, or the items flagged for a subset."""
+    """Return the held units and the items of a part: the whole view, or those of a subset.
+
+    An item need not be a unit (searches have a gallery), so either is asked for its own subsets.
+    """
     held = held_of(split)
     if part == view:
         return held, items
+    inside = np.array([part in cell for cell in labels["subsets"].iloc[held]])
     flags = items[f"subset:{part}"].eq(True).to_numpy()  # a fold without the subset has no value
-    return held[flags], items[flags].reset_index(drop=True)
+    return held[inside], items[flags].reset_index(drop=True)
 
 
 def _line(row: Row) -> str:

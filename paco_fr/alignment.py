@@ -8,6 +8,7 @@ pixels. What lies outside the photograph is black on the canvas, as in the lette
 from __future__ import annotations
 
 import hashlib
+from math import ceil, floor, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -159,7 +160,7 @@ def crop_image(image: Pixels, transform: npt.ArrayLike, size: int, fill: int = 0
 
     """
     t = np.asarray(transform, np.float64)
-    scale = float(np.sqrt(abs(np.linalg.det(t[:, :2]))))
+    scale = sqrt(abs(t[0, 0] * t[1, 1] - t[0, 1] * t[1, 0]))
     if not (np.isfinite(t).all() and scale > 0):
         raise PacoError("A crop without finite extent. Check the box or the points of this photograph.")
     if t[0, 1] == t[1, 0] == 0 and t[0, 0] > 0 and t[1, 1] > 0:
@@ -181,25 +182,36 @@ def crop_image(image: Pixels, transform: npt.ArrayLike, size: int, fill: int = 0
 
 def _resize(image: Pixels, transform: Array, size: tuple[int, int], fill: int) -> Image.Image:
     """Cut and resize an upright region: a canvas of ``size`` (width, height), padded with ``fill``."""
-    stretch, shift = transform.diagonal(), transform[:, 2]
-    extent = np.array([[-0.5, -0.5], np.array(size) - 0.5])
-    start, end = np.round((extent - shift) / stretch + 0.5, 9)  # Pillow's box: the first pixel spans [0, 1]
-    # Pixels around the box feed the filter where the photograph has them; only the box itself is padded.
-    support = np.ceil(3 / np.minimum(stretch, 1.0))
-    shape = np.array(image.shape[1::-1])
-    low = np.maximum(np.floor(start) - support, np.minimum(np.floor(start), 0)).astype(int)
-    high = np.minimum(np.ceil(end) + support, np.maximum(np.ceil(end), shape)).astype(int)
-    if np.prod((high - low).astype(float)) > MAX_PIXELS:
+    (stretch_x, _, shift_x), (_, stretch_y, shift_y) = transform.tolist()
+    height, width = image.shape[:2]
+    left, right, x0, x1 = _span(stretch_x, shift_x, size[0], width)
+    top, bottom, y0, y1 = _span(stretch_y, shift_y, size[1], height)
+    if (x1 - x0) * (y1 - y0) > MAX_PIXELS:
         raise PacoError("A crop reaches absurdly far outside its photograph. Check its box or its points.")
-    (x0, y0), (x1, y1) = np.clip([low, high], 0, shape)
-    region = image[y0:y1, x0:x1]
-    if (x0, y0, x1, y1) != (*low, *high):
-        padded = np.full((*(high - low)[::-1], 3), fill, np.uint8)
-        padded[y0 - low[1] : y1 - low[1], x0 - low[0] : x1 - low[0]] = region
+    (left_in, right_in), (top_in, bottom_in) = (
+        (min(max(low, 0), length), min(max(high, 0), length))
+        for low, high, length in ((x0, x1, width), (y0, y1, height))
+    )
+    region = image[top_in:bottom_in, left_in:right_in]
+    if region.shape[:2] != (y1 - y0, x1 - x0):
+        padded = np.full((y1 - y0, x1 - x0, 3), fill, np.uint8)
+        padded[top_in - y0 : bottom_in - y0, left_in - x0 : right_in - x0] = region
         region = padded
-    left, top, right, bottom = (float(v) for v in (*(start - low), *(end - low)))
     picture = Image.fromarray(np.ascontiguousarray(region))
-    return picture.resize(size, Image.Resampling.BICUBIC, box=(left, top, right, bottom))
+    return picture.resize(size, Image.Resampling.BICUBIC, box=(left - x0, top - y0, right - x0, bottom - y0))
+
+
+def _span(stretch: float, shift: float, size: int, length: int) -> tuple[float, float, int, int]:
+    """Return along one axis where the canvas begins and ends in the photograph, and which pixels feed it.
+
+    Pixels around the box feed the filter where the photograph has them; only the box itself is padded.
+    """
+    start = round((-0.5 - shift) / stretch + 0.5, 9)  # Pillow's box: the first pixel spans [0, 1]
+    end = round((size - 0.5 - shift) / stretch + 0.5, 9)
+    support = ceil(3 / min(stretch, 1.0))
+    low = max(floor(start) - support, min(floor(start), 0))
+    high = min(ceil(end) + support, max(ceil(end), length))
+    return start, end, low, high
 
 
 def _base_transform(

@@ -59,12 +59,54 @@ def read_image(source: Source) -> Pixels:
 
     """
     data, name = _locate(source)
+    plain = _plain_jpeg(data)
+    if plain is not None:
+        return plain
     with _open(data, name) as image:
         try:
             upright = ImageOps.exif_transpose(image)
             return np.array(_to_rgb(upright, name))
         except _DECODER_ERRORS as error:
             raise ImageError(f"{name}: damaged picture ({error}). Replace the file.") from error
+
+
+def _plain_jpeg(data: bytes | Path) -> Pixels | None:
+    """Return the pixels of an ordinary JPEG, or None for whatever needs a closer look.
+
+    Most photographs are such: whole (the end marker is there), grey or YCbCr of 8 bits, without EXIF. OpenCV decodes
+    them with the same library as Pillow, to the same pixels, in half the time and without the interpreter's lock.
+    """
+    if isinstance(data, Path):
+        if data.suffix.lower() not in (".jpg", ".jpeg"):
+            return None
+        try:
+            data = data.read_bytes()
+        except OSError:
+            return None
+    if not data.startswith(b"\xff\xd8\xff") or not data.endswith(b"\xff\xd9") or not _is_ordinary(data):
+        return None
+    import cv2  # imported late: lists and help need no decoder
+
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        return None
+    return None if decoded is None else np.asarray(decoded, dtype=np.uint8)  # damaged: Pillow says how
+
+
+def _is_ordinary(data: bytes) -> bool:
+    """Whether the segments before the first scan of a JPEG hold nothing that changes size, colour or orientation."""
+    at = 2
+    while at + 10 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in (0xC0, 0xC1, 0xC2):  # the frame: precision, height, width, number of components
+            precision, height, width, components = struct.unpack_from(">BHHB", data, at + 4)
+            return precision == 8 and 0 < height * width <= MAX_PIXELS and components in (1, 3)
+        coding = marker in range(0xC3, 0xD0) and marker not in (0xC4, 0xCC)
+        if coding or marker in (0xE1, 0xEE) or length < 2:
+            return False  # lossless and arithmetic coding, EXIF, Adobe's colours
+        at += 2 + length
+    return False
 
 
 def image_size(source: Source) -> tuple[int, int]:

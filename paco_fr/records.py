@@ -79,16 +79,19 @@ def check(records: Dataset, source: str) -> Dataset:
 def fingerprint(records: Dataset) -> str:
     """Return sixteen hex digits of what the records say and of their pictures.
 
-    Encoded pictures count with their bytes, files with their name and size: a set of millions must not be
-    read twice to be named.
+    Encoded pictures count with their bytes, files with their name and size, masks with their size: a set of
+    millions must not be read twice to be named.
     """
     digest = hashlib.sha256()
     for row in records:
-        image = row.pop("image")
+        image, mask = row.pop("image"), row.pop("mask", None)
         if image["bytes"] is not None:
             digest.update(hashlib.sha256(image["bytes"]).digest())
         else:
             path = Path(image["path"])
             digest.update(f"{path.name} {path.stat().st_size if path.exists() else -1}".encode())
+        if mask is not None:  # painted masks lie in the cache under names of this machine
+            size = len(mask["bytes"]) if mask["bytes"] is not None else Path(mask["path"]).stat().st_size
+            digest.update(f"mask {size}".encode())
         digest.update(json.dumps(row, sort_keys=True, default=repr).encode())
     return digest.hexdigest()[:16]

@@ -7,6 +7,7 @@ is part of the data's fingerprint.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from paco_fr.contracts import content_hash
 from paco_fr.errors import PacoError
 from tasks.task import Task
 
@@ -98,6 +100,25 @@ class SearchList:
     def hash(self) -> str:
         """Sixteen hex digits of the whole list."""
         return _digest(self.gallery, self.gallery_subject, self.gallery_set, self.probe, self.probe_subject)
+
+
+@dataclass(frozen=True, eq=False)
+class NamedSubsets:
+    """Subsets of the scored pictures, as published lists name them.
+
+    Attributes:
+        members: subset -> names of its pictures in the order of the list, each once.
+        source: named in messages.
+
+    """
+
+    members: Mapping[str, tuple[str, ...]]
+    source: str
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hex digits of all lists."""
+        return content_hash({name: list(members) for name, members in self.members.items()})
 
 
 def restrict(task: Task, labels: pd.DataFrame) -> Task:

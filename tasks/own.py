@@ -54,19 +54,12 @@ def recognition(folder: str, name: str, options: Options) -> Task:
     crop = options.get("crop", "whole")
     if crop not in CROPS:
         raise unknown_name("crop", crop, CROPS)
-    common: dict[str, Any] = {
-        "name": f"recognition/{name}",
-        "version": 1,
+    common = _common("recognition", name, folder) | {
         "kind": "verification",
         "crop": CROPS[crop],
-        "licence": "your own",
-        "obtain": f"Put the pictures into {folder}.",
         "split": "test_only",
         "choice_from": options.get("choice_from", ""),
         "reductions": ("global", "mean", "grid4"),
-        "data_kind": "user",
-        "tags": ("real", "own"),
-        "tried_on": "real data",
     }
     if "pairs" not in options:
         return Task(

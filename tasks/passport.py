@@ -22,7 +22,7 @@ from paco_fr.errors import PacoError
 from paco_fr.images import ImageError, read_bytes, read_image
 from paco_fr.records import fingerprint
 from tasks.mimics import manifest_counts
-from tasks.task import DataKind, Task, resolve
+from tasks.task import DataKind, Task, bind, resolve
 
 THREADS = 2
 
@@ -147,6 +147,7 @@ def passport(task: Task, data_root: Path | None, *, decode: bool = True) -> Pass
         return Passport(**common, **empty, problem="", remedy=task.obtain)
     try:
         records: Dataset = resolve(task.reader)(data_root, **task.reader_options)
+        bind(task, data_root)  # the lists that come with the data are part of it
     except PacoError as error:
         return Passport(**common, **empty, problem=str(error), remedy=task.obtain)
     pictures, absent, broken, shared = _look(records, decode)

@@ -25,7 +25,7 @@ class Units:
         transforms: (n, 2, 3) photograph to canvas; NaN where the photograph cannot be cut.
         canvas: side of the canvas in pixels.
         excluded: records that the protocol's own filter keeps out (``split`` "excluded"); they give no unit.
-        labels: one line per unit: the record's columns without pictures, ``unit_id``, ``transform``,
+        labels: one line per unit: the record's columns without the picture, ``unit_id``, ``transform``,
             ``canvas``.
 
     """
@@ -60,10 +60,7 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
 
     """
     records, excluded = _without_excluded(records)
-    labels = records.remove_columns(
-        [name for name in ("image", "mask") if name in records.column_names]
-    ).to_pandas()
-    labels = labels.apply(_unnested)
+    labels = records.remove_columns("image").to_pandas().apply(_unnested)
     cells = records.select_columns(["image"]) if crop.rule == "whole" else None
     rows, transforms, names = [], [], []
     for row, known in enumerate(labels.to_dict("records")):

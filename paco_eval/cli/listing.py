@@ -41,6 +41,7 @@ def _tasks(data_root: Path | None) -> Rows:
             "data": "missing" if task.missing(data_root) else ("made here" if not task.files else "found"),
             "tried on": task.tried_on,
             "licence": task.licence,
+            "how to get it": task.obtain if task.missing(data_root) else "",
         }
         for task in (*all_tasks().values(), *derived().values())
     ]

@@ -22,6 +22,7 @@ SOLVERS = {
     "logistic": "paco_eval.solvers.logistic:fit",
     "ridge": "paco_eval.solvers.ridge:fit",
     "knn": "paco_eval.solvers.knn:fit",
+    "token_ridge": "paco_eval.solvers.token_ridge:fit",
     "whitening": "paco_eval.solvers.whitening:fit",
 }
 

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from tasks.metrics.metric import Metric
     from tasks.task import Task
 
-HeadName = Literal["ridge", "logistic", "whitening", "diagnostics"]
+HeadName = Literal["ridge", "logistic", "token_ridge", "whitening", "diagnostics"]
 """Solver of a kind; ``diagnostics``: none, the outputs are what the encoder says of itself."""
 
 KINDS = (
-    "classification", "codebook", "identification", "landmarks", "multilabel", "pose", "templates", "verification",
-)  # fmt: skip
+    *("classification", "codebook", "identification", "landmarks", "multilabel", "pose", "segmentation"),
+    *("templates", "verification"),
+)
 
 
 class Kind(Protocol):
@@ -38,7 +39,7 @@ class Kind(Protocol):
         ...
 
     def targets(self, labels: pd.DataFrame, task: Task) -> np.ndarray:
-        """Return what the head is fitted to, (n,) codes or (n, T) numbers."""
+        """Return what the head is fitted to, (n,) codes, (n, T) numbers or (n, S, S) class maps."""
         ...
 
     def items(self, outputs: np.ndarray, labels: pd.DataFrame, task: Task) -> pd.DataFrame:

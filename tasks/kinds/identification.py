@@ -28,7 +28,7 @@ import pandas as pd
 from paco_fr.errors import PacoError
 from tasks.kinds import HeadName
 from tasks.kinds.embeddings import as_embeddings, pooled, template_columns
-from tasks.kinds.labels import NO_OUTPUT
+from tasks.kinds.labels import NO_OUTPUT, subset_flags
 from tasks.kinds.verification import targets
 from tasks.lists import SearchList, positions
 from tasks.metrics.identification import FPIRS, METRICS, POOLED_SHARE, tpir_nonmated
@@ -56,15 +56,14 @@ class Sides(NamedTuple):
 
 
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """Return a line per search, see :mod:`tasks.metrics.identification`, with truth and prediction."""
+    """Return a line per search, see :mod:`tasks.metrics.identification`, with truth, prediction and subset flags."""
     if "search_list" in task.options:
         found = pooled(np.asarray(outputs), *template_columns(labels))
         sides = _listed(found.numbers, task)
-        unit, finite = found.units.astype(np.float64), found.pictures > 0
-    else:
-        sides = _by_media(labels, task)
-        unit, finite = as_embeddings(outputs)
-    return _search(unit, finite, sides)
+        return _search(found.units.astype(np.float64), found.pictures > 0, sides)
+    sides = _by_media(labels, task)
+    flags = subset_flags(labels.iloc[sides.probes])
+    return _search(*as_embeddings(outputs), sides).assign(**flags)
 
 
 def _by_media(labels: pd.DataFrame, task: Task) -> Sides:

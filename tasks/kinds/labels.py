@@ -51,11 +51,16 @@ def start_items(labels: pd.DataFrame, finite: npt.NDArray[np.bool_]) -> pd.DataF
         "failure": np.where(finite, "", NO_OUTPUT),
     }
     columns |= {name: labels[name].to_numpy() for name in CARRIED if name in labels}
-    if "subsets" in labels:
-        member = [set() if cell is None else set(cell) for cell in labels["subsets"]]
-        for name in sorted(set().union(*member)):
-            columns[f"subset:{name}"] = np.array([name in names for names in member])
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | subset_flags(labels))
+
+
+def subset_flags(labels: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return ``subset:NAME`` -> (n,) whether each unit belongs to it, for every subset that any unit belongs to."""
+    if "subsets" not in labels:
+        return {}
+    member = [set() if cell is None else set(cell) for cell in labels["subsets"]]
+    names = sorted(set().union(*member))
+    return {f"subset:{name}": np.array([name in found for found in member]) for name in names}
 
 
 def finite_rows(outputs: npt.ArrayLike) -> npt.NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.io import savemat
 
 from paco_fr.rotation import rotation_from_angles
 from tasks.mimics.faces import Cast, Face, save, write_lines
-from tasks.readers.head_pose import HEAD_MM, PARTS_300W_LP, test_sequences
+from tasks.readers.head_pose import HEAD_MM, PARTS_300W_LP, test_sequences, yaw_bin
 
 _FOCAL, _CENTRE = 600.0, 63.5
 _TURNED = 120.0
@@ -18,16 +19,17 @@ _TURNED = 120.0
 
 def write_aflw2000(root: Path, cast: Cast) -> dict[str, int]:
     """Write ``300W_LP`` and ``AFLW2000``; one test face is turned beyond the limit of the filter."""
-    train, excluded = _write_300w_lp(root, cast), 0
+    counts = Counter(train=_write_300w_lp(root, cast))
     for face in cast.part("test"):
         angles = list(face.angles)
         if face.number == 5:
-            angles[0], excluded = _TURNED, 1
+            angles[0] = _TURNED
+        counts.update(["excluded"] if face.number == 5 else ["test", *yaw_bin(angles[0])])
         stem = root / "AFLW2000" / f"image{face.number + 1:05d}"
         save(stem.with_suffix(".jpg"), face.image)
         points = np.concatenate([face.points.T, np.zeros((1, 68))])
         savemat(stem.with_suffix(".mat"), {"Pose_Para": _pose(angles), "pt3d_68": points})
-    return {"train": train, "test": len(cast.part("test")) - excluded, "excluded": excluded}
+    return dict(counts)
 
 
 def _write_300w_lp(root: Path, cast: Cast) -> int:

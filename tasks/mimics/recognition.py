@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def write_lfw(root: Path, cast: Cast) -> dict[str, int]:
     for name, faces in people.items():
         for number, face in enumerate(faces, 1):
             save(root / "lfw" / name / f"{name}_{number:04d}.jpg", face.image, (250, 250))
-    genuine, impostor = _pairs(cast, FOLDS * PER_KIND)
+    genuine, impostor = pairs_of(cast, FOLDS * PER_KIND)
     lines, named = [f"{FOLDS}\t{PER_KIND}"], set()
     for fold in range(FOLDS):
         for pairs in (genuine, impostor):
@@ -41,7 +42,7 @@ def write_lfw(root: Path, cast: Cast) -> dict[str, int]:
     return {"total": len(named)}
 
 
-def _pairs(cast: Cast, count: int) -> tuple[list[Pair], list[Pair]]:
+def pairs_of(cast: Cast, count: int) -> tuple[list[Pair], list[Pair]]:
     """Return so many genuine and impostor pairs, spread over the people, none twice."""
     people = list(cast.people().values())
     every = [list(combinations(faces, 2)) for faces in people]
@@ -57,7 +58,7 @@ def _pairs(cast: Cast, count: int) -> tuple[list[Pair], list[Pair]]:
 
 def write_bin(root: Path, cast: Cast, name: str) -> dict[str, int]:
     """Write ``verification/NAME.bin`` as Python 2 did: folds of genuine, then impostor pairs."""
-    genuine, impostor = _pairs(cast, FOLDS * PER_KIND)
+    genuine, impostor = pairs_of(cast, FOLDS * PER_KIND)
     pictures, same = [], []
     for fold in range(FOLDS):
         for truth, pairs in ((True, genuine), (False, impostor)):
@@ -77,34 +78,14 @@ def _aligned(face: Face) -> bytes:
     return buffer.getvalue()
 
 
-def write_agedb_30(root: Path, cast: Cast) -> dict[str, int]:
-    """Write ``verification/agedb_30.bin``."""
-    return write_bin(root, cast, "agedb_30")
-
-
-def write_calfw(root: Path, cast: Cast) -> dict[str, int]:
-    """Write ``verification/calfw.bin``."""
-    return write_bin(root, cast, "calfw")
-
-
-def write_cfp_ff(root: Path, cast: Cast) -> dict[str, int]:
-    """Write ``verification/cfp_ff.bin``."""
-    return write_bin(root, cast, "cfp_ff")
-
-
-def write_cfp_fp(root: Path, cast: Cast) -> dict[str, int]:
-    """Write ``verification/cfp_fp.bin``."""
-    return write_bin(root, cast, "cfp_fp")
-
-
-def write_cplfw(root: Path, cast: Cast) -> dict[str, int]:
-    """Write ``verification/cplfw.bin``."""
-    return write_bin(root, cast, "cplfw")
-
-
-def write_lfw_bin(root: Path, cast: Cast) -> dict[str, int]:
-    """Write ``verification/lfw.bin``."""
-    return write_bin(root, cast, "lfw")
+write_agedb_30 = partial(write_bin, name="agedb_30")
+write_calfw = partial(write_bin, name="calfw")
+write_cfp_ff = partial(write_bin, name="cfp_ff")
+write_cfp_fp = partial(write_bin, name="cfp_fp")
+write_cplfw = partial(write_bin, name="cplfw")
+write_lfw_bin = partial(write_bin, name="lfw")
+write_lfw_m = partial(write_bin, name="lfw_m")
+write_mlfw = partial(write_bin, name="mlfw")
 
 
 def write_ijbb(root: Path, cast: Cast) -> dict[str, int]:

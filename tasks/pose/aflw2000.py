@@ -1,4 +1,4 @@
-"""Protocol 1: trained on 300W-LP, tested on AFLW2000-3D; crop and filter as in tasks.readers.head_pose."""
+"""Protocol 1: trained on 300W-LP, tested on AFLW2000-3D; crop, filter and bins of yaw as in its reader."""
 
 from paco_fr.contracts import CropContract
 from tasks.readers.sources import AFLW2000
@@ -13,6 +13,7 @@ TASK = Task(
     crop=CropContract("box", canvas=224),
     main_metric="mae",
     options={"lenient": True, "expected": {"total": 124_450, "test": 1_969}},
+    subsets=("yaw0-30", "yaw30-60", "yaw60-90"),
     files=("300W_LP", "AFLW2000"),
     tags=("real", "pose"),
     **AFLW2000,

@@ -24,13 +24,14 @@ from scipy.io.matlab import MatReadError
 from paco_fr.errors import PacoError
 from paco_fr.points import box_of
 from paco_fr.rotation import rotation_from_angles
-from tasks.readers.files import FormatError, require, to_records
+from tasks.readers.files import FormatError, require, require_folder, to_records
 
 Array = npt.NDArray[np.float64]
 
 FOLDER = "AFLW2000"
 OBTAIN = "Download AFLW2000-3D (Zhu et al. 2016) into <data root>/AFLW2000."
 REMEDY = "Restore the original .mat file."
+REMEDY_NPY = "Restore the original .npy file."
 LIMIT = 99.0
 
 
@@ -76,9 +77,33 @@ def _field(path: Path, content: dict[str, Any], name: str, shape: tuple[int, int
     return np.asarray(found, dtype=np.float64)
 
 
+def read_table(path: str | Path, *shape: int) -> Array:
+    """Return a table of 3DDFA's evaluation, which holds a row for each of the pictures in the order of their names.
+
+    ``AFLW2000-3D.pose.npy`` and ``-new.pose.npy`` are yaws in degrees (shape ()), out-of-range ones included;
+    ``.pts68.npy`` are points, x then y (then z) by point (3, 68), re-annotated ones (2, 68); ``_crop.roi_box.npy``
+    are boxes (4,).
+
+    Raises:
+        MissingDataError: there is no such file.
+        FormatError: not an .npy file of plain numbers (never unpickled), or rows of another shape; names the file.
+
+    """
+    path = require(Path(path), OBTAIN)
+    try:
+        table = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(path, None, f"is not an .npy file of numbers ({error})", REMEDY_NPY) from error
+    if table.ndim == 0 or table.shape[1:] != shape or table.dtype.kind not in "fiu":
+        raise FormatError(
+            path, None, f"holds {table.dtype} of shape {table.shape}, not rows of {shape}", REMEDY_NPY
+        )
+    return np.asarray(table, dtype=np.float64)
+
+
 def read_aflw2000(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     """Return every picture with its points, tight box, rotation and stored angles, unfiltered."""
-    root = require(Path(data_root) / folder, OBTAIN)
+    root = require_folder(Path(data_root) / folder, OBTAIN)
     rows = []
     for path in sorted(root.rglob("*.mat")):
         face = read_mat(path)

@@ -1,4 +1,4 @@
-"""Verification sets as one ``.bin`` file: LFW, CFP-FP, CFP-FF, AgeDB-30, CALFW, CPLFW.
+"""Verification sets as one ``.bin`` file: LFW, CFP-FP, CFP-FF, AgeDB-30, CALFW, CPLFW, masked MLFW and LFW-M.
 
 The file is a pickle, written by Python 2, of ``(pictures, same)``: 2n encoded pictures and n truth values;
 pair i shows pictures 2i and 2i + 1. All pictures are faces of 112 x 112 already aligned to the ``arcface``
@@ -22,10 +22,10 @@ from datasets import Dataset
 from paco_fr.alignment import template_points
 from tasks.lists import PairList
 from tasks.metrics.folds import consecutive_folds
-from tasks.readers.files import FormatError, require, to_records
+from tasks.readers.files import FormatError, require, require_folder, to_records
 from tasks.task import MANIFEST
 
-OBTAIN = "The .bin sets come with the training packs of insightface (recognition/_datasets_)."
+OBTAIN = "Put the file there; most come with the training packs of insightface (recognition/_datasets_)."
 REMEDY = "Download the .bin file again from its official source."
 
 ADMITTED: dict[tuple[str, str], Any] = {
@@ -39,8 +39,11 @@ ADMITTED: dict[tuple[str, str], Any] = {
 }
 """Globals that a pickle may name: numpy arrays and scalars of plain numbers, and bytes written as text."""
 
-COUNTS = {"lfw": 6000, "cfp_fp": 7000, "cfp_ff": 7000, "agedb_30": 6000, "calfw": 6000, "cplfw": 6000}
-"""Pairs of each set."""
+COUNTS = {
+    **{"lfw": 6000, "cfp_fp": 7000, "cfp_ff": 7000, "agedb_30": 6000, "calfw": 6000, "cplfw": 6000},
+    **{"mlfw": 6000, "lfw_m": 6000},
+}
+"""Pairs of each set; the last two have the pairs of CALFW and LFW, masked."""
 CANVAS = 112
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf")  # how zip, gzip, rar and 7z files begin
 
@@ -120,7 +123,7 @@ def _truth(path: Path, number: int, value: Any) -> bool:
 
 
 def _path(data_root: str | Path | None, name: str, folder: str) -> Path:
-    return Path(data_root or ".") / folder / f"{name}.bin"
+    return require_folder(Path(data_root or ".") / folder, OBTAIN) / f"{name}.bin"
 
 
 def read_pictures(data_root: str | Path | None, name: str, folder: str = "verification") -> Dataset:

@@ -20,16 +20,12 @@ from paco_fr.files import atomic_file, cache_folder
 from paco_fr.images import encode_png, read_image
 from tasks.readers.celeba import SPLITS
 from tasks.readers.files import FormatError, once, read_lines, require_folder, to_records
+from tasks.readers.sources import CELEBAMASK, CELEBAMASK_CLASSES
 
 FOLDER = "CelebAMask-HQ"
-OBTAIN = (
-    "Download CelebAMask-HQ (github.com/switchablenorms/CelebAMask-HQ) into <data root>/CelebAMask-HQ and put "
-    "CelebA's list_eval_partition.txt beside CelebA-HQ-to-CelebA-mapping.txt."
-)
+OBTAIN: str = CELEBAMASK["obtain"]
 REMEDY = "Restore the original list."
-CLASSES = ("background", "neck", "skin", "cloth", "l_ear", "r_ear", "l_brow", "r_brow", "l_eye", "r_eye", "nose",
-           "mouth", "l_lip", "u_lip", "hair", "eye_g", "hat", "ear_r", "neck_l")  # fmt: skip
-"""Order of painting: "neck" first, jewellery last."""
+CLASSES = CELEBAMASK_CLASSES
 SIDE = 512
 
 

@@ -65,7 +65,10 @@ def test_square(points: npt.ArrayLike, k: float = 0.2, kept: float = 224 / 256) 
 def read_protocol1(data_root: str | Path, test: str) -> Dataset:
     """Return 300W-LP as train and ``test`` ("aflw2000" or "biwi") as test."""
     rows = _rows_300w_lp(Path(data_root))
-    rows += _rows_aflw2000(Path(data_root)) if test == "aflw2000" else _rows_biwi(Path(data_root), _all_test)
+    if test == "aflw2000":
+        rows = [row | {"subsets": yaw_bin(row["yaw"])} for row in (*rows, *_rows_aflw2000(Path(data_root)))]
+    else:
+        rows += _rows_biwi(Path(data_root), _all_test)
     return to_records(rows, str(Path(data_root) / "300W_LP"))
 
 
@@ -75,6 +78,17 @@ def read_protocol2(data_root: str | Path) -> Dataset:
     Four of the 20 people were recorded twice; which, the files do not say, so a group is a sequence.
     """
     return to_records(_rows_biwi(Path(data_root), test_sequences), str(Path(data_root) / "BIWI"))
+
+
+def yaw_bin(yaw: float) -> list[str]:
+    """Return the subset of a stored yaw in degrees: "yaw0-30", "yaw30-60" or "yaw60-90"; none beyond 90.
+
+    Bins hold their upper end, as in the evaluation of 3DDFA (Zhu et al. 2016).
+    """
+    for high in (30, 60, 90):
+        if abs(yaw) <= high:
+            return [f"yaw{high - 30}-{high}"]
+    return []
 
 
 def _all_test(sequences: Sequence[str]) -> frozenset[str]:

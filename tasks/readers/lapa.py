@@ -17,13 +17,13 @@ from datasets import Dataset
 from paco_fr.errors import PacoError
 from paco_fr.points import box_of
 from tasks.readers.files import FormatError, read_lines, read_numbers, require_folder, to_records
+from tasks.readers.sources import LAPA, LAPA_CLASSES
 
 FOLDER = "LaPa"
-OBTAIN = "Download LaPa (github.com/jd-opensource/lapa-dataset) into <data root>/LaPa: train, val and test."
+OBTAIN: str = LAPA["obtain"]
 REMEDY = "Restore the original landmark file."
 PARTS = {"train": "train", "val": "validation", "test": "test"}
-CLASSES = ("background", "skin", "left eyebrow", "right eyebrow", "left eye", "right eye", "nose", "upper lip",
-           "inner mouth", "lower lip", "hair")  # fmt: skip
+CLASSES = LAPA_CLASSES
 
 
 def read_lapa(data_root: str | Path, folder: str = FOLDER) -> Dataset:

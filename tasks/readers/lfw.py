@@ -8,6 +8,7 @@ then as many impostor pairs ``name1 i name2 j``, separated by tabs. Files with o
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,15 +55,16 @@ def read_pairs(path: str | Path) -> list[Pair]:
     pairs: dict[Pair, None] = {}
     for index, line in enumerate(body):
         fold, position = divmod(index, 2 * per_kind)
-        pair = _pair(path, index + 2, line, same=position < per_kind, fold=fold)
+        fields = line.strip().split("\t")
+        pair = pair_of(path, index + 2, fields, same=position < per_kind, fold=fold)
         if pair in pairs:
             raise FormatError(path, index + 2, f"the pair {line!r} stands twice in its fold", REMEDY)
         pairs[pair] = None
     return list(pairs)
 
 
-def _pair(path: Path, number: int, line: str, *, same: bool, fold: int) -> Pair:
-    fields = line.strip().split("\t")
+def pair_of(path: Path, number: int, fields: Sequence[str], *, same: bool, fold: int) -> Pair:
+    """Return the pair that the columns of a line name; ``number`` is that of the line."""
     if len(fields) != (3 if same else 4):
         kind, columns = ("genuine", 3) if same else ("impostor", 4)
         raise FormatError(path, number, f"{len(fields)} columns, {kind} pairs have {columns}", REMEDY)
@@ -80,12 +82,14 @@ def read_pair_list(data_root: str | Path | None, folder: str = "lfw", pairs: str
     """Return the pairs as a list that tasks follow."""
     root = require_folder(Path(data_root or ".") / folder, OBTAIN)
     found = read_pairs(root / pairs)
-    first, second = (np.array([pair[side] for pair in found]) for side in (0, 1))
-    same, fold = (
-        np.array([pair.same for pair in found]),
-        np.array([pair.fold for pair in found], dtype=np.int64),
-    )
-    return PairList(first, second, same, fold, str(root / pairs))
+    return as_list(found, str(root / pairs))
+
+
+def as_list(pairs: Sequence[Pair], source: str) -> PairList:
+    """Return pairs as the columns of a list."""
+    first, second = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
+    same = np.array([pair.same for pair in pairs])
+    return PairList(first, second, same, np.array([pair.fold for pair in pairs], dtype=np.int64), source)
 
 
 def read_lfw(data_root: str | Path | None, folder: str = "lfw", pairs: str = "pairs.txt") -> Dataset:

@@ -23,7 +23,7 @@ from datasets import Dataset
 from paco_fr.errors import PacoError
 from paco_fr.images import image_size
 from paco_fr.points import box_of
-from tasks.readers.files import require, to_records
+from tasks.readers.files import require_folder, to_records
 from tasks.readers.psychomorph import read_tem
 
 FOLDER = "london_set"
@@ -49,7 +49,7 @@ def read_recognition(data_root: str | Path) -> Dataset:
     the face view, ``["control"]`` for the face-free one. ``image_id`` is unique to photograph and view.
     Boxes are meant for a margin of up to ``CONTROL_MARGIN``; a larger one would show more than the region.
     """
-    root = require(Path(data_root) / FOLDER, OBTAIN)
+    root = require_folder(Path(data_root) / FOLDER, OBTAIN)
     photos = {media: _photos(root, media) for media in MEDIA}
     selection = selection_people(photos["neutral"])
     views = {"": _fixed_box(photos["neutral"], selection), "control": _control_box(photos["neutral"])}
@@ -69,7 +69,7 @@ def read_recognition(data_root: str | Path) -> Dataset:
 
 def read_landmarks(data_root: str | Path) -> Dataset:
     """Return the neutral photographs with points 0 to 133, scheme "london189", and the points' tight box."""
-    root = require(Path(data_root) / FOLDER, OBTAIN)
+    root = require_folder(Path(data_root) / FOLDER, OBTAIN)
     photos = _photos(root, "neutral")
     selection = selection_people(photos)
     rows = []

@@ -11,7 +11,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from paco_fr.errors import PacoError
-from tasks.readers.files import require, to_records
+from tasks.readers.files import require_folder, to_records
 
 OBTAIN = "Download the ORL (AT&T) Database of Faces into <data root>/orl_faces."
 _PERSON, _PICTURE = re.compile(r"s(\d+)"), re.compile(r"(\d+)\.pgm")
@@ -19,7 +19,7 @@ _PERSON, _PICTURE = re.compile(r"s(\d+)"), re.compile(r"(\d+)\.pgm")
 
 def read_orl(data_root: str | Path, folder: str = "orl_faces") -> Dataset:
     """Return all pictures in order of person and number; ``image_id`` is "sX/Y", ``media`` the number Y."""
-    root = require(Path(data_root) / folder, OBTAIN)
+    root = require_folder(Path(data_root) / folder, OBTAIN)
     found = [
         (int(person[1]), int(picture[1]), path)
         for path in root.glob("s*/*.pgm")

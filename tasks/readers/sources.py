@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from paco_fr.contracts import CROPS
+from tasks.task import FromData
+
 LONDON: dict[str, Any] = {
     "licence": "CC BY 4.0",
     "obtain": "Download the Face Research Lab London Set (doi 10.6084/m9.figshare.5047666) into <data root>/london_set.",
@@ -32,6 +35,10 @@ AFFECTNET: dict[str, Any] = {
     "obtain": "Ask mohammadmahoor.com/affectnet for AffectNet and unpack train_set and val_set into <data root>/AffectNet.",
     "citation": "Mollahosseini et al. 2019, doi 10.1109/TAFFC.2017.2740923",
 }
+AFFECTNET_FIRST: dict[str, Any] = AFFECTNET | {
+    "obtain": "Ask mohammadmahoor.com/affectnet for the first release and unpack Manually_Annotated_Images and "
+    "Manually_Annotated_file_lists into <data root>/AffectNet.",
+}
 CELEBA: dict[str, Any] = {
     "licence": RESEARCH,
     "obtain": "Download CelebA (mmlab.ie.cuhk.edu.hk/projects/CelebA.html) into <data root>/CelebA: Anno, Eval, Img.",
@@ -53,21 +60,38 @@ LFW: dict[str, Any] = {
     "citation": "Huang et al. 2007, Labeled Faces in the Wild, UMass Amherst TR 07-49",
 }
 
-BINS: dict[str, Any] = {
-    "obtain": "Put the .bin file of insightface's training packs into <data root>/verification.",
+_SCORED_WHOLE: dict[str, Any] = {
     "split": "test_only",
     "choice_from": "recognition/synthetic",
     "flip": "sum",
     "reductions": ("global", "mean", "grid4"),
 }
-"""What the verification sets in .bin files share; pairs have no official train part."""
+"""How recognition sets without an official train part are measured."""
+
+
+def verification_bin(name: str) -> dict[str, Any]:
+    """Return what the declarations of the verification sets in ``.bin`` files share."""
+    return {
+        "kind": "verification",
+        "reader": "tasks.readers.bins:read_pictures",
+        "reader_options": {"name": name},
+        "crop": CROPS["arcface"],
+        "main_metric": "accuracy_10fold",
+        "options": {"pairs": "list", "pair_list": FromData("tasks.readers.bins:read_pairs", {"name": name})},
+        "files": (f"verification/{name}.bin",),
+        "obtain": "Put the .bin file of insightface's training packs into <data root>/verification.",
+        **_SCORED_WHOLE,
+    }
+
+
+MASKED_BINS = (
+    "Pack the masked pictures, aligned to 112 x 112, with the pairs of LFW (lfw_m.bin) or MLFW (mlfw.bin) in the format "
+    "of insightface's .bin files and put the file into <data root>/verification."
+)
 
 _IJB: dict[str, Any] = {
     "licence": "NIST, research only; withdrawn in March 2023",
-    "split": "test_only",
-    "choice_from": "recognition/synthetic",
-    "flip": "sum",
-    "reductions": ("global", "mean", "grid4"),
+    **_SCORED_WHOLE,
     "tags": ("real", "withdrawn"),
 }
 
@@ -88,3 +112,81 @@ ORL: dict[str, Any] = {
     "obtain": "Download the ORL (AT&T) Database of Faces into <data root>/orl_faces.",
     "citation": "Samaria & Harter 1994, Parameterisation of a stochastic model for face identification",
 }
+
+MFR2: dict[str, Any] = {
+    "licence": "research only; pictures from the web",
+    "obtain": "Download MFR2 (github.com/aqeelanwar/MaskTheFace) into <data root>/mfr2: folders of people and pairs.txt.",
+    "citation": "Anwar & Raychowdhury 2020, Masked Face Recognition for Secure Authentication, arXiv 2008.11104",
+    **_SCORED_WHOLE,
+}
+
+YALE: dict[str, Any] = {
+    "licence": "free for research with credit to the Yale Face Database B",
+    "obtain": "Download the cropped Extended Yale B (CroppedYale) into <data root>/CroppedYale: yaleB01 to yaleB39.",
+    "citation": "Georghiades et al. 2001, From Few to Many; Lee et al. 2005, Acquiring Linear Subspaces (both IEEE TPAMI)",
+}
+
+MULTIPIE: dict[str, Any] = {
+    "licence": "sold by CMU for research; not redistributable",
+    "obtain": "Buy Multi-PIE from CMU and unpack it to <data root>/Multi-PIE (with data/session01).",
+    "citation": "Gross et al. 2010, Multi-PIE, Image and Vision Computing 28(5)",
+}
+
+CHALLENGE_FOLDER = "Challenge-condition-FER-dataset"
+CHALLENGE_LISTS = (
+    f"Clone github.com/kaiwang960112/{CHALLENGE_FOLDER} into <data root>: lists of occluded and turned faces."
+)
+
+
+CHALLENGE_FILES = {
+    "rafdb": ("RAF_DB_dir/rafdb_occlusion_list.txt", "RAF_DB_dir/val_raf_db_list.txt", "RAF_DB_dir/val_raf_db_list_45.txt"),
+    "ferplus": ("FERplus_dir/jianfei_occlusion_list.txt", "FERplus_dir/pose_30_ferplus_list.txt",
+                "FERplus_dir/pose_45_ferplus_list.txt"),
+    "affectnet": ("AffectNet_dir/occlusion_affectnet_list.txt", "AffectNet_dir/pose_30_affectnet_list.txt",
+                  "AffectNet_dir/pose_45_affectnet_list.txt"),
+}  # fmt: skip
+"""Set -> its lists of occluded faces, of faces beyond 30 and of faces beyond 45 degrees."""
+
+
+def challenge(of: str, files: tuple[str, ...], expected: dict[str, int]) -> dict[str, Any]:
+    """Return what the declarations share that score an expression set by RAN's lists (tasks/readers/challenge.py).
+
+    Args:
+        of: key of :data:`CHALLENGE_FILES`.
+        files: those of the set itself.
+        expected: its official counts.
+
+    """
+    return {
+        "kind": "classification",
+        "reader": "tasks.readers.challenge:read_challenged",
+        "reader_options": {"of": of},
+        "main_metric": "accuracy",
+        "options": {
+            "label": "expression",
+            "lists": FromData("tasks.readers.challenge:read_lists", {"of": of}),
+            "expected": expected,
+        },
+        "subsets": ("occlusion", "pose30", "pose45"),
+        "files": (*files, *(f"{CHALLENGE_FOLDER}/{name}" for name in CHALLENGE_FILES[of])),
+        "tags": ("real", "occlusion", "pose"),
+    }
+
+
+LAPA: dict[str, Any] = {
+    "licence": RESEARCH,
+    "obtain": "Download LaPa (github.com/jd-opensource/lapa-dataset) into <data root>/LaPa: train, val and test.",
+    "citation": "Liu et al. 2020, A New Dataset and Boundary-Attention Semantic Segmentation for Face Parsing, AAAI",
+}
+LAPA_CLASSES = ("background", "skin", "left eyebrow", "right eyebrow", "left eye", "right eye", "nose", "upper lip",
+                "inner mouth", "lower lip", "hair")  # fmt: skip
+
+CELEBAMASK: dict[str, Any] = {
+    "licence": RESEARCH,
+    "obtain": "Download CelebAMask-HQ (github.com/switchablenorms/CelebAMask-HQ) into <data root>/CelebAMask-HQ and put "
+    "CelebA's list_eval_partition.txt beside CelebA-HQ-to-CelebA-mapping.txt.",
+    "citation": "Lee et al. 2020, MaskGAN: Towards Diverse and Interactive Facial Image Manipulation, CVPR",
+}
+CELEBAMASK_CLASSES = ("background", "neck", "skin", "cloth", "l_ear", "r_ear", "l_brow", "r_brow", "l_eye", "r_eye", "nose",
+                      "mouth", "l_lip", "u_lip", "hair", "eye_g", "hat", "ear_r", "neck_l")  # fmt: skip
+"""Order of painting: "neck" first, jewellery last."""

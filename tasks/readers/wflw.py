@@ -38,6 +38,7 @@ FLAGS = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")
 def read_wflw(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     """Return all faces with 98 points, the supplied box, and the set flags as ``subsets``."""
     root = require_folder(Path(data_root) / folder, OBTAIN)
+    require_folder(root / "WFLW_images", OBTAIN)
     rows = [row for split in ("train", "test") for row in read_list(root, split)]
     groups = part_groups([row["group"] for row in rows], [row["split"] for row in rows])
     return to_records([row | {"group": group} for row, group in zip(rows, groups, strict=True)], str(root))

@@ -116,9 +116,23 @@ def test_features_that_are_not_finite_name_picture_and_layer():
 
 
 def test_an_encoder_and_a_task_without_a_common_reduction_are_refused():
-    with pytest.raises(PacoError, match="the task takes tokens"):
-        layers_of(load_encoder("random:tiny"), ("tokens",))
+    with pytest.raises(PacoError, match="the task takes words"):
+        layers_of(load_encoder("random:tiny"), ("words",))
     assert layers_of(Constant(), ("mean",)) == [("none", "flat")]
+
+
+def test_tokens_are_kept_as_a_table_each_and_only_within_the_limit(monkeypatch):
+    made = units(people=2)
+    found = extract(Pixels(), made, ("tokens",)).layers
+    assert {layer: table.shape[1:] for layer, table in found.items()} == {
+        ("16x16", "tokens"): (256, 3),
+        ("32x32", "tokens"): (1024, 3),
+    }
+    flat = extract(Pixels(), made, ("mean",)).layers
+    np.testing.assert_array_equal(found["16x16", "tokens"].reshape(len(made), -1), flat["16x16", "flat"])
+    monkeypatch.setattr("paco_eval.extraction.MAX_BYTES", 1000)
+    with pytest.raises(PacoError, match=r"from 2 layers take .* fewer pictures with --limit"):
+        extract(Pixels(weight_hash="another"), made, ("tokens",))
 
 
 SPREAD = """

@@ -160,6 +160,54 @@ def test_flipped_bytes_raise_nothing_but_image_errors() -> None:
                 read_image(bad.tobytes())
 
 
+def photograph(side: int = 61) -> Image.Image:
+    random = np.random.default_rng(0)
+    coarse = Image.fromarray(random.integers(0, 255, (5, 7, 3), dtype=np.uint8)).resize((side + 3, side), 3)
+    noisy = np.asarray(coarse, np.int16) + random.normal(0, 8, (side, side + 3, 3))
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("RGB", {"quality": 90}),
+        ("RGB", {"quality": 60, "subsampling": 0}),
+        ("RGB", {"subsampling": 1}),
+        ("RGB", {"progressive": True}),
+        ("RGB", {"keep_rgb": True}),
+        ("RGB", {"restart_marker_rows": 1}),
+        ("RGB", {"comment": b"with a comment"}),
+        ("L", {}),
+        ("CMYK", {}),
+    ],
+)
+def test_jpegs_are_decoded_as_pillow_does(mode: str, options: dict, tmp_path: Path) -> None:
+    data = encoded(photograph().convert(mode), "JPEG", **options)
+    path = tmp_path / "face.jpg"
+    path.write_bytes(data)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    for source in (data, path):
+        found = read_image(source)
+        assert np.array_equal(found, expected)
+        assert found.flags.writeable
+
+
+def test_jpegs_with_damage_fail_or_read_as_in_pillow() -> None:
+    whole = encoded(photograph(), "JPEG")
+    with pytest.raises(ImageError, match="damaged picture"):
+        read_image(whole[: len(whole) // 2])
+    with pytest.raises(ImageError, match="damaged picture"):
+        read_image(whole[:-2])
+    patched = bytearray(whole)
+    patched[len(whole) // 2] ^= 0xFF  # inside the scan: decoders go on
+    expected = np.asarray(Image.open(io.BytesIO(bytes(patched))).convert("RGB"))
+    assert np.array_equal(read_image(bytes(patched)), expected)
+    size = whole.index(b"\xff\xc0") + 5
+    huge = whole[:size] + struct.pack(">HH", 60_000, 60_000) + whole[size + 4 :]
+    with pytest.raises(ImageError, match="million pixels"):
+        read_image(huge)
+
+
 def test_real_photographs(data_root: Path) -> None:
     for path in sorted((data_root / "webmorph_cc0").glob("*/*.jpg")):
         height, width = image_size(path)

@@ -142,7 +142,8 @@ def test_labels_may_come_from_parquet(task, tmp_path):
 
 
 def test_kinds_load_lazily_and_suggest():
-    assert {load_kind(name).HEAD for name in KINDS} == {"ridge", "logistic", "whitening", "diagnostics"}
+    heads = {"ridge", "logistic", "token_ridge", "whitening", "diagnostics"}
+    assert {load_kind(name).HEAD for name in KINDS} == heads
     with pytest.raises(PacoError, match="landmarks"):
         load_kind("landmark")
 

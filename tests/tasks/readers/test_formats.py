@@ -1,8 +1,10 @@
-"""Point, pose and box files: pts, ljson, dlib XML, AFLW2000 .mat."""
+"""Point, pose and box files: pts, ljson, dlib XML, AFLW2000 .mat and .npy; every genuine file has its reader."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,11 @@ from scipy.io import savemat
 
 from paco_fr.errors import MissingDataError, PacoError
 from paco_fr.rotation import angles_from_rotation
-from tasks.readers.aflw2000 import drop_extreme, read_aflw2000, read_mat, within
+from tasks.readers.aflw2000 import drop_extreme, read_aflw2000, read_mat, read_table, within
 from tasks.readers.dlib_xml import read_dlib, read_faces
+from tasks.readers.ferplus import read_labels, read_votes
+from tasks.readers.head_pose import yaw_bin
+from tasks.readers.lfw import read_pairs
 from tasks.readers.ljson import read_ljson
 from tasks.readers.pts import read_pts
 
@@ -247,6 +252,54 @@ def test_genuine_aflw2000(formats: Path) -> None:
     assert (np.sign(eyes[rolled]) == np.sign(angles[rolled, 2])).all()
 
 
-def test_genuine_yaw_table_has_entries_out_of_range(formats: Path) -> None:
-    yaw = np.load(formats / "aflw2000_3d/AFLW2000-3D.pose.npy", allow_pickle=False)
+TABLES = {
+    "AFLW2000-3D.pose.npy": (),
+    "AFLW2000-3D-new.pose.npy": (),
+    "AFLW2000-3D.pts68.npy": (3, 68),
+    "AFLW2000-3D-Reannotated.pts68.npy": (2, 68),
+    "AFLW2000-3D_crop.roi_box.npy": (4,),
+}
+
+
+def test_genuine_tables(formats: Path) -> None:
+    tables = {name: read_table(formats / "aflw2000_3d" / name, *shape) for name, shape in TABLES.items()}
+    assert {len(table) for table in tables.values()} == {2000}
+    yaw = tables["AFLW2000-3D.pose.npy"]
     assert (~within(yaw[:, None])).sum() == 6
+    bins = Counter(name for value in yaw for name in yaw_bin(value))
+    assert bins == {"yaw0-30": 1_312, "yaw30-60": 383, "yaw60-90": 298}
+    box = tables["AFLW2000-3D_crop.roi_box.npy"]
+    assert (box[:, 2:] > box[:, :2]).all()
+
+
+def test_tables_of_another_shape_and_pickles_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "yaw.npy"
+    np.save(path, np.zeros((5, 3)))
+    assert read_table(path, 3).shape == (5, 3)
+    for content in (np.zeros((5, 3)), np.array([{"a": print}]), np.float64(1.0), np.array(["x"])):
+        np.save(path, content, allow_pickle=True)
+        with pytest.raises(PacoError, match=r"yaw\.npy: .* Restore the original \.npy file"):
+            read_table(path)
+    with pytest.raises(MissingDataError):
+        read_table(tmp_path / "absent.npy")
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "*.mat": read_mat,
+    "*.npy": lambda path: read_table(path, *TABLES[path.name]),
+    "*.pts": lambda path: read_pts(path, None),
+    "*.ljson": read_ljson,
+    "*.xml": read_faces,
+    "label.csv": lambda path: read_labels(path, "train"),
+    "fer2013new.csv": read_votes,
+    "pairs.txt": read_pairs,
+}
+
+
+def test_every_genuine_file_has_a_reader(formats: Path) -> None:
+    files = [path for path in sorted(formats.rglob("*")) if path.is_file()]
+    assert len(files) >= 33
+    for path in files:
+        readers = [reader for pattern, reader in READERS.items() if path.match(pattern)]
+        assert len(readers) == 1, path
+        assert readers[0](path) is not None

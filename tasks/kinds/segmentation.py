@@ -1,0 +1,134 @@
+"""Segmentation: the class of every pixel of a face, from scores of a square grid of tokens.
+
+``task.options["classes"]`` names the classes, the background first. Scores are drawn out bilinearly to the pixels of
+the mask, through the crop, and the highest wins; the confusion matrix is counted there. Pixels outside the crop are
+predicted as background, and so is a unit without finite scores. ``task.options["mask"]`` says what a mask lies on:
+``photograph`` (default, of its size) or ``canvas`` (all of the crop, whatever the size).
+
+In training the class of a point outside the mask is background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from paco_fr.alignment import apply, invert
+from paco_fr.errors import PacoError
+from paco_fr.images import read_image
+from tasks.kinds import HeadName
+from tasks.kinds.labels import start_items
+from tasks.metrics import segmentation as scores
+from tasks.metrics.metric import Array, Metric
+from tasks.task import Task
+
+HEAD: HeadName = "token_ridge"
+
+GRID = 112
+"""Cells of a side of the class maps that heads are fitted to."""
+Classes = npt.NDArray[np.uint8]
+
+
+def masks(labels: pd.DataFrame, task: Task) -> list[Classes]:
+    """Return the mask (H, W) of every unit, as class numbers.
+
+    Raises:
+        PacoError: no masks, one that does not decode, or a class that the task does not have; names the file.
+
+    """
+    if "mask" not in labels:
+        raise PacoError(f"The labels have no column 'mask', which {task.name} needs.")
+    return [_mask(cell, len(task.options["classes"])) for cell in labels["mask"]]
+
+
+def _mask(cell: Mapping[str, Any], classes: int) -> Classes:
+    found = read_image(cell)[..., 0]
+    if found.max() >= classes:
+        name = Path(cell["path"]) if cell["path"] else "a mask"
+        raise PacoError(f"{name}: class {found.max()} is not 0 to {classes - 1}. Restore the original mask.")
+    return found
+
+
+def _rows(labels: pd.DataFrame) -> Iterator[Any]:
+    """Return the lines of the labels, of which ``transform`` and ``canvas`` are asked for."""
+    return iter(labels[["transform", "canvas"]].itertuples())
+
+
+def _to_canvas(row: Any, shape: tuple[int, ...], task: Task) -> Array:
+    """Return the transform (2, 3) from pixels of a mask to the canvas."""
+    if task.options.get("mask", "photograph") == "photograph":
+        return np.asarray(row.transform, np.float64)
+    scale = row.canvas / np.array(shape[1::-1])
+    return np.array([[scale[0], 0.0, (scale[0] - 1) / 2], [0.0, scale[1], (scale[1] - 1) / 2]])
+
+
+def targets(labels: pd.DataFrame, task: Task) -> Classes:
+    """Return (n, GRID, GRID) classes at the centres of the cells of the canvas."""
+    found = np.zeros((len(labels), GRID, GRID), dtype=np.uint8)
+    for at, (row, mask) in enumerate(zip(_rows(labels), masks(labels, task), strict=True)):
+        centres = (np.arange(GRID) + 0.5) * row.canvas / GRID - 0.5
+        points = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
+        x, y = apply(invert(_to_canvas(row, mask.shape, task)), points).round().astype(int).T
+        inside = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
+        found[at].ravel()[inside] = mask[y[inside], x[inside]]
+    return found
+
+
+def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Return a line per unit: its ``confusion`` matrix as a flat list, ``error`` the share of wrong pixels.
+
+    Args:
+        outputs: (n, N, C) scores of tokens; or (n,) class maps of any size, for what paints whole masks.
+        labels: one row per unit.
+        task: the declaration.
+
+    """
+    rows, classes = np.asarray(outputs), len(task.options["classes"])
+    confusions, finite = [], []
+    for output, row, mask in zip(rows, _rows(labels), masks(labels, task), strict=True):
+        painted = _painted(output, row, mask, task)
+        finite.append(painted is not None)
+        predicted = np.zeros_like(mask) if painted is None else painted
+        confusions.append(scores.confusion(mask, predicted, classes))
+    table = start_items(labels, np.array(finite, dtype=bool))
+    table["confusion"] = [counts.ravel().tolist() for counts in confusions]
+    table["error"] = [1.0 - np.trace(counts) / counts.sum() for counts in confusions]
+    return table
+
+
+def _painted(output: Any, row: Any, mask: Classes, task: Task) -> npt.NDArray[np.integer] | None:
+    """Return the class (H, W) of every pixel of a mask, or None without finite scores."""
+    output = np.asarray(output)
+    if output.dtype.kind in "iu":  # a class map, taken to the size of the mask
+        y, x = (np.arange(new) * old // new for new, old in zip(mask.shape, output.shape, strict=True))
+        return np.asarray(output[np.ix_(y, x)])
+    if not np.isfinite(output).all():
+        return None
+    side = round(len(output) ** 0.5)
+    height, width = mask.shape
+    points = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
+    place = (apply(_to_canvas(row, mask.shape, task), points) + 0.5) * 2 / row.canvas - 1
+    grid = torch.from_numpy(output.T.reshape(1, -1, side, side)).float()
+    at = torch.from_numpy(place).float()[None]
+    drawn = F.grid_sample(grid, at, mode="bilinear", padding_mode="border", align_corners=False)
+    found = drawn[0].numpy().argmax(axis=0)
+    return np.where((np.abs(place) <= 1).all(axis=-1), found, scores.BACKGROUND)
+
+
+def metrics(task: Task) -> tuple[Metric, ...]:
+    """Return mean F1 over the foreground (main), pixel accuracy and the F1 of every foreground class, in percent."""
+    return scores.metrics_for(task.options["classes"])
+
+
+def perfect(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.object_]:
+    """Return the masks themselves."""
+    found = np.empty(len(labels), dtype=object)
+    found[:] = masks(labels, task)
+    return found

@@ -1,0 +1,1 @@
+"""Benchmarks of the parsing family, one declaration a file."""

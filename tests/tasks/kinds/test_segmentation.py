@@ -1,0 +1,128 @@
+"""Segmentation: scores of tokens become classes of pixels through the crop, and the other way round."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paco_fr.contracts import CROPS
+from paco_fr.errors import PacoError
+from paco_fr.images import encode_png
+from tasks.kinds import segmentation
+from tasks.task import Task
+
+CLASSES = ("background", "skin", "hair")
+SIDE = 40
+
+
+def task(**options: object) -> Task:
+    declared = {"classes": CLASSES, **options}
+    return Task(
+        "parsing/made",
+        1,
+        "segmentation",
+        "module:reader",
+        CROPS["box"],
+        "mean_f1",
+        "own",
+        "here",
+        options=declared,
+    )
+
+
+def faces(mask: np.ndarray, transform: np.ndarray, canvas: int = SIDE, n: int = 1) -> pd.DataFrame:
+    cell = {"bytes": encode_png(mask.astype(np.uint8)), "path": "mask.png"}
+    return pd.DataFrame(
+        {
+            "unit_id": [f"u{i}" for i in range(n)], "group": [f"u{i}" for i in range(n)], "mask": [cell] * n,
+            "transform": [transform] * n, "canvas": [canvas] * n,
+        }
+    )  # fmt: skip
+
+
+def halves() -> np.ndarray:
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[:, SIDE // 2 :] = 1
+    mask[SIDE // 2 :, :] = 2
+    return mask
+
+
+IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+
+@pytest.mark.parametrize(("tokens", "across"), [([0, 1, 0, 1], True), ([0, 0, 1, 1], False)])
+def test_scores_of_two_by_two_tokens_fill_their_halves(tokens: list[int], across: bool) -> None:
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[(slice(None), slice(SIDE // 2, None))[:: 1 if across else -1]] = 1
+    items = segmentation.items(np.eye(3)[tokens][None], faces(mask, IDENTITY), task())
+    counts = np.array(items["confusion"][0]).reshape(3, 3)
+    assert counts.tolist() == [[SIDE * SIDE // 2, 0, 0], [0, SIDE * SIDE // 2, 0], [0, 0, 0]]
+    assert items["error"][0] == 0
+    assert items["failure"][0] == ""
+
+
+def test_pixels_outside_the_crop_are_background() -> None:
+    mask = np.ones((SIDE, SIDE), np.uint8)
+    shifted = np.array([[1.0, 0.0, -10.0], [0.0, 1.0, 0.0]])  # the canvas begins ten pixels to the right
+    items = segmentation.items(np.eye(3)[[1]][None], faces(mask, shifted), task())
+    counts = np.array(items["confusion"][0]).reshape(3, 3)
+    assert counts[1].tolist() == [10 * SIDE, 30 * SIDE, 0]
+
+
+def test_targets_follow_the_crop_and_are_background_outside_the_picture() -> None:
+    found = segmentation.targets(faces(halves(), IDENTITY), task())[0]
+    half = segmentation.GRID // 2
+    assert (found[:half, :half] == 0).all()
+    assert (found[:half, half:] == 1).all()
+    assert (found[half:] == 2).all()
+    wide = np.array([[0.5, 0.0, 9.75], [0.0, 0.5, 9.75]])  # the picture fills the middle of the canvas
+    small = segmentation.targets(faces(np.ones((SIDE, SIDE), np.uint8), wide), task())[0]
+    assert small.mean() == pytest.approx(0.25, abs=0.01)
+    assert small[half, half] == 1
+    assert small[0, 0] == 0
+
+
+def test_a_mask_on_the_canvas_needs_no_size_of_the_photograph() -> None:
+    odd = np.array([[0.01, 0.0, 3.0], [0.0, 0.01, 5.0]])
+    labels = faces(halves(), odd, canvas=20)
+    lying = task(mask="canvas")
+    assert (segmentation.targets(labels, lying)[0, : segmentation.GRID // 2, 0] == 0).all()
+    items = segmentation.items(np.eye(3)[[0, 1, 2, 2]][None], labels, lying)
+    assert items["error"][0] < 0.02  # where three classes meet, the drawn-out scores round the corner
+
+
+def test_grids_and_maps_fit_together() -> None:
+    """What is sampled at the cells and drawn out again differs from the mask at its edges only."""
+    random = np.random.default_rng(0)
+    mask = np.kron(random.integers(0, 3, (5, 5)), np.ones((8, 8))).astype(np.uint8)
+    labels = faces(mask, np.array([[2.8, 0.0, 0.9], [0.0, 2.8, 0.9]]), canvas=112)
+    scores = np.eye(3)[segmentation.targets(labels, task()).reshape(1, -1)]
+    items = segmentation.items(scores, labels, task())
+    assert items["error"][0] < 0.02
+
+
+def test_a_unit_without_scores_is_background_and_says_so() -> None:
+    items = segmentation.items(np.full((2, 4, 3), np.nan), faces(halves(), IDENTITY, n=2), task())
+    assert (items["failure"] != "").all()
+    assert items["error"][0] == 0.75
+    assert (
+        segmentation.items(np.full(2, np.nan), faces(halves(), IDENTITY, n=2), task())["error"] == 0.75
+    ).all()
+
+
+def test_class_maps_are_taken_to_the_size_of_the_mask() -> None:
+    outputs = np.empty(1, dtype=object)
+    outputs[0] = halves()[::4, ::4]
+    assert segmentation.items(outputs, faces(halves(), IDENTITY), task())["error"][0] == 0
+
+
+def test_bad_masks_are_named(tmp_path: Path) -> None:
+    labels = faces(np.full((4, 4), 3, np.uint8), IDENTITY)
+    with pytest.raises(PacoError, match=r"mask\.png: class 3 is not 0 to 2\. Restore"):
+        segmentation.targets(labels, task())
+    with pytest.raises(PacoError, match="no column 'mask', which parsing/made needs"):
+        segmentation.targets(labels.drop(columns="mask"), task())
+    labels["mask"] = [{"bytes": None, "path": str(tmp_path / "absent.png")}]
+    with pytest.raises(PacoError, match=r"absent\.png"):
+        segmentation.items(np.zeros((1, 4, 3)), labels, task())
