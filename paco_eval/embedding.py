@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
 
-from paco_eval.extraction import REDUCTIONS, extract
+from paco_eval.extraction import extract
 from paco_eval.forward import precision_of
 from paco_fr import records
 from paco_fr.contracts import CROPS, CropContract
@@ -77,7 +77,7 @@ def embed(
     narrow = copy.copy(encoder)
     narrow.blocks, narrow.reductions = (block,), (reduction,)
     units = units_of(found, contract)
-    features = extract(narrow, units, REDUCTIONS, progress=progress)
+    features = extract(narrow, units, narrow.reductions, progress=progress)
     ids = units.labels["unit_id"].astype(str).tolist()
     about = {
         "encoder": encoder.name, "weight_hash": encoder.weight_hash, "pixel_hash": encoder.pixels.hash,
