@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 import shlex
 import subprocess
-from collections.abc import Callable, Hashable, Mapping
-from functools import cache, lru_cache
+from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -133,7 +133,7 @@ def row_of(
         interval=Interval(method="bootstrap percentile", unit=_resampled(items), n_units=int(units), replicates=REPLICATES),
         n_expected=expected,
         n_scored=expected - failed,
-        cost={"parameters": float(encoder.parameters), "flops": _flops(cast(Hashable, encoder))},
+        cost={"parameters": float(encoder.parameters), "flops": _flops(encoder)},
         timings={name: round(seconds, 3) for name, seconds in (timings | _training(facts)).items()},
         licences={"data": task.licence, "weights": str(facts.get("licence", "unknown"))},
         versions=_versions(),
@@ -152,9 +152,15 @@ def _resampled(items: pd.DataFrame) -> str:
     return "pair" if (items["group_a"] == items["group_b"]).all() else "identity"
 
 
-@lru_cache(maxsize=64)
-def _flops(encoder: Hashable) -> float:
-    return flops_of(cast(Encoder, encoder))
+_counted: dict[tuple[str, str], float] = {}
+
+
+def _flops(encoder: Encoder) -> float:
+    """Return the operations of an encoder, counted at its first row."""
+    key = encoder.name, encoder.weight_hash
+    if key not in _counted:
+        _counted[key] = flops_of(encoder)
+    return _counted[key]
 
 
 def _training(facts: dict[str, Any]) -> dict[str, float]:

@@ -44,15 +44,15 @@ IDENTIFYING = (
 """Fields that say which measurement a row is. The encoder's name is among them beside its weights, so
 that what a user asked for under one name is never answered by a row under another."""
 
-Unit = Literal["%", "% of normaliser", "deg", "mm", "auc", ""]
-"""Of a metric: a share; an error in percent of a length; ``auc`` and the empty one are numbers from 0 to 1."""
+Unit = Literal["%", "deg", ""]
+"""Of a metric: a share or an error in percent of a length; degrees; empty, a number from 0 to 1."""
 
 
 def possible(unit: Unit, higher_is_better: bool) -> tuple[float, float]:
     """Return the least and the largest value that a metric can have."""
     if unit == "%":  # an error in percent of a length, as NME, may exceed 100; a share may not
         return 0.0, 100.0 if higher_is_better else math.inf
-    return 0.0, {"% of normaliser": math.inf, "deg": 180.0, "mm": math.inf, "auc": 1.0, "": 1.0}[unit]
+    return 0.0, {"deg": 180.0, "": 1.0}[unit]
 
 
 _KEY_FILE = re.compile(r"[0-9a-f]{16}\.json")
