@@ -34,7 +34,7 @@ METRICS: dict[str, tuple[str, bool]] = {
     "auc_box7": ("%", True),
     "auc10": ("%", True),
     "f1": ("%", True),
-    "f1_mean": ("%", True),
+    "mean_f1": ("%", True),
     "accuracy": ("%", True),
     "accuracy_10fold": ("%", True),
     "mean_accuracy": ("%", True),

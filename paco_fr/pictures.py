@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file
 from paco_fr.objectives import Objective
 from paco_fr.patches import patchify, put, take, unpatchify
@@ -62,6 +63,8 @@ def save_sheet(target: Path, objective: Objective, views: Views, count: int = 8)
         "corrupted": unprepare(unpatchify(output.corrupted, patch).cpu(), contract),
         "reconstructed": unprepare(unpatchify(repaired, patch).cpu(), contract),
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(target) as path, path.open("wb") as file:
-        np.savez_compressed(file, **sheet)  # type: ignore[arg-type]
+    try:
+        with atomic_file(target) as path, path.open("wb") as file:
+            np.savez_compressed(file, **sheet)  # type: ignore[arg-type]
+    except OSError as error:
+        raise PacoError(f"Cannot write {target}: {error.strerror}. Free some space and --resume.") from error

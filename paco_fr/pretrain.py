@@ -162,8 +162,6 @@ def _train(
             extra = model.after_step(batch, output, epoch, generator("revive", config.seed, step))
             step += 1
             log.add({**output.terms, "gradient_norm": norm}, extra)
-            if main and step in sheets_at:
-                save_sheet(out / "sheets" / f"{step:09d}.npz", model, views)
             broken.update(dict.fromkeys(unread))
             meter.pictures += config.optimiser.batch
             bar.update(config.optimiser.batch)
@@ -193,6 +191,8 @@ def _train(
             if (stop or due_now) and step < steps:
                 save()
                 saved = time.monotonic()
+            if main and step in sheets_at:
+                save_sheet(out / "sheets" / f"{step:09d}.npz", model, views)
             if stop and step < steps:
                 raise Interrupted(f"Stopped at step {step} of {steps}, saved. Continue: {command}", int(stop))
     save()

@@ -12,7 +12,7 @@ import torch
 
 from paco_eval.diagnosing import evaluate_diagnosis
 from paco_eval.encoders import load_encoder
-from paco_eval.extraction import prepared_batches
+from paco_eval.extraction import batches_of, prepared_batches
 from paco_eval.inputs import Data
 from paco_eval.rows import read_items
 from paco_eval.runner import evaluate_all
@@ -49,7 +49,9 @@ def test_a_row_says_what_a_plain_count_says(tmp_path, scope):
     model, config = load_objective(tmp_path / "run")
     read = {
         name: diagnose(
-            model, config, torch.cat([p for _, p, _ in prepared_batches(units, who, encoder.pixels)])
+            model,
+            config,
+            torch.cat([p for _, p, _ in prepared_batches(units, batches_of(who), encoder.pixels)]),
         )
         for name, who in (("train", train), ("test", held))
     }
