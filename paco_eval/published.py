@@ -25,6 +25,12 @@ EVIDENCE = {
     "I": "inferred",
 }
 
+LAPA = (
+    "skin", "left_eyebrow", "right_eyebrow", "left_eye", "right_eye", "nose", "upper_lip", "inner_mouth", "lower_lip",
+    "hair",
+)  # fmt: skip
+"""Parts of a face that LaPa's F1 is given for."""
+
 METRICS: dict[str, tuple[str, bool]] = {
     "nme": ("%", False),
     "nme_interocular": ("%", False),
@@ -33,7 +39,6 @@ METRICS: dict[str, tuple[str, bool]] = {
     "fr10": ("%", False),
     "auc_box7": ("%", True),
     "auc10": ("%", True),
-    "f1": ("%", True),
     "mean_f1": ("%", True),
     "accuracy": ("%", True),
     "accuracy_10fold": ("%", True),
@@ -49,6 +54,7 @@ METRICS: dict[str, tuple[str, bool]] = {
     "mae_pitch": ("deg", False),
     "mae_roll": ("deg", False),
     "mae_years": ("years", False),
+    **{f"f1_{part}": ("%", True) for part in LAPA},
 }
 """Unit and whether higher is better, of every metric in the file."""
 
