@@ -42,6 +42,7 @@ METRICS: dict[str, tuple[str, bool]] = {
     "mean_f1": ("%", True),
     "accuracy": ("%", True),
     "accuracy_10fold": ("%", True),
+    "pixel_accuracy": ("%", True),
     "mean_accuracy": ("%", True),
     "visibility_recall": ("%", True),
     "auc_percent": ("%", True),
