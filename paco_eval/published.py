@@ -45,6 +45,7 @@ METRICS: dict[str, tuple[str, bool]] = {
     "pixel_accuracy": ("%", True),
     "mean_accuracy": ("%", True),
     "visibility_recall": ("%", True),
+    "skin_accuracy": ("%", True),
     "auc_percent": ("%", True),
     "hter": ("%", False),
     "tar@far=1e-4": ("%", True),

@@ -36,7 +36,7 @@ def test_the_file_is_valid_and_holds_who_it_should() -> None:
 def test_numbers_of_benchmarks_that_are_here_stand_under_their_metric_and_unit() -> None:
     known = all_tasks()
     frame = load_published()
-    here = frame[frame.task.isin(list(known)) & (frame.metric != "visibility_recall")]
+    here = frame[frame.task.isin(list(known)) & ~frame.metric.isin(["visibility_recall", "skin_accuracy"])]
     assert here.task.nunique() > 10
     for task_name, subset, metric in sorted(set(zip(here.task, here.subset, here.metric, strict=True))):
         task = known[task_name]
