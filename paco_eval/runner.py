@@ -155,8 +155,8 @@ def evaluate_cell(
                 labelled=_labelled(split),
             )  # fmt: skip
             written = write_row(out / "rows", row, members)
-            if task.kind == "landmarks" and part == view:
-                save_samples(written.with_name(f"{written.stem}.samples.npz"), items, units)
+            if part == view:
+                save_samples(written.with_name(f"{written.stem}.samples.npz"), task, items, units)
             rows.append(row.model_copy(update={"key": written.stem}))
     return rows
 

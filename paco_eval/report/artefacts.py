@@ -6,7 +6,7 @@
 ``pretrain/NAME/reconstruction.npz`` ``original``, ``corrupted``, ``reconstructed``: (n, H, W, 3) uint8
 ``pretrain/NAME/sheets/STEP.npz``    the same, after so many steps
 ``pretrain/NAME/codebook.npz``       ``tokens``: (N, K, P, P, 3) uint8; ``usage``: (N, K) float
-``rows/KEY.samples.npz``             of a landmark row: ``images`` (n, H, W, 3) uint8, ``predicted`` and
+``rows/KEY.samples.npz``             of a row: ``images`` (n, H, W, 3) uint8, ``predicted`` and
                                      ``truth`` (n, L, 2) in pixels of these images, ``visible`` (n, L)
                                      bool, ``names`` (n,) text
 ==================================== ==============================================================

@@ -253,6 +253,12 @@ def _few_shot_scores(places: Sequence[tuple[float, Table, int]]) -> pd.DataFrame
     return frame.astype({"low": float, "high": float, "labelled": float})
 
 
+SAMPLES_CAPTION = {
+    True: "From the best to the worst face. Rings: true. Dots: predicted.",
+    False: "From the best to the worst face: what was predicted, for what is true.",
+}
+
+
 def sample_figures(rows: Sequence[Stored], problem: Problem) -> Iterator[Drawn]:
     """Yield a sheet of faces with points for every row that has samples beside it."""
     for stored in rows:
@@ -265,7 +271,11 @@ def sample_figures(rows: Sequence[Stored], problem: Problem) -> Iterator[Drawn]:
                     title=f"{row.task} · {row.encoder}", names=[str(name) for name in found["names"]],
                 )  # fmt: skip
                 yield Drawn(
-                    f"{row.task}-{row.encoder}-faces", row.task, "Rings: true. Dots: predicted.", figure, True
+                    f"{row.task}-{row.encoder}-faces",
+                    row.task,
+                    SAMPLES_CAPTION[found["truth"].shape[1] > 0],
+                    figure,
+                    True,
                 )
         except PacoError as error:
             problem(str(error))
