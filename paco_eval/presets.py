@@ -1,7 +1,8 @@
 """Tables as papers print them: which columns, in which order, of which rows. A style is data.
 
 Two tables need more. *Robustness*: of a task derived by perturbing pictures (``occlusion/landmarks/wflw``: kind
-in ``subset``, severity in ``level``) the clean column stands first, and each kind is the mean over its levels.
+in ``subset``, severity in ``level``) the clean column and what is lost stand first, see
+:func:`paco_eval.robustness_tables.over_levels`.
 *Ablation*: a method whose name holds departures from its recipe (``paco/tiny masking.ratio=0.5``) is a variant,
 and is shown with the plain method of the same recipe.
 """
@@ -11,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from statistics import fmean
 
 from paco_eval.judging import BY_INTERVALS, Judge
+from paco_eval.robustness_tables import over_levels
 from paco_eval.rows import Stored
-from paco_eval.tables import Cell, Column, Table, family_tables
+from paco_eval.tables import Column, Table, family_tables
 
 
 @dataclass(frozen=True)
@@ -105,45 +106,6 @@ def _variants(rows: Iterable[Stored]) -> list[Stored]:
     rows = list(rows)
     recipes = {stored.row.method.partition(" ")[0] for stored in rows if "=" in stored.row.method}
     return [stored for stored in rows if stored.row.method.partition(" ")[0] in recipes]
-
-
-def over_levels(table: Table) -> Table:
-    """Return the table with one column per task and kind of perturbation, the clean one of a task first.
-
-    Each kind is the mean of the main metric over its levels, without an interval, for encoders that have all of
-    them. Columns without a level stay as they are.
-    """
-    groups: dict[Column, list[int]] = {}
-    for position, column in enumerate(table.columns):
-        if column.level < 0:
-            groups[column] = [position]
-        elif column.main:
-            groups.setdefault(replace(column, level=-1), []).append(position)
-    clean = {column for column, places in groups.items() if table.columns[places[0]].level == 0}
-    columns = sorted(
-        groups, key=lambda column: (column.task, column.task_version, column not in clean, column)
-    )
-    lines = tuple(
-        replace(line, cells=tuple(_level_mean([line.cells[i] for i in groups[c]]) for c in columns))
-        for line in table.lines
-    )
-    levels = sorted({column.level for column in table.columns if column.level > 0})
-    if not levels:
-        return table
-    note = f" Perturbations: mean over levels {', '.join(map(str, levels))}, without an interval."
-    return replace(table, columns=tuple(columns), lines=lines, caption=table.caption + note)
-
-
-def _level_mean(cells: Sequence[Cell | None]) -> Cell | None:
-    found = [cell for cell in cells if cell is not None]
-    if len(cells) == 1 or len(found) < len(cells):
-        return found[0] if len(cells) == 1 and found else None
-    values = [cell.value for cell in found if cell.value is not None]
-    return Cell(
-        fmean(values) if len(values) == len(found) else None,
-        rows=tuple(stored for cell in found for stored in cell.rows),
-        flags=tuple(dict.fromkeys(flag for cell in found for flag in cell.flags)),
-    )
 
 
 def _arranged(table: Table, wanted: Sequence[Wanted]) -> Table:

@@ -90,7 +90,7 @@ def sweeps(stored: Iterable[Stored]) -> list[Sweep]:
         if row.level is None:
             continue
         key = (row.task, row.task_version, row.encoder, row.weight_hash, row.pixel_hash, row.crop_hash, row.protocol,
-               row.chosen.get("source"), row.pretrain_seed)  # fmt: skip
+               row.chosen.get("source"), row.pretrain_seed, row.probe_seed)  # fmt: skip
         found.setdefault(key, {})[row.subset, row.level] = each
     complete = {key: cells for key, cells in found.items() if CLEAN in cells and len(cells) > 1}
     sources: dict[str, set] = {}
@@ -226,9 +226,17 @@ def _ordered(run: Sweep, kinds: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def metric_of(row: Row) -> Metric:
-    """Return the main metric of a row's task."""
+    """Return the main metric of a row's task.
+
+    Raises:
+        PacoError: the task is not known, or has no such metric.
+
+    """
     task = select(row.task)[0][0]
-    return next(metric for metric in load_kind(task.kind).metrics(task) if metric.name == row.main_metric)
+    for metric in load_kind(task.kind).metrics(task):
+        if metric.name == row.main_metric:
+            return metric
+    raise PacoError(f"{row.task} has no metric '{row.main_metric}' now; evaluate again.")
 
 
 def by_angle(items: pd.DataFrame, metric: Metric, angle: str, edges: Sequence[float]) -> pd.DataFrame:
@@ -254,16 +262,21 @@ def by_angle(items: pd.DataFrame, metric: Metric, angle: str, edges: Sequence[fl
     return pd.DataFrame(lines, columns=["low", "high", "n", "value"])
 
 
+def knows_angle(items: pd.DataFrame, angle: str) -> bool:
+    """Say whether the items know their true angle, ``yaw`` or ``pitch``."""
+    return bool({f"{angle}_true", angle} & set(items)) or {f"{angle}_a", f"{angle}_b"} <= set(items)
+
+
 def item_angles(items: pd.DataFrame, angle: str) -> Array:
     """Return (n,) the true angle of every item in degrees."""
     for column in (f"{angle}_true", angle):
         if column in items:
             return items[column].to_numpy(dtype=np.float64)
-    sides = [f"{angle}_a", f"{angle}_b"]
-    if not set(sides) <= set(items):
+    if not knows_angle(items, angle):
         raise PacoError(
             f"These items do not know their {angle}; measure a task whose faces have a true pose."
         )
+    sides = [f"{angle}_a", f"{angle}_b"]
     both = items[sides].to_numpy(dtype=np.float64)
     return np.take_along_axis(both, np.abs(both).argmax(axis=1)[:, None], axis=1)[:, 0]
 

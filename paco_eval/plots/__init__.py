@@ -3,7 +3,8 @@
 from paco_eval.plots.curves import confusion_matrix, cumulative_error, det, error_against_yaw, roc
 from paco_eval.plots.method import attention_sheet, nearest_tokens_sheet, place_maps
 from paco_eval.plots.pictures import codebook_atlas, landmark_sheet, picture_rows, reconstruction_sheet
-from paco_eval.plots.scores import accuracy_against_cost, dot_and_interval, few_shot_curves, robustness_curves
+from paco_eval.plots.robustness import heat_map, robustness_curves, score_against_angle
+from paco_eval.plots.scores import accuracy_against_cost, dot_and_interval, few_shot_curves
 from paco_eval.plots.style import Look, looks, save, to_svg
 from paco_eval.plots.training import codebook_health, compare_losses, has_codebook, loss_curves, read_metrics
 
@@ -21,6 +22,7 @@ __all__ = [
     "error_against_yaw",
     "few_shot_curves",
     "has_codebook",
+    "heat_map",
     "landmark_sheet",
     "looks",
     "loss_curves",
@@ -32,5 +34,6 @@ __all__ = [
     "robustness_curves",
     "roc",
     "save",
+    "score_against_angle",
     "to_svg",
 ]

@@ -1,18 +1,81 @@
-"""Figures of controlled factors: a score against a true angle, and a map of angle by severity."""
+"""Figures of controlled factors: a score against severity or a true angle, and a map of angle by severity."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from paco_eval.plots.style import INK, PAPER, house_style, label_ends, looks, new_figure
+from paco_eval.plots.style import INK, PAPER, house_style, label_ends, looks, new_figure, short_name
 
 _BLUE = "#0072b2"
+_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves of one kind or task.
+
+    Attributes:
+        name: above the panel.
+        ylabel: metric with unit and direction.
+        scores: columns ``encoder``, ``level`` (0 is clean), ``value``, and ``low`` and ``high`` of a band, NaN for none.
+
+    """
+
+    name: str
+    ylabel: str
+    scores: pd.DataFrame
+
+
+def robustness_curves(panels: Sequence[Panel], *, title: str, factor: str, shared: bool) -> Figure:
+    """Return scores against the severity of a perturbation in panels side by side, with one legend.
+
+    Args:
+        panels: at least one.
+        title: of the figure.
+        factor: what grows with the level, e.g. occlusion.
+        shared: whether all panels have the same vertical axis.
+
+    """
+    names = sorted({str(name) for panel in panels for name in panel.scores.encoder})
+    look, columns = looks(names), min(_COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    with house_style():
+        figure, axes = new_figure(1.0 + 2.6 * columns, 1.2 + 2.2 * rows, rows, columns)
+        for unused in axes[len(panels) :]:
+            unused.set_visible(False)
+        for number, (at, panel) in enumerate(zip(axes, panels, strict=False)):
+            for encoder, line in panel.scores.sort_values("level").groupby("encoder"):
+                style = look[str(encoder)]
+                at.plot(line.level, line.value, style.mark + "-", color=style.colour, markersize=4)
+                at.fill_between(line.level, line.low, line.high, color=style.colour, alpha=0.13, linewidth=0)
+            levels = sorted(set(panel.scores.level))
+            at.set_xticks(levels, ["clean" if level == 0 else f"{level:g}" for level in levels])
+            at.set_title(panel.name, fontsize=9.5)
+            if number % columns == 0 or not shared:
+                at.set_ylabel(panel.ylabel)
+            if number + columns >= len(panels):
+                at.set_xlabel(f"{factor}, level")
+        if shared:
+            limits = np.array([at.get_ylim() for at in axes[: len(panels)]])
+            for at in axes[: len(panels)]:
+                at.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+        handles = [
+            Line2D(
+                [], [], color=look[name].colour, marker=look[name].mark, markersize=4, label=short_name(name)
+            )
+            for name in names
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(names), columns + 1))
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+    return figure
 
 
 def score_against_angle(bins: Mapping[str, pd.DataFrame], *, title: str, xlabel: str, ylabel: str) -> Figure:

@@ -123,20 +123,6 @@ def few_shot_curves(scores: pd.DataFrame, *, title: str, ylabel: str, unit: str)
     )  # fmt: skip
 
 
-def robustness_curves(scores: pd.DataFrame, *, title: str, ylabel: str, factor: str) -> Figure:
-    """Return scores against the severity of a perturbation.
-
-    Args:
-        scores: columns ``encoder``, ``level`` (0 is clean), ``value`` and optionally ``low``, ``high``.
-        title: of the task.
-        ylabel: metric with unit and direction.
-        factor: what grows with the level, e.g. occlusion.
-
-    """
-    ticks = ["clean" if level == 0 else f"{level:g}" for level in sorted(set(scores.level))]
-    return _level_plot(scores, "level", title=title, xlabel=f"{factor}, level", ylabel=ylabel, ticks=ticks)
-
-
 def accuracy_against_cost(scores: pd.DataFrame, *, title: str, xlabel: str, ylabel: str) -> Figure:
     """Return a score against a cost on a logarithmic axis, every point named.
 

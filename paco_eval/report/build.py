@@ -23,6 +23,8 @@ from paco_eval.report.figures import (
     training_figures,
 )
 from paco_eval.report.page import Contents, render, slug
+from paco_eval.report.robustness_figures import overview_figures, sweep_figures
+from paco_eval.robustness_tables import over_levels
 from paco_eval.rows import Stored, load_rows
 from paco_eval.table_formats import latex_document, to_csv, to_markdown
 from paco_eval.tables import Table, family_tables
@@ -95,7 +97,8 @@ def build_report(
     if comparison is not None:
         tables = [*comparison_tables(comparison), *tables]
         problems += comparison.problems
-    narrow = [part for table in tables for part in table.main_only().parts()]
+    shown = [_over_levels(table, problems) for table in tables]
+    narrow = [part for table in shown for part in table.main_only().parts()]
     texts: dict[str, str] = {}
     if "md" in formats:
         texts["tables.md"] = "\n".join(map(to_markdown, narrow))
@@ -105,7 +108,7 @@ def build_report(
         texts["tables.tex"] = latex_document(narrow)
     drawn: list[Drawn] = []
     if {"html", "figures"} & set(formats):
-        contents = _contents(loaded.rows, tables, runs, problems)
+        contents = _contents(loaded.rows, tables, shown, runs, problems)
         drawn = [figure for _, figures in contents.tables for figure in figures]
         drawn += [*contents.training, *(f for _, _, figures in contents.pretrainings for f in figures)]
         if "html" in formats:
@@ -113,17 +116,35 @@ def build_report(
     return Report(_write(Path(out), texts, drawn if "figures" in formats else []), problems)
 
 
+def _over_levels(table: Table, problems: list[str]) -> Table:
+    """Return what is shown of a table: of derived tasks what was lost, instead of every kind and level."""
+    try:
+        return over_levels(table)
+    except PacoError as error:
+        problems.append(str(error))
+        return table
+
+
 def _contents(
-    rows: Sequence[Stored], tables: Sequence[Table], runs: Sequence[Any], problems: list[str]
+    rows: Sequence[Stored],
+    tables: Sequence[Table],
+    condensed: Sequence[Table],
+    runs: Sequence[Any],
+    problems: list[str],
 ) -> Contents:
     look = plots.looks(line.label for table in tables for line in table.lines)
-    few_shot = few_shot_figures(tables)
+    together = [few_shot_figures(tables), overview_figures(tables)]
     taken: set[str] = set()
     shown = []
-    for table in tables:
-        figures = [*table_figures(table, look, problems.append), *_samples(table, problems)]
+    for table, short in zip(tables, condensed, strict=True):
+        figures = [
+            *table_figures(table, look, problems.append),
+            *sweep_figures(table, problems.append),
+            *_samples(table, problems),
+        ]
         named = [_named(drawn, table, taken) for drawn in figures]
-        shown.append((table, [*named, *few_shot.get(table.title, [])]))
+        more = [drawn for found in together for drawn in found.get(table.title, [])]
+        shown.append((short, [*more, *named]))
     trained = []
     for run in runs:
         try:

@@ -12,10 +12,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paco_eval import plots
+from paco_eval.judging import metrics_of_tasks
 from paco_eval.report.artefacts import Pretraining, load_arrays
+from paco_eval.robustness import PITCH_EDGES, YAW_EDGES, by_angle, knows_angle
 from paco_eval.rows import Stored
 from paco_eval.tables import Cell, Column, Table
 from paco_fr.errors import PacoError
+from tasks.metrics.metric import Metric
+
+ANGLES = (("yaw", YAW_EDGES, "nose to the left of the picture"), ("pitch", PITCH_EDGES, "nose up"))
+"""Angles that scores are shown against: edges of the bins in degrees, and what is positive."""
 
 MOST_CURVES = 8
 """Curves in one figure; more cannot be told apart."""
@@ -64,7 +70,6 @@ def table_figures(table: Table, look: dict[str, plots.Look], problem: Problem) -
                 yield from _item_figures(table, column, _leaders(column, found))
             except PacoError as error:
                 problem(str(error))
-    yield from _robustness(table)
 
 
 def _dots(
@@ -155,6 +160,24 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
                 errors, title=title, ylabel="error rate" if column.higher_is_better else column.heading
             ),
         )  # fmt: skip
+    metric = _definition(leaders[0][1])
+    for angle, edges, sign in ANGLES:
+        drawn = angle == "yaw" and yaw and "error" in columns
+        if metric is not None and not drawn and knows_angle(first, angle):
+            bins = {label: by_angle(frame, metric, angle, edges) for label, frame in items.items()}
+            yield Drawn(
+                f"{task}-{angle}-bins", task, f"{column.heading} in bins of the true {angle}.",
+                plots.score_against_angle(
+                    bins, title=title, xlabel=f"true {angle} (°), positive: {sign}", ylabel=column.heading
+                ),
+            )  # fmt: skip
+
+
+def _definition(stored: Stored) -> Metric | None:
+    """Return the main metric of a row whose task is declared here, in the version of the row."""
+    from tasks.registry import all_tasks
+
+    return metrics_of_tasks(all_tasks().values())(stored.row, stored.row.main_metric)
 
 
 def _failure_threshold(stored: Stored) -> float:
@@ -176,32 +199,6 @@ def _confusion(task: str, title: str, items: pd.DataFrame) -> Drawn:
         classes=list(name.values()),
     )  # fmt: skip
     return Drawn(f"{task}-confusion", task, "Rows are true classes and sum to 100 %.", figure)
-
-
-def _robustness(table: Table) -> Iterator[Drawn]:
-    """Yield a figure per task and kind of perturbation; level 0 is the clean point of all of them."""
-    main = [(at, column) for at, column in enumerate(table.columns) if column.main and column.level >= 0]
-    for task, subset in sorted({(column.task, column.subset) for _, column in main if column.level > 0}):
-        columns = [
-            (at, column)
-            for at, column in main
-            if column.task == task and (column.level == 0 or column.subset == subset)
-        ]
-        lines = [
-            (line.label, column.level, cell.value, cell.low, cell.high)
-            for line in table.lines
-            for at, column in columns
-            if line.kind == "measured" and (cell := line.cells[at]) and cell.value is not None
-        ]
-        frame = pd.DataFrame(lines, columns=["encoder", "level", "value", "low", "high"])
-        if frame.level.nunique() < 2:
-            continue
-        factor = task.partition("/")[0] if subset == "all" else subset.replace("_", " ")
-        figure = plots.robustness_curves(
-            frame.astype({"low": float, "high": float}), title=f"{task} · {factor}",
-            ylabel=columns[0][1].heading, factor=factor,
-        )  # fmt: skip
-        yield Drawn(f"{task}-{subset}-levels", task, "", figure, spoken=f"{factor} at growing severity")
 
 
 _FEW_SHOT = re.compile(r"few-shot (\d+(?:\.\d+)?) ?(%|per class)")

@@ -1,0 +1,162 @@
+"""Figures of derived tasks: curves over levels by kind and over all kinds, and maps of yaw by level.
+
+Rendered and perturbed pictures are different tasks (``occlusion/...``, ``perturbed-occlusion/...``), so they never
+meet in one figure.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
+
+import numpy as np
+import pandas as pd
+
+from paco_eval import plots
+from paco_eval.plots.robustness import Panel
+from paco_eval.report.figures import Drawn
+from paco_eval.robustness import CONSTANT, YAW_EDGES, angle_by_level, knows_angle, sweeps
+from paco_eval.tables import Cell, Column, Line, Table
+from paco_fr.errors import PacoError
+
+ALL = "mean of kinds"
+MOST_MAPS = 3
+"""Encoders whose score is mapped over yaw and level, the best ones."""
+
+COLUMNS = ["encoder", "level", "value", "low", "high"]
+
+
+def sweep_figures(table: Table, problem: Callable[[str], None]) -> Iterator[Drawn]:
+    """Yield for each derived task of a table its curves, a panel per kind, and the best encoders' maps of yaw."""
+    if table.compared:
+        return
+    for task, columns in _swept(table).items():
+        panels = _panels(table, columns)
+        if not panels:
+            continue
+        factor = task.partition("/")[0]
+        yield Drawn(
+            f"{task}-levels", task, "First panel: kinds weigh alike; band: lowest and highest seed. Others: the interval.",
+            plots.robustness_curves(panels, title=task, factor=factor, shared=True), True,
+            spoken=f"{columns[0].heading} at growing severity of {factor}",
+        )  # fmt: skip
+        try:
+            yield from _maps(table, task, columns)
+        except PacoError as error:
+            problem(str(error))
+
+
+def overview_figures(tables: Sequence[Table]) -> dict[str, list[Drawn]]:
+    """Return one figure per factor and protocol, a panel per task, under the title of a table to stand with.
+
+    Each curve is the mean over kinds of an encoder, or of a method over its pretraining seeds with a band from the
+    lowest to the highest seed.
+    """
+    panels: dict[tuple[str, str], list[tuple[Table, Panel]]] = defaultdict(list)
+    for table in tables:
+        if table.compared or table.mimic:
+            continue
+        for task, columns in _swept(table).items():
+            scores = _mean_curves(table, columns)
+            if len(set(scores.level)) > 1:
+                factor, _, base = task.partition("/")
+                panels[factor, table.protocol].append((table, Panel(base, columns[0].heading, scores)))
+    drawn: dict[str, list[Drawn]] = defaultdict(list)
+    for (factor, protocol), found in panels.items():
+        figure = plots.robustness_curves(
+            [panel for _, panel in found], title=f"{factor} · {protocol} · {ALL}", factor=factor, shared=False
+        )
+        caption = (
+            "Mean over kinds, which weigh alike. Several seeds: mean, band from the lowest to the highest."
+        )
+        name = f"{factor}-overview" if protocol == "frozen" else f"{factor}-overview-{protocol}"
+        drawn[found[0][0].title].append(Drawn(name, "", caption, figure, True))
+    return drawn
+
+
+def _swept(table: Table) -> dict[str, list[Column]]:
+    """Return the main columns of each derived task, clean first; tasks without a clean column are left out."""
+    found: dict[str, list[Column]] = defaultdict(list)
+    for column in sorted(table.columns, key=lambda column: (column.task, column.level)):
+        if column.main and column.level >= 0:
+            found[column.task].append(column)
+    return {
+        task: columns
+        for task, columns in found.items()
+        if columns[0].level == 0 < columns[-1].level and len({column.task_version for column in columns}) == 1
+    }
+
+
+def _measured(table: Table) -> list[Line]:
+    return [line for line in table.lines if line.kind == "measured"]
+
+
+def _cells(table: Table, line: Line, columns: Sequence[Column]) -> list[Cell | None]:
+    place = {column: position for position, column in enumerate(table.columns)}
+    return [line.cells[place[column]] for column in columns]
+
+
+def _panels(table: Table, columns: Sequence[Column]) -> list[Panel]:
+    """Return the panel of the mean, then one for each kind; level 0 is the clean point of all of them."""
+    kinds = sorted({column.subset for column in columns if column.level > 0})
+    panels = [(ALL, _mean_curves(table, columns))] if len(kinds) > 1 else []
+    for kind in kinds:
+        own = [column for column in columns if column.level == 0 or column.subset == kind]
+        lines = [
+            (line.label, column.level, cell.value, cell.low, cell.high)
+            for line in _measured(table)
+            for column, cell in zip(own, _cells(table, line, own), strict=True)
+            if cell and cell.value is not None
+        ]
+        panels.append((kind.replace("_", " "), pd.DataFrame(lines, columns=COLUMNS)))
+    heading = columns[0].heading
+    return [
+        Panel(name, heading, frame.astype(dict.fromkeys(COLUMNS[2:], float)))
+        for name, frame in panels
+        if len(set(frame.level)) > 1
+    ]
+
+
+def _mean_curves(table: Table, columns: Sequence[Column]) -> pd.DataFrame:
+    """Return the mean over kinds of each line by level, with lowest and highest seed where there are several."""
+    lines = []
+    for line in _measured(table):
+        for level in sorted({column.level for column in columns}):
+            own = [column for column in columns if column.level == level]
+            cells = [cell for cell in _cells(table, line, own) if cell and cell.value is not None]
+            if len(cells) < len(own):
+                continue  # no mean over some of the kinds
+            seeds: dict[int | None, list[float]] = defaultdict(list)
+            for cell in cells:
+                for stored in cell.rows:
+                    assert stored.row.main.value is not None  # a cell of undefined rows has no value
+                    seeds[stored.row.pretrain_seed].append(stored.row.main.value)
+            means = [fmean(values) for values in seeds.values()]
+            band = (min(means), max(means)) if len(means) > 1 else (np.nan, np.nan)
+            mean = fmean(cell.value for cell in cells if cell.value is not None)
+            lines.append((line.label, level, mean, *band))
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _maps(table: Table, task: str, columns: Sequence[Column]) -> Iterator[Drawn]:
+    """Yield the score over true yaw and level of the best encoders, averaged over kinds and seeds."""
+    higher = bool(columns[0].higher_is_better)
+    ranked = []
+    for line in _measured(table):
+        cells = [cell for cell in _cells(table, line, columns) if cell and cell.value is not None]
+        if line.label != CONSTANT and len(cells) == len(columns):
+            ranked.append((fmean(cell.value for cell in cells if cell.value is not None), line.label, cells))
+    ranked.sort(key=lambda entry: (-entry[0] if higher else entry[0], entry[1]))
+    for _, label, cells in ranked[:MOST_MAPS]:
+        runs = sweeps(stored for cell in cells for stored in cell.rows)
+        if not runs or not knows_angle(cells[0].rows[0].items(), "yaw"):
+            return
+        found = [angle_by_level(run) for run in runs]
+        figure = plots.heat_map(
+            np.mean([values for _, values in found], axis=0), levels=found[0][0], edges=YAW_EDGES,
+            title=f"{task} · {plots.style.short_name(label)}", xlabel="true yaw (°), positive: nose to the left of the picture",
+            ylabel=f"{task.partition('/')[0]}, level", higher_is_better=higher,
+        )  # fmt: skip
+        caption = f"{columns[0].heading} by true yaw and level, mean over kinds; the darker, the worse."
+        yield Drawn(f"{task}-{label}-yaw-by-level", task, caption, figure)
