@@ -6,6 +6,8 @@ split, subset, level, crop and images. What differs is named and left out.
 A table of many differences finds some by chance alone. So p-values are adjusted by Holm's method over all
 differences of one protocol of which anything can be claimed, those with at least two pretraining seeds on
 either side or none to rule out; the verdict rests on the adjusted one. Intervals stay those of one difference.
+
+Rows of a sweep (clean, kinds and levels of a derived task) are compared together: by their mean drop.
 """
 
 from __future__ import annotations
@@ -19,13 +21,21 @@ from typing import NamedTuple, get_args
 import pandas as pd
 
 from paco_eval.judging import MetricOf
+from paco_eval.robustness import Sweep, drops_test, sweeps
 from paco_eval.rows import Row, Stored
 from paco_eval.statistics import ALPHA, Interval, Verdict, difference_test, holm, mean_rank, verdict
 from paco_eval.tables import Column, column_of, line_label, line_order, methods_with_seeds
 from paco_fr.errors import PacoError, unknown_name
+from tasks.metrics.metric import Metric
 
 Place = tuple[str, Column]
 """Protocol and column of a comparison."""
+
+Run = Stored | Sweep
+"""One pretraining seed's row of a task, or all its rows of a derived task."""
+
+DROP = "drop"
+"""Metric of a derived task: how much worse than clean, mean over kinds and levels."""
 
 REPLICATES_PER_DIFFERENCE = 100
 """A p-value cannot be smaller than 2 / replicates, and Holm multiplies it by the number of differences."""
@@ -103,13 +113,17 @@ def compare(
     """
     rows = [stored for stored in rows if stored.row.data_kind != "mimic"]
     several = methods_with_seeds(rows)
-    by_line: dict[str, dict[Place, list[Stored]]] = defaultdict(lambda: defaultdict(list))
-    for stored in rows:
-        place = (stored.row.protocol, column_of(stored.row))
-        by_line[line_label(stored.row, several)][place].append(stored)
+    problems: list[str] = []
+    runs: list[Run] = [stored for stored in rows if stored.row.level is None]
+    try:
+        runs += sweeps(rows)
+    except PacoError as error:
+        problems.append(str(error))
+    by_line: dict[str, dict[Place, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        by_line[line_label(_row(run), several)][_place(run)].append(run)
     if baseline not in by_line:
         raise unknown_name("baseline", baseline, by_line)
-    problems: list[str] = []
     if replicates is None:
         wanted = REPLICATES_PER_DIFFERENCE * sum(len(places) for places in by_line.values())
         replicates = max(1000, min(wanted, MOST_REPLICATES))
@@ -131,10 +145,28 @@ def compare(
     return Comparison(baseline, found, _summary(by_line, baseline, found, problems), problems)
 
 
+def _row(run: Run) -> Row:
+    return run.clean if isinstance(run, Sweep) else run.row
+
+
+def _place(run: Run) -> Place:
+    row = _row(run)
+    column = column_of(row)
+    if isinstance(run, Sweep):
+        column = replace(column, subset="all", level=-1, metric=DROP, higher_is_better=False)
+    return row.protocol, column
+
+
+def _rows(runs: Iterable[Run]) -> tuple[Stored, ...]:
+    return tuple(
+        stored for run in runs for stored in (run.cells.values() if isinstance(run, Sweep) else (run,))
+    )
+
+
 def _differences(
     label: str,
-    mine: dict[Place, list[Stored]],
-    reference: dict[Place, list[Stored]],
+    mine: dict[Place, list[Run]],
+    reference: dict[Place, list[Run]],
     metric_of: MetricOf,
     replicates: int,
     problems: list[str],
@@ -147,14 +179,13 @@ def _differences(
             problems.append(f"{where}: the baseline has no row of this task version, protocol and subset.")
             continue
         a, b = mine[place], reference[place]
-        unlike = _unlike([stored.row for stored in (*a, *b)])
-        definition = metric_of(a[0].row, column.metric)
+        unlike = _unlike([_row(run) for run in (*a, *b)])
+        definition = metric_of(_row(a[0]), _row(a[0]).main_metric)
         if unlike or definition is None:
             problems.append(f"{where}: {unlike or 'no definition of its metric'}; not compared.")
             continue
         try:
-            tables = [stored.items() for stored in (*a, *b)]
-            tested = difference_test(definition, tables[: len(a)], tables[len(a) :], replicates=replicates)
+            tested = _tested(definition, a, b, replicates)
         except PacoError as error:
             problems.append(f"{where}: {error}")
             continue
@@ -162,8 +193,18 @@ def _differences(
             problems.append(f"{where}: the items have no column {error}; evaluate again.")
             continue
         values, seeds = (_mean(column, a), _mean(column, b)), min(_seeds(a), _seeds(b))
-        found.append(Difference(label, protocol, column, *values, *tested, seeds, (*a, *b)))
+        found.append(Difference(label, protocol, column, *values, *tested, seeds, _rows((*a, *b))))
     return found
+
+
+def _tested(
+    metric: Metric, ours: Sequence[Run], baseline: Sequence[Run], replicates: int
+) -> tuple[Interval, float]:
+    swept = [[run for run in side if isinstance(run, Sweep)] for side in (ours, baseline)]
+    if any(swept):
+        return drops_test(*swept, replicates=replicates)
+    mine, others = ([stored.items() for stored in _rows(side)] for side in (ours, baseline))
+    return difference_test(metric, mine, others, replicates=replicates)
 
 
 def _adjusted(differences: Sequence[Difference]) -> list[Difference]:
@@ -183,19 +224,21 @@ def _unlike(rows: Sequence[Row]) -> str:
     return ""
 
 
-def _seeds(rows: Sequence[Stored]) -> int:
+def _seeds(runs: Sequence[Run]) -> int:
     """Return the number of pretraining seeds; what was not pretrained has no luck to rule out."""
-    seeds = {stored.row.pretrain_seed for stored in rows}
+    seeds = {_row(run).pretrain_seed for run in runs}
     return 2 if seeds == {None} else len(seeds - {None})
 
 
-def _mean(column: Column, rows: Sequence[Stored]) -> float:
-    values = [stored.row.metrics[column.metric].value for stored in rows]
+def _mean(column: Column, runs: Sequence[Run]) -> float:
+    values = [
+        run.mean_drop if isinstance(run, Sweep) else run.row.metrics[column.metric].value for run in runs
+    ]
     return math.nan if None in values else sum(v for v in values if v is not None) / len(values)
 
 
 def _summary(
-    by_line: dict[str, dict[Place, list[Stored]]],
+    by_line: dict[str, dict[Place, list[Run]]],
     baseline: str,
     differences: Sequence[Difference],
     problems: list[str],
@@ -209,7 +252,7 @@ def _summary(
     return frame.join(_ranks(by_line, problems)).join(_cost(by_line))
 
 
-def _ranks(by_line: dict[str, dict[Place, list[Stored]]], problems: list[str]) -> pd.DataFrame:
+def _ranks(by_line: dict[str, dict[Place, list[Run]]], problems: list[str]) -> pd.DataFrame:
     scores = pd.DataFrame(
         {
             label: {f"{p}|{c.task}|{c.place}": _mean(c, rows) for (p, c), rows in places.items()}
@@ -226,9 +269,9 @@ def _ranks(by_line: dict[str, dict[Place, list[Stored]]], problems: list[str]) -
     return mean_rank(complete, {name: bool(columns[name].higher_is_better) for name in complete.columns})
 
 
-def _cost(by_line: dict[str, dict[Place, list[Stored]]]) -> pd.DataFrame:
+def _cost(by_line: dict[str, dict[Place, list[Run]]]) -> pd.DataFrame:
     costs = {
-        label: pd.DataFrame([stored.row.cost for rows in places.values() for stored in rows]).mean()
+        label: pd.DataFrame([_row(run).cost for runs in places.values() for run in runs]).mean()
         for label, places in by_line.items()
     }
     return pd.DataFrame(costs).T.reindex(columns=["parameters", "flops", "images_per_s"])

@@ -51,7 +51,8 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
             "interval of the paired difference over the same items; people and seeds are resampled together. "
             f"Better and worse: the p-value, adjusted by Holm's method over the {tests} differences that can be "
             f"claimed, is below {ALPHA}; an interval is that of its difference alone. n.d.: not distinguishable. "
-            "Observed: one pretraining seed, so another might turn it round."
+            "Observed: one pretraining seed, so another might turn it round. Of derived tasks the drop is compared, how "
+            "much worse than clean, mean over kinds and levels."
         )
         family = f"difference to {comparison.baseline}"
         tables.append(Table(family, protocol, False, columns, lines, caption, compared=True))

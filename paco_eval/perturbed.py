@@ -188,7 +188,9 @@ def _encode(
             done: dict[Condition, list[int]] = {condition: [] for condition in wanted}
             parts: dict[Condition, list[npt.NDArray[np.float32]]] = {condition: [] for condition in wanted}
             facts: dict[Condition, list[npt.NDArray[np.float32]]] = {condition: [] for condition in wanted}
-            for condition, prepared in _prepared(encoder, units, faces, own[start : start + step], missing):
+            for condition, prepared in prepared_under(
+                encoder, units, faces, own[start : start + step], missing
+            ):
                 members, pictures, achieved, broken = prepared
                 failures |= broken
                 bar.update(len(members) + len(broken))
@@ -212,7 +214,7 @@ def _reduced(encoder: Encoder, pictures: Tensor, layer: Layer) -> npt.NDArray[np
     return reduce(tokens, layer[1]).float().cpu().numpy()
 
 
-def _prepared(
+def prepared_under(
     encoder: Encoder, units: Units, faces: Sequence[Face | None], chunk: list[int],
     missing: dict[Condition, npt.NDArray[np.bool_]],
 ) -> Iterator[tuple[Condition, Prepared]]:  # fmt: skip

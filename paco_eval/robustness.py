@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.rows import Row, Stored
-from paco_eval.statistics import Interval, aligned, percentile_interval, resamples
+from paco_eval.statistics import Interval, aligned, resamples, tested
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
 from tasks.kinds import load_kind
@@ -73,6 +73,11 @@ class Sweep:
         return sign * (
             self.value(*CLEAN) - float(np.mean([self.value(*cell) for cell in self.kind_cells(kind)]))
         )
+
+    @property
+    def mean_drop(self) -> float:
+        """The mean drop over kinds."""
+        return float(np.mean([self.drop(kind) for kind in self.kinds]))
 
 
 def sweeps(stored: Iterable[Stored]) -> list[Sweep]:
@@ -136,7 +141,7 @@ def summary(found: Sequence[Sweep]) -> pd.DataFrame:
     for sweep in found:
         row, clean = sweep.clean, sweep.value(*CLEAN)
         drops = {kind: sweep.drop(kind) for kind in sweep.kinds}
-        drop = float(np.mean(list(drops.values())))
+        drop = sweep.mean_drop
         worst = max(drops, key=lambda kind: (drops[kind], kind))
         relative, note = _relative(drop, row, constants.get(_place(sweep)))
         sign = 1.0 if row.main.higher_is_better else -1.0
@@ -175,6 +180,22 @@ def compare_drops(
     level: float = 0.95,
 ) -> Interval:
     """Return the mean drop of one encoder less that of another, with its interval; negative: ours drops less.
+
+    As :func:`drops_test`, without the p-value.
+    """
+    return drops_test(ours, baseline, kinds=kinds, replicates=replicates, seed=seed, level=level)[0]
+
+
+def drops_test(
+    ours: Sequence[Sweep],
+    baseline: Sequence[Sweep],
+    *,
+    kinds: Sequence[str] | None = None,
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[Interval, float]:
+    """Return the mean drop of one encoder less that of another with its interval, and the p-value of no difference.
 
     A replicate draws groups once for all tables of both sides, so the same people are clean and perturbed
     everywhere, and seeds of either side where there are several.
@@ -218,7 +239,7 @@ def compare_drops(
         )
         cells = np.stack([metric.compute(table, weights) for table in tables], axis=1).reshape(-1, *shape)
         values.append(((cells @ share * direction) * drawn * signs).sum(axis=1))
-    return percentile_interval(float(point @ signs), np.concatenate(values), len(names), level)
+    return tested(float(point @ signs), np.concatenate(values), len(names), level)
 
 
 def _ordered(run: Sweep, kinds: Sequence[str]) -> list[tuple[str, int]]:

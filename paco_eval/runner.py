@@ -23,6 +23,7 @@ from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, write_row
 from paco_eval.samples import save_samples
 from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, held_of
+from paco_eval.stability import evaluate_stability
 from paco_eval.sweep import evaluate_sweep
 from paco_eval.tuned import Settings
 from paco_fr.encoder import Encoder
@@ -113,7 +114,7 @@ def _measure_of(task: Task, protocol: str, epochs: int) -> Measure:
     if protocol == "fine-tune":
         return partial(evaluate_finetuned, settings=Settings(epochs=epochs))
     if load_kind(task.kind).HEAD == "diagnostics":
-        return evaluate_diagnosis
+        return evaluate_diagnosis if task.sweep is None else evaluate_stability
     return evaluate_cell if task.sweep is None else evaluate_sweep
 
 

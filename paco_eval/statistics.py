@@ -156,6 +156,11 @@ def difference_test(
     NaN where the interval is undefined.
     """
     value, values, groups = _replicated(metric, runs, baseline, replicates, seed)
+    return tested(value, values, groups, level)
+
+
+def tested(value: float, values: Array, groups: int, level: float) -> tuple[Interval, float]:
+    """Return the interval of a difference and its p-value from replicates (R,), see :func:`difference_test`."""
     interval = percentile_interval(value, values, groups, level)
     if np.isnan(interval.low):
         return interval, np.nan

@@ -62,10 +62,10 @@ def evaluate_sweep(
 
     """
     task, (units, split) = data.task, data.views["all"]
-    sweep = _sweep(task)
-    kinds = _possible(task, units, say)
+    sweep = sweep_of(task)
+    kinds = possible_kinds(task, units, say)
     cells: list[Cell] = [CLEAN, *((kind, level) for kind in kinds for level in sweep.levels)]
-    identities = {cell: _identity(encoder, data, cell) for cell in cells}
+    identities = {cell: cell_identity(encoder, data, cell) for cell in cells}
     wanted = wanted_of(encoder, task, identities, out, overwrite, say)
     if not wanted:
         return []
@@ -93,15 +93,16 @@ def evaluate_sweep(
     return rows
 
 
-def _sweep(task: Task) -> Sweep:
+def sweep_of(task: Task) -> Sweep:
+    """Return the sweep of a derived task."""
     if task.sweep is None:
         raise PacoError(f"{task.name} is not a derived task.")
     return task.sweep
 
 
-def _possible(task: Task, units: Units, say: Say) -> tuple[str, ...]:
+def possible_kinds(task: Task, units: Units, say: Say) -> tuple[str, ...]:
     """Return the kinds that the records allow."""
-    sweep = _sweep(task)
+    sweep = sweep_of(task)
     if sweep.source == "rendered" or {"landmarks", "scheme"} <= set(units.labels):
         return sweep.kinds
     kinds = tuple(kind for kind in sweep.kinds if not perturbation(kind).needs_face)
@@ -113,11 +114,11 @@ def _possible(task: Task, units: Units, say: Say) -> tuple[str, ...]:
     return kinds
 
 
-def _identity(encoder: Encoder, data: Data, cell: Cell) -> dict[str, Any]:
+def cell_identity(encoder: Encoder, data: Data, cell: Cell) -> dict[str, Any]:
     """Return the identifying fields of a cell's row; rendered pictures are named by their spec."""
     kind, level = cell
     found = {**identity_of(encoder, data, kind), "level": level}
-    if _sweep(data.task).source == "rendered":
+    if sweep_of(data.task).source == "rendered":
         spec = None if cell == CLEAN else cell_spec(data.task, kind, level).fingerprint()
         found["data_fingerprint"] = content_hash([data.fingerprint, spec])
     return found
@@ -170,7 +171,7 @@ class _Run:
         """Score pictures that were drawn again, and the clean ones of the same faces."""
         task, held = self.scorer.task, held_of(self.scorer.split)
         shown = set(self.units.labels["unit_id"].iloc[held])
-        first = next((cell for cell in cells if cell != CLEAN), (_sweep(task).kinds[0], 1))
+        first = next((cell for cell in cells if cell != CLEAN), (sweep_of(task).kinds[0], 1))
         again = set(units_of(read_cell(task, *first), task.crop).labels["unit_id"]) & shown
         scored = {}
         for cell in cells:
@@ -179,7 +180,7 @@ class _Run:
             found = extract(self.encoder, units, task.reductions, flip=task.flip, progress=True)
             items = self.scorer.items_apart(found.layers[self.layer], units.labels)
             achieved = np.full(len(units), np.nan)
-            if cell != CLEAN and _sweep(task).factor == "occlusion":
+            if cell != CLEAN and sweep_of(task).factor == "occlusion":
                 achieved = _coverage(units.labels)
             items = _with_achieved(items, units.labels, achieved)
             scored[cell] = Scored(items, len(units), len(found.failures), _mean(achieved), found.seconds)

@@ -302,7 +302,8 @@ def _lift_shared_flags(grid: list[list[Cell | None]], position: int, column: Col
     for row in grid:
         if cell := row[position]:
             row[position] = replace(cell, flags=tuple(flag for flag in cell.flags if flag not in shared))
-    return f"{column.place}: {', '.join(sorted(shared))}" if shared else ""
+    place = replace(column, level=-1).place  # said once for all levels that share it
+    return f"{place}: {', '.join(sorted(shared))}" if shared else ""
 
 
 def _seed_note(seeds: set[int | None]) -> str:

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from paco_fr.contracts import CropContract, PixelContract
 
-Diagnostics: TypeAlias = Callable[[Tensor], Mapping[str, Tensor]]
+Diagnostics: TypeAlias = Callable[..., Mapping[str, Tensor]]
 """What an encoder may offer as ``diagnostics``: of prepared pictures (B, 3, size, size), what
-:func:`paco_fr.showing.diagnose` says of a codebook and the belief in it."""
+:func:`paco_fr.showing.diagnose` says of a codebook and the belief in it. A second argument, where given, holds
+the pictures that masks are drawn from, so that a changed picture is looked at under the mask of the clean one."""
 
 
 @dataclass(frozen=True)

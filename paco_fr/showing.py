@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,16 @@ def masked_batch(images: Tensor, config: PretrainConfig, anchor: str = "") -> Ba
     return batch.to(images.device)
 
 
-def diagnose(model: PaCo, config: PretrainConfig, images: Tensor) -> Mapping[str, Tensor]:
+def diagnose(
+    model: PaCo, config: PretrainConfig, images: Tensor, masks_of: Tensor | None = None
+) -> Mapping[str, Tensor]:
     """Return what codebook and belief make of prepared pictures with hidden patches.
+
+    Args:
+        model: in evaluation mode.
+        config: of its run.
+        images: prepared pictures (B, 3, S, S).
+        masks_of: pictures that masks are drawn from; by default the pictures themselves.
 
     Returns:
         ``hidden`` (B, M) places; ``matter`` (B, N, T) true patches as tokens see them; ``tokens`` (B, M, T)
@@ -61,7 +70,7 @@ def diagnose(model: PaCo, config: PretrainConfig, images: Tensor) -> Mapping[str
         codebooks; ``sizes`` (2,) number of all tokens and of those of one codebook.
 
     """
-    batch = masked_batch(images, config)
+    batch = replace(masked_batch(images if masks_of is None else masks_of, config), images=images)
     output = model(batch)
     assert output.assigned is not None and output.believed is not None and output.tokens is not None
     books = model.codebook.books(batch.regions) * config.codebook.tokens

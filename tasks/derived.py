@@ -1,11 +1,12 @@
-"""Derived tasks: ``occlusion/<task>``, ``illumination/<task>``, ``quality/<task>``, from any task with a head.
+"""Derived tasks: ``occlusion/<task>``, ``illumination/<task>``, ``quality/<task>``, from any task.
 
 A derived task is the task itself with a :class:`~tasks.task.Sweep`: heads are fitted and chosen on clean
 pictures, then the test part is scored clean (level 0) and under every kind at levels 1 to 5. Where the faces
 are rendered, occlusion and illumination are rendered as well, on the same faces; there the same factors
 painted into the picture are ``perturbed-occlusion/<task>`` and ``perturbed-illumination/<task>``: the two
 never share a curve. In a task of gallery and probes the gallery stays clean; where pairs are sampled both
-sides change.
+sides change. A task of a codebook has no head; its derived ones say how much the codebook sees the same in
+perturbed pictures as in clean ones (:mod:`tasks.kinds.stability`).
 
 Nothing heavy is imported here: ``paco-eval list tasks`` shows these names.
 """
@@ -41,15 +42,15 @@ NAMES = (*FACTORS, *(PREFIX + factor for factor in RENDERED))
 
 def derived_tasks(tasks: Iterable[Task]) -> dict[str, Task]:
     """Return all tasks that derive from these, by name."""
-    found = [
-        task for base in tasks if base.sweep is None and base.kind != "codebook" for task in _derive(base)
-    ]
+    found = [task for base in tasks if base.sweep is None for task in _derive(base)]
     return {task.name: task for task in found}
 
 
 def _derive(base: Task) -> list[Task]:
     rendered = base.reader == RENDERING_READER
     found = [_swept(base, factor, factor, PREFIX * (rendered and factor in RENDERED)) for factor in FACTORS]
+    if base.kind == "codebook":
+        return [replace(task, kind="stability", main_metric="same_token") for task in found]
     if rendered:
         found += [_rendered(base, factor, kinds) for factor, kinds in RENDERED.items()]
     return found

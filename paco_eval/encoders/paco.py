@@ -19,12 +19,13 @@ class PaCoEncoder(TimmEncoder):
     """The encoder of a PaCo-FR checkpoint, which can also say what its codebook and belief make of a picture."""
 
     @torch.inference_mode()
-    def diagnostics(self, images: Tensor) -> Mapping[str, Tensor]:
+    def diagnostics(self, images: Tensor, masks_of: Tensor | None = None) -> Mapping[str, Tensor]:
         """Return tokens, belief and truth of prepared pictures, see :func:`paco_fr.showing.diagnose`."""
         if not hasattr(self, "objective"):
             self.objective, self.config = load_objective(folder_of(self.name))
             self.objective.to(self.device)
-        return diagnose(self.objective, self.config, images.to(self.device))
+        like = None if masks_of is None else masks_of.to(self.device)
+        return diagnose(self.objective, self.config, images.to(self.device), like)
 
 
 def folder_of(name: str) -> Path:

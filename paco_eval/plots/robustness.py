@@ -45,8 +45,8 @@ def robustness_curves(panels: Sequence[Panel], *, title: str, factor: str, share
 
     """
     names = sorted({str(name) for panel in panels for name in panel.scores.encoder})
-    look, columns = looks(names), min(_COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
+    look, rows = looks(names), -(-len(panels) // _COLUMNS)
+    columns = -(-len(panels) // rows)
     with house_style():
         figure, axes = new_figure(1.0 + 2.6 * columns, 1.2 + 2.2 * rows, rows, columns)
         for unused in axes[len(panels) :]:

@@ -26,7 +26,7 @@ HeadName = Literal["ridge", "logistic", "token_ridge", "whitening", "diagnostics
 
 KINDS = (
     *("classification", "codebook", "identification", "landmarks", "multilabel", "pose", "segmentation"),
-    *("templates", "verification"),
+    *("stability", "templates", "verification"),
 )
 
 

@@ -21,8 +21,10 @@ from paco_eval.table_formats import to_csv, to_latex, to_markdown
 from paco_fr.contracts import CROPS, content_hash
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
+from tasks.registry import all_tasks
 from tasks.task import Task
 from tests.paco_eval.made_rows import TASKS, Made, make_row
+from tests.paco_eval.test_robustness import write_sweep
 
 POSE, LANDMARKS = TASKS[2], TASKS[3]
 METRIC_OF: MetricOf = metrics_of_tasks(
@@ -220,3 +222,24 @@ def test_items_of_an_older_layout_are_told(run: Path) -> None:
     write_row(run / "rows", row, other[["id", "group"]].assign(failure=""))
     found = compare(load_rows(run).rows, "mae", metric_of=METRIC_OF, replicates=50)
     assert any("timm:old" in problem and "no column" in problem for problem in found.problems)
+
+
+def test_sweeps_are_compared_by_their_drops(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        for method, lost in (("paco/tiny", 1.0), ("mae/tiny", 3.0)):
+            name = f"paco:{method}-{seed}"
+            write_sweep(tmp_path, name, {"boxes": lost + seed / 4, "hand": lost}, seed=seed, method=method)
+    write_sweep(tmp_path, "paco:once", {"boxes": 0.5, "hand": 0.5}, seed=3, method="simmim/tiny")
+    write_sweep(tmp_path, "pixels", {"boxes": 2.0}, kinds=("boxes",))
+    definitions = metrics_of_tasks(all_tasks().values())
+    found = compare(load_rows(tmp_path).rows, "mae/tiny", metric_of=definitions, replicates=400)
+    verdicts = {difference.encoder: difference for difference in found.differences}
+    ours = verdicts["paco/tiny"]
+    assert (ours.column.metric, ours.column.place, ours.verdict) == ("drop", "synthetic v1", "better")
+    assert (ours.value, ours.reference) == pytest.approx((1.59375, 4.59375)) and len(ours.rows) == 20
+    assert ours.interval.value == pytest.approx(-3.0)
+    assert verdicts["paco:once"].verdict == "observed"
+    assert "pixels" not in verdicts and any("different levels" in line for line in found.problems)
+    build_report(tmp_path, tmp_path / "out", formats=["md", "html"], comparison=found)
+    text = (tmp_path / "out" / "tables.md").read_text()
+    assert "−3.00 better" in text and "drop (°) ↓" in text

@@ -19,6 +19,7 @@ from sklearn.metrics import roc_curve
 from paco_eval import plots
 from paco_eval.plots.curves import binned_means, roc_points
 from paco_eval.plots.pictures import perplexity, tile
+from paco_eval.plots.robustness import Panel
 from paco_eval.plots.style import GREYS, OWN_COLOUR, PALETTE, looks
 from paco_fr.errors import PacoError
 
@@ -151,8 +152,13 @@ def test_few_shot_and_robustness_and_cost() -> None:
     figure = plots.few_shot_curves(counted, title="t", ylabel="", unit="%")
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1 %\nn = 24", "10 %\nn = 240", "all"]
     levels = shares.rename(columns={"amount": "level"}).assign(level=[0, 1, 2] * 2, low=0, high=6)
-    figure = plots.robustness_curves(levels, title="t", ylabel="nme", factor="occlusion")
+    panels = [Panel("hand", "nme", levels), Panel("scarf", "nme", levels.assign(value=levels.value + 9))]
+    figure = plots.robustness_curves(panels, title="t", factor="occlusion", shared=True)
     assert figure.axes[0].get_xticklabels()[0].get_text() == "clean" and len(figure.axes[0].collections) == 2
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim() and figure.axes[1].get_ylim()[1] > 14
+    apart = plots.robustness_curves(panels, title="t", factor="occlusion", shared=False)
+    assert apart.axes[0].get_ylim() != apart.axes[1].get_ylim()
+    assert [text.get_text() for text in apart.legends[0].get_texts()] == ["a", "b"]
     figure = plots.accuracy_against_cost(
         SCORES.assign(cost=[1e5, 1e6, 10]), title="t", xlabel="parameters", ylabel=""
     )
@@ -160,9 +166,11 @@ def test_few_shot_and_robustness_and_cost() -> None:
 
 
 def test_names_stand_at_the_ends_of_their_lines() -> None:
-    levels = pd.DataFrame({"encoder": ["a", "a", "b", "b"], "level": [0, 1, 0, 1], "value": [7.0, 8, 9, 9.5]})
-    levels = levels.assign(low=levels.value - 3, high=levels.value + 3)
-    (axes,) = plots.robustness_curves(levels, title="t", ylabel="", factor="f").axes
+    scores = pd.DataFrame(
+        {"encoder": ["a", "a", "b", "b"], "amount": [0, 1, 0, 1], "value": [7.0, 8, 9, 9.5]}
+    )
+    scores = scores.assign(low=scores.value - 3, high=scores.value + 3)
+    (axes,) = plots.few_shot_curves(scores, title="t", ylabel="", unit="%").axes
     low, high = axes.get_ylim()
     for text, end in zip(axes.texts, (8, 9.5), strict=True):
         assert text.get_position()[1] == pytest.approx((end - low) / (high - low), abs=0.01)

@@ -83,13 +83,30 @@ def test_robustness_is_clean_first_and_each_kind_over_its_levels() -> None:
         occluded("pixels", *cell) for cell in cells[:4]
     ]
     table = tables_of(*rows)["robustness"]
-    assert [column.subset for column in table.columns] == ["clean", "blob", "scarf"]
+    assert [(column.subset, column.metric) for column in table.columns] == [
+        ("clean", "nme_box"), ("mean of kinds", "nme_box"), ("mean of kinds", "drop"),
+        ("mean of kinds", "relative_drop"), ("worst kind", "drop"), ("blob", "nme_box"), ("scarf", "nme_box"),
+    ]  # fmt: skip
     mine, pixels = table.lines
-    assert [cell.value for cell in mine.cells if cell] == [8.0, 10.5, 15.0]
+    assert [cell.value for cell in mine.cells if cell] == [8.0, 12.75, 4.75, None, 7.0, 10.5, 15.0]
     assert mine.cells[0] and mine.cells[0].low == 7.0, "the clean score keeps its interval"
-    assert mine.cells[1] and mine.cells[1].low is None and len(mine.cells[1].rows) == 2
-    assert pixels.cells[1] and pixels.cells[2] is None, "no mean over some of the levels"
+    assert mine.cells[4] and mine.cells[4].printed == "scarf 7.00"
+    assert mine.cells[5] and mine.cells[5].low is None and len(mine.cells[5].rows) == 2
+    assert pixels.cells[5] and pixels.cells[6] is None, "no mean over some of the levels"
+    assert pixels.cells[1:5] == (None,) * 4, "nor over some of the kinds"
+    assert table.notes == ["no relative drop: no score of constant to compare with"]
     assert "mean over levels 1, 2" in table.caption
+
+
+def test_the_relative_drop_is_of_what_there_was_to_lose() -> None:
+    cells = [("clean", 0, 8.0), ("blob", 1, 10.0), ("blob", 2, 12.0)]
+    rows = [occluded("paco-tiny", *cell) for cell in cells] + [
+        occluded("constant", kind, level, 20.0) for kind, level, _ in cells
+    ]
+    mine, constant = tables_of(*rows)["robustness"].lines
+    assert mine.cells[3] and mine.cells[3].value == pytest.approx(100 * 3 / 12)
+    assert constant.cells[3] and constant.cells[3].value is None
+    assert constant.cells[3].flags == ("no relative drop: clean score within the interval of constant",)
 
 
 def test_an_ablation_shows_variants_beside_their_recipe() -> None:

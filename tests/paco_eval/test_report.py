@@ -20,11 +20,13 @@ import pytest
 from paco_eval.report import Report, build_report
 from paco_eval.report.artefacts import load_arrays, save_arrays
 from paco_eval.report.figures import few_shot_figures
+from paco_eval.report.robustness_figures import overview_figures, sweep_figures
 from paco_eval.rows import items_path, load_rows, write_row
 from paco_eval.tables import family_tables
 from paco_fr.errors import PacoError
 from tests.paco_eval.made_artefacts import write_pretraining, write_samples
 from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
+from tests.paco_eval.test_robustness import write_sweep
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -201,13 +203,31 @@ def test_the_codebook_of_an_encoder_at_hand_is_shown(tmp_path: Path) -> None:
     assert "paco-tiny-atlas" in {path.stem for path in report.files} and report.problems == []
 
 
-def test_levels_become_one_curve_per_perturbation_with_the_clean_point(tmp_path: Path) -> None:
-    for subset, level in (("clean", 0), ("scarf", 1), ("scarf", 2), ("hand", 1)):
-        write_row(tmp_path / "rows", *make_row("pixels", TASKS[2], subset=subset, level=level))
-    files = build_report(tmp_path, tmp_path / "out", formats=["figures"]).files
-    assert sorted(path.stem for path in files if path.suffix == ".png") == [
-        "pose-synthetic-hand-levels", "pose-synthetic-scarf-levels",
-    ]  # fmt: skip
+def test_levels_become_curves_with_the_clean_point_and_maps_of_yaw(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        lost = {"boxes": 1.0 + seed, "hand": 3.0}
+        write_sweep(tmp_path, f"paco:{seed}", lost, seed=seed, method="paco/tiny")
+    write_sweep(tmp_path, "constant", {}, clean=20.0)
+    (table,) = family_tables(load_rows(tmp_path).rows)
+    problems: list[str] = []
+    drawn = {figure.name: figure.figure for figure in sweep_figures(table, problems.append)}
+    task = "perturbed-occlusion/pose/synthetic"
+    assert set(drawn) == {f"{task}-levels", f"{task}-paco/tiny-yaw-by-level"} and not problems
+    mean, boxes, hand = drawn[f"{task}-levels"].axes
+    assert [axes.get_title(loc="left") for axes in (mean, boxes, hand)] == ["mean of kinds", "boxes", "hand"]
+    assert mean.lines[1].get_ydata() == pytest.approx([5.0, 7.25, 9.5])
+    assert boxes.lines[1].get_ydata() == pytest.approx([5.0, 6.5, 8.0])
+    (overview,) = (figure for found in overview_figures([table]).values() for figure in found)
+    assert overview.name == "perturbed-occlusion-overview"
+    (axes,) = overview.figure.axes
+    assert axes.collections[1].get_datalim(axes.transData).height > 0, "the seeds differ"
+    report = build_report(tmp_path, tmp_path / "out", formats=["html", "csv", "figures"])
+    assert {path.stem for path in report.files} >= {"perturbed-occlusion-overview"} and not report.problems
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "worst kind" in page and "hand 4.50" in page
+    assert ",hand,2," in (tmp_path / "out" / "results.csv").read_text(), (
+        "every cell is in the file of numbers"
+    )
 
 
 def test_mimics_are_left_out_unless_asked_for(tmp_path: Path) -> None:

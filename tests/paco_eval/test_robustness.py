@@ -27,7 +27,16 @@ N = 120
 
 
 def write_sweep(
-    folder, encoder, lost, *, clean=5.0, kinds=("boxes", "hand"), seed=0, source="perturbed", width=0.5
+    folder,
+    encoder,
+    lost,
+    *,
+    clean=5.0,
+    kinds=("boxes", "hand"),
+    seed=0,
+    source="perturbed",
+    width=0.5,
+    **changed,
 ):
     """Write rows whose error grows by ``lost[kind]`` a level."""
     rng = np.random.default_rng(seed)
@@ -44,6 +53,7 @@ def write_sweep(
         row, _ = make_row(
             encoder, POSE, subset=kind, level=level, metrics={"mae": main}, pretrain_seed=seed,
             chosen={"source": source, "achieved": None if level == 0 else level / 10},
+            **changed,
         )  # fmt: skip
         write_row(folder / "rows", row, items)
 

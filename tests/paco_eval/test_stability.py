@@ -1,0 +1,121 @@
+"""What a codebook sees in perturbed pictures, against a plain count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from paco_eval.encoders import load_encoder
+from paco_eval.encoders.baselines import Pixels
+from paco_eval.extraction import resize
+from paco_eval.inputs import Data
+from paco_eval.perturbed import faces_of
+from paco_eval.report.robustness_figures import sweep_figures
+from paco_eval.robustness import sweeps
+from paco_eval.rows import load_rows, read_items
+from paco_eval.runner import evaluate_all
+from paco_eval.stability import covered_places, evaluate_stability
+from paco_eval.tables import family_tables
+from paco_fr.alignment import crop_image
+from paco_fr.checkpoint import load_objective
+from paco_fr.images import read_image
+from paco_fr.showing import diagnose
+from paco_fr.views import prepare
+from tasks.derived import derived_tasks
+from tasks.kinds import stability
+from tasks.perturbations.apply import perturb
+from tasks.registry import all_tasks, derived
+from tasks.testing import check_task
+from tests.paco_eval.conftest import blob_task
+from tests.paco_eval.test_diagnosing import checkpoint
+
+
+def swept(factor: str, kinds: tuple[str, ...], **options: int):
+    base = replace(
+        all_tasks()["codebook/synthetic"], name="codebook/blobs", reader="tests.paco_eval.test_sweep:face_records",
+        reader_options=options, crop=blob_task("pose").crop,
+    )  # fmt: skip
+    task = derived_tasks([base])[f"{factor}/codebook/blobs"]
+    return replace(task, sweep=replace(task.sweep, kinds=kinds, levels=(1, 5)))
+
+
+def test_rows_say_what_a_plain_count_says(tmp_path):
+    encoder = load_encoder(f"paco:{checkpoint(tmp_path / 'run')}")
+    data = Data.load(swept("occlusion", ("boxes",)), None)
+    rows = evaluate_stability(encoder, data, out=tmp_path, say=print)
+    assert [(row.subset, row.level) for row in rows] == [("clean", 0), ("boxes", 1), ("boxes", 5)]
+    clean, _, severe = rows
+    assert clean.main.value == 100 and clean.metrics["same_belief"].value == 100
+    assert clean.metrics["same_token_covered"].value is None, "nothing is covered"
+    units, model, config = data.views["all"][0], *load_objective(tmp_path / "run")
+    held = np.flatnonzero(units.labels["split"] == "test")
+    sides = {}
+    for level in (0, 5):
+        pictures = []
+        for unit in held:
+            canvas = crop_image(
+                read_image(units.records[int(units.rows[unit])]["image"]),
+                units.transforms[unit],
+                units.canvas,
+            )
+            name, face = str(units.labels["unit_id"].iloc[unit]), faces_of(units)[unit]
+            pictures.append(perturb("boxes", level, canvas, key=name, face=face).image)
+        sides[level] = prepare(np.stack([resize(p, encoder.pixels) for p in pictures]), encoder.pixels)
+    true, changed = diagnose(model, config, sides[0]), diagnose(model, config, sides[5], sides[0])
+    assert torch.equal(true["hidden"], changed["hidden"])
+    same = (true["nearest"] == changed["nearest"]).numpy()
+    cover = covered_places(sides[0], sides[5], same.shape[1])
+    assert 0 < cover.mean() < 1
+    values = {name: metric.value for name, metric in severe.metrics.items()}
+    assert values["same_token"] == pytest.approx(100 * same.mean())
+    assert values["same_token_covered"] == pytest.approx(100 * same[cover].mean())
+    assert values["same_token_uncovered"] == pytest.approx(100 * same[~cover].mean())
+    agreed = (true["believed"] == changed["believed"]).double().mean().item()
+    assert values["same_belief"] == pytest.approx(100 * agreed)
+    assert severe.chosen["achieved"] == pytest.approx(0.5, abs=0.06)
+    assert evaluate_stability(encoder, data, out=tmp_path, say=print) == []
+
+
+def test_covered_are_places_with_most_of_their_pixels_changed():
+    clean = torch.zeros(1, 3, 8, 8)
+    changed = clean.clone()
+    changed[0, 1, :4, :4] = 1.0
+    changed[0, 0, 4:, 4:6] = 1.0  # half of its place
+    assert covered_places(clean, changed, 4).tolist() == [[True, False, False, False]]
+
+
+def test_light_covers_nothing_and_sweeps_make_curves(tmp_path):
+    run = checkpoint(tmp_path / "run")
+    task = swept("illumination", ("gamma", "underexposure"), broken=2)
+    said: list[str] = []
+    assert evaluate_all([f"paco:{run}", Pixels()], [task], out=tmp_path, say=said.append) == 0
+    assert any("has no codebook" in line for line in said)
+    stored = load_rows(tmp_path).rows
+    (sweep,) = sweeps(stored)
+    assert {each.row.metrics["same_token_covered"].value for each in stored} == {None}
+    assert {(each.row.n_expected, each.row.n_scored) for each in stored} == {(18, 16)}
+    assert sweep.value("clean", 0) == pytest.approx(100 * 16 / 18), "what cannot be read has changed"
+    assert sweep.value("underexposure", 5) < sweep.value("underexposure", 1)
+    items = read_items(sweep.cells["gamma", 5].path)
+    assert (items.loc[items["failure"] != "", ["same_token", "same_belief"]] == 0).all(axis=None)
+    (table,) = family_tables(stored)
+    problems: list[str] = []
+    names = [figure.name for figure in sweep_figures(table, problems.append)]
+    assert names[0] == "illumination/codebook/blobs-levels" and not problems
+
+
+def test_derived_codebook_tasks_are_painted_not_rendered():
+    found = {name: task for name, task in derived().items() if task.kind == "stability"}
+    factors = ("perturbed-occlusion", "perturbed-illumination", "quality")
+    assert set(found) == {f"{factor}/codebook/synthetic" for factor in factors}
+    assert {task.sweep.source for task in found.values()} == {"perturbed"}
+
+
+def test_the_kind_keeps_the_rules_of_all_kinds():
+    checked = check_task(swept("occlusion", ("boxes",), people=20))
+    assert checked.scores["all"]["same_token"][0] == 100.0
+    with pytest.raises(NotImplementedError):
+        stability.targets(None, None)
