@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from paco_eval.filling import fill
 from paco_eval.plots import attention_sheet, nearest_tokens_sheet, picture_rows, save
 from paco_fr.checkpoint import load_objective, read_card
 from paco_fr.config import PretrainConfig
@@ -19,6 +20,7 @@ from paco_fr.patches import patchify, put, take, unpatchify
 from paco_fr.randomness import generator
 from paco_fr.regions import REGIONS, region_map
 from paco_fr.showing import belief_attention, masked_batch, nearest_tokens
+from paco_fr.sources import load_source
 from paco_fr.views import prepare, unprepare
 
 FACES = "synthetic:identities=8,images_per_identity=1,seed=2"
@@ -26,6 +28,8 @@ FACES = "synthetic:identities=8,images_per_identity=1,seed=2"
 PARTS = ("left eye", "right eye", "nose", "mouth", "left cheek", "forehead")
 """Face parts of which one patch each is looked at."""
 TOKENS = 8
+OCCLUDER = "surgical_mask"
+"""What a mouth is hidden by."""
 
 
 def describe_checkpoint(folder: Path, out: Path) -> list[Path]:
@@ -54,6 +58,12 @@ def describe_checkpoint(folder: Path, out: Path) -> list[Path]:
         faces, corrupted, looked, cells.numpy(), title=f"{name} · where the belief looks"
     )
     files += save(figure, out / "attention")
+    if config.codebook.space == "pixel":
+        filled = fill(model, config, load_source(FACES), occluder=OCCLUDER)
+        title = (
+            f"{name} · covered patches as the belief fills them: {filled.right:.0f} % the true patch's token"
+        )
+        files += save(picture_rows(filled.rows, title=title), out / "filled")
     if config.codebook.space == "pixel":
         files += save(_nearest(model, config, images[:1], name), out / "tokens")
     return files

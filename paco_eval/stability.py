@@ -126,15 +126,16 @@ def _compared(
     return found
 
 
-def covered_places(clean: Tensor, changed: Tensor, places: int) -> npt.NDArray[np.bool_]:
-    """Return which of N places an occluder covers: those with most of their pixels changed, (B, N).
+def covered_places(clean: Tensor, changed: Tensor, places: int, share: float = 0.5) -> npt.NDArray[np.bool_]:
+    """Return which of N places an occluder covers: those with more than a share of their pixels changed, (B, N).
 
     Args:
         clean: prepared pictures (B, 3, S, S).
         changed: the same with an occluder.
         places: N, a square number.
+        share: by default half; 0 for places that are touched at all.
 
     """
     different = (clean != changed).any(1, keepdim=True).float()
     side = clean.shape[-1] // round(places**0.5)
-    return np.asarray(torch.nn.functional.avg_pool2d(different, side).flatten(1).cpu().numpy() > 0.5)
+    return np.asarray(torch.nn.functional.avg_pool2d(different, side).flatten(1).cpu().numpy() > share)

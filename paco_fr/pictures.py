@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from paco_fr.config import PretrainConfig
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file
-from paco_fr.objectives import Objective
+from paco_fr.objectives import Batch, Objective, Output
 from paco_fr.patches import patchify, put, take, unpatchify
 from paco_fr.regions import region_map
 from paco_fr.views import Views, unprepare
@@ -52,19 +54,23 @@ def save_sheet(target: Path, objective: Objective, views: Views, count: int = 8)
     training = objective.training
     output = objective.eval()(batch)
     objective.train(training)
-    patches = patchify(batch.images, patch)
-    predicted = output.predicted.float()
-    if config.loss.target == "normalised":  # shown with the true contrast of each patch, as MAE does
-        deviation = torch.sqrt(patches.var(-1, keepdim=True) + 1e-4)
-        predicted = predicted * deviation + patches.mean(-1, keepdim=True)
-    repaired = put(patches, batch.hidden, take(predicted, batch.hidden))
     sheet = {
         "original": unprepare(batch.images.cpu(), contract),
         "corrupted": unprepare(unpatchify(output.corrupted, patch).cpu(), contract),
-        "reconstructed": unprepare(unpatchify(repaired, patch).cpu(), contract),
+        "reconstructed": unprepare(unpatchify(repaired(config, batch, output), patch).cpu(), contract),
     }
     try:
         with atomic_file(target) as path, path.open("wb") as file:
             np.savez_compressed(file, **sheet)  # type: ignore[arg-type]
     except OSError as error:
         raise PacoError(f"Cannot write {target}: {error.strerror}. Free some space and --resume.") from error
+
+
+def repaired(config: PretrainConfig, batch: Batch, output: Output) -> Tensor:
+    """Return the patches (B, N, 3P²) of prepared pictures, hidden ones from the decoder, the others as they were."""
+    patches = patchify(batch.images, config.encoder.patch)
+    predicted = output.predicted.float()
+    if config.loss.target == "normalised":  # shown with the true contrast of each patch, as MAE does
+        deviation = torch.sqrt(patches.var(-1, keepdim=True) + 1e-4)
+        predicted = predicted * deviation + patches.mean(-1, keepdim=True)
+    return put(patches, batch.hidden, take(predicted, batch.hidden))
