@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from paco_eval import plots
 from paco_eval.cli import main
+from paco_eval.filling import fill
 from paco_eval.report.artefacts import Pretraining
 from paco_eval.report.figures import pretraining_figures
 from paco_fr.crops import CropPool
@@ -18,6 +19,7 @@ from paco_fr.errors import PacoError
 from paco_fr.pretrain import pretrain
 from paco_fr.showing import belief_attention, masked_batch, nearest_tokens
 from tests.paco_eval.test_diagnosing import checkpoint
+from tests.paco_eval.test_sweep import face_records, pointless_records
 from tests.paco_fr.conftest import batch_of, config_on, small_config, smooth_faces
 from tests.paco_fr.conftest import faces as faces  # a fixture
 from tests.paco_fr.test_model import model_of
@@ -83,11 +85,14 @@ def test_an_untrained_run_has_no_curves_and_no_problem(faces, tmp_path):
 def test_a_checkpoint_is_described(tmp_path, monkeypatch, objective):
     pool = CropPool(smooth_faces(8, 32), ("arcface",) * 8, "test", ())
     monkeypatch.setattr("paco_eval.describe_checkpoint.crop_pool", lambda config: pool)
+    monkeypatch.setattr(
+        "paco_eval.describe_checkpoint.load_source", lambda source: face_records().select(range(3))
+    )
     folder = checkpoint(tmp_path / "run", objective=objective)
     done = CliRunner().invoke(main, ["data", "describe", f"paco:{folder}", "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     made = {path.stem for path in (tmp_path / "out/checkpoint-run").glob("*.png")}
-    assert made == ({"masks", "attention", "tokens"} if objective == "paco" else {"masks"})
+    assert made == ({"masks", "attention", "filled", "tokens"} if objective == "paco" else {"masks"})
     (folder / "card.json").write_text(json.dumps({}))
     failed = CliRunner().invoke(main, ["data", "describe", f"paco:{folder}", "--out", str(tmp_path / "out")])
     assert failed.exit_code == 2 and "not a checkpoint card" in failed.output
@@ -96,3 +101,21 @@ def test_a_checkpoint_is_described(tmp_path, monkeypatch, objective):
 def test_rows_of_pictures_are_as_many_as_named():
     figure = plots.picture_rows({"a": smooth_faces(3, 8), "b": smooth_faces(3, 8)}, title="two")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b"]
+
+
+def test_covered_places_are_hidden_and_filled_and_the_others_stay():
+    config = small_config()
+    model = model_of(config).eval()
+    filled = fill(model, config, face_records().select(range(3)), level=2)
+    clean, covered, hidden, tokens, decoded = filled.rows.values()
+    assert list(filled.rows) == ["clean", "surgical mask", "hidden", "believed tokens", "decoded"]
+    assert clean.shape == decoded.shape == (3, 32, 32, 3) and 0 <= filled.right <= 100
+    side, inside = 32 // config.encoder.grid, (clean != covered).any(-1)
+    touched = inside.reshape(3, config.encoder.grid, side, -1, side).any((2, 4))
+    whole = np.kron(touched, np.ones((1, side, side), dtype=bool))
+    assert 0 < touched.mean() < 1
+    for row in (hidden, tokens, decoded):
+        assert (row[~whole] == covered[~whole]).all() and (row[whole] != covered[whole]).any()
+    assert (covered[~whole] == clean[~whole]).all(), "what the belief sees is clean"
+    with pytest.raises(PacoError, match="landmarks"):
+        fill(model, config, pointless_records().select(range(3)))
