@@ -26,7 +26,6 @@ from paco_eval.rows import Row, Stored
 from paco_eval.statistics import ALPHA, Interval, Verdict, difference_test, holm, mean_rank, verdict
 from paco_eval.tables import Column, column_of, line_label, line_order, methods_with_seeds
 from paco_fr.errors import PacoError, unknown_name
-from tasks.metrics.metric import Metric
 
 Place = tuple[str, Column]
 """Protocol and column of a comparison."""
@@ -179,13 +178,12 @@ def _differences(
             problems.append(f"{where}: the baseline has no row of this task version, protocol and subset.")
             continue
         a, b = mine[place], reference[place]
-        unlike = _unlike([_row(run) for run in (*a, *b)])
-        definition = metric_of(_row(a[0]), _row(a[0]).main_metric)
-        if unlike or definition is None:
-            problems.append(f"{where}: {unlike or 'no definition of its metric'}; not compared.")
+        unlike = _unlike((*a, *b))
+        if unlike:
+            problems.append(f"{where}: {unlike}; not compared.")
             continue
         try:
-            tested = _tested(definition, a, b, replicates)
+            tested = _tested(a, b, metric_of, replicates)
         except PacoError as error:
             problems.append(f"{where}: {error}")
             continue
@@ -198,13 +196,18 @@ def _differences(
 
 
 def _tested(
-    metric: Metric, ours: Sequence[Run], baseline: Sequence[Run], replicates: int
+    ours: Sequence[Run], baseline: Sequence[Run], metric_of: MetricOf, replicates: int
 ) -> tuple[Interval, float]:
-    swept = [[run for run in side if isinstance(run, Sweep)] for side in (ours, baseline)]
-    if any(swept):
-        return drops_test(*swept, replicates=replicates)
-    mine, others = ([stored.items() for stored in _rows(side)] for side in (ours, baseline))
-    return difference_test(metric, mine, others, replicates=replicates)
+    """Return the paired difference of two sides of one place and its p-value."""
+    mine, others = ([run for run in side if isinstance(run, Sweep)] for side in (ours, baseline))
+    if mine and others:
+        return drops_test(mine, others, replicates=replicates)
+    row = _row(ours[0])
+    definition = metric_of(row, row.main_metric)
+    if definition is None:
+        raise PacoError("no definition of its metric; not compared.")
+    tables = [[stored.items() for stored in _rows(side)] for side in (ours, baseline)]
+    return difference_test(definition, *tables, replicates=replicates)
 
 
 def _adjusted(differences: Sequence[Difference]) -> list[Difference]:
@@ -216,11 +219,14 @@ def _adjusted(differences: Sequence[Difference]) -> list[Difference]:
     return [replace(d, p_adjusted=adjusted.get(i, math.nan)) for i, d in enumerate(differences)]
 
 
-def _unlike(rows: Sequence[Row]) -> str:
+def _unlike(runs: Sequence[Run]) -> str:
+    rows = [_row(run) for run in runs]
     if len({row.crop_hash for row in rows}) > 1:
         return "another face crop than the baseline"
     if len({row.data_fingerprint for row in rows}) > 1:
         return "other images than the baseline"
+    if len({frozenset(run.cells) for run in runs if isinstance(run, Sweep)}) > 1:
+        return "other kinds or levels than the baseline, or than another seed"
     return ""
 
 

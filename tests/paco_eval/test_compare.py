@@ -239,7 +239,7 @@ def test_sweeps_are_compared_by_their_drops(tmp_path: Path) -> None:
     assert (ours.value, ours.reference) == pytest.approx((1.59375, 4.59375)) and len(ours.rows) == 20
     assert ours.interval.value == pytest.approx(-3.0)
     assert verdicts["paco:once"].verdict == "observed"
-    assert "pixels" not in verdicts and any("different levels" in line for line in found.problems)
+    assert "pixels" not in verdicts and any("other kinds or levels" in line for line in found.problems)
     build_report(tmp_path, tmp_path / "out", formats=["md", "html"], comparison=found)
     text = (tmp_path / "out" / "tables.md").read_text()
     assert "−3.00 better" in text and "drop (°) ↓" in text
