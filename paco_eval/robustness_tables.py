@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -98,7 +99,7 @@ def _summary_cells(lines: Sequence[Sequence[Cell | None]]) -> list[list[Cell | N
     ]
 
 
-def _line_summary(runs: Sequence[Sweep], facts: Sequence[dict]) -> list[Cell | None]:
+def _line_summary(runs: Sequence[Sweep], facts: Sequence[Mapping[Hashable, Any]]) -> list[Cell | None]:
     """Return mean, drop, relative drop and worst kind of an encoder, or of a method over its seeds."""
     rows = tuple(stored for sweep in runs for stored in sweep.cells.values())
     drops = {kind: fmean(sweep.drop(kind) for sweep in runs) for kind in runs[0].kinds}

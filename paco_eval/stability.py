@@ -21,7 +21,8 @@ from paco_eval.rows import Row, write_row
 from paco_eval.scoring import Decision, held_of
 from paco_eval.sweep import CLEAN, Cell, cell_identity, possible_kinds, sweep_of
 from paco_fr.encoder import Diagnostics, Encoder
-from tasks.kinds import load_kind
+from tasks.kinds.stability import PLACES
+from tasks.kinds.stability import items as kind_items
 from tasks.splits import Split
 from tasks.units import Units
 
@@ -66,7 +67,7 @@ def evaluate_stability(
     found = {key: value for each in gather(part, state) for key, value in each.items()}
     if not state.is_main_process:
         return []
-    width = next((len(row) for row, _ in found.values()), load_kind(task.kind).PLACES)
+    width = next((len(row) for row, _ in found.values()), PLACES)
     nothing = np.full(width, np.nan), float("nan")
     labels = units.labels.iloc[held].reset_index(drop=True)
     decision = Decision(
@@ -76,7 +77,7 @@ def evaluate_stability(
     for cell, condition in conditions.items():
         told = [found.get((condition, unit), nothing) for unit in held.tolist()]
         achieved = np.array([value for _, value in told])
-        items = load_kind(task.kind).items(np.stack([row for row, _ in told]), labels, task)
+        items = kind_items(np.stack([row for row, _ in told]), labels, task)
         items = items.assign(achieved=achieved)
         failed = int((items["failure"] != "").sum())
         known = achieved[np.isfinite(achieved)]
