@@ -3,6 +3,7 @@
 ===================  =====================================================================================
 ``frozen``           the kind's own head on all of the fitting and validation parts
 ``knn``              the same with nearest neighbours in place of the head
+``heatmap``          landmarks read off heat maps of the patch tokens, in place of the linear head
 ``few-shot``         the head on a share of the groups, or on a number of units of each class, several draws
 ``fine-tune``        the whole encoder is trained, see :mod:`paco_eval.finetune`; several trainings
 ===================  =====================================================================================
@@ -83,6 +84,8 @@ def variants(
         raise NotApplicableError(f"{data.task.name}: it fits no head; the protocol {name} does not apply.")
     if name == "knn":
         return [_neighbours(data)]
+    if name == "heatmap":
+        return [_heat_maps(data)]
     if name == "fine-tune":
         tuned = replace(data, protocol=_renamed(data.protocol, f"fine-tune {epochs} epochs"))
         return [replace(tuned, probe_seed=seed) for seed in range(seeds)]
@@ -94,6 +97,14 @@ def _neighbours(data: Data) -> Data:
     if own not in NEIGHBOURS:
         raise NotApplicableError(f"{task.name}: it compares embeddings; nearest neighbours do not apply.")
     return replace(data, task=replace(task, head="knn"), protocol=_renamed(data.protocol, "knn"))
+
+
+def _heat_maps(data: Data) -> Data:
+    task = data.task
+    if task.kind != "landmarks":
+        raise NotApplicableError(f"{task.name}: it has no points; heat maps do not apply.")
+    dense = replace(task, head="heatmap", reductions=("tokens",))
+    return replace(data, task=dense, protocol=_renamed(data.protocol, "heatmap"))
 
 
 def _renamed(protocol: str, name: str) -> str:

@@ -180,7 +180,7 @@ def _settings(path: Path, row: Row, train_identities: Path | None) -> dict[str, 
         settings["shots"] = [rest.removesuffix(" per class")]
     elif kind == "fine-tune":
         settings["epochs"] = int(rest.split()[0])
-    elif kind not in ("frozen", "knn"):
+    elif kind not in ("frozen", "knn", "heatmap"):
         raise PacoError(f"{path}: protocol '{row.protocol}' cannot be measured again by this version.")
     for departure in departures:
         what, _, rest = departure.partition(" ")

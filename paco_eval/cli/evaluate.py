@@ -17,7 +17,7 @@ from paco_eval.cli.options import device_option, precision_option, trust_option
 @click.option("--tasks", help="Names or globs, separated by commas.  [default: *]")
 @click.option(
     "--protocol",
-    type=click.Choice(["frozen", "knn", "few-shot", "fine-tune"]),
+    type=click.Choice(["frozen", "knn", "heatmap", "few-shot", "fine-tune"]),
     default="frozen",
     show_default=True,
 )
