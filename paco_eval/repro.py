@@ -31,6 +31,7 @@ from paco_eval.forward import PRECISIONS
 from paco_eval.rows import Metric, Row, load_rows, read_row
 from paco_eval.runner import evaluate_all
 from paco_fr.errors import MissingDataError, PacoError
+from tasks.heads.margin import DEFAULTS
 from tasks.task import Task
 
 Answer = Literal["same", "within interval", "different"]
@@ -186,6 +187,10 @@ def _settings(path: Path, row: Row, train_identities: Path | None) -> dict[str, 
         what, _, rest = departure.partition(" ")
         if what == "limit":
             settings["limit"] = int(rest)
+        elif what == "crop":
+            settings["crop"] = rest
+        elif what in DEFAULTS:
+            settings["margin"] = what
         elif what == "fitted":
             if train_identities is None:
                 raise PacoError(f"{path}: was {departure}; give that folder as --train-identities.")

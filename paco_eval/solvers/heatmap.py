@@ -95,19 +95,20 @@ def centres(tokens: int) -> Array:
     """Return (N, 2) x, y of the centres of a square grid of tokens, 0 to 1, row by row."""
     side = round(tokens**0.5)
     y, x = np.divmod(np.arange(tokens), side)
-    return (np.stack([x, y], axis=1) + 0.5) / side
+    return np.asarray((np.stack([x, y], axis=1) + 0.5) / side)
 
 
 def gaussians(points: Array, tokens: int) -> Array:
     """Return maps (n, N, L) with a peak of 1 at each point (n, 2 L) and a standard deviation of one token."""
     away = points.reshape(len(points), 1, -1, 2) - centres(tokens)[:, None]
-    return np.exp(-0.5 * tokens * np.square(away).sum(axis=3))
+    return np.asarray(np.exp(-0.5 * tokens * np.square(away).sum(axis=3)))
 
 
 def soft_argmax(maps: Array, temperature: float) -> Array:
     """Return points (n, 2 L), the mean token centre under ``softmax(map / temperature)``, of maps (n, N, L)."""
     weights = softmax(maps / temperature, axis=1)
-    return np.einsum("ntl,tc->nlc", weights, centres(maps.shape[1])).reshape(len(maps), -1)
+    points = np.einsum("ntl,tc->nlc", weights, centres(maps.shape[1]))
+    return np.asarray(points.reshape(len(maps), -1))
 
 
 def _numbers(strength: str) -> tuple[float, float]:
