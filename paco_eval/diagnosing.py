@@ -38,7 +38,7 @@ def evaluate_diagnosis(
         say(f"{task.name}  {encoder.name}: has no codebook, nothing to measure")
         return []
     identity = identity_of(encoder, data, "all")
-    if not wanted_of(encoder, task, {"all": identity}, out, overwrite, say):
+    if not wanted_of(encoder, data, {"all": identity}, out, overwrite, say):
         return []
     units, split = data.views["all"]
     assert isinstance(split, Split)

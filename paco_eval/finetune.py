@@ -1,4 +1,7 @@
-"""The fine-tuning protocol: the whole encoder is trained with a linear head, and the last epoch is the score.
+"""The fine-tuning protocol: the whole encoder is trained with a head, and the last epoch is the score.
+
+The head is linear; for sets of recognition that are scored as a whole, centres of other people under a margin loss
+(CosFace or ArcFace), after which the mean tokens are compared.
 
 AdamW with layer decay, linear warm-up and cosine (as MAE and BEiT fine-tune), an average of the weights (EMA)
 that is what gets evaluated, augmentation by kind of task. Nothing is selected: the score is that of the last
@@ -18,7 +21,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,15 +29,24 @@ from timm.utils import ModelEmaV3  # type: ignore[attr-defined]
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from paco_eval.elsewhere import PEOPLE_KINDS
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.extraction import gather, prepared_batches
 from paco_eval.inputs import Data
-from paco_eval.protocol import Choice, main_metric
-from paco_eval.protocols import NotApplicableError
+from paco_eval.protocol import Choice
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, row_key, write_row
 from paco_eval.scoring import Decision
-from paco_eval.tuned import Array, Settings, Targets, Tuned, learning_rate, parameter_groups
+from paco_eval.tuned import (
+    Array,
+    Identities,
+    Settings,
+    Targets,
+    Tuned,
+    learning_rate,
+    parameter_groups,
+)
+from paco_eval.tuned_parts import Part, Parts, parts_of
 from paco_fr.contracts import content_hash
 from paco_fr.distributed import summed
 from paco_fr.encoder import Encoder
@@ -44,11 +55,9 @@ from paco_fr.files import atomic_file
 from paco_fr.randomness import generator
 from tasks.kinds import load_kind
 from tasks.metrics.metric import Metric
-from tasks.splits import Fold, Split, Test
-from tasks.task import Task
 from tasks.units import Units
 
-MIRRORED = ("classification", "multilabel")
+MIRRORED = ("classification", "multilabel", *PEOPLE_KINDS)
 """Kinds whose truth a mirrored picture keeps."""
 
 
@@ -69,33 +78,29 @@ def evaluate_finetuned(
 
     """
     task, (units, split) = data.task, data.views["all"]
-    kind = load_kind(task.kind)
-    if (
-        task.sweep is not None
-        or not isinstance(split, Split)
-        or len(split.score) != 1
-        or kind.HEAD not in ("logistic", "ridge")
-    ):
-        raise NotApplicableError(f"{task.name}: fine-tuning needs one part to fit on and one to score.")
+    kind, parts = load_kind(task.kind), parts_of(data)
     if not isinstance(encoder, TimmEncoder):
         raise PacoError("cannot be fine-tuned: only transformers and networks in timm's form can.")
     identity = identity_of(encoder, data, "all")
-    if not wanted_of(encoder, task, {"all": identity}, out, overwrite, say):
+    if not wanted_of(encoder, data, {"all": identity}, out, overwrite, say):
         return []
     folder = out / "fine-tune" / content_hash([row_key(identity), asdict(settings)])
     started = time.monotonic()
-    reduction = "mean" if kind.HEAD == "logistic" else "grid4"
-    run = _Run(encoder, task, units, split, settings, data.probe_seed or 0, reduction)
+    reduction = "grid4" if kind.HEAD == "ridge" else "mean"
+    run = _Run(encoder, parts, settings, data.probe_seed or 0, reduction)
     history, outputs = run.train(folder, say)
     if not PartialState().is_main_process:
         return []
-    (fold,), metric = split.score, main_metric(kind, task)
-    items = kind.items(outputs, units.labels.iloc[fold.held.indices], task)
+    held = units.labels.iloc[parts.test.indices].reset_index(drop=True)
+    items = kind.items(outputs, held, task)
     decision = Decision(
-        Choice((encoder.default_block, reduction), f"last of {settings.epochs} epochs", history[-1][0])
+        Choice((encoder.default_block, reduction), f"last of {settings.epochs} epochs", history[-1][0]),
+        source=parts.source,
     )
     failed = int((~np.isfinite(outputs).all(1)).sum())
-    by_validation, by_test = _best(history, metric, 0), _best(history, metric, 1)
+    by_validation, by_test = (
+        _best(history, part.metric, column) for column, part in enumerate((parts.validation, parts.test))
+    )
     row = row_of(
         encoder, data, identity, decision, items, split, len(outputs), failed, {"train": time.monotonic() - started},
         settings=json.dumps(asdict(settings)),
@@ -118,55 +123,47 @@ class _Run:
     """One training."""
 
     encoder: TimmEncoder
-    task: Task
-    units: Units
-    split: Split
+    parts: Parts
     settings: Settings
     seed: int
     reduction: str
 
     def train(self, folder: Path, say: Say) -> tuple[list[list[float]], Array]:
         """Train from the last kept epoch on; return (validation, test) score of each epoch and the last outputs."""
-        fit = self.split.score[0].fit.indices
-        targets = Targets.of(self.task, self.units, fit)
+        targets = self.parts.targets(self.settings)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            plain = Tuned(self.encoder, self.reduction, targets.width)
+            plain = Tuned(self.encoder, self.reduction, targets.head)
         average = ModelEmaV3(plain, decay=self.settings.average, use_warmup=True)
         optimiser = torch.optim.AdamW(
             parameter_groups(plain, self.settings), lr=self.settings.rate, weight_decay=0.0
         )
         history = _resume(folder, plain, average, optimiser)
         if history:
-            say(f"{self.task.name}  {self.encoder.name}: goes on after epoch {len(history)}")
+            say(f"{self.parts.test.task.name}  {self.encoder.name}: goes on after epoch {len(history)}")
         model = Accelerator().prepare_model(plain)
-        steps = math.ceil(len(fit) / self.settings.batch)
+        steps = math.ceil(len(self.parts.fit.indices) / self.settings.batch)
         for epoch in range(len(history), self.settings.epochs):
             self._epoch(model, plain, average, optimiser, targets, epoch, steps)
-            shown = [self._outputs(average.module, targets, fold) for fold in self._held()]
-            scores = [self._score(made, fold) for made, fold in zip(shown, self._held(), strict=True)]
-            history.append(scores)
+            held = self.parts.validation, self.parts.test
+            history.append([part.score(self._outputs(average.module, targets, part)) for part in held])
             if PartialState().is_main_process:
                 _keep(folder, plain, average, optimiser, history)
             PartialState().wait_for_everyone()
-        return history, self._outputs(average.module, targets, self.split.score[0])
-
-    def _held(self) -> tuple[Fold[Any], Fold[Test]]:
-        return self.split.select[0], self.split.score[0]
+        return history, self._outputs(average.module, targets, self.parts.test)
 
     def _epoch(
         self, model: nn.Module, plain: Tuned, average: ModelEmaV3, optimiser: torch.optim.Optimizer,
-        targets: Targets, epoch: int, steps: int,
+        targets: Targets | Identities, epoch: int, steps: int,
     ) -> None:  # fmt: skip
-        state, settings = PartialState(), self.settings
-        fit = self.split.score[0].fit.indices
-        order = generator("fine-tune order", self.seed, epoch).permutation(fit)
+        state, settings, part = PartialState(), self.settings, self.parts.fit
+        order = generator("fine-tune order", self.seed, epoch).permutation(part.indices)
         dealt = [
             order[at : at + settings.batch][state.process_index :: state.num_processes].tolist()
             for at in range(0, len(order), settings.batch)
         ]
         model.train()
-        for step, (members, pictures) in enumerate(self._batches(dealt)):
+        for step, (members, pictures) in enumerate(self._batches(part.units, dealt)):
             for group in optimiser.param_groups:
                 group["lr"] = group["lr_scale"] * learning_rate(
                     settings, epoch * steps + step, settings.epochs * steps
@@ -184,10 +181,10 @@ class _Run:
             optimiser.zero_grad(set_to_none=True)
             average.update(plain, step=epoch * steps + step)
 
-    def _batches(self, dealt: list[list[int]]) -> Iterator[tuple[list[int], Tensor]]:
+    def _batches(self, units: Units, dealt: list[list[int]]) -> Iterator[tuple[list[int], Tensor]]:
         """Yield the readable units of each batch with their prepared pictures; one of zeros where there is none."""
         size = self.encoder.pixels.size
-        for members, pictures, _ in prepared_batches(self.units, dealt, self.encoder.pixels):
+        for members, pictures, _ in prepared_batches(units, dealt, self.encoder.pixels):
             yield members, pictures if members else torch.zeros(1, 3, size, size)
 
     def _augmented(self, pictures: Tensor, members: list[int], epoch: int) -> Tensor:
@@ -196,7 +193,7 @@ class _Run:
         side = pictures.shape[-1]
         for row, unit in enumerate(members):
             rng = generator("fine-tune augmentation", self.seed, epoch, unit)
-            if self.task.kind in MIRRORED and rng.random() < 0.5:
+            if self.parts.test.task.kind in MIRRORED and rng.random() < 0.5:
                 changed[row] = changed[row].flip(-1)
             changed[row] = changed[row] * float(rng.uniform(0.8, 1.25)) + float(rng.uniform(-0.2, 0.2))
             height, width = (rng.uniform(0.1, 0.4, 2) * side).astype(int)
@@ -206,25 +203,26 @@ class _Run:
         return changed
 
     @torch.no_grad()
-    def _outputs(self, model: nn.Module, targets: Targets, fold: Fold[Any]) -> Array:
+    def _outputs(self, model: nn.Module, targets: Targets | Identities, part: Part) -> Array:
         """Return the outputs (n, T) of the held units, NaN for unreadable ones; the same in all processes."""
         model.eval()
-        state, held, batch = PartialState(), fold.held.indices.tolist(), self.settings.batch
+        state, held, batch = PartialState(), part.indices.tolist(), self.settings.batch
         own = held[state.process_index :: state.num_processes]
         found: dict[int, Array] = {}
         batches = [own[at : at + batch] for at in range(0, len(own), batch)]
-        for members, pictures, _ in prepared_batches(self.units, batches, self.encoder.pixels):
+        for members, pictures, _ in prepared_batches(part.units, batches, self.encoder.pixels):
             if members:
-                answers = targets.answers(model(pictures.to(state.device)))
+                images = pictures.to(state.device)
+                made = model(images)
+                if part.task.flip == "sum":
+                    made = made + model(images.flip(-1))
+                answers = targets.answers(made)
                 found |= dict(zip(members, answers, strict=True))
         known = {unit: row for part in gather(found, state) for unit, row in part.items()}
-        blank = np.full(targets.width, np.nan)
+        if not known:
+            raise PacoError(f"not one of {len(held)} pictures could be read.")
+        blank = np.full_like(next(iter(known.values())), np.nan)
         return np.stack([known.get(unit, blank) for unit in held])
-
-    def _score(self, outputs: Array, fold: Fold[Any]) -> float:
-        kind = load_kind(self.task.kind)
-        items = kind.items(outputs, self.units.labels.iloc[fold.held.indices], self.task)
-        return float(main_metric(kind, self.task).value(items))
 
 
 def _keep(

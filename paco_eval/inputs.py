@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 from datasets import Dataset
 
 from paco_eval import elsewhere
-from paco_fr.contracts import content_hash
+from paco_fr.contracts import CROPS, CropContract, content_hash
 from paco_fr.errors import unknown_name
 from paco_fr.records import fingerprint
 from tasks import splits
@@ -34,6 +34,7 @@ class Data:
         probe_seed: which draw of the fitted units this is, None where nothing is drawn.
         root: folder of the data sets.
         people: what a set that is scored as a whole may be fitted on instead.
+        crop: name of the crop that the user put in place of the task's own, empty for none.
 
     """
 
@@ -45,6 +46,7 @@ class Data:
     people: elsewhere.TrainPeople | None = None
     data_kind: str = "official"
     probe_seed: int | None = None
+    crop: str = ""
 
     @classmethod
     def load(
@@ -53,9 +55,12 @@ class Data:
         data_root: Path | None,
         limit: int | None = None,
         train_identities: Path | None = None,
+        crop: str = "",
     ) -> Data:
-        """Read the records of a task, cut units and give out roles."""
+        """Read the records of a task, cut units, by a crop of :data:`CROPS` if one is named, and give out roles."""
         task = bind(task, data_root)
+        if crop:
+            task = replace(task, crop=named_crop(crop))
         records: Dataset = resolve(task.reader)(data_root, **task.reader_options)
         if limit is not None:
             records = _limited(records, limit)
@@ -72,10 +77,11 @@ class Data:
             task,
             {name: (part, splits.roles(task, part.labels)) for name, part in views.items()},
             _fingerprint(records, task),
-            ", ".join(_protocol(task, limit, people)),
+            ", ".join(_protocol(task, limit, people, crop)),
             data_root,
             people,
             task.kind_of_data(data_root),
+            crop=crop,
         )
 
     @cached_property
@@ -86,16 +92,24 @@ class Data:
             raise unknown_name(
                 f"task, which {self.task.name} takes its choices from,", self.task.choice_from, known
             )
-        return Data.load(known[self.task.choice_from], self.root)
+        return Data.load(known[self.task.choice_from], self.root, crop=self.crop)
 
 
-def _protocol(task: Task, limit: int | None, people: elsewhere.TrainPeople | None) -> list[str]:
+def named_crop(name: str) -> CropContract:
+    """Return a crop by its name; an unknown one is an error that suggests the nearest."""
+    if name not in CROPS:
+        raise unknown_name("crop", name, CROPS)
+    return CROPS[name]
+
+
+def _protocol(task: Task, limit: int | None, people: elsewhere.TrainPeople | None, crop: str) -> list[str]:
     """Return the name of the protocol and what else decides over the number, for the key of the row."""
     found = ["frozen"]
     if people is not None:
         found.append(f"fitted on {people.name} {people.fingerprint}")
     elif task.choice_from:
         found.append(f"chosen on {task.choice_from}")
+    found += [f"crop {crop}"] if crop else []
     return found if limit is None else [*found, f"limit {limit}"]
 
 

@@ -20,6 +20,7 @@ from paco_fr.checkpoint import weight_hash
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Encoder
 from paco_fr.errors import MissingDataError, PacoError
+from tasks.heads.margin import MarginName
 from tasks.registry import select
 from tasks.task import Task
 
@@ -39,6 +40,9 @@ def evaluate(
     shots: Sequence[str] = SHOTS,
     seeds: int = SEEDS,
     epochs: int = EPOCHS,
+    train_identities: str | Path | None = None,
+    margin: MarginName = "cosface",
+    crop: str = "",
     overwrite: str = "missing",
     trust: bool = False,
 ) -> pd.DataFrame:
@@ -58,6 +62,9 @@ def evaluate(
         shots: for few-shot.
         seeds: draws for few-shot, trainings for fine-tune.
         epochs: for fine-tune.
+        train_identities: folder of people to fit or fine-tune on, for recognition sets without a train part.
+        margin: loss of fine-tune on people.
+        crop: name of a crop in place of those of the tasks; rows say so.
         overwrite: ``never``, ``missing`` or ``always``.
         trust: whether code that comes with an encoder may run.
 
@@ -76,7 +83,8 @@ def evaluate(
         said: list[str] = []
         failed = evaluate_all(
             loaded, _tasks(tasks, root), out=Path(out), data_root=root, limit=limit, overwrite=overwrite,
-            protocol=protocol, shots=shots, seeds=seeds, epochs=epochs, say=said.append,
+            protocol=protocol, shots=shots, seeds=seeds, epochs=epochs, margin=margin, crop=crop,
+            train_identities=None if train_identities is None else Path(train_identities), say=said.append,
         )  # fmt: skip
     finally:
         for module, training, grads in modules:

@@ -12,6 +12,7 @@ import numpy as np
 from paco_eval.extraction import missing_keys
 from paco_eval.forward import Forward
 from paco_eval.inputs import Data
+from paco_eval.recording import crop_clashes
 from paco_eval.testing import reference_pictures
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
@@ -46,7 +47,11 @@ class Cell:
 
 
 def plan(
-    encoders: Sequence[Encoder], tasks: Sequence[Task], data_root: Path | None, limit: int | None = None
+    encoders: Sequence[Encoder],
+    tasks: Sequence[Task],
+    data_root: Path | None,
+    limit: int | None = None,
+    crop: str = "",
 ) -> list[Cell]:
     """Return the cells in the order in which they would run; writes nothing.
 
@@ -58,7 +63,7 @@ def plan(
     cells = []
     for task in tasks:
         try:
-            data = Data.load(task, data_root, limit)
+            data = Data.load(task, data_root, limit, crop=crop)
         except PacoError as error:
             cells += [
                 Cell(encoder.name, f"{task.name} v{task.version}", problem=str(error)) for encoder in encoders
@@ -67,7 +72,7 @@ def plan(
         pictures = sum(len(units) for units, _ in data.views.values())
         for encoder, speed, known in zip(encoders, speeds, seen, strict=True):
             label = f"{task.name} v{task.version}"
-            if encoder.required_crop is not None and encoder.required_crop != task.crop:
+            if crop_clashes(encoder, data):
                 cells.append(Cell(encoder.name, label, pictures, problem="requires another crop"))
                 continue
             try:

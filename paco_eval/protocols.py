@@ -3,8 +3,10 @@
 ===================  =====================================================================================
 ``frozen``           the kind's own head on all of the fitting and validation parts
 ``knn``              the same with nearest neighbours in place of the head
+``heatmap``          landmarks read off heat maps of the patch tokens, in place of the linear head
 ``few-shot``         the head on a share of the groups, or on a number of units of each class, several draws
-``fine-tune``        the whole encoder is trained, see :mod:`paco_eval.finetune`; several trainings
+``fine-tune``        the whole encoder is trained, see :mod:`paco_eval.finetune`; several trainings. A set that
+                     is scored as a whole is compared after training on other people, under a margin loss
 ===================  =====================================================================================
 
 A protocol turns the data of a task into the data that are measured, one for each of its rows; the solvers and
@@ -24,6 +26,7 @@ from paco_eval.inputs import Data
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
 from tasks import splits
+from tasks.heads.margin import MarginName
 from tasks.kinds import load_kind
 from tasks.splits import Fold, Split, Train, Validation
 from tasks.task import Task
@@ -69,7 +72,12 @@ class Shots:
 
 
 def variants(
-    name: str, data: Data, shots: Sequence[str] = SHOTS, seeds: int = SEEDS, epochs: int = EPOCHS
+    name: str,
+    data: Data,
+    shots: Sequence[str] = SHOTS,
+    seeds: int = SEEDS,
+    epochs: int = EPOCHS,
+    margin: MarginName = "cosface",
 ) -> list[Data]:
     """Return what a protocol measures of a task's data.
 
@@ -80,11 +88,21 @@ def variants(
     if name == "frozen":
         return [data]
     if not isinstance(data.views["all"][1], Split):
-        raise NotApplicableError(f"{data.task.name}: it fits no head; the protocol {name} does not apply.")
+        if name != "fine-tune":
+            raise NotApplicableError(
+                f"{data.task.name}: it fits no head; the protocol {name} does not apply."
+            )
+        if data.people is None:
+            raise NotApplicableError(
+                f"{data.task.name}: it is scored as a whole; name other people with --train-identities."
+            )
     if name == "knn":
         return [_neighbours(data)]
+    if name == "heatmap":
+        return [_heat_maps(data)]
     if name == "fine-tune":
-        tuned = replace(data, protocol=_renamed(data.protocol, f"fine-tune {epochs} epochs"))
+        own = f"fine-tune {epochs} epochs" + (f", {margin}" if data.people is not None else "")
+        tuned = replace(data, protocol=_renamed(data.protocol, own))
         return [replace(tuned, probe_seed=seed) for seed in range(seeds)]
     return [few_shot(data, Shots.parse(text), seed) for text in shots for seed in range(seeds)]
 
@@ -94,6 +112,14 @@ def _neighbours(data: Data) -> Data:
     if own not in NEIGHBOURS:
         raise NotApplicableError(f"{task.name}: it compares embeddings; nearest neighbours do not apply.")
     return replace(data, task=replace(task, head="knn"), protocol=_renamed(data.protocol, "knn"))
+
+
+def _heat_maps(data: Data) -> Data:
+    task = data.task
+    if task.kind != "landmarks":
+        raise NotApplicableError(f"{task.name}: it has no points; heat maps do not apply.")
+    dense = replace(task, head="heatmap", reductions=("tokens",))
+    return replace(data, task=dense, protocol=_renamed(data.protocol, "heatmap"))
 
 
 def _renamed(protocol: str, name: str) -> str:

@@ -26,6 +26,7 @@ from paco_eval.statistics import bootstrap_all
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from tasks import splits
+from tasks.heads.margin import DEFAULTS
 from tasks.kinds import load_kind
 from tasks.task import DataKind, Task, option_hashes
 
@@ -64,9 +65,14 @@ def _protocol(encoder: Encoder, data: Data) -> str:
     return data.protocol if precision == "float32" else f"{data.protocol}, {precision}"
 
 
+def crop_clashes(encoder: Encoder, data: Data) -> bool:
+    """Return whether the encoder requires another crop than the task's, and the user named none."""
+    return encoder.required_crop not in (None, data.task.crop) and not data.crop
+
+
 def wanted_of(
     encoder: Encoder,
-    task: Task,
+    data: Data,
     identities: Mapping[Part, dict[str, Any]],
     out: Path,
     overwrite: str,
@@ -75,11 +81,16 @@ def wanted_of(
     """Return the parts of a task that are to be measured, given the rows that are already there.
 
     Raises:
-        PacoError: the task's crop is not the one the encoder requires, or rows exist under ``never``.
+        PacoError: the task's crop is not the one the encoder requires and the user named no other, or rows
+            exist under ``never``.
 
     """
-    if encoder.required_crop is not None and encoder.required_crop != task.crop:
-        raise PacoError(f"needs the crop {encoder.required_crop}, the task cuts {task.crop}.")
+    task = data.task
+    if crop_clashes(encoder, data):
+        raise PacoError(
+            f"needs the crop {encoder.required_crop}, the task cuts {task.crop}. "
+            "To measure it all the same, say with --crop how to cut; the row will say so too."
+        )
     absent = [
         part for part, fields in identities.items() if not (out / "rows" / f"{row_key(fields)}.json").exists()
     ]
@@ -186,8 +197,11 @@ def _protocol_options(protocol: str) -> list[str]:
     elif kind == "fine-tune":
         options += ["--epochs", rest.split()[0]]
     for departure in departures:
-        if departure.startswith("limit "):
-            options += ["--limit", departure.removeprefix("limit ")]
+        what, _, value = departure.partition(" ")
+        if what in ("limit", "crop"):
+            options += [f"--{what}", value]
+        elif what in DEFAULTS:
+            options += ["--margin", what]
     return options
 
 

@@ -31,6 +31,7 @@ from paco_eval.forward import PRECISIONS
 from paco_eval.rows import Metric, Row, load_rows, read_row
 from paco_eval.runner import evaluate_all
 from paco_fr.errors import MissingDataError, PacoError
+from tasks.heads.margin import DEFAULTS
 from tasks.task import Task
 
 Answer = Literal["same", "within interval", "different"]
@@ -180,12 +181,16 @@ def _settings(path: Path, row: Row, train_identities: Path | None) -> dict[str, 
         settings["shots"] = [rest.removesuffix(" per class")]
     elif kind == "fine-tune":
         settings["epochs"] = int(rest.split()[0])
-    elif kind not in ("frozen", "knn"):
+    elif kind not in ("frozen", "knn", "heatmap"):
         raise PacoError(f"{path}: protocol '{row.protocol}' cannot be measured again by this version.")
     for departure in departures:
         what, _, rest = departure.partition(" ")
         if what == "limit":
             settings["limit"] = int(rest)
+        elif what == "crop":
+            settings["crop"] = rest
+        elif what in DEFAULTS:
+            settings["margin"] = what
         elif what == "fitted":
             if train_identities is None:
                 raise PacoError(f"{path}: was {departure}; give that folder as --train-identities.")

@@ -30,6 +30,7 @@ from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder
 from tasks import splits
+from tasks.heads.margin import MarginName
 from tasks.kinds import load_kind
 from tasks.task import Task
 
@@ -49,6 +50,8 @@ def evaluate_all(
     shots: Sequence[str] = SHOTS,
     seeds: int = SEEDS,
     epochs: int = EPOCHS,
+    margin: MarginName = "cosface",
+    crop: str = "",
     say: Say = print,
 ) -> int:
     """Evaluate every encoder on every task and return how many cells failed.
@@ -63,11 +66,14 @@ def evaluate_all(
         data_root: folder of data sets.
         overwrite: ``never``, ``missing`` or ``always``.
         limit: at most so many pictures of each part.
-        train_identities: a folder of people to fit whitening on, for recognition sets without a train part.
+        train_identities: a folder of people to fit whitening on, or to fine-tune on, for recognition sets
+            without a train part.
         protocol: see :mod:`paco_eval.protocols`; tasks that it does not apply to are said to be left out.
         shots: how much is fitted on, for few-shot.
         seeds: draws for few-shot, trainings for fine-tune.
         epochs: of fine-tune.
+        margin: loss of fine-tune on people.
+        crop: name of a crop in place of those of the tasks; rows say so.
         say: takes lines for the user.
 
     """
@@ -77,9 +83,9 @@ def evaluate_all(
     with owned_folder(out) if state.is_main_process else nullcontext():
         for task in tasks:
             try:
-                data = Data.load(task, data_root, limit, train_identities)
-                measured = variants(protocol, data, shots, seeds, epochs)
-                measure = _measure_of(task, protocol, epochs)
+                data = Data.load(task, data_root, limit, train_identities, crop)
+                measured = variants(protocol, data, shots, seeds, epochs, margin)
+                measure = _measure_of(task, protocol, Settings(epochs=epochs, margin=margin))
             except NotApplicableError as error:
                 say(f"Left out {error}")
                 continue
@@ -109,10 +115,10 @@ def _labelled(split: splits.Split | splits.ScoredOnly) -> float | None:
     return float(np.mean([len(fold.fit) for fold in split.score]))
 
 
-def _measure_of(task: Task, protocol: str, epochs: int) -> Measure:
+def _measure_of(task: Task, protocol: str, settings: Settings) -> Measure:
     """Return what measures an encoder on a task: a head, a sweep, the encoder's own diagnostics, a training."""
     if protocol == "fine-tune":
-        return partial(evaluate_finetuned, settings=Settings(epochs=epochs))
+        return partial(evaluate_finetuned, settings=settings)
     if load_kind(task.kind).HEAD == "diagnostics":
         return evaluate_diagnosis if task.sweep is None else evaluate_stability
     return evaluate_cell if task.sweep is None else evaluate_sweep
@@ -130,7 +136,7 @@ def evaluate_cell(
     """
     task = data.task
     identities = {part: identity_of(encoder, data, part) for part in (*data.views, *_subsets(data))}
-    if not wanted_of(encoder, task, identities, out, overwrite, say):
+    if not wanted_of(encoder, data, identities, out, overwrite, say):
         return []
     decision: Decision | None = None
     if isinstance(data.views["all"][1], splits.ScoredOnly):

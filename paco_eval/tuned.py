@@ -1,9 +1,10 @@
-"""What fine-tuning trains: an encoder with a linear head, its targets, its rates."""
+"""What fine-tuning trains: an encoder with a head, its targets, its rates."""
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.extraction import reduce
 from paco_eval.protocols import EPOCHS
 from paco_fr.encoder import Tokens
+from tasks.heads.margin import DEFAULTS, CentreHead, MarginName, margin_loss
 from tasks.kinds import load_kind
 from tasks.task import Task
 from tasks.units import Units
@@ -37,6 +39,7 @@ class Settings:
         layer_decay: factor on the rate from one block to the one before it.
         warmup: share of the steps over which the rate rises.
         average: decay of the average of weights, reached gradually.
+        margin: loss of tasks of recognition.
 
     """
 
@@ -47,21 +50,23 @@ class Settings:
     layer_decay: float = 0.75
     warmup: float = 0.1
     average: float = 0.999
+    margin: MarginName = "cosface"
 
 
 class Tuned(nn.Module):
-    """An encoder with a linear head on its last block: on the mean token, or on 4 x 4 places for regression."""
+    """An encoder with a head on its last block: on the mean token, or on 4 x 4 places for regression.
 
-    def __init__(self, encoder: TimmEncoder, reduction: str, outputs: int) -> None:
+    ``head`` makes it for a number of features.
+    """
+
+    def __init__(self, encoder: TimmEncoder, reduction: str, head: Callable[[int], nn.Module]) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(encoder.model).requires_grad_(True)
         self.last, self.reduction = int(encoder.default_block) - 1, reduction
         size = encoder.pixels.size
         with torch.no_grad():
             width = self._features(torch.zeros(1, 3, size, size, device=encoder.device)).shape[1]
-        self.head = nn.Linear(width, outputs).to(encoder.device)
-        nn.init.trunc_normal_(self.head.weight, std=2e-5)  # starts at the mean answer, as MAE does
-        nn.init.zeros_(self.head.bias)
+        self.head = head(width).to(encoder.device)
 
     def _features(self, images: Tensor) -> Tensor:
         found = self.backbone.forward_intermediates(
@@ -70,7 +75,7 @@ class Tuned(nn.Module):
         return reduce(Tokens(found[0].flatten(2).transpose(1, 2)), self.reduction)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return outputs (B, T) of prepared pictures (B, 3, S, S)."""
+        """Return what the head makes (B, T) of prepared pictures (B, 3, S, S)."""
         outputs: Tensor = self.head(self._features(images))
         return outputs
 
@@ -95,10 +100,12 @@ class Targets:
         mean, std = numbers[fit].mean(0), numbers[fit].std(0, correction=0).clamp_min(1e-6)
         return cls((numbers - mean) / std, mean, std, 0)
 
-    @property
-    def width(self) -> int:
-        """Outputs of the head."""
-        return self.classes or int(self.values.shape[1])
+    def head(self, width: int) -> nn.Module:
+        """Return a linear head that starts at the mean answer, as that of MAE does."""
+        head = nn.Linear(width, self.classes or int(self.values.shape[1]))
+        nn.init.trunc_normal_(head.weight, std=2e-5)
+        nn.init.zeros_(head.bias)
+        return head
 
     def loss(self, outputs: Tensor, units: list[int]) -> Tensor:
         """Return the sum of the losses over a batch."""
@@ -111,6 +118,36 @@ class Targets:
         """Return what the kind expects: probabilities, or numbers in their own units."""
         found = outputs.softmax(1) if self.classes else outputs.cpu() * self.std + self.mean
         return found.cpu().double().numpy()
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Training for recognition: a margin loss over known people; the answer is the embedding."""
+
+    values: Tensor
+    classes: int
+    margin: MarginName
+
+    @classmethod
+    def of(cls, task: Task, data: Units, fit: npt.NDArray[np.intp], margin: MarginName) -> Identities:
+        """Number the people in ``fit``; nobody else has a class."""
+        codes = load_kind(task.kind).targets(data.labels.iloc[fit], task)
+        values = torch.full((len(data),), -1)
+        values[fit] = torch.from_numpy(np.asarray(codes))
+        return cls(values, int(codes.max()) + 1, margin)
+
+    def head(self, width: int) -> nn.Module:
+        """Return centres of the people."""
+        return CentreHead(width, self.classes)
+
+    def loss(self, outputs: Tensor, units: list[int]) -> Tensor:
+        """Return the sum of the losses over a batch of cosines (B, C)."""
+        truth = self.values[units].to(outputs.device)
+        return margin_loss(outputs, truth, self.margin, DEFAULTS[self.margin]) * len(units)
+
+    def answers(self, outputs: Tensor) -> Array:
+        """Return the embeddings."""
+        return outputs.cpu().double().numpy()
 
 
 def learning_rate(settings: Settings, step: int, steps: int) -> float:
@@ -126,8 +163,10 @@ def parameter_groups(model: Tuned, settings: Settings) -> list[dict[str, Any]]:
     groups: list[dict[str, Any]] = param_groups_layer_decay(
         model.backbone, weight_decay=settings.weight_decay, layer_decay=settings.layer_decay
     )
-    head = [{"params": [model.head.weight], "weight_decay": settings.weight_decay, "lr_scale": 1.0},
-            {"params": [model.head.bias], "weight_decay": 0.0, "lr_scale": 1.0}]  # fmt: skip
+    head = [
+        {"params": [part], "weight_decay": settings.weight_decay if part.ndim > 1 else 0.0, "lr_scale": 1.0}
+        for part in model.head.parameters()
+    ]
     return [
         *({key: value for key, value in group.items() if key != "param_names"} for group in groups),
         *head,

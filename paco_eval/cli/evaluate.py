@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -17,7 +18,7 @@ from paco_eval.cli.options import device_option, precision_option, trust_option
 @click.option("--tasks", help="Names or globs, separated by commas.  [default: *]")
 @click.option(
     "--protocol",
-    type=click.Choice(["frozen", "knn", "few-shot", "fine-tune"]),
+    type=click.Choice(["frozen", "knn", "heatmap", "few-shot", "fine-tune"]),
     default="frozen",
     show_default=True,
 )
@@ -52,12 +53,17 @@ from paco_eval.cli.options import device_option, precision_option, trust_option
                    "expression=DIR or classes=DIR (sub-folders are classes), landmarks=FILE.csv, pose=FILE.csv. "
                    "Alone it stands for --tasks.")  # fmt: skip
 @click.option("--train-identities", type=click.Path(path_type=Path, exists=True, file_okay=False),
-              help="Folders of people, faces already cut, to fit whitening on for sets without a train part.")  # fmt: skip
+              help="Folders of people, faces already cut, to fit whitening on for sets without a train part; "
+                   "with --protocol fine-tune the encoder is trained on them.")  # fmt: skip
+@click.option("--margin", type=click.Choice(["cosface", "arcface"]), default="cosface", show_default=True,
+              help="Loss of fine-tune on --train-identities.")  # fmt: skip
+@click.option("--crop", type=click.Choice(["farl", "arcface", "box", "whole"]),
+              help="Cut faces so, whatever task or encoder ask for; marked in the row.")  # fmt: skip
 def command(
     encoders: tuple[str, ...], own_encoders: tuple[str, ...], tasks: str | None, protocol: str, shots: str, seeds: int,
     epochs: int, out: Path, data_root: Path | None, overwrite: str, limit: int | None, sensitive: bool, dry_run: bool,
     precision: str, compile_blocks: bool, device: str, trust: bool, tasks_from: Path | None, folders: tuple[str, ...],
-    train_identities: Path | None,
+    train_identities: Path | None, margin: Literal["cosface", "arcface"], crop: str | None,
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes.
 
@@ -66,6 +72,8 @@ def command(
     """
     if not encoders and not own_encoders:
         raise click.UsageError("Missing argument 'ENCODER...'.")
+    if sensitive and crop:
+        raise click.UsageError("--sensitivity varies the crop itself; leave --crop out.")
 
     from paco_fr.errors import MissingDataError
     from tasks.own import own_task
@@ -103,7 +111,7 @@ def command(
     if dry_run:
         from paco_eval.plan import lines_of, plan
 
-        for line in lines_of(plan(loaded, usable, data_root, limit), protocol):
+        for line in lines_of(plan(loaded, usable, data_root, limit, crop or ""), protocol):
             click.echo(line)
         return
 
@@ -111,7 +119,7 @@ def command(
 
     failed = evaluate_all(
         loaded, usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit, protocol=protocol,
-        shots=shots.split(","), seeds=seeds, epochs=epochs, train_identities=train_identities,
+        shots=shots.split(","), seeds=seeds, epochs=epochs, train_identities=train_identities, margin=margin, crop=crop or "",
         say=lambda text: click.echo(text, err=True),
     )  # fmt: skip
     if sensitive:

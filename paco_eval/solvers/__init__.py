@@ -23,6 +23,7 @@ SOLVERS = {
     "ridge": "paco_eval.solvers.ridge:fit",
     "knn": "paco_eval.solvers.knn:fit",
     "token_ridge": "paco_eval.solvers.token_ridge:fit",
+    "heatmap": "paco_eval.solvers.heatmap:fit",
     "whitening": "paco_eval.solvers.whitening:fit",
 }
 

@@ -6,7 +6,7 @@ tokens enter the solution, so pictures pass by in batches and nothing as large a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,7 @@ class TokenPath:
         strengths: penalties per token.
         standardiser: fitted on the training tokens.
         weights: (s, D, C) coefficients at every strength.
-        intercept: (C,) shares of the classes in training.
+        intercept: (C,) means of the targets in training, of classes their shares.
 
     """
 
@@ -80,34 +80,67 @@ def fit(
         PacoError: features that are not such tokens, or another number of targets.
 
     """
-    tokens, maps = np.asarray(features), np.asarray(targets)
+    tokens, maps = tokens_of(features, layer), np.asarray(targets)
+    if len(maps) != len(tokens):
+        raise PacoError(f"Ridge regression got {len(maps)} class maps for {len(tokens)} units.")
+    classes = int(maps.max()) + 1
+
+    def shares(at: slice) -> Array:
+        return histograms(maps[at], tokens.shape[1], classes)
+
+    return regress(tokens, shares, classes, strengths, layer)
+
+
+def tokens_of(features: npt.ArrayLike, layer: str) -> npt.NDArray[np.floating]:
+    """Return features as tokens (n, N, D) of a square grid.
+
+    Raises:
+        PacoError: they are something else.
+
+    """
+    tokens = np.asarray(features)
     if tokens.ndim != 3 or not tokens.size or round(tokens.shape[1] ** 0.5) ** 2 != tokens.shape[1]:
         raise PacoError(
             f"Features of {layer} have shape {tokens.shape}; expected (units, a square of tokens, dimensions)."
         )
-    if len(maps) != len(tokens):
-        raise PacoError(f"Ridge regression got {len(maps)} class maps for {len(tokens)} units.")
-    classes, dimensions, count = int(maps.max()) + 1, tokens.shape[2], tokens.shape[0] * tokens.shape[1]
+    return tokens
+
+
+def regress(
+    tokens: npt.NDArray[np.floating],
+    wanted: Callable[[slice], Array],
+    columns: int,
+    strengths: tuple[float, ...],
+    layer: str = "",
+) -> TokenPath:
+    """Return the regressions of tokens (n, N, D) on ``wanted``, which gives (b, N, C) for a slice of units.
+
+    Raises:
+        PacoError: a token is not finite.
+
+    """
+    dimensions, count = tokens.shape[2], tokens.shape[0] * tokens.shape[1]
     # Moments are taken about the first picture's mean, so that large offsets cancel no digits.
     origin = tokens[0].mean(axis=0, dtype=np.float64)
     total, crossed, squared = (
         np.zeros(dimensions),
-        np.zeros((dimensions, classes)),
+        np.zeros((dimensions, columns)),
         np.zeros((dimensions,) * 2),
     )
-    shares, largest = np.zeros(classes), np.zeros(dimensions)
+    sums, largest = np.zeros(columns), np.zeros(dimensions)
     for at in range(0, len(tokens), BATCH):
-        x = tokens[at : at + BATCH].reshape(-1, dimensions).astype(np.float64)
-        y = histograms(maps[at : at + BATCH], tokens.shape[1], classes).reshape(-1, classes)
+        part = slice(at, at + BATCH)
+        x = tokens[part].reshape(-1, dimensions).astype(np.float64)
+        y = wanted(part).reshape(-1, columns)
         largest = np.maximum(largest, np.abs(x).max(axis=0))
         x -= origin
         total += x.sum(axis=0)
-        shares += y.sum(axis=0)
+        sums += y.sum(axis=0)
         squared += product(x.T, x)
         crossed += product(x.T, y)
     if not np.isfinite(squared).all():
         raise PacoError(f"Features of {layer} are not finite.")
-    mean, intercept = total / count, shares / count
+    mean, intercept = total / count, sums / count
     covariance = squared / count - np.outer(mean, mean)
     std = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     inverse = np.divide(1.0, std, out=np.zeros_like(std), where=std > 1e-7 * largest)

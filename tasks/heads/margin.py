@@ -54,32 +54,20 @@ def margin_loss(
     return F.cross_entropy(logits(cosine, labels, margin, scale), labels)
 
 
-class MarginHead(nn.Module):
-    """Class centres and a margin loss; thrown away once the encoder is trained.
+class CentreHead(nn.Module):
+    """A centre for every training identity; once the encoder is trained, features pass as they are.
 
     Attributes:
-        centres: (C, D) one for each training identity.
+        centres: (C, D).
 
     """
 
-    def __init__(
-        self,
-        dim: int,
-        classes: int,
-        name: MarginName = "cosface",
-        *,
-        margin: float | None = None,
-        scale: float = SCALE,
-    ) -> None:
+    def __init__(self, dim: int, classes: int) -> None:
         super().__init__()
-        if name not in DEFAULTS:
-            raise ValueError(f"margin '{name}' is none of {', '.join(DEFAULTS)}")
         if classes < 2:
             raise ValueError(f"a margin needs two classes, got {classes}")
-        self.name, self.scale = name, scale
-        self.margin = DEFAULTS[name] if margin is None else margin
         self.centres = nn.Parameter(torch.randn(classes, dim) * 0.01)
 
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss () of features (B, D) with class codes (B,)."""
-        return margin_loss(cosines(features, self.centres), labels, self.name, self.margin, self.scale)
+    def forward(self, features: Tensor) -> Tensor:
+        """Return, of features (B, D), their cosines (B, C) in training and themselves afterwards."""
+        return cosines(features, self.centres) if self.training else features

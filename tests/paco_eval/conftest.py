@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import numpy as np
@@ -66,6 +70,35 @@ def blob_task(kind: str, **changes: Any) -> Task:
         "data_kind": "synthetic", "options": options,
     }  # fmt: skip
     return Task(**{**fields, **changes})
+
+
+def in_processes(number: int, script: str, **environment: str) -> str:
+    """Run a script in several processes of one group, as a launcher starts them; return what the first printed."""
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    started = []
+    for rank in range(number):
+        own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(number), "LOCAL_WORLD_SIZE": str(number),
+               "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1",
+               "PYTHONPATH": "."}  # fmt: skip
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-c", script],
+                env={**os.environ, **own, **environment},
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+    try:
+        ends = [process.communicate(timeout=240) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    for process, (_, errors) in zip(started, ends, strict=True):
+        assert process.returncode == 0, errors
+    return ends[0][0]
 
 
 @pytest.fixture(autouse=True)

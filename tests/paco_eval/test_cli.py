@@ -123,6 +123,7 @@ def test_dry_runs_write_nothing(recipe, tasks_file, tmp_path):
         (["evaluate", "pixles", "--tasks", "pose/synthetic", "--limit", "10"], 2, "Did you mean pixels"),
         (["evaluate", "pixels", "--tasks", "landmarks/london"], 3, "figshare"),
         (["evaluate", "pixels", "--tasks-from", "nowhere.py"], 2, "no such Python file"),
+        (["evaluate", "pixels", "--sensitivity", "--crop", "box"], 2, "leave --crop out"),
         (["pretrain", "--recipe", "tini"], 2, "Did you mean tiny"),
         (["pretrain", "--set", "masking.ratio=1.5"], 2, "masking.ratio"),
         (["pretrain", "--set", "nonsense"], 2, "key=value"),

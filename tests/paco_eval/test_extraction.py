@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from paco_fr.encoder import Tokens
 from paco_fr.errors import PacoError
 from paco_fr.images import read_image
 from tasks.units import units_of
-from tests.paco_eval.conftest import SIDE, blob_records, blob_task
+from tests.paco_eval.conftest import SIDE, blob_records, blob_task, in_processes
 
 
 def units(**options):
@@ -136,37 +134,24 @@ def test_tokens_are_kept_as_a_table_each_and_only_within_the_limit(monkeypatch):
 
 
 SPREAD = """
-import json, sys
+import json
 import numpy as np
+import torch
+torch.set_num_threads(1)
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
 from tests.paco_eval.test_extraction import units
 found = extract(load_encoder("random:tiny"), units(people=7, broken=1), ("mean",))
-np.save(sys.argv[1], found.layers["4", "mean"])
+np.save(OUT, found.layers["4", "mean"])
 print(json.dumps(sorted(found.failures)))
 """
 
 
 def test_one_and_three_processes_extract_the_same(tmp_path):
-    tables = []
-    for processes in (1, 3):
-        script = tmp_path / "spread.py"
-        script.write_text(SPREAD.replace("sys.argv[1]", repr(str(tmp_path / f"{processes}.npy"))))
-        environment = {**os.environ, "PACO_CACHE": str(tmp_path / f"cache{processes}"), "PYTHONPATH": ".",
-                       "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}  # fmt: skip
-        launch = [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--nproc-per-node",
-            str(processes),
-            "--master-port",
-            "29714",
-        ]
-        done = subprocess.run(
-            [*launch, str(script)], env=environment, check=True, capture_output=True, text=True, timeout=240
-        )
-        assert json.loads(done.stdout.splitlines()[-1]) == [20]
-        tables.append(np.load(tmp_path / f"{processes}.npy"))
+    alone = extract(load_encoder("random:tiny"), units(people=7, broken=1), ("mean",))
+    script = SPREAD.replace("OUT", repr(str(tmp_path / "three.npy")))
+    said = in_processes(3, script, PACO_CACHE=str(tmp_path / "cache"))
+    assert json.loads(said.splitlines()[-1]) == sorted(alone.failures) == [20]
+    tables = alone.layers["4", "mean"], np.load(tmp_path / "three.npy")
     np.testing.assert_allclose(tables[0][:20], tables[1][:20], rtol=1e-5, atol=1e-6)
     assert np.isnan(tables[1][20]).all() and SIDE == 48

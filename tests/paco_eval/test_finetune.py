@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -19,11 +16,15 @@ from paco_eval.finetune import evaluate_finetuned
 from paco_eval.inputs import Data
 from paco_eval.protocols import NotApplicableError, variants
 from paco_eval.rows import read_items
-from paco_eval.runner import evaluate_all
+from paco_eval.runner import evaluate_all, evaluate_cell
 from paco_eval.tuned import Settings, Targets, Tuned, learning_rate, parameter_groups
+from paco_eval.tuned_parts import parts_of
 from paco_fr.contracts import PixelContract
 from paco_fr.errors import PacoError
-from tests.paco_eval.conftest import blob_task
+from paco_fr.images import encode_png
+from paco_fr.randomness import generator
+from tasks.own import own_task
+from tests.paco_eval.conftest import blob_task, in_processes
 
 QUICK = Settings(epochs=4, batch=18, rate=1e-2)
 
@@ -107,7 +108,7 @@ def test_the_rate_rises_falls_and_decays_towards_the_first_layers():
         rates[0] == pytest.approx(0.1) and max(rates) == rates[9] == pytest.approx(1.0) and rates[-1] < 1e-3
     )
     assert learning_rate(replace(settings, batch=64), 9, 100) == pytest.approx(0.25)
-    model = Tuned(small_encoder(), "mean", 3)
+    model = Tuned(small_encoder(), "mean", lambda width: torch.nn.Linear(width, 3))
     scale = {
         id(parameter): (group["lr_scale"], group["weight_decay"])
         for group in parameter_groups(model, settings)
@@ -125,8 +126,7 @@ def test_the_rate_rises_falls_and_decays_towards_the_first_layers():
 def test_only_kinds_whose_truth_allows_it_are_mirrored():
     for kind, mirrored in (("pose", False), ("landmarks", False), ("classification", True)):
         data = Data.load(blob_task(kind), None)
-        units, split = data.views["all"]
-        run = finetune._Run(small_encoder(), data.task, units, split, QUICK, 0, "mean")
+        run = finetune._Run(small_encoder(), parts_of(data), QUICK, 0, "mean")
         ramp = torch.linspace(-1, 1, 32).expand(40, 3, 32, 32)
         changed = run._augmented(ramp, list(range(40)), 0)
         assert not torch.equal(changed, ramp)
@@ -149,6 +149,43 @@ def test_targets_are_scaled_on_the_fitted_units_alone_and_come_back():
     )
 
 
+def people_of(path, people):
+    """Write four pictures of each person: the tint is the person's, the waves over it are anyone's."""
+    y, x = np.mgrid[:32, :32]
+    for person in people:
+        tint = generator("tint", person).uniform(-0.15, 0.15, 3)
+        for shot in range(4):
+            rng = generator("waves", person, shot)
+            across, down, phase = rng.uniform(-1, 1, 3)
+            waves = rng.uniform(0.1, 0.35) * np.sin(across * x + down * y + 3 * phase)
+            file = path / f"p{person:02d}/{shot}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(encode_png((255 * (0.5 + tint + waves[..., None])).round().astype(np.uint8)))
+    return path
+
+
+@pytest.mark.parametrize(("margin", "epochs"), [("cosface", 8), ("arcface", 12)])
+def test_a_set_without_people_to_fit_is_compared_after_training_on_others(margin, epochs, tmp_path):
+    task = own_task(f"recognition={people_of(tmp_path / 'scored', range(12))}")
+    known = people_of(tmp_path / "known", range(20, 60))
+    data, encoder = Data.load(task, None, train_identities=known), small_encoder()
+    (variant,) = variants("fine-tune", data, seeds=1, epochs=epochs, margin=margin)
+    parts = parts_of(variant)
+    people = parts.fit.units.labels["group"]
+    trained, watched = (set(people.iloc[part.indices]) for part in (parts.fit, parts.validation))
+    assert len(trained) == 36 and len(watched) == 4 and not trained & watched
+    (raw,) = evaluate_cell(encoder, Data.load(task, None), out=tmp_path / "out", say=quiet)
+    settings = Settings(epochs=epochs, batch=8, rate=0.16, average=0.9, margin=margin)
+    (row,) = evaluate_finetuned(encoder, variant, settings, out=tmp_path / "out", say=quiet)
+    assert row.protocol.startswith(f"fine-tune {epochs} epochs, {margin}, fitted on known ")
+    assert row.command.endswith(f"--protocol fine-tune --epochs {epochs} --margin {margin}")
+    assert row.chosen["split"].endswith("trained on known, 4 of 40 people set aside")
+    assert row.main.value > raw.main.value + 0.01, (row.main.value, raw.main.value)
+    assert row.n_expected == row.n_scored == 48 and 1 <= row.chosen["best_on_validation_epoch"] <= epochs
+    items = read_items(tmp_path / "out/rows" / f"{row.key}.json")
+    assert items["truth"].sum() == 72  # six pairs of each person
+
+
 def test_what_cannot_be_fine_tuned_is_said(tmp_path):
     data = tuned(Data.load(blob_task("pose"), None))
     with pytest.raises(PacoError, match="cannot be fine-tuned"):
@@ -159,6 +196,9 @@ def test_what_cannot_be_fine_tuned_is_said(tmp_path):
         )
     with pytest.raises(PacoError, match="not finite"):
         evaluate_finetuned(small_encoder(), data, replace(QUICK, rate=float("inf")), out=tmp_path, say=quiet)
+    alone = own_task(f"recognition={people_of(tmp_path / 'alone', range(3))}")
+    with pytest.raises(NotApplicableError, match="--train-identities"):
+        tuned(Data.load(alone, None))
     said: list[str] = []
     failed = evaluate_all(
         [small_encoder()], [blob_task("verification")], out=tmp_path, protocol="fine-tune", seeds=1, epochs=1,
@@ -185,19 +225,5 @@ for row in evaluate_finetuned(small_encoder(), data, QUICK, out=Path(OUT), say=l
 def test_one_and_two_processes_train_the_same(tmp_path):
     data = tuned(Data.load(blob_task("pose", reader_options={"broken": 1}), None))
     (alone,) = evaluate_finetuned(small_encoder(), data, QUICK, out=tmp_path / "alone", say=quiet)
-    script = tmp_path / "spread.py"
-    script.write_text(SPREAD.replace("OUT", repr(str(tmp_path / "two"))))
-    environment = {**os.environ, "PYTHONPATH": ".", "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "--master-port",
-        "29736",
-    ]
-    done = subprocess.run(
-        [*launch, str(script)], env=environment, check=True, capture_output=True, text=True, timeout=240
-    )
-    assert float(done.stdout.splitlines()[-1]) == pytest.approx(alone.main.value, rel=1e-3)
+    said = in_processes(2, SPREAD.replace("OUT", repr(str(tmp_path / "two"))))
+    assert float(said.splitlines()[-1]) == pytest.approx(alone.main.value, rel=1e-3)

@@ -13,6 +13,7 @@ from paco_eval.protocols import NotApplicableError, Shots, few_shot, variants
 from paco_eval.rows import load_rows
 from paco_eval.runner import evaluate_all
 from paco_eval.solvers import load_solver
+from paco_eval.solvers.heatmap import STRENGTHS
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
 from tests.paco_eval.conftest import blob_task
@@ -105,6 +106,17 @@ def test_neighbours_beat_the_constant(kind, tmp_path):
     better = 1 if rows["pixels"].main.higher_is_better else -1
     assert better * rows["pixels"].main.value > better * rows["constant"].main.value
     assert rows["pixels"].chosen["strength"] in (100.0, 50.0, 20.0, 10.0, 5.0, 1.0)
+
+
+def test_heat_maps_beat_the_constant_and_the_row_says_so(tmp_path):
+    task, said = blob_task("landmarks", reader_options=PEOPLE), []
+    tasks = [task, blob_task("pose")]
+    assert evaluate_all([Pixels(), Constant()], tasks, out=tmp_path, protocol="heatmap", say=said.append) == 0
+    rows = {stored.row.encoder: stored.row for stored in load_rows([tmp_path]).rows}
+    assert rows["pixels"].protocol == "heatmap" and rows["pixels"].command.endswith("--protocol heatmap")
+    assert rows["pixels"].main.value < 0.7 * rows["constant"].main.value
+    assert rows["pixels"].chosen["reduction"] == "tokens" and rows["pixels"].chosen["strength"] in STRENGTHS
+    assert any(line.startswith("Left out pose/blobs: it has no points") for line in said)
 
 
 @pytest.mark.parametrize("neighbours", [1, 5, 20])

@@ -119,11 +119,11 @@ def test_another_task_version_is_another_score(measured: Path) -> None:
     assert "task_version" in found.judged_by
 
 
-def test_a_limit_is_taken_from_the_protocol(tmp_path: Path) -> None:
-    evaluate_all(["constant"], [POSE], out=tmp_path, limit=6, say=quiet)
+def test_a_limit_and_a_crop_are_taken_from_the_protocol(tmp_path: Path) -> None:
+    evaluate_all(["constant"], [POSE], out=tmp_path, limit=6, crop="box", say=quiet)
     (stored,) = load_rows(tmp_path).rows
     found = again(stored.path)
-    assert found.recorded.protocol == "frozen, limit 6" and found.answer == "same"
+    assert found.recorded.protocol == "frozen, crop box, limit 6" and found.answer == "same"
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,18 @@ def test_a_required_crop_that_clashes_is_refused(tmp_path):
         evaluate_cell(encoder, Data.load(blob_task("pose"), None), out=tmp_path, say=quiet)
 
 
+@pytest.mark.parametrize("name", ["whole", "box"])
+def test_a_named_crop_lifts_the_refusal_and_is_marked(name, tmp_path):
+    encoder = Pixels()
+    encoder.required_crop = CROPS["arcface"]
+    data = Data.load(blob_task("pose"), None, limit=6, crop=name)
+    (row,) = evaluate_cell(encoder, data, out=tmp_path, say=quiet)
+    assert row.protocol == f"frozen, crop {name}, limit 6" and row.crop_hash == CROPS[name].hash
+    assert row.command.endswith(f"--crop {name} --limit 6")
+    with pytest.raises(PacoError, match="Did you mean whole"):
+        Data.load(blob_task("pose"), None, crop="whole2")
+
+
 def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path):
     said: list[str] = []
     bad = replace(blob_task("pose"), reader_options={"people": 2})
