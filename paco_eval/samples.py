@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tasks.units import Units
 COUNT = 8
 """Faces kept: evenly spaced from the best to the worst error, so that failures show, too."""
 
-Item = dict[str, Any]
+Item = Mapping[Hashable, Any]
 
 
 def save_samples(path: Path, task: Task, items: pd.DataFrame, units: Units) -> None:

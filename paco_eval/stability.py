@@ -54,7 +54,7 @@ def evaluate_stability(
     kinds = possible_kinds(task, units, say)
     cells: list[Cell] = [CLEAN, *((kind, level) for kind in kinds for level in sweep.levels)]
     identities = {cell: cell_identity(encoder, data, cell) for cell in cells}
-    wanted = wanted_of(encoder, task, identities, out, overwrite, say)
+    wanted = wanted_of(encoder, data, identities, out, overwrite, say)
     if not wanted:
         return []
     held, state = held_of(split), PartialState()
