@@ -2,49 +2,102 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from paco_eval.rows import load_rows
-from paco_eval.statistics import over_seeds, paired_difference
+from paco_eval.statistics import Interval, over_seeds, paired_difference
 from tasks.kinds import load_kind
 from tasks.metrics.metric import Metric
-from tasks.registry import all_tasks
+from tasks.registry import all_tasks, derived
 
 FOLDER = Path(__file__).parent.parent / "results" / "reference"
 
 
+@cache
+def reference():
+    """Rows and problems."""
+    return load_rows([FOLDER])
+
+
 def stored(task: str, method: str):
-    rows = [s for s in load_rows([FOLDER])[0] if s.row.task == task and s.row.method == method]
+    rows = [s for s in reference()[0] if (s.row.task, s.row.method) == (task, method)]
     return sorted(rows, key=lambda s: s.row.pretrain_seed or 0)
 
 
 def main_metric(name: str) -> Metric:
-    task = all_tasks()[name]
+    task = (all_tasks() | derived())[name]
     return next(metric for metric in load_kind(task.kind).metrics(task) if metric.name == task.main_metric)
 
 
+def difference(task: str, ours: str, baseline: str) -> Interval:
+    """Return the paired difference over seeds and people."""
+    sides = [[s.items() for s in stored(task, method)] for method in (ours, baseline)]
+    return over_seeds(main_metric(task), sides[0], baseline=sides[1], replicates=400)
+
+
 def test_every_row_is_whole_and_of_the_present_task_version():
-    rows, problems = load_rows([FOLDER])
+    rows, problems = reference()
+    known = all_tasks() | derived()
     assert rows and not problems
     for found in rows:
-        assert found.row.task_version == all_tasks()[found.row.task].version
+        assert found.row.task_version == known[found.row.task].version
         assert found.row.data_kind == "synthetic" and found.row.command
         assert len(found.items()) > 0
 
 
 @pytest.mark.parametrize("task", ["pose/synthetic", "landmarks/synthetic"])
 def test_paco_beats_the_untrained_encoder_over_three_seeds(task):
+    assert difference(task, "paco/tiny", "random:tiny").high < 0, "errors: less is better"
     paco, untrained, metric = stored(task, "paco/tiny"), stored(task, "random:tiny"), main_metric(task)
     assert len(paco) == len(untrained) == 3
-    whole = over_seeds(metric, [s.items() for s in paco], baseline=[s.items() for s in untrained])
-    assert whole.high < 0, "errors: less is better"
     apart = [paired_difference(metric, a.items(), b.items()) for a, b in zip(paco, untrained, strict=True)]
     assert sum(difference.high < 0 for difference in apart) >= 2
 
 
+@pytest.mark.parametrize("task", ["expression/synthetic", "recognition/synthetic"])
+@pytest.mark.parametrize("method", ["paco/tiny", "mae/tiny", "simmim/tiny"])
+def test_every_pretraining_beats_the_untrained_encoder_where_more_is_better(task, method):
+    assert difference(task, method, "random:tiny").low > 0
+
+
+@pytest.mark.parametrize("task", ["pose/synthetic", "landmarks/synthetic"])
+@pytest.mark.parametrize("rival", ["simmim/tiny", "pixels"])
+def test_paco_beats_simmim_and_pixels_on_geometry(task, rival):
+    assert difference(task, "paco/tiny", rival).high < 0
+
+
+@pytest.mark.parametrize(
+    "task", ["pose/synthetic", "landmarks/synthetic", "expression/synthetic", "recognition/synthetic"]
+)
+def test_between_paco_and_mae_nothing_is_claimed(task):
+    found = difference(task, "paco/tiny", "mae/tiny")
+    assert found.low < 0 < found.high
+
+
+def test_pixels_beat_every_encoder_in_recognition():
+    task = "recognition/synthetic"
+    for method in ("paco/tiny", "mae/tiny", "simmim/tiny", "random:tiny"):
+        assert difference(task, method, "pixels").high < 0
+
+
+@pytest.mark.parametrize("family", ["pose", "landmarks", "expression", "recognition"])
+def test_difficulty_leaves_room_on_both_sides(family):
+    """(pixels - constant) / (perfect - constant): 0.1 to 0.7 on the normal level, less on the hard one."""
+    shares = []
+    for task in (f"{family}/synthetic", f"{family}/synthetic_hard"):
+        (pixels,), (constant,) = stored(task, "pixels"), stored(task, "constant")
+        floor = constant.row.main.value
+        perfect = 100.0 if constant.row.main.higher_is_better else 0.0
+        shares.append((pixels.row.main.value - floor) / (perfect - floor))
+    normal, hard = shares
+    assert 0.1 <= normal <= 0.7
+    assert hard < normal
+
+
 def test_stored_values_are_those_of_the_items():
-    for found in load_rows([FOLDER])[0]:
+    for found in reference()[0]:
         value = main_metric(found.row.task).value(found.items())
         assert value == pytest.approx(found.row.main.value, rel=1e-9)
