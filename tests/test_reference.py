@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from paco_eval.robustness import compare_drops, sweeps
 from paco_eval.rows import load_rows
 from paco_eval.statistics import Interval, over_seeds, paired_difference
 from tasks.kinds import load_kind
@@ -81,6 +82,22 @@ def test_pixels_beat_every_encoder_in_recognition():
     task = "recognition/synthetic"
     for method in ("paco/tiny", "mae/tiny", "simmim/tiny", "random:tiny"):
         assert difference(task, method, "pixels").high < 0
+
+
+def test_paco_loses_no_less_than_mae_under_occlusion_and_more_in_bad_light():
+    found = sweeps(s for s in reference()[0] if s.row.level is not None)
+
+    def drop(task: str) -> Interval:
+        sides = [
+            [s for s in found if (s.clean.task, s.clean.method) == (task, method)]
+            for method in ("paco/tiny", "mae/tiny")
+        ]
+        assert [len(side) for side in sides] == [3, 3]
+        return compare_drops(*sides, replicates=200)
+
+    occlusion = drop("occlusion/pose/synthetic")
+    assert occlusion.low < 0 < occlusion.high
+    assert drop("illumination/pose/synthetic").low > 0
 
 
 @pytest.mark.parametrize("family", ["pose", "landmarks", "expression", "recognition"])
