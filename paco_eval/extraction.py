@@ -68,6 +68,11 @@ class Features:
     forward_passes: int
     seconds: float
 
+    @property
+    def images_per_s(self) -> float | None:
+        """Pictures encoded a second, decoding included; None where fewer than a batch had to be encoded."""
+        return self.forward_passes / self.seconds if self.forward_passes >= BATCH else None
+
 
 def reduce(tokens: Tokens, reduction: str) -> Tensor:
     """Return (B, D') features: ``mean``, ``grid4`` (4 x 4 pooled, 16 D), ``global``, ``flat``; ``tokens`` (B, N, D)."""

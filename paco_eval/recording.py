@@ -106,7 +106,7 @@ def wanted_of(
 def row_of(
     encoder: Encoder, data: Data, identity: dict[str, Any], decision: Decision, items: pd.DataFrame,
     split: splits.Split | splits.ScoredOnly, expected: int, failed: int, timings: dict[str, float],
-    **also: str | float | None,
+    images_per_s: float | None = None, **also: str | float | None,
 ) -> Row:  # fmt: skip
     """Return the row of these items; ``also`` joins what the row says was chosen."""
     choice = decision.choice
@@ -144,7 +144,7 @@ def row_of(
         interval=Interval(method="bootstrap percentile", unit=_resampled(items), n_units=int(units), replicates=REPLICATES),
         n_expected=expected,
         n_scored=expected - failed,
-        cost={"parameters": float(encoder.parameters), "flops": _flops(encoder)},
+        cost=_cost(encoder, images_per_s),
         timings={name: round(seconds, 3) for name, seconds in (timings | _training(facts)).items()},
         licences={"data": task.licence, "weights": str(facts.get("licence", "unknown"))},
         versions=_versions(),
@@ -161,6 +161,12 @@ def _resampled(items: pd.DataFrame) -> str:
     if "group_a" not in items:
         return "group"
     return "pair" if (items["group_a"] == items["group_b"]).all() else "identity"
+
+
+def _cost(encoder: Encoder, images_per_s: float | None) -> dict[str, float]:
+    """Return what an encoder costs; its rate only where it was measured now, features may come from the cache."""
+    cost = {"parameters": float(encoder.parameters), "flops": _flops(encoder)}
+    return cost if images_per_s is None else {**cost, "images_per_s": round(images_per_s, 1)}
 
 
 _counted: dict[tuple[str, str], float] = {}

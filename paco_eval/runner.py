@@ -159,7 +159,7 @@ def evaluate_cell(
             failed = sum(unit in features.failures for unit in held.tolist())
             row = row_of(
                 encoder, data, identities[part], decision, members, split, len(held), failed, timings,
-                labelled=_labelled(split),
+                images_per_s=features.images_per_s, labelled=_labelled(split),
             )  # fmt: skip
             written = write_row(out / "rows", row, members)
             if part == view:

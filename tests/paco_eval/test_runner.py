@@ -126,3 +126,13 @@ def test_two_evaluations_into_one_folder_are_refused_and_rows_stay(tmp_path):
     with owned_folder(tmp_path), pytest.raises(PacoError, match="Another run"):
         evaluate_all(["pixels"], [blob_task("pose")], out=tmp_path, say=quiet)
     assert len(load_rows([tmp_path])[0]) == 1
+
+
+def test_rate_is_told_only_where_pictures_were_encoded_now(tmp_path, monkeypatch):
+    monkeypatch.setattr("paco_eval.extraction.BATCH", 8)
+    data = Data.load(blob_task("pose"), None)
+    (first,) = evaluate_cell(Pixels(), data, out=tmp_path / "a", say=quiet)
+    (again,) = evaluate_cell(Pixels(), data, out=tmp_path / "b", say=quiet)
+    assert first.cost["images_per_s"] > 0
+    assert "images_per_s" not in again.cost
+    assert first.cost["flops"] == again.cost["flops"] == 0
