@@ -18,9 +18,23 @@ from paco_eval.scoring import Decision, held_of
 from paco_fr.encoder import Diagnostics, Encoder
 from tasks.kinds import load_kind
 from tasks.splits import Split
+from tasks.task import Task
 from tasks.units import Units
 
 Array = npt.NDArray[np.float64]
+
+
+NOTHING_DECIDED = Decision(
+    Choice(("all", "codebook"), "none", float("nan")), source="nothing is fitted or chosen"
+)
+
+
+def diagnostics_of(encoder: Encoder, task: Task, say: Say) -> Diagnostics | None:
+    """Return the diagnostics of an encoder; of one that has none it is said."""
+    found: Diagnostics | None = getattr(encoder, "diagnostics", None)
+    if found is None:
+        say(f"{task.name}  {encoder.name}: has no codebook, nothing to measure")
+    return found
 
 
 def evaluate_diagnosis(
@@ -33,9 +47,8 @@ def evaluate_diagnosis(
 
     """
     task, started = data.task, time.monotonic()
-    diagnose = getattr(encoder, "diagnostics", None)
+    diagnose = diagnostics_of(encoder, task, say)
     if diagnose is None:
-        say(f"{task.name}  {encoder.name}: has no codebook, nothing to measure")
         return []
     identity = identity_of(encoder, data, "all")
     if not wanted_of(encoder, data, {"all": identity}, out, overwrite, say):
@@ -50,12 +63,9 @@ def evaluate_diagnosis(
     if not state.is_main_process:
         return []
     items = load_kind(task.kind).items(outputs, units.labels.iloc[held].reset_index(drop=True), task)
-    decision = Decision(
-        Choice(("all", "codebook"), "none", float("nan")), source="nothing is fitted or chosen"
-    )
     failed = int((items["failure"] != "").sum())
     timings = {"extract": time.monotonic() - started}
-    row = row_of(encoder, data, identity, decision, items, split, len(held), failed, timings)
+    row = row_of(encoder, data, identity, NOTHING_DECIDED, items, split, len(held), failed, timings)
     written = write_row(out / "rows", row, items)
     return [row.model_copy(update={"key": written.stem})]
 

@@ -129,10 +129,8 @@ def extract(
     """
     started = time.monotonic()
     layers = layers_of(encoder, reductions)
-    sides = (False, True) if flip == "sum" else (False,)
-    addresses = {
-        (layer, side): _address(encoder, units.canvas, layer, side) for layer in layers for side in sides
-    }
+    sides = _sides(flip)
+    addresses = _addresses(encoder, units, layers, sides)
     keys, failures = unit_keys(units)
     missing = _missing(keys, failures, addresses)
     state = PartialState()
@@ -161,13 +159,18 @@ def missing_keys(
 ) -> set[tuple[object, ...]]:
     """Return what identifies each picture that :func:`extract` would send through the encoder."""
     layers = layers_of(encoder, reductions)
-    sides = (False, True) if flip == "sum" else (False,)
-    addresses = {
-        (layer, side): _address(encoder, units.canvas, layer, side) for layer in layers for side in sides
-    }
     keys, failures = unit_keys(units)
-    missing = _missing(keys, failures, addresses)
+    missing = _missing(keys, failures, _addresses(encoder, units, layers, _sides(flip)))
     return {(units.canvas, tuple(layers), flip, keys[unit].tobytes()) for unit in missing.tolist()}
+
+
+def _sides(flip: str) -> tuple[bool, ...]:
+    """Return whether each picture is encoded as it is, or also mirrored."""
+    return (False, True) if flip == "sum" else (False,)
+
+
+def _addresses(encoder: Encoder, units: Units, layers: list[Layer], sides: tuple[bool, ...]) -> Addresses:
+    return {(layer, side): _address(encoder, units.canvas, layer, side) for layer in layers for side in sides}
 
 
 def _missing(keys: Keys, failures: dict[int, str], addresses: Addresses) -> npt.NDArray[np.intp]:

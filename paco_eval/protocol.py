@@ -75,14 +75,6 @@ def choose(
     return best
 
 
-def score(
-    task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fold[Test]], choice: Choice
-) -> pd.DataFrame:
-    """Return the items of the test parts under what was chosen."""
-    heads = fit(task, features, labels, folds, choice)
-    return score_fitted(task, heads, features[choice.layer], labels, folds, choice)
-
-
 def fit(
     task: Task, features: Table, labels: pd.DataFrame, folds: Sequence[Fold[Test]], choice: Choice
 ) -> list[FittedPath]:

@@ -12,14 +12,14 @@ from accelerate import PartialState
 from torch import Tensor
 from tqdm import tqdm
 
+from paco_eval.diagnosing import NOTHING_DECIDED, diagnostics_of
 from paco_eval.extraction import gather
 from paco_eval.inputs import Data
 from paco_eval.perturbed import Condition, faces_of, prepared_under
-from paco_eval.protocol import Choice
 from paco_eval.recording import Say, row_of, wanted_of
 from paco_eval.rows import Row, write_row
-from paco_eval.scoring import Decision, held_of
-from paco_eval.sweep import CLEAN, Cell, cell_identity, possible_kinds, sweep_of
+from paco_eval.scoring import held_of
+from paco_eval.sweep import CLEAN, cell_identities, mean_achieved, sweep_of
 from paco_fr.encoder import Diagnostics, Encoder
 from tasks.kinds.stability import PLACES
 from tasks.kinds.stability import items as kind_items
@@ -44,16 +44,12 @@ def evaluate_stability(
 
     """
     task, started = data.task, time.monotonic()
-    diagnose = getattr(encoder, "diagnostics", None)
+    diagnose = diagnostics_of(encoder, task, say)
     if diagnose is None:
-        say(f"{task.name}  {encoder.name}: has no codebook, nothing to measure")
         return []
     units, split = data.views["all"]
     assert isinstance(split, Split)
-    sweep = sweep_of(task)
-    kinds = possible_kinds(task, units, say)
-    cells: list[Cell] = [CLEAN, *((kind, level) for kind in kinds for level in sweep.levels)]
-    identities = {cell: cell_identity(encoder, data, cell) for cell in cells}
+    sweep, identities = sweep_of(task), cell_identities(encoder, data, say)
     wanted = wanted_of(encoder, data, identities, out, overwrite, say)
     if not wanted:
         return []
@@ -70,9 +66,6 @@ def evaluate_stability(
     width = next((len(row) for row, _ in found.values()), PLACES)
     nothing = np.full(width, np.nan), float("nan")
     labels = units.labels.iloc[held].reset_index(drop=True)
-    decision = Decision(
-        Choice(("all", "codebook"), "none", float("nan")), source="nothing is fitted or chosen"
-    )
     rows = []
     for cell, condition in conditions.items():
         told = [found.get((condition, unit), nothing) for unit in held.tolist()]
@@ -80,11 +73,10 @@ def evaluate_stability(
         items = kind_items(np.stack([row for row, _ in told]), labels, task)
         items = items.assign(achieved=achieved)
         failed = int((items["failure"] != "").sum())
-        known = achieved[np.isfinite(achieved)]
         row = row_of(
-            encoder, data, identities[cell], decision, items, split, len(held), failed,
+            encoder, data, identities[cell], NOTHING_DECIDED, items, split, len(held), failed,
             {"extract": (time.monotonic() - started) / len(wanted)}, source=sweep.source,
-            achieved=round(float(known.mean()), 6) if len(known) else None,
+            achieved=mean_achieved(achieved),
             perturbation=None if cell == CLEAN else condition.tag,
         )  # fmt: skip
         written = write_row(out / "rows", row, items)

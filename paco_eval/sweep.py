@@ -46,7 +46,7 @@ class Scored:
     items: pd.DataFrame
     expected: int
     failed: int
-    achieved: float
+    achieved: float | None
     seconds: float
 
 
@@ -62,10 +62,7 @@ def evaluate_sweep(
 
     """
     task, (units, split) = data.task, data.views["all"]
-    sweep = sweep_of(task)
-    kinds = possible_kinds(task, units, say)
-    cells: list[Cell] = [CLEAN, *((kind, level) for kind in kinds for level in sweep.levels)]
-    identities = {cell: cell_identity(encoder, data, cell) for cell in cells}
+    sweep, identities = sweep_of(task), cell_identities(encoder, data, say)
     wanted = wanted_of(encoder, data, identities, out, overwrite, say)
     if not wanted:
         return []
@@ -85,7 +82,7 @@ def evaluate_sweep(
         row = row_of(
             encoder, data, identities[cell], decision, result.items, split, result.expected, result.failed,
             {"extract": result.seconds, "choose": chose}, source=sweep.source,
-            achieved=round(result.achieved, 6) if np.isfinite(result.achieved) else None,
+            achieved=result.achieved,
             perturbation=None if cell == CLEAN or sweep.source == "rendered" else Condition(*cell).tag,
         )  # fmt: skip
         path = write_row(out / "rows", row, result.items)
@@ -100,7 +97,7 @@ def sweep_of(task: Task) -> Sweep:
     return task.sweep
 
 
-def possible_kinds(task: Task, units: Units, say: Say) -> tuple[str, ...]:
+def _possible_kinds(task: Task, units: Units, say: Say) -> tuple[str, ...]:
     """Return the kinds that the records allow."""
     sweep = sweep_of(task)
     if sweep.source == "rendered" or {"landmarks", "scheme"} <= set(units.labels):
@@ -114,7 +111,14 @@ def possible_kinds(task: Task, units: Units, say: Say) -> tuple[str, ...]:
     return kinds
 
 
-def cell_identity(encoder: Encoder, data: Data, cell: Cell) -> dict[str, Any]:
+def cell_identities(encoder: Encoder, data: Data, say: Say) -> dict[Cell, dict[str, Any]]:
+    """Return the identifying fields of every cell that the records allow, the clean one first."""
+    kinds, levels = _possible_kinds(data.task, data.views["all"][0], say), sweep_of(data.task).levels
+    cells: list[Cell] = [CLEAN, *((kind, level) for kind in kinds for level in levels)]
+    return {cell: _identity(encoder, data, cell) for cell in cells}
+
+
+def _identity(encoder: Encoder, data: Data, cell: Cell) -> dict[str, Any]:
     """Return the identifying fields of a cell's row; rendered pictures are named by their spec."""
     kind, level = cell
     found = {**identity_of(encoder, data, kind), "level": level}
@@ -164,7 +168,7 @@ class _Run:
                 failed = failed | {int(changed[unit]) for unit in outcome.failures}
             items = _with_achieved(self.scorer.items(table, labels), labels, achieved)
             taken = 0.0 if cell == CLEAN else seconds
-            scored[cell] = Scored(items, len(held), len(failed), _mean(achieved), taken)
+            scored[cell] = Scored(items, len(held), len(failed), mean_achieved(achieved), taken)
         return scored
 
     def rendered(self, cells: list[Cell]) -> dict[Cell, Scored]:
@@ -183,13 +187,16 @@ class _Run:
             if cell != CLEAN and sweep_of(task).factor == "occlusion":
                 achieved = _coverage(units.labels)
             items = _with_achieved(items, units.labels, achieved)
-            scored[cell] = Scored(items, len(units), len(found.failures), _mean(achieved), found.seconds)
+            scored[cell] = Scored(
+                items, len(units), len(found.failures), mean_achieved(achieved), found.seconds
+            )
         return scored
 
 
-def _mean(achieved: npt.NDArray[np.floating]) -> float:
+def mean_achieved(achieved: npt.NDArray[np.floating]) -> float | None:
+    """Return the mean over pictures, as rows tell it; None where nothing is known."""
     known = achieved[np.isfinite(achieved)]
-    return float(known.mean()) if len(known) else float("nan")
+    return round(float(known.mean()), 6) if len(known) else None
 
 
 def _probes(task: Task, labels: pd.DataFrame) -> npt.NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from paco_fr.contracts import CROPS
+from paco_fr.contracts import CROPS, CropContract
 from tasks.task import FromData
 
 LONDON: dict[str, Any] = {
@@ -131,6 +131,24 @@ MULTIPIE: dict[str, Any] = {
     "obtain": "Buy Multi-PIE from CMU and unpack it to <data root>/Multi-PIE (with data/session01).",
     "citation": "Gross et al. 2010, Multi-PIE, Image and Vision Computing 28(5)",
 }
+
+
+def multipie(setting: int) -> dict[str, Any]:
+    """Return what the declarations of Multi-PIE's settings share."""
+    return {
+        "kind": "identification",
+        "reader": "tasks.readers.multipie:read_multipie",
+        "reader_options": {"setting": setting},
+        "crop": CropContract("box", canvas=224),
+        "main_metric": "rank1",
+        "options": {"gallery_media": ("gallery",)},
+        "reductions": ("global", "mean", "grid4"),
+        "subsets": tuple(f"view{degrees}" for degrees in (15, 30, 45, 60, 75, 90)),
+        "files": ("Multi-PIE",),
+        "tags": ("real", "pose", "illumination"),
+        **MULTIPIE,
+    }
+
 
 CHALLENGE_FOLDER = "Challenge-condition-FER-dataset"
 CHALLENGE_LISTS = (
