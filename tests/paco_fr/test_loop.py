@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from paco_fr.config import load_recipe
 from paco_fr.errors import PacoError
 from paco_fr.feed import feed, share
-from paco_fr.pretrain import pretrain
+from paco_fr.pretrain import attention_kernel, pretrain
 from paco_fr.schedule import describe_schedule
 from paco_fr.states import state_files
 from paco_fr.views import Views, epoch_order
@@ -172,3 +173,11 @@ def test_every_order_shows_everything_once_and_stays_within_its_buffer(blocks):
 def test_a_batch_that_does_not_divide_is_refused(faces, tmp_path):
     with pytest.raises(PacoError, match="not divisible by accumulate 3"):
         config_on(faces, optimiser={"batch": 16, "accumulate": 3})
+
+
+@pytest.mark.parametrize(("precision", "fused"), [("bf16", False), ("fp32", True)])
+def test_attention_in_bf16_on_a_cpu_is_computed_by_plain_products(precision, fused):
+    config = load_recipe("tiny", {"optimiser.precision": precision})
+    with attention_kernel(torch.device("cpu"), config):
+        assert torch.backends.cuda.flash_sdp_enabled() == fused
+    assert torch.backends.cuda.flash_sdp_enabled()
