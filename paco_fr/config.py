@@ -174,6 +174,12 @@ class LossConfig(Section):
     target: Literal["pixels", "normalised"] = Field("pixels", description="normalised: each patch by itself")
     patches: Literal["hidden", "all"] = Field("hidden", description="which patches the reconstruction counts")
     belief: float = Field(0.5, ge=0, description="weight of the cross-entropy; off means collapse")
+    codes: float = Field(
+        0.0,
+        ge=0,
+        description="weight of a second cross-entropy: the encoder's own output at a hidden patch, too, names the "
+        "true token; 0: off",
+    )
     spatial: float = Field(1.0, ge=0, description="weight of the region-pair consistency; 0: off")
     spatial_on: Literal["pixels", "features"] = Field(
         "pixels",
@@ -274,6 +280,11 @@ class PretrainConfig(Section):
             raise ValueError(
                 f"masking.ratio {self.masking.ratio} hides {self.hidden_cells} of {self.encoder.cells} patches; "
                 "at least one must stay visible and one hidden"
+            )
+        if self.loss.codes and self.belief.place == "visible":
+            raise ValueError(
+                "loss.codes needs belief.place two-pass or separate: in visible the encoder gives nothing at hidden "
+                "patches, and belief is its own guess already"
             )
         if self.objective == "simmim-spatial" and self.loss.spatial == 0:
             raise ValueError("objective simmim-spatial needs loss.spatial above 0; without it, it is simmim")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from paco_fr.belief import Belief, candidates, gumbel, temperature
-from paco_fr.codebook import Codebook
+from paco_fr.codebook import Codebook, own_products
 from paco_fr.colour import add_colour, borrowed_colour, split_colour
 from paco_fr.config import PretrainConfig
 from paco_fr.distributed import gathered, summed
@@ -40,6 +40,8 @@ class PaCo(Objective):
         self.decoder = Decoder(config.decoder, config.encoder)
         if config.belief.place == "visible":
             self.token_embed = nn.Linear(token_values, config.decoder.dim)
+        if config.loss.codes:
+            self.codes = nn.Linear(config.encoder.dim, token_values)
         self.spatial = Spatial(config.loss, self.encoder)
 
     def forward(self, batch: Batch) -> Output:
@@ -99,10 +101,17 @@ class PaCo(Objective):
         spatial = self.spatial(batch.images, repaired, target, features, cells, batch.regions)
         loss = reconstruction + losses.belief * belief + losses.spatial * spatial["spatial"]
         terms = {"reconstruction": reconstruction, "belief": belief, **spatial}
+        if losses.codes:  # the features that are read later, too, must know what was hidden
+            terms["codes"] = belief_loss(take(self.code_logits(features, books), hidden), truth)
+            loss = loss + losses.codes * terms["codes"]
         nearest = self.codebook.tokens[pick(books, hidden), truth]  # (B, M, T)
         terms |= belief_health(logits, truth, tokens, nearest, take(matter, hidden), weights)
         detached = {name: term.detach() for name, term in terms.items()}
         return Output(loss, detached, completed, decoded, assigned, logits.argmax(-1), tokens.detach())
+
+    def code_logits(self, features: Tensor, books: Tensor) -> Tensor:
+        """Return logits (B, N, K) of each place's tokens by the encoder's features (B, N, C)."""
+        return own_products(self.codes(features), self.codebook.tokens.detach(), books)
 
     def matter(self, images: Tensor, patches: Tensor) -> Tensor:
         """Return what tokens are likened to (B, N, T): patches, their structure, or their embeddings."""

@@ -150,6 +150,7 @@ GOLDEN_SWITCHES = {
         {"loss": {"spatial_on": "features", "patches": "all"}},
         [1.555102, 0.513059, 2.078598, 0.002744, 1.552228],
     ),
+    "codes": ({"loss": {"codes": 0.5}, "belief": {"place": "two-pass"}}, [3.108873, 0.50396, 2.078598, 0.451719, 2.227791, 3.020165]),
     "leak": ({"belief": {"sees": "pixels"}}, [1.994433, 0.503484, 2.078609, 0.451644, 1.969042]),
     "no incubation": (
         {"belief": {"incubation_epochs": 0.0}},
@@ -173,7 +174,9 @@ def golden_values(**changes: Any) -> list[float]:
     model.after_step(batch, first, 0.5, np.random.default_rng(0))
     second = model(batch)
     terms = [
-        first.terms[name].item() for name in ("reconstruction", "belief", "spatial") if name in first.terms
+        first.terms[name].item()
+        for name in ("reconstruction", "belief", "spatial", "codes")
+        if name in first.terms
     ]
     return [first.loss.item(), *terms, second.loss.item()]
 

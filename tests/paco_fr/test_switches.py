@@ -45,6 +45,10 @@ SWITCHES = {
     "all patches": {"loss": {"patches": "all", "target": "normalised"}},
     "features": {"loss": {"spatial_on": "features"}},
     "features, two passes": {"loss": {"spatial_on": "features"}, "belief": {"place": "two-pass"}},
+    "codes as targets": {"loss": {"codes": 0.5}, "belief": {"place": "two-pass"}},
+    "codes as targets, shared": {
+        "loss": {"codes": 0.5}, "belief": {"place": "separate"}, "codebook": {"scope": "shared"},
+    },
     "no spatial term": {"loss": {"spatial": 0.0}},
     "decoder": {"decoder": {"depth": 2, "dim": 32}},
     "linear decoder": {"decoder": {"depth": 0}},
@@ -154,6 +158,19 @@ def test_simmim_with_the_spatial_term(faces, tmp_path, on):
     assert last["spatial"] > 0 and last["spatial_spread"] > 0 and "belief" not in last
 
 
+def test_codes_as_targets_reach_the_features_but_not_the_tokens():
+    config = small_config(loss={"codes": 0.5, "belief": 0.0, "spatial": 0.0}, belief={"place": "two-pass"})
+    model, batch = model_of(config), batch_of(config)
+    output = model(batch)
+    assert output.loss.item() == pytest.approx(
+        float(output.terms["reconstruction"] + 0.5 * output.terms["codes"]), rel=1e-6
+    )
+    features = torch.randn(len(batch.images), config.encoder.cells, config.encoder.dim, requires_grad=True)
+    books = model.codebook.books(batch.regions)
+    model.code_logits(features, books).logsumexp(-1).sum().backward()
+    assert features.grad.abs().sum() > 0 and model.codebook.tokens.grad is None
+
+
 def test_the_teacher_follows_without_a_gradient():
     config = small_config(loss={"spatial_on": "features", "teacher_rate": 0.25})
     model, batch = model_of(config), batch_of(config)
@@ -239,6 +256,7 @@ def test_all_patches_count_where_asked():
         ({"codebook": {"space": "embedding", "content": "structure"}}, "needs space pixel"),
         ({"masking": {"strategy": "random", "pairs": True}}, "pairs needs strategy region or mixed"),
         ({"objective": "simmim-spatial", "loss": {"spatial": 0.0}}, r"needs loss\.spatial above 0"),
+        ({"loss": {"codes": 0.5}}, r"loss\.codes needs belief\.place two-pass or separate"),
         ({"belief": {"dim": 25}}, "dim 25 is not divisible by heads 2"),
         ({"decoder": {"dim": 25}}, "dim 25 is not divisible by heads 2"),
         ({"encoder": {"size": 30}}, "size 30 is not divisible by patch 8"),
