@@ -150,7 +150,10 @@ GOLDEN_SWITCHES = {
         {"loss": {"spatial_on": "features", "patches": "all"}},
         [1.555102, 0.513059, 2.078598, 0.002744, 1.552228],
     ),
-    "codes": ({"loss": {"codes": 0.5}, "belief": {"place": "two-pass"}}, [3.108873, 0.50396, 2.078598, 0.451719, 2.227791, 3.020165]),
+    "codes": (
+        {"loss": {"codes": 0.5}, "belief": {"place": "two-pass"}},
+        [3.108873, 0.50396, 2.078598, 0.451719, 2.227791, 3.020165],
+    ),
     "leak": ({"belief": {"sees": "pixels"}}, [1.994433, 0.503484, 2.078609, 0.451644, 1.969042]),
     "no incubation": (
         {"belief": {"incubation_epochs": 0.0}},
