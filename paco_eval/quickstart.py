@@ -1,4 +1,4 @@
-"""The embedded default: pretrain PaCo-FR and a rival briefly on synthetic faces, measure, report."""
+"""The embedded default: pretrain PaCo-FR and a rival briefly on synthetic faces, measure them beside the shipped."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from paco_eval.judging import registered_judge
 from paco_eval.report import build_report
 from paco_eval.runner import evaluate_all
+from paco_fr.checkpoint import shipped
 from paco_fr.config import load_recipe
 from paco_fr.pretrain import pretrain
 from tasks.registry import select
@@ -39,7 +40,7 @@ def quickstart(out: Path, *, scale: Scale, say: Callable[[str], None]) -> Path:
         folder = out / "pretrain" / objective
         say(f"Pretraining {objective} on {scale.presentations:,} pictures")
         encoders.append(f"paco:{pretrain(config, folder, resume=folder.exists(), progress=True)}")
-    encoders += ["random:tiny", "pixels", "constant"]
+    encoders += [*shipped(), "random:tiny", "pixels", "constant"]
     say(f"Evaluating {len(encoders)} encoders")
     failed = evaluate_all(encoders, [task for task, _ in select(scale.tasks)], out=out, say=say)
     if failed:

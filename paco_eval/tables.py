@@ -157,6 +157,9 @@ class Table:
         return replace(self, columns=tuple(self.columns[i] for i in keep), lines=kept)
 
 
+FAMILIES = ("recognition", "pose", "landmarks", "expression", "parsing", "attributes")
+
+
 def _letters(index: int) -> str:
     head, last = divmod(index, 26)
     return (_letters(head - 1) if head else "") + "abcdefghijklmnopqrstuvwxyz"[last]
@@ -169,7 +172,7 @@ def family_tables(
     include_mimic: bool = False,
     heading: str = "",
 ) -> list[Table]:
-    """Return the tables of all families and protocols among ``rows``, in alphabetical order.
+    """Return the tables of all families and protocols among ``rows``: first the benchmarks, diagnostics last.
 
     Args:
         rows: as :func:`paco_eval.rows.load_rows` returns them.
@@ -185,9 +188,15 @@ def family_tables(
         mimic = stored.row.data_kind == "mimic"
         if include_mimic or not mimic:
             groups[heading or stored.row.family, stored.row.protocol, mimic].append(stored)
-    return [
-        _table(*key, members, several, judge) for key, members in sorted(groups.items(), key=lambda g: g[0])
-    ]
+    return [_table(*key, groups[key], several, judge) for key in sorted(groups, key=_place)]
+
+
+def _place(key: tuple[str, str, bool]) -> tuple[int, tuple[str, str, bool]]:
+    """Return where a table stands: families as papers order them, others after them by name, diagnostics last."""
+    family = key[0]
+    if family in FAMILIES:
+        return FAMILIES.index(family), key
+    return len(FAMILIES) + (family.rpartition("/")[2] == "codebook"), key
 
 
 def _table(

@@ -39,7 +39,7 @@ def load(name: str) -> TimmEncoder:
     facts: dict[str, Any] = {
         key: card[key] for key in ("objective", "pretrain_seed", "data_fingerprint", "licence") if key in card
     }
-    facts["method"] = f"{config.objective}/{config.name}"
+    facts["method"] = name if name in shipped() else f"{config.objective}/{config.name}"
     facts["retrain"], facts["pretrain_seconds"] = retrain_command(config), card.get("seconds")
     kind = PaCoEncoder if config.objective == "paco" else TimmEncoder
     return kind(name, model, config.encoder.pixels, facts=facts)

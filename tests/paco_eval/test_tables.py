@@ -14,7 +14,7 @@ import pytest
 from paco_eval.judging import BY_INTERVALS, intervals_apart
 from paco_eval.rows import Metric, Stored, load_rows
 from paco_eval.table_formats import escape_latex, latex_document, to_csv, to_latex, to_markdown
-from paco_eval.tables import Cell, Line, Table, family_tables
+from paco_eval.tables import Cell, Line, Table, _place, family_tables
 from tests.paco_eval.made_rows import TASKS, make_row, write_run
 
 POSE = TASKS[2]
@@ -158,12 +158,18 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> list[Table]:
 
 
 def test_a_table_for_each_family(tables: list[Table]) -> None:
-    assert [table.family for table in tables] == ["expression", "landmarks", "pose", "recognition"]
-    landmarks = tables[1]
+    assert [table.family for table in tables] == ["recognition", "pose", "landmarks", "expression"]
+    landmarks = tables[2]
     assert [(c.place, c.main) for c in landmarks.columns] == [
         ("london v1", True), ("london v1", False), ("synthetic v1", True), ("synthetic v1", False),
     ]  # fmt: skip
     assert len(landmarks.main_only().columns) == 2
+
+
+def test_benchmarks_stand_before_what_is_derived_and_diagnostics_last() -> None:
+    families = ["codebook", "occlusion/pose", "attributes", "face", "pose", "perturbed-blur/codebook"]
+    ordered = sorted(families, key=lambda family: _place((family, "frozen", False)))
+    assert ordered == ["pose", "attributes", "face", "occlusion/pose", "codebook", "perturbed-blur/codebook"]
 
 
 def test_caption_states_protocol_count_and_interval(tables: list[Table]) -> None:
@@ -172,11 +178,11 @@ def test_caption_states_protocol_count_and_interval(tables: list[Table]) -> None
         "london n = 240",
         "Intervals: 95 %, bootstrap percentile over identity, 1000",
     ):
-        assert words in tables[1].caption
+        assert words in tables[2].caption
 
 
 def test_markdown_is_a_well_formed_pipe_table(tables: list[Table]) -> None:
-    lines = [line for line in to_markdown(tables[2].main_only()).splitlines() if line.startswith("|")]
+    lines = [line for line in to_markdown(tables[1].main_only()).splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {3} and len(lines) == 2 + 5
     assert "mae (°) ↓" in lines[0]
 
