@@ -107,6 +107,11 @@ def same(first: Path, second: Path) -> bool:
     )
 
 
+def newest_step(out: Path) -> int:
+    files = state_files(out)
+    return int(files[-1].stem.split("-")[1]) if files else 0
+
+
 MOMENTS = ["between steps", "inside a checkpoint write", "between weights and card"]
 
 
@@ -130,25 +135,24 @@ def test_a_killed_run_ends_in_the_same_bits(faces, tmp_path, script, moment):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("processes", [1, 2])
 def test_twenty_kills_at_random_moments(faces, tmp_path, script, processes):
-    """SIGKILL to the whole group, twenty times, wherever it is; PACO_RECORD names a file for the outcome."""
+    """SIGKILL to the whole group, twenty times all over the run; PACO_RECORD names a file for the outcome."""
     config = config_on(faces, run={"save_seconds": 0.0}, optimiser={"presentations": 16 * 400})
     reference = tmp_path / "whole"
     process = run(script, config, reference, processes=processes)
     assert process.wait(timeout=1200) == 0
     out, chance, steps = tmp_path / "cut", random.Random(processes), []
-    kills = 0
-    while kills < 20:
+    for moment in sorted(chance.sample(range(1, 390), 20)):
         process = run(script, config, out, processes=processes)
-        before = state_files(out)
-        while process.poll() is None and state_files(out) == before:
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0.0, 0.4))
+        due = max(moment, newest_step(out) + 1)
+        while process.poll() is None and newest_step(out) < due:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.1))
         if process.poll() is not None:
             break
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        kills += 1
-        steps.append(int(state_files(out)[-1].stem.split("-")[1]))
+        steps.append(newest_step(out))
+    kills = len(steps)
     process = run(script, config, out, processes=processes)
     _, said = process.communicate(timeout=1200)
     assert process.returncode == 0, said
