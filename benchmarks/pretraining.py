@@ -176,8 +176,8 @@ def reader(folder: Path, packed: dict[str, Path], size: int, workers: int) -> di
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
-    own = {"encoder.size": size, "optimiser.batch": 64, "run.workers": workers}
-    contract = load_recipe("tiny", {"encoder.size": size}).encoder.pixels
+    own = {"encoder.size": size, "encoder.patch": 16, "optimiser.batch": 64, "run.workers": workers}
+    contract = load_recipe("tiny", own).encoder.pixels
     steps = transforms.Compose(
         [
             transforms.RandomHorizontalFlip(),
