@@ -165,9 +165,11 @@ def _cut_chunk(records: Dataset, config: PretrainConfig, chunk: range) -> Cut:
     return stacked, anchors, points, failures
 
 
-def cut_record(
-    row: dict[str, Any], config: PretrainConfig, index: int
-) -> tuple[npt.NDArray[np.uint8], str, npt.NDArray[np.float64]]:
+OneCut = tuple[npt.NDArray[np.uint8], str, npt.NDArray[np.float64]]
+"""A crop (S, S, 3), the name of its region map, and its five points (5, 2) in its pixels, NaN where unknown."""
+
+
+def cut_record(row: dict[str, Any], config: PretrainConfig, index: int) -> OneCut:
     """Return the crop (S, S, 3) of a face record, the name of its region map and its five points (5, 2).
 
     The points are in pixels of the crop, NaN where the record has none.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,12 @@ from paco_fr.vit import build_encoder
 TOLERANCE = 1e-4
 """Largest absolute difference of features that onnxruntime may show."""
 
+Scores = Callable[[str, str], str]
+"""Gives the card's words on scores, as Markdown, for a hash of weights and a hash of a pixel contract. It raises
+PacoError where it has none for them, before anything is written. None: the card says that nothing was measured."""
 
-def export_timm(checkpoint: Path, out: Path) -> Path:
+
+def export_timm(checkpoint: Path, out: Path, scores: Scores | None = None) -> Path:
     """Write a folder that ``timm.create_model("local-dir:OUT", pretrained=True)`` loads strictly; return it.
 
     The features of ``model.forward_features(images)`` are the patch tokens (B, N, D) of the checkpoint.
@@ -37,6 +42,7 @@ def export_timm(checkpoint: Path, out: Path) -> Path:
     import timm
 
     encoder, card, config = load_encoder(checkpoint)
+    measured = _scores(scores, encoder, config, checkpoint)
     writable_folder(out)
     pixels = config.encoder.pixels
     arguments = _arguments(config)
@@ -66,7 +72,7 @@ def export_timm(checkpoint: Path, out: Path) -> Path:
     with atomic_file(out / "model.safetensors") as path:
         save_file(tensors, path, metadata={"format": "pt"})
     _write(out / "config.json", json.dumps(values, indent=2) + "\n")
-    _write(out / "README.md", model_card(card, config, _timm_use(out)))
+    _write(out / "README.md", model_card(card, config, _timm_use(out), measured))
     loaded: Any = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
     images = _probe(config)
     with torch.no_grad():
@@ -77,7 +83,7 @@ def export_timm(checkpoint: Path, out: Path) -> Path:
     return out
 
 
-def export_onnx(checkpoint: Path, out: Path) -> Path:
+def export_onnx(checkpoint: Path, out: Path, scores: Scores | None = None) -> Path:
     """Write ``encoder.onnx`` and its card into a folder, held against onnxruntime; return the folder.
 
     Input ``images`` (B, 3, S, S) prepared pictures, output ``tokens`` (B, N, D).
@@ -88,6 +94,7 @@ def export_onnx(checkpoint: Path, out: Path) -> Path:
     except ImportError as error:
         raise PacoError(f"Exporting to ONNX needs {error.name}: pip install 'paco-fr[onnx]'.") from error
     encoder, card, config = load_encoder(checkpoint)
+    measured = _scores(scores, encoder, config, checkpoint)
     writable_folder(out)
     images, path = _probe(config), out / "encoder.onnx"
     with atomic_file(path) as temporary:
@@ -122,11 +129,11 @@ def export_onnx(checkpoint: Path, out: Path) -> Path:
                 raise PacoError(
                     f"{path}: features differ by {worst:.1e}, more than {TOLERANCE:g}. Nothing was written."
                 )
-    _write(out / "README.md", model_card(card, config, _onnx_use()))
+    _write(out / "README.md", model_card(card, config, _onnx_use(), measured))
     return out
 
 
-def export_half(checkpoint: Path, out: Path) -> Path:
+def export_half(checkpoint: Path, out: Path, scores: Scores | None = None) -> Path:
     """Write the checkpoint in half precision, with its card, and return the folder.
 
     It loads as ``paco:OUT`` like any other, at half the size; a folder below ``paco_fr/weights`` is shipped with
@@ -151,10 +158,11 @@ def export_half(checkpoint: Path, out: Path) -> Path:
     encoder = build_encoder(config.encoder)
     load_into(encoder, own, str(checkpoint))
     card = {**card, "weights": "fp16", "encoder_hash": weight_hash(encoder)}
+    measured = _scores(scores, encoder, config, out)
     writable_folder(out)
     with atomic_file(out / "model.safetensors") as path:
         save_file(halved, path)
-    _write(out / "README.md", model_card(card, config, f"`paco-eval evaluate paco:{out.name}`"))
+    _write(out / "README.md", model_card(card, config, f"`paco-eval evaluate paco:{out.name}`", measured))
     _write(out / "card.json", json.dumps(card, indent=2) + "\n")  # last: a folder with a card is complete
     return out
 
@@ -171,8 +179,21 @@ class _Features(torch.nn.Module):
         return tokens
 
 
-def model_card(card: dict[str, Any], config: PretrainConfig, use: str) -> str:
-    """Return the README of an exported encoder: pixels, data, recipe, licence, use and limits."""
+def _scores(
+    scores: Scores | None, encoder: VisionTransformer, config: PretrainConfig, measurable: Path
+) -> str:
+    """Return the card's words on scores; ``measurable`` is the checkpoint folder whose weights these are."""
+    if scores is not None:
+        return scores(weight_hash(encoder), config.encoder.pixels.hash)
+    return (
+        "Not measured for this card. Measure with\n"
+        f"`paco-eval evaluate paco:{measurable} pixels constant --out RUN`, which stores every number with its setting, "
+        "and\nexport again with `--scores RUN`."
+    )
+
+
+def model_card(card: dict[str, Any], config: PretrainConfig, use: str, scores: str) -> str:
+    """Return the README of an exported encoder: pixels, data, recipe, licence, scores, use and limits."""
     pixels, data = config.encoder.pixels, config.data
     crops = ", ".join(f"{share:.0%} {kind}" for kind, share in data.crops.items())
     recipe = "\n".join(
@@ -207,8 +228,7 @@ Weights: {card.get("licence", "unknown")}. Whoever trained on pictures with cond
 
 ## Scores
 
-None are stored with a checkpoint: they depend on the task's protocol. Measure with
-`paco-eval evaluate paco:CHECKPOINT`, which stores every number with its setting.
+{scores}
 
 ## Limits of use
 

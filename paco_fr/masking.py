@@ -41,12 +41,15 @@ def draw_hidden(config: MaskingConfig, hidden: int, regions: Cells, rng: np.rand
 
 
 def _whole_regions(regions: Cells, budget: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    covered = np.zeros(len(regions), dtype=bool)
-    for region in rng.permutation(np.unique(regions)):
-        cells = regions == region
-        if covered.sum() + cells.sum() <= budget:
-            covered |= cells
-    return covered
+    sizes = np.bincount(regions)
+    whole = np.zeros(len(sizes), dtype=bool)
+    covered = 0
+    for region in rng.permutation(np.flatnonzero(sizes)):
+        if covered + sizes[region] <= budget:
+            whole[region] = True
+            covered += sizes[region]
+    hidden: npt.NDArray[np.bool_] = whole[regions]
+    return hidden
 
 
 def _blocks(grid: int, hidden: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:

@@ -6,10 +6,11 @@ import io
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,11 +25,12 @@ from tqdm import tqdm
 
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import content_hash
-from paco_fr.crops import check_broken, cut_record
+from paco_fr.crops import OneCut, check_broken, cut_record
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file, owned_folder
 from paco_fr.shards import MANIFEST, Encoding, Manifest, Settings, Shard, file_sha256, read_manifest
-from paco_fr.sources import load_source, stream_hub
+from paco_fr.sources import load_source, stream_hub, synthetic_spec
+from paco_fr.synthetic import RENDERER_VERSION, FaceSpec
 
 SETTINGS = "settings.json"
 SHARD_SIZE = 2048
@@ -51,6 +53,8 @@ def pack(
 ) -> Manifest:
     """Cut the faces of a source and write them as shards; what is already there is kept.
 
+    The crops are those that pretraining on the source would see: synthetic faces are drawn straight as crops.
+
     Args:
         source: a SOURCE; ``hf:`` data sets stream, nothing else of them is stored.
         folder: of the shards; one run at a time owns it.
@@ -70,12 +74,16 @@ def pack(
             f"A shard of {shard_size} raw crops of {config.encoder.size} px is too large. Use a smaller shard size."
         )
     stream = stream_hub(source.removeprefix("hf:")) if source.startswith("hf:") else None
-    records = None if stream is not None else load_source(source)
+    synthetic = synthetic_spec(source)
+    faces, count = synthetic or (None, 0)
+    if stream is None and faces is None:
+        faces = load_source(source)
+        count = len(faces)
     data = config.data.model_copy(update={"source": source})
     config = config.model_copy(update={"data": data})
     settings = Settings(
         source=source,
-        records=0 if records is None else len(records),
+        records=count,
         size=config.encoder.size,
         crops={str(kind): share for kind, share in data.crops.items()},
         template=data.template,
@@ -83,13 +91,14 @@ def pack(
         encoding=encoding,
         quality=quality if encoding == "jpeg" else 0,
         shard_size=shard_size,
+        renderer=RENDERER_VERSION if synthetic else 0,
     )
     with owned_folder(folder), _writing(folder):
         _same_settings(folder, settings)
         for torn in folder.glob(".*.tmp"):
             torn.unlink()
         done = _finished(folder)
-        context = _Context(folder, settings, config, records)
+        context = _Context(folder, settings, config, faces)
         with tqdm(
             total=settings.records or None, unit="img", desc=f"packing {source}", disable=not progress
         ) as bar:
@@ -119,12 +128,12 @@ def pack(
 
 @dataclass(frozen=True)
 class _Context:
-    """What every worker needs to make shards."""
+    """What every worker needs to make shards; ``faces`` is None where they come with the job."""
 
     folder: Path
     settings: Settings
     config: PretrainConfig
-    records: Dataset | None
+    faces: Dataset | FaceSpec | None
 
 
 Job = tuple[int, int, "range | list[dict[str, Any]]"]
@@ -134,25 +143,18 @@ Job = tuple[int, int, "range | list[dict[str, Any]]"]
 def make_shard(context: _Context, job: Job) -> tuple[Shard, int]:
     """Write one shard and its sidecar; return what the manifest will say of it, and how many records it had."""
     number, first, part = job
-    settings, config = context.settings, context.config
+    settings = context.settings
     crops, anchors, ids, groups, skipped = [], [], [], [], []
-    if isinstance(part, range):
-        assert context.records is not None
-        records = context.records
-        rows: Rows = (records[index] for index in part)
-    else:
-        rows = part
-    for index, row in enumerate(rows, first):
-        name = str(row.get("image_id") or f"{index:08d}")
+    for name, group, cut in _cuts(context, first, part):
         try:
-            crop, anchor, _ = cut_record(row, config, index)
+            crop, anchor, _ = cut()
         except PacoError as error:
             skipped.append(f"{name}: {error}")
             continue
         crops.append(crop)
         anchors.append(anchor)
         ids.append(name)
-        groups.append(str(row.get("group") or name))
+        groups.append(group)
     columns, features = _encode(crops, settings)
     features |= {name: Value("string") for name in ("image_id", "group", "anchor")}
     columns |= {"image_id": pa.array(ids, pa.string()), "group": pa.array(groups, pa.string())}
@@ -178,6 +180,29 @@ def make_shard(context: _Context, job: Job) -> tuple[Shard, int]:
     with atomic_file(_sidecar(context.folder, number)) as temporary:
         temporary.write_text(json.dumps(asdict(shard)), encoding="utf-8")
     return shard, len(ids) + len(skipped)
+
+
+def _cuts(
+    context: _Context, first: int, part: range | list[dict[str, Any]]
+) -> Iterator[tuple[str, str, Callable[[], OneCut]]]:
+    """Give id and group of each face of a shard, and what cuts or draws its crop."""
+    config, faces = context.config, context.faces
+    if isinstance(faces, FaceSpec):
+        from paco_fr.rendered import draw_crop  # the renderer is heavy
+        from paco_fr.synthetic import face_parameters
+
+        for index in range(first, first + len(part)):
+            face = face_parameters(faces, index)
+            yield face.image_id, face.identity_name, partial(draw_crop, face, config, index)
+        return
+    if isinstance(part, list):
+        rows: Rows = part
+    else:
+        assert faces is not None  # ranges number the records of a source
+        rows = (faces[index] for index in part)
+    for index, row in enumerate(rows, first):
+        name = str(row.get("image_id") or f"{index:08d}")
+        yield name, str(row.get("group") or name), partial(cut_record, row, config, index)
 
 
 def _encode(
@@ -260,11 +285,16 @@ def _same_settings(folder: Path, settings: Settings) -> None:
     """Refuse to add to a folder that was packed with other settings, naming the first that differs."""
     path, wanted = folder / SETTINGS, asdict(settings)
     if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            found = asdict(Settings(**json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, TypeError) as error:
+            raise PacoError(
+                f"{path} does not say how {folder} was packed ({error}). Choose another."
+            ) from error
         for name, value in wanted.items():
-            if found.get(name) != value:
+            if found[name] != value:
                 raise PacoError(
-                    f"{folder} was packed with {name} {found.get(name)}, not {value}. One folder holds one setting: "
+                    f"{folder} was packed with {name} {found[name]}, not {value}. One folder holds one setting: "
                     "choose another, or pack with the same."
                 )
         return

@@ -10,9 +10,9 @@ import numpy as np
 
 from paco_fr.alignment import apply, crop_transform, five_points
 from paco_fr.config import PretrainConfig
-from paco_fr.crops import Cut, crop_kind, training_crop
+from paco_fr.crops import Cut, OneCut, crop_kind, training_crop
 from paco_fr.points import box_of
-from paco_fr.synthetic import FaceSpec, face_parameters, photo_landmarks, render
+from paco_fr.synthetic import FaceParameters, FaceSpec, face_parameters, photo_landmarks, render
 
 CHUNK = 64
 
@@ -34,20 +34,30 @@ def rendered_crops(spec: FaceSpec, count: int, config: PretrainConfig, workers: 
 
 def _draw(job: tuple[FaceSpec, PretrainConfig, range]) -> Cut:
     spec, config, chunk = job
-    images, anchors, five = [], [], []
-    for index in chunk:
-        face = face_parameters(spec, index)
-        points = photo_landmarks(face)
-        kind = crop_kind(config, index)
-        transform = crop_transform(
-            training_crop(kind, config),
-            landmarks=points,
-            scheme="ibug68",
-            box=box_of(points),
-            image_size=(spec.photo_size, spec.photo_size),
-            image_key=index,
-        )
-        images.append(render(face, config.encoder.size, transform).image)
-        anchors.append(config.data.template if kind == "aligned" else kind)
-        five.append(apply(transform, five_points(points, "ibug68")))
-    return np.stack(images), anchors, five, []
+    drawn = [draw_crop(face_parameters(spec, index), config, index) for index in chunk]
+    images, anchors, points = zip(*drawn, strict=True)
+    return np.stack(images), list(anchors), list(points), []
+
+
+def draw_crop(face: FaceParameters, config: PretrainConfig, index: int) -> OneCut:
+    """Return the crop (S, S, 3) of a synthetic face, the name of its region map and its five points (5, 2).
+
+    Args:
+        face: number ``index`` of its spec.
+        config: shares of the kinds of crop, template, jitter, size.
+        index: it fixes kind and jitter, as in :func:`paco_fr.crops.cut_record`.
+
+    """
+    points, size = photo_landmarks(face), face.framing.photo_size
+    kind = crop_kind(config, index)
+    transform = crop_transform(
+        training_crop(kind, config),
+        landmarks=points,
+        scheme="ibug68",
+        box=box_of(points),
+        image_size=(size, size),
+        image_key=index,
+    )
+    image = render(face, config.encoder.size, transform).image
+    anchor = config.data.template if kind == "aligned" else kind
+    return image, anchor, apply(transform, five_points(points, "ibug68"))

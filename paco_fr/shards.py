@@ -52,6 +52,7 @@ class Settings:
         encoding: ``raw`` or ``jpeg``.
         quality: of JPEG, 0 for raw.
         shard_size: records of the source in a shard, some of which may have been skipped.
+        renderer: version of the renderer that drew the crops, 0 where they were cut from pictures.
 
     """
 
@@ -64,6 +65,7 @@ class Settings:
     encoding: Encoding
     quality: int
     shard_size: int
+    renderer: int = 0
 
     @property
     def contract(self) -> dict[str, Any]:

@@ -13,7 +13,10 @@ from PIL import Image
 
 from paco_eval.cli import main
 from paco_eval.cli.pretrain import _again
+from paco_eval.rows import write_row
+from paco_fr.checkpoint import load_encoder, weight_hash
 from paco_fr.interruption import Interrupted
+from tests.paco_eval.made_rows import make_row
 
 SETTINGS = {
     "encoder.size": 32, "encoder.dim": 24, "encoder.heads": 2, "encoder.depth": 1, "data.crops": {"whole": 1.0},
@@ -50,7 +53,19 @@ def test_from_a_folder_to_weights_for_timm(packed, tmp_path):
     said = call("pretrain", "--data", packed, "--objective", "mae", "--out", tmp_path / "run", *settings)
     assert "peak of 0.00013" in said and "Checkpoint:" in said
     assert "timm.create_model" in call("export", tmp_path / "run", "--to", "timm")
-    assert (tmp_path / "run" / "timm" / "README.md").exists()
+    assert "Not measured for this card" in (tmp_path / "run" / "timm" / "README.md").read_text()
+
+    encoder, _, config = load_encoder(tmp_path / "run")
+    row, items = make_row(weight_hash=weight_hash(encoder), pixel_hash=config.encoder.pixels.hash)
+    write_row(tmp_path / "scores", row, items)
+    call("export", tmp_path / "run", "--to", "timm", "--scores", tmp_path / "scores")
+    assert "| pose/synthetic v1 | frozen |" in (tmp_path / "run" / "timm" / "README.md").read_text()
+    half = ["export", tmp_path / "run", "--to", "half", "--scores", tmp_path / "scores"]
+    result = CliRunner().invoke(
+        main, list(map(str, half))
+    )  # rounded weights are others, measured by themselves
+    assert result.exit_code == 2 and "none of 1 rows is a score of these weights" in result.output
+    assert f"paco-eval evaluate paco:{tmp_path / 'run' / 'half'} pixels" in result.output
 
 
 def test_a_stop_says_what_continues_and_exits_as_the_signal_would(packed, tmp_path, monkeypatch):

@@ -174,6 +174,38 @@ def test_landmarks_that_are_there_are_used_and_no_detector_is_made(tmp_path, mon
     assert len(list((tmp_path / "out" / "parts").iterdir())) == 2
 
 
+def test_an_interrupted_align_goes_on_and_processes_give_what_one_gives(tmp_path, monkeypatch):
+    import paco_fr.aligning as aligning
+
+    picture = {"bytes": encode_png(smooth_faces(1, 200)[0]), "path": None}
+    names = ["a", "b", "c"]
+    columns = {"image": [picture] * len(names), "image_id": names, "group": names,
+               "landmarks": [(FACE * 2 + 100).tolist()] * len(names), "scheme": ["five"] * len(names)}  # fmt: skip
+    from datasets import Dataset
+
+    Dataset.from_dict(columns, features=features(columns)).save_to_disk(str(tmp_path / "set"))
+    rules = Rules(template="arcface", canvas=32, min_side=0.0)
+    real, parts = aligning._part, []
+
+    def stop_at_second(context, number, detector):
+        parts.append(number)
+        if len(parts) == 2:
+            raise KeyboardInterrupt
+        return real(context, number, detector)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aligning, "PART", 2)
+        patch.setattr(aligning, "_part", stop_at_second)
+        with pytest.raises(KeyboardInterrupt):
+            align(str(tmp_path / "set"), tmp_path / "cut", rules)
+        assert not (tmp_path / "cut" / "report.parquet").exists()
+        counts = align(str(tmp_path / "set"), tmp_path / "cut", rules)
+    assert parts == [0, 1, 1] and counts["kept"] == 3
+    assert align(str(tmp_path / "set"), tmp_path / "two", rules, workers=2) == counts
+    one, two = (load_source(str(tmp_path / name / "faces")) for name in ("cut", "two"))
+    assert one["image_id"] == two["image_id"] == names and one["landmarks"] == two["landmarks"]
+
+
 def test_without_weights_and_network_the_error_names_files_and_folder(tmp_path, monkeypatch):
     from urllib.error import URLError
 

@@ -8,7 +8,7 @@ import timm
 import torch
 from timm.data import resolve_data_config
 
-from paco_fr.checkpoint import load_encoder
+from paco_fr.checkpoint import load_encoder, weight_hash
 from paco_fr.errors import PacoError
 from paco_fr.export import export_half, export_onnx, export_timm
 from paco_fr.pretrain import pretrain
@@ -38,11 +38,35 @@ def test_timm_loads_the_folder_strictly_with_equal_features_and_pixels(checkpoin
         "masking.ratio",
         "not fit for identifying people",
         "mean [0.5, 0.5, 0.5]",
+        f"Not measured for this card. Measure with\n`paco-eval evaluate paco:{checkpoint} pixels constant --out RUN`",
+        "again with `--scores RUN`",
     ):
         assert said in card
     (out / "model.safetensors").write_bytes((out / "model.safetensors").read_bytes()[:-5])
     with pytest.raises(Exception, match=r"\w"):
         timm.create_model(f"local-dir:{out}", pretrained=True)
+
+
+@pytest.mark.parametrize("export", [export_timm, export_onnx, export_half])
+def test_scores_are_asked_for_the_weights_that_are_written_and_before_they_are(checkpoint, tmp_path, export):
+    asked = []
+
+    def scores(weight_hash: str, pixel_hash: str) -> str:
+        asked.append(weight_hash)
+        assert pixel_hash == load_encoder(checkpoint)[2].encoder.pixels.hash
+        return "pose: 5.07"
+
+    out = export(checkpoint, tmp_path / "out", scores)
+    assert "## Scores\n\npose: 5.07\n\n## Limits" in (out / "README.md").read_text()
+    written = out if export is export_half else checkpoint
+    assert asked == [weight_hash(load_encoder(written)[0])]
+
+    def none(*_: str) -> str:
+        raise PacoError("measured others")
+
+    with pytest.raises(PacoError, match="measured others"):
+        export(checkpoint, tmp_path / "nothing", none)
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_onnxruntime_gives_the_same_features(checkpoint, tmp_path):

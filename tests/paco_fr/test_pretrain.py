@@ -9,6 +9,7 @@ import torch
 
 from paco_fr.checkpoint import load_encoder, read_card
 from paco_fr.config import load_recipe, recipes
+from paco_fr.contracts import PixelContract
 from paco_fr.crops import crop_pool
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder
@@ -172,6 +173,23 @@ def test_prepared_pictures_come_back():
     contract = load_recipe("tiny").encoder.pixels
     pictures = smooth_faces(3, 16)
     assert (unprepare(prepare(pictures, contract), contract) == pictures).all()
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"channels": "BGR", "value_range": (0.0, 255.0)}, {"value_range": (-1, 1)}]
+)
+def test_preparing_is_scaling_centring_and_dividing_in_this_order(changes):
+    contract = PixelContract(size=24, mean=(0.48, 0.45, 0.4), std=(0.23, 0.22, 0.21), **changes)
+    pictures = smooth_faces(3, 24)
+    shades = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
+    shades = shades.flip(1) if contract.channels == "BGR" else shades
+    low, high = contract.value_range
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (contract.mean, contract.std))
+    found = prepare(torch.from_numpy(pictures), contract)
+    assert torch.equal(found, (shades / 255 * (high - low) + low - mean) / std)
+    assert torch.equal(
+        found, prepare(pictures[:, ::-1][:, ::-1], contract)
+    )  # not contiguous, and left as it was
 
 
 def test_the_rate_warms_up_and_falls_to_nothing(config):

@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -107,6 +108,18 @@ def same(first: Path, second: Path) -> bool:
     )
 
 
+def kill(process: subprocess.Popen) -> None:
+    """Kill a launcher and its workers, which torchrun puts in sessions of their own."""
+    launcher = psutil.Process(process.pid)
+    for member in [launcher, *launcher.children(recursive=True)]:
+        member.kill()
+
+
+def newest_step(out: Path) -> int:
+    files = state_files(out)
+    return int(files[-1].stem.split("-")[1]) if files else 0
+
+
 MOMENTS = ["between steps", "inside a checkpoint write", "between weights and card"]
 
 
@@ -130,25 +143,24 @@ def test_a_killed_run_ends_in_the_same_bits(faces, tmp_path, script, moment):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("processes", [1, 2])
 def test_twenty_kills_at_random_moments(faces, tmp_path, script, processes):
-    """SIGKILL to the whole group, twenty times, wherever it is; PACO_RECORD names a file for the outcome."""
+    """SIGKILL to all processes, twenty times all over the run; PACO_RECORD names a file for the outcome."""
     config = config_on(faces, run={"save_seconds": 0.0}, optimiser={"presentations": 16 * 400})
     reference = tmp_path / "whole"
     process = run(script, config, reference, processes=processes)
     assert process.wait(timeout=1200) == 0
     out, chance, steps = tmp_path / "cut", random.Random(processes), []
-    kills = 0
-    while kills < 20:
+    for moment in sorted(chance.sample(range(1, 390), 20)):
         process = run(script, config, out, processes=processes)
-        before = state_files(out)
-        while process.poll() is None and state_files(out) == before:
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0.0, 0.4))
+        due = max(moment, newest_step(out) + 1)
+        while process.poll() is None and newest_step(out) < due:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.1))
         if process.poll() is not None:
             break
-        os.killpg(process.pid, signal.SIGKILL)
+        kill(process)
         process.communicate()
-        kills += 1
-        steps.append(int(state_files(out)[-1].stem.split("-")[1]))
+        steps.append(newest_step(out))
+    kills = len(steps)
     process = run(script, config, out, processes=processes)
     _, said = process.communicate(timeout=1200)
     assert process.returncode == 0, said
@@ -167,24 +179,26 @@ def test_twenty_kills_at_random_moments(faces, tmp_path, script, processes):
     assert kills == 20 and equal
 
 
-def test_sigterm_saves_and_says_how_to_continue(faces, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_says_how_to_continue(faces, tmp_path, monkeypatch, number):
+    before = signal.getsignal(number)
     config = config_on(faces)
     whole = pretrain(config, tmp_path / "whole")
     real, calls = torch.nn.utils.clip_grad_norm_, []
 
-    def term_at_step_three(*call, **settings):
+    def at_step_three(*call, **settings):
         calls.append(1)
         if len(calls) == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
         return real(*call, **settings)
 
-    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", term_at_step_three)
+    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", at_step_three)
     with pytest.raises(
         Interrupted, match=r"step 3 of 8, saved. Continue: paco-eval pretrain --resume"
     ) as stop:
         pretrain(config, tmp_path / "cut", command="paco-eval pretrain --resume")
-    assert stop.value.number == signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert stop.value.number == number
+    assert signal.getsignal(number) == before
     assert same(pretrain(config, tmp_path / "cut", resume=True), whole)
 
 
@@ -242,6 +256,16 @@ def test_what_only_says_how_may_change_on_resume(config, tmp_path):
     assert load_state(tmp_path, other, str) is not None and other.hash == config.hash
 
 
+def test_a_batch_that_the_processes_cannot_share_is_refused_before_anything_is_touched(
+    faces, tmp_path, monkeypatch
+):
+    """Also on resume: another number of processes continues a run if it divides the batch, or says why not."""
+    monkeypatch.setattr("accelerate.Accelerator.num_processes", 3)
+    with pytest.raises(PacoError, match=r"optimiser\.batch 16 is not divisible by 3 processes x optimiser"):
+        pretrain(config_on(faces), tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
+
+
 def test_two_processes_learn_what_one_does_and_the_other_can_continue(faces, tmp_path, script):
     """One effective batch, one and two processes, also in parts and continued alone: one curve to 1e-5."""
     config = config_on(faces, optimiser={"batch": 16, "presentations": 96})
@@ -263,3 +287,38 @@ def test_two_processes_learn_what_one_does_and_the_other_can_continue(faces, tmp
     for out in (tmp_path / "two", stopped, parts):
         for term in ("reconstruction", "belief", "spatial", "gradient_norm", "perplexity"):
             assert curve(out)[-1][term] == pytest.approx(curve(one)[-1][term], rel=1e-5), (out, term)
+
+
+@pytest.mark.slow
+def test_accelerate_launches_the_command_and_one_process_continues_what_two_began(faces, tmp_path):
+    """SIGTERM to two processes saves; one goes on from there; the card tells who finished."""
+    values = config_on(faces, optimiser={"presentations": 16 * 400}).model_dump(mode="json")
+    fields = [
+        f"{section}.{key}={json.dumps(value)}"
+        for section, given in values.items()
+        if isinstance(given, dict)
+        for key, value in given.items()
+    ]
+    out = tmp_path / "run"
+    command = ["paco-eval", "pretrain", "--out", str(out), *(w for field in fields for w in ("--set", field))]
+    launch = (
+        "accelerate launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    )
+    port = ["--main_process_port", str(random.randint(20_000, 60_000))]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    with (tmp_path / "said.txt").open("w") as said:
+        process = subprocess.Popen(
+            [*launch.split(), *port, "--no_python", *command], env=environment, stderr=said
+        )
+        while process.poll() is None and not (out / "metrics.jsonl").is_file():
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=120) != 0
+    text = (tmp_path / "said.txt").read_text()
+    assert "(2 processes x 1 parts x 8)" in text and "Continue: paco-eval pretrain --out" in text, text
+    assert len(state_files(out)) == 1
+    done = subprocess.run(
+        [*command, "--resume"], env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0 and "Continuing" in done.stderr, done.stderr
+    assert json.loads((out / "card.json").read_text())["processes"] == 1
