@@ -6,7 +6,8 @@
 ``heatmap``          landmarks read off heat maps of the patch tokens, in place of the linear head
 ``few-shot``         the head on a share of the groups, or on a number of units of each class, several draws
 ``fine-tune``        the whole encoder is trained, see :mod:`paco_eval.finetune`; several trainings. A set that
-                     is scored as a whole is compared after training on other people, under a margin loss
+                     is scored as a whole is compared after training on other people, under a margin loss;
+                     landmarks may be trained by FaRL's recipe
 ===================  =====================================================================================
 
 A protocol turns the data of a task into the data that are measured, one for each of its rows; the solvers and
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +36,8 @@ from tasks.task import Task
 SHOTS = ("1%", "10%")
 SEEDS = 3
 EPOCHS = 30
+TunedHead = Literal["linear", "farl"]
+"""Heads of fine-tuning."""
 NEIGHBOURS = ("logistic", "ridge")
 """Heads that nearest neighbours can stand for; an embedding is not predicted from neighbours."""
 
@@ -78,6 +82,7 @@ def variants(
     seeds: int = SEEDS,
     epochs: int = EPOCHS,
     margin: MarginName = "cosface",
+    head: TunedHead = "linear",
 ) -> list[Data]:
     """Return what a protocol measures of a task's data.
 
@@ -101,7 +106,10 @@ def variants(
     if name == "heatmap":
         return [_heat_maps(data)]
     if name == "fine-tune":
+        if head == "farl" and data.task.kind != "landmarks":
+            raise NotApplicableError(f"{data.task.name}: it has no points; FaRL's head does not apply.")
         own = f"fine-tune {epochs} epochs" + (f", {margin}" if data.people is not None else "")
+        own += f", {head} head" if head != "linear" else ""
         tuned = replace(data, protocol=_renamed(data.protocol, own))
         return [replace(tuned, probe_seed=seed) for seed in range(seeds)]
     return [few_shot(data, Shots.parse(text), seed) for text in shots for seed in range(seeds)]
