@@ -49,8 +49,9 @@ from paco_eval.cli.options import device_option, precision_option, trust_option
     "--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks."
 )
 @click.option("--folder", "folders", multiple=True, metavar="FAMILY=PATH[,key=value,...]",
-              help="A task on your own pictures: recognition=DIR (people in sub-folders; or with ,pairs=FILE), "
-                   "expression=DIR or classes=DIR (sub-folders are classes), landmarks=FILE.csv, pose=FILE.csv. "
+              help="A task on your own pictures: recognition=DIR (people in sub-folders; or with ,pairs=FILE "
+                   "or ,gallery=first), expression=DIR or classes=DIR (sub-folders are classes), landmarks=FILE.csv, "
+                   "pose=FILE.csv, attributes=FILE.csv, parsing=FILE.csv,classes=A+B. "
                    "Alone it stands for --tasks.")  # fmt: skip
 @click.option("--train-identities", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="Folders of people, faces already cut, to fit whitening on for sets without a train part; "
