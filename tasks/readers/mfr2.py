@@ -6,7 +6,7 @@ dealt to ten in their order, so that every fold has both (our choice). The layou
 only: unproven.
 
 RMFRD (Wang et al. 2020), the other set of real masks, is no task here: its verification part (4,015 pictures, 7,178
-pairs) is described by its counts alone, and neither file names nor the form of its list are published with it. A copy
+pairs) is known to us by its counts alone, not by the names of its files and the form of its list. A copy
 can be measured as ``--folder recognition=DIR,pairs=FILE``.
 """
 
