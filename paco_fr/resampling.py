@@ -32,9 +32,14 @@ def resize_bicubic(image: Pixels, size: tuple[int, int], box: tuple[float, float
     """
     left, top, right, bottom = (np.float32(edge) for edge in box)
     kept = _kept(left, right, size[0])
-    across = image[:, kept] if kept else cv2.transpose(_sums(cv2.transpose(image), left, right, size[0]))
+    across = image[:, kept] if kept else _turned(_sums(_turned(image), left, right, size[0]))
     kept = _kept(top, bottom, size[1])
     return np.array(across[kept]) if kept else _sums(across, top, bottom, size[1])
+
+
+def _turned(image: Pixels) -> Pixels:
+    """Return rows as columns (W, H, 3)."""
+    return np.asarray(cv2.transpose(image), dtype=np.uint8)
 
 
 def _kept(first: np.float32, last: np.float32, size: int) -> slice | None:
