@@ -60,7 +60,7 @@ class UperHead(nn.Module):
         self.dropout = nn.Dropout2d(DROPOUT)
         self.maps = nn.Conv2d(width, points, 1)
         nn.init.normal_(self.maps.weight, std=0.01)
-        nn.init.zeros_(self.maps.bias)
+        self.maps.bias = nn.Parameter(torch.zeros(points))
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Return logits (B, L, 4 g, 4 g) of four maps (B, D, g, g), from the first block to the last."""
@@ -103,4 +103,5 @@ def landmark_loss(logits: Tensor, points: Tensor) -> Tensor:
     far = (points_of(logits) - points).norm(dim=2).mean(1)
     drawn = F.interpolate(logits.float(), (MAP, MAP), mode="bilinear", align_corners=False)
     each = F.binary_cross_entropy_with_logits(drawn, heatmaps(points), reduction="none")
-    return far + each.mean((1, 2, 3))
+    loss: Tensor = far + each.mean((1, 2, 3))
+    return loss
