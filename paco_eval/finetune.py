@@ -1,7 +1,8 @@
 """The fine-tuning protocol: the whole encoder is trained with a head, and the last epoch is the score.
 
 The head is linear; for sets of recognition that are scored as a whole, centres of other people under a margin loss
-(CosFace or ArcFace), after which the mean tokens are compared.
+(CosFace or ArcFace), after which the mean tokens are compared; for landmarks also that of FaRL, with its augmentation
+and rates (:mod:`paco_eval.tuned_points`).
 
 AdamW with layer decay, linear warm-up and cosine (as MAE and BEiT fine-tune), an average of the weights (EMA)
 that is what gets evaluated, augmentation by kind of task. Nothing is selected: the score is that of the last
@@ -47,12 +48,14 @@ from paco_eval.tuned import (
     parameter_groups,
 )
 from paco_eval.tuned_parts import Part, Parts, parts_of
+from paco_eval.tuned_points import Points, recoloured, shaken
 from paco_fr.contracts import content_hash
 from paco_fr.distributed import summed
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file
 from paco_fr.randomness import generator
+from paco_fr.views import prepare, unprepare
 from tasks.kinds import load_kind
 from tasks.metrics.metric import Metric
 from tasks.units import Units
@@ -86,7 +89,7 @@ def evaluate_finetuned(
         return []
     folder = out / "fine-tune" / content_hash([row_key(identity), asdict(settings)])
     started = time.monotonic()
-    reduction = "grid4" if kind.HEAD == "ridge" else "mean"
+    reduction = "maps" if settings.head == "farl" else "grid4" if kind.HEAD == "ridge" else "mean"
     run = _Run(encoder, parts, settings, data.probe_seed or 0, reduction)
     history, outputs = run.train(folder, say)
     if not PartialState().is_main_process:
@@ -133,7 +136,7 @@ class _Run:
         targets = self.parts.targets(self.settings)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            plain = Tuned(self.encoder, self.reduction, targets.head)
+            plain = _joint(Tuned(self.encoder, self.reduction, targets.head))
         average = ModelEmaV3(plain, decay=self.settings.average, use_warmup=True)
         optimiser = torch.optim.AdamW(
             parameter_groups(plain, self.settings), lr=self.settings.rate, weight_decay=0.0
@@ -144,7 +147,9 @@ class _Run:
         model = Accelerator().prepare_model(plain)
         steps = math.ceil(len(self.parts.fit.indices) / self.settings.batch)
         for epoch in range(len(history), self.settings.epochs):
-            self._epoch(model, plain, average, optimiser, targets, epoch, steps)
+            with torch.random.fork_rng():  # dropout: the same in an epoch that is taken up again
+                torch.manual_seed(_seed("fine-tune dropout", self.seed, epoch, PartialState().process_index))
+                self._epoch(model, plain, average, optimiser, targets, epoch, steps)
             held = self.parts.validation, self.parts.test
             history.append([part.score(self._outputs(average.module, targets, part)) for part in held])
             if PartialState().is_main_process:
@@ -154,21 +159,26 @@ class _Run:
 
     def _epoch(
         self, model: nn.Module, plain: Tuned, average: ModelEmaV3, optimiser: torch.optim.Optimizer,
-        targets: Targets | Identities, epoch: int, steps: int,
+        targets: Targets | Identities | Points, epoch: int, steps: int,
     ) -> None:  # fmt: skip
         state, settings, part = PartialState(), self.settings, self.parts.fit
         order = generator("fine-tune order", self.seed, epoch).permutation(part.indices)
+        units = part.units
+        if isinstance(targets, Points):
+            units, targets = shaken(units, targets, part.indices, self.seed, epoch)
         dealt = [
             order[at : at + settings.batch][state.process_index :: state.num_processes].tolist()
             for at in range(0, len(order), settings.batch)
         ]
         model.train()
-        for step, (members, pictures) in enumerate(self._batches(part.units, dealt)):
+        for step, (members, pictures) in enumerate(self._batches(units, dealt)):
             for group in optimiser.param_groups:
                 group["lr"] = group["lr_scale"] * learning_rate(
                     settings, epoch * steps + step, settings.epochs * steps
                 )
             total = summed(torch.tensor(float(len(members)), device=state.device))
+            if self.reduction == "maps" and total < 2:
+                continue  # one picture has no spread that its maps could be normalised by
             images = self._augmented(pictures, members, epoch).to(state.device)
             # A process without a picture still takes part in the step, with a loss of nothing.
             loss = targets.loss(model(images), members) if members else model(images).sum() * 0
@@ -188,7 +198,15 @@ class _Run:
             yield members, pictures if members else torch.zeros(1, 3, size, size)
 
     def _augmented(self, pictures: Tensor, members: list[int], epoch: int) -> Tensor:
-        """Change contrast and brightness, cover a box in a quarter of the pictures, mirror where the kind allows."""
+        """Change contrast and brightness, cover a box in a quarter of the pictures, mirror where the kind allows.
+
+        For FaRL's head do what its recipe does instead.
+        """
+        if self.settings.head == "farl":
+            contract, seeds = self.encoder.pixels, [(self.seed, epoch, unit) for unit in members]
+            plain = unprepare(pictures, contract)
+            made = [recoloured(one, generator("farl", *key)) for one, key in zip(plain, seeds, strict=False)]
+            return prepare(np.stack(made), contract) if made else pictures
         changed = pictures.clone()
         side = pictures.shape[-1]
         for row, unit in enumerate(members):
@@ -203,7 +221,7 @@ class _Run:
         return changed
 
     @torch.no_grad()
-    def _outputs(self, model: nn.Module, targets: Targets | Identities, part: Part) -> Array:
+    def _outputs(self, model: nn.Module, targets: Targets | Identities | Points, part: Part) -> Array:
         """Return the outputs (n, T) of the held units, NaN for unreadable ones; the same in all processes."""
         model.eval()
         state, held, batch = PartialState(), part.indices.tolist(), self.settings.batch
@@ -223,6 +241,24 @@ class _Run:
             raise PacoError(f"not one of {len(held)} pictures could be read.")
         blank = np.full_like(next(iter(known.values())), np.nan)
         return np.stack([known.get(unit, blank) for unit in held])
+
+
+def _seed(purpose: str, *key: int) -> int:
+    """Return a seed for torch's generator."""
+    return int(generator(purpose, *key).integers(2**31))
+
+
+def _joint(model: Tuned) -> Tuned:
+    """Return the model, whose batches are normalised over all processes as over one."""
+    state = PartialState()
+    if state.num_processes == 1 or not any(isinstance(part, nn.BatchNorm2d) for part in model.head.modules()):
+        return model
+    if state.device.type != "cuda":
+        raise PacoError(
+            "FaRL's head is normalised over a whole batch: several processes need GPUs, or use one."
+        )
+    model.head = nn.SyncBatchNorm.convert_sync_batchnorm(model.head)
+    return model
 
 
 def _keep(

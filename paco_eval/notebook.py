@@ -13,7 +13,7 @@ from paco_eval.encoders import load_encoder
 from paco_eval.encoders.contract_check import check_contract
 from paco_eval.encoders.module import FunctionEncoder
 from paco_eval.encoders.timm import TimmEncoder, class_token_trained, contract_of
-from paco_eval.protocols import EPOCHS, SEEDS, SHOTS
+from paco_eval.protocols import EPOCHS, SEEDS, SHOTS, TunedHead
 from paco_eval.rows import load_results
 from paco_eval.runner import evaluate_all
 from paco_fr.checkpoint import weight_hash
@@ -42,6 +42,7 @@ def evaluate(
     epochs: int = EPOCHS,
     train_identities: str | Path | None = None,
     margin: MarginName = "cosface",
+    head: TunedHead = "linear",
     crop: str = "",
     overwrite: str = "missing",
     trust: bool = False,
@@ -64,6 +65,7 @@ def evaluate(
         epochs: for fine-tune.
         train_identities: folder of people to fit or fine-tune on, for recognition sets without a train part.
         margin: loss of fine-tune on people.
+        head: of fine-tune: ``linear``, or ``farl`` for landmarks after FaRL's recipe.
         crop: name of a crop in place of those of the tasks; rows say so.
         overwrite: ``never``, ``missing`` or ``always``.
         trust: whether code that comes with an encoder may run.
@@ -83,7 +85,7 @@ def evaluate(
         said: list[str] = []
         failed = evaluate_all(
             loaded, _tasks(tasks, root), out=Path(out), data_root=root, limit=limit, overwrite=overwrite,
-            protocol=protocol, shots=shots, seeds=seeds, epochs=epochs, margin=margin, crop=crop,
+            protocol=protocol, shots=shots, seeds=seeds, epochs=epochs, margin=margin, head=head, crop=crop,
             train_identities=None if train_identities is None else Path(train_identities), say=said.append,
         )  # fmt: skip
     finally:

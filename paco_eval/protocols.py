@@ -4,9 +4,11 @@
 ``frozen``           the kind's own head on all of the fitting and validation parts
 ``knn``              the same with nearest neighbours in place of the head
 ``heatmap``          landmarks read off heat maps of the patch tokens, in place of the linear head
-``few-shot``         the head on a share of the groups, or on a number of units of each class, several draws
+``few-shot``         the head on a share of the groups, or on a number of units of each class, several draws; of
+                     several attributes, whoever is among the first so many with, or without, one of them
 ``fine-tune``        the whole encoder is trained, see :mod:`paco_eval.finetune`; several trainings. A set that
-                     is scored as a whole is compared after training on other people, under a margin loss
+                     is scored as a whole is compared after training on other people, under a margin loss;
+                     landmarks may be trained by FaRL's recipe
 ===================  =====================================================================================
 
 A protocol turns the data of a task into the data that are measured, one for each of its rows; the solvers and
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +37,8 @@ from tasks.task import Task
 SHOTS = ("1%", "10%")
 SEEDS = 3
 EPOCHS = 30
+TunedHead = Literal["linear", "farl"]
+"""Heads of fine-tuning."""
 NEIGHBOURS = ("logistic", "ridge")
 """Heads that nearest neighbours can stand for; an embedding is not predicted from neighbours."""
 
@@ -78,6 +83,7 @@ def variants(
     seeds: int = SEEDS,
     epochs: int = EPOCHS,
     margin: MarginName = "cosface",
+    head: TunedHead = "linear",
 ) -> list[Data]:
     """Return what a protocol measures of a task's data.
 
@@ -101,7 +107,10 @@ def variants(
     if name == "heatmap":
         return [_heat_maps(data)]
     if name == "fine-tune":
+        if head == "farl" and data.task.kind != "landmarks":
+            raise NotApplicableError(f"{data.task.name}: it has no points; FaRL's head does not apply.")
         own = f"fine-tune {epochs} epochs" + (f", {margin}" if data.people is not None else "")
+        own += f", {head} head" if head != "linear" else ""
         tuned = replace(data, protocol=_renamed(data.protocol, own))
         return [replace(tuned, probe_seed=seed) for seed in range(seeds)]
     return [few_shot(data, Shots.parse(text), seed) for text in shots for seed in range(seeds)]
@@ -157,11 +166,12 @@ def _thinned(split: Split, labels: pd.DataFrame, task: Task, shots: Shots, seed:
 
 
 def _codes(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.int64]:
-    if load_kind(task.kind).HEAD != "logistic":
+    """Return the class (n, 1) of every unit, or the presence (n, K) of every attribute."""
+    if load_kind(task.kind).HEAD != "logistic" and task.kind != "multilabel":
         raise NotApplicableError(
             f"{task.name}: it has no classes to take units of; give --shots as a percentage."
         )
-    return np.asarray(load_kind(task.kind).targets(labels, task))
+    return np.asarray(load_kind(task.kind).targets(labels, task), dtype=np.int64).reshape(len(labels), -1)
 
 
 def _drawn(
@@ -171,7 +181,11 @@ def _drawn(
     shots: Shots,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.intp]:
-    """Return the drawn units, sorted: whole groups up to the share, or the first units of each class."""
+    """Return the drawn units, sorted: whole groups up to the share, or the first units of each class.
+
+    With several attributes, ``codes`` (n, K), a unit is drawn if it is among the first with its value of any: each
+    attribute then has that many with and without it, where there are so many, and mostly more.
+    """
     order = {group: place for place, group in enumerate(rng.permutation(np.unique(groups)).tolist())}
     places = np.array([order[group] for group in groups[units]])
     ranked = units[np.argsort(places, kind="stable")]
@@ -181,5 +195,5 @@ def _drawn(
         enough = int(np.searchsorted(sizes, shots.share * len(units)))
         return np.sort(ranked[: sizes[min(enough, len(sizes) - 1)]])
     assert shots.per_class is not None
-    nth = pd.Series(codes[ranked]).groupby(codes[ranked]).cumcount().to_numpy()
-    return np.sort(ranked[nth < shots.per_class])
+    nth = [pd.Series(column).groupby(column).cumcount() for column in codes[ranked].T]
+    return np.sort(ranked[(np.array(nth) < shots.per_class).any(axis=0)])

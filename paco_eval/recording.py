@@ -206,6 +206,8 @@ def _protocol_options(protocol: str) -> list[str]:
         what, _, value = departure.partition(" ")
         if what in ("limit", "crop"):
             options += [f"--{what}", value]
+        elif value == "head":
+            options += ["--head", what]
         elif what in DEFAULTS:
             options += ["--margin", what]
     return options

@@ -189,6 +189,8 @@ def _settings(path: Path, row: Row, train_identities: Path | None) -> dict[str, 
             settings["limit"] = int(rest)
         elif what == "crop":
             settings["crop"] = rest
+        elif rest == "head":
+            settings["head"] = what
         elif what in DEFAULTS:
             settings["margin"] = what
         elif what == "fitted":

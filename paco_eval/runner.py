@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -18,14 +19,14 @@ from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
 from paco_eval.finetune import evaluate_finetuned
 from paco_eval.inputs import Data
-from paco_eval.protocols import EPOCHS, SEEDS, SHOTS, NotApplicableError, variants
+from paco_eval.protocols import EPOCHS, SEEDS, SHOTS, NotApplicableError, TunedHead, variants
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, write_row
 from paco_eval.samples import save_samples
 from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, held_of
 from paco_eval.stability import evaluate_stability
 from paco_eval.sweep import evaluate_sweep
-from paco_eval.tuned import Settings
+from paco_eval.tuned import RECIPES, Settings
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder
@@ -51,6 +52,7 @@ def evaluate_all(
     seeds: int = SEEDS,
     epochs: int = EPOCHS,
     margin: MarginName = "cosface",
+    head: TunedHead = "linear",
     crop: str = "",
     say: Say = print,
 ) -> int:
@@ -73,6 +75,7 @@ def evaluate_all(
         seeds: draws for few-shot, trainings for fine-tune.
         epochs: of fine-tune.
         margin: loss of fine-tune on people.
+        head: of fine-tune: ``linear``, or ``farl`` for landmarks after FaRL's recipe.
         crop: name of a crop in place of those of the tasks; rows say so.
         say: takes lines for the user.
 
@@ -84,8 +87,8 @@ def evaluate_all(
         for task in tasks:
             try:
                 data = Data.load(task, data_root, limit, train_identities, crop)
-                measured = variants(protocol, data, shots, seeds, epochs, margin)
-                measure = _measure_of(task, protocol, Settings(epochs=epochs, margin=margin))
+                measured = variants(protocol, data, shots, seeds, epochs, margin, head)
+                measure = _measure_of(task, protocol, replace(RECIPES[head], epochs=epochs, margin=margin))
             except NotApplicableError as error:
                 say(f"Left out {error}")
                 continue

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.extraction import reduce
-from paco_eval.protocols import EPOCHS
+from paco_eval.protocols import EPOCHS, TunedHead
 from paco_fr.encoder import Tokens
+from paco_fr.errors import PacoError
 from tasks.heads.margin import DEFAULTS, CentreHead, MarginName, margin_loss
+from tasks.heads.upernet import depths
 from tasks.kinds import load_kind
 from tasks.task import Task
 from tasks.units import Units
@@ -34,12 +36,15 @@ class Settings:
     Attributes:
         epochs: passes over the fitted units.
         batch: pictures of a step, over all processes.
-        rate: highest learning rate at a batch of 256, scaled linearly; of the head, less below.
+        rate: highest learning rate at a batch of 256, scaled linearly; of the last block, less below.
         weight_decay: of matrices.
         layer_decay: factor on the rate from one block to the one before it.
         warmup: share of the steps over which the rate rises.
         average: decay of the average of weights, reached gradually.
         margin: loss of tasks of recognition.
+        head: ``linear``, or FaRL's for landmarks, see :mod:`tasks.heads.upernet`.
+        head_rate: factor on the rate for the head.
+        drop: epoch from which the rate is a tenth, constant before and after; 0 for a cosine.
 
     """
 
@@ -51,32 +56,56 @@ class Settings:
     warmup: float = 0.1
     average: float = 0.999
     margin: MarginName = "cosface"
+    head: TunedHead = "linear"
+    head_rate: float = 1.0
+    drop: int = 0
+
+
+RECIPES: dict[TunedHead, Settings] = {
+    "linear": Settings(),
+    # FaRL's: AdamW at 1e-4 and, for the head, 1e-2 with 40 pictures a step, no warm-up, a tenth from epoch 200 on.
+    "farl": Settings(batch=40, rate=1e-4 * 256 / 40, weight_decay=1e-5, layer_decay=1.0, warmup=0.0,
+                     head="farl", head_rate=100.0, drop=200),
+}  # fmt: skip
 
 
 class Tuned(nn.Module):
-    """An encoder with a head on its last block: on the mean token, or on 4 x 4 places for regression.
+    """An encoder with a head on its last block, on the mean token or on 4 x 4 places, or on maps of four blocks.
 
-    ``head`` makes it for a number of features.
+    ``head`` makes it for a number of features; ``reduction`` is ``mean``, ``grid4`` or ``maps``.
     """
 
     def __init__(self, encoder: TimmEncoder, reduction: str, head: Callable[[int], nn.Module]) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(encoder.model).requires_grad_(True)
-        self.last, self.reduction = int(encoder.default_block) - 1, reduction
+        depth = int(encoder.default_block)
+        self.reduction = reduction
+        self.blocks = [block - 1 for block in (depths(depth) if reduction == "maps" else (depth,))]
         size = encoder.pixels.size
         with torch.no_grad():
-            width = self._features(torch.zeros(1, 3, size, size, device=encoder.device)).shape[1]
-        self.head = head(width).to(encoder.device)
+            maps = self._maps(torch.zeros(1, 3, size, size, device=encoder.device))
+        if len({part.shape for part in maps}) > 1 or (reduction == "maps" and maps[0].shape[-1] < 2):
+            raise PacoError(
+                f"{encoder.name}: FaRL's head needs maps of one size, as the blocks of transformers give."
+            )
+        self.head = head(maps[0].shape[1] if reduction == "maps" else self._reduced(maps).shape[1])
+        self.head.to(encoder.device)
 
-    def _features(self, images: Tensor) -> Tensor:
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        """Return the maps (B, D, g, g) of the blocks; FaRL takes them as they are, not normalised."""
         found = self.backbone.forward_intermediates(
-            images, indices=[self.last], norm=True, intermediates_only=True
+            images, indices=sorted(set(self.blocks)), norm=self.reduction != "maps", intermediates_only=True
         )
-        return reduce(Tokens(found[0].flatten(2).transpose(1, 2)), self.reduction)
+        by_block = dict(zip(sorted(set(self.blocks)), found, strict=True))
+        return [by_block[block] for block in self.blocks]
+
+    def _reduced(self, maps: list[Tensor]) -> Tensor:
+        return reduce(Tokens(maps[0].flatten(2).transpose(1, 2)), self.reduction)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return what the head makes (B, T) of prepared pictures (B, 3, S, S)."""
-        outputs: Tensor = self.head(self._features(images))
+        """Return what the head makes of prepared pictures (B, 3, S, S)."""
+        maps = self._maps(images)
+        outputs: Tensor = self.head(maps if self.reduction == "maps" else self._reduced(maps))
         return outputs
 
 
@@ -151,8 +180,10 @@ class Identities:
 
 
 def learning_rate(settings: Settings, step: int, steps: int) -> float:
-    """Return the rate of one step: linear warm-up, then cosine to zero; scaled with the batch from 256."""
+    """Return the rate of one step, scaled with the batch from 256: warm-up and cosine to zero, or a late drop."""
     peak, warmup = settings.rate * settings.batch / 256, settings.warmup * steps
+    if settings.drop:
+        return peak * (0.1 if step * settings.epochs >= settings.drop * steps else 1.0)
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, steps - warmup)))
@@ -164,7 +195,11 @@ def parameter_groups(model: Tuned, settings: Settings) -> list[dict[str, Any]]:
         model.backbone, weight_decay=settings.weight_decay, layer_decay=settings.layer_decay
     )
     head = [
-        {"params": [part], "weight_decay": settings.weight_decay if part.ndim > 1 else 0.0, "lr_scale": 1.0}
+        {
+            "params": [part],
+            "weight_decay": settings.weight_decay if part.ndim > 1 else 0.0,
+            "lr_scale": settings.head_rate,
+        }
         for part in model.head.parameters()
     ]
     return [

@@ -11,6 +11,7 @@ from paco_eval.inputs import Data
 from paco_eval.protocol import main_metric
 from paco_eval.protocols import NotApplicableError
 from paco_eval.tuned import Array, Identities, Settings, Targets
+from paco_eval.tuned_points import Points
 from tasks import splits
 from tasks.kinds import load_kind
 from tasks.metrics.metric import Metric
@@ -55,9 +56,11 @@ class Parts:
     test: Part
     source: str = ""
 
-    def targets(self, settings: Settings) -> Targets | Identities:
+    def targets(self, settings: Settings) -> Targets | Identities | Points:
         """Return what the head is trained to."""
         task, units, fit = self.fit.task, self.fit.units, self.fit.indices
+        if settings.head == "farl":
+            return Points.of(task, units)
         if load_kind(task.kind).HEAD == "whitening":
             return Identities.of(task, units, fit, settings.margin)
         return Targets.of(task, units, fit)

@@ -8,7 +8,7 @@ pixels. What lies outside the photograph is black on the canvas, as in the lette
 from __future__ import annotations
 
 import hashlib
-from math import ceil, floor, sqrt
+from math import ceil, floor, isfinite, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -160,11 +160,12 @@ def crop_image(image: Pixels, transform: npt.ArrayLike, size: int, fill: int = 0
 
     """
     t = np.asarray(transform, np.float64)
-    scale = sqrt(abs(t[0, 0] * t[1, 1] - t[0, 1] * t[1, 0]))
-    if not (np.isfinite(t).all() and scale > 0):
+    (xx, xy, dx), (yx, yy, dy) = t.tolist()
+    scale = sqrt(abs(xx * yy - xy * yx))
+    if not (isfinite(scale + dx + dy) and scale > 0):
         raise PacoError("A crop without finite extent. Check the box or the points of this photograph.")
-    if t[0, 1] == t[1, 0] == 0 and t[0, 0] > 0 and t[1, 1] > 0:
-        return np.array(_resize(image, t, (size, size), fill))
+    if xy == yx == 0 and xx > 0 and yy > 0:
+        return _resize(image, t, (size, size), fill)
     fine = compose([[2, 0, 0.5], [0, 2, 0.5]], t)  # a canvas of twice the side
     shrink = min(2 * scale, 1.0)
     edges = np.array([-0.5, 2 * size - 0.5])
@@ -174,14 +175,17 @@ def crop_image(image: Pixels, transform: npt.ArrayLike, size: int, fill: int = 0
     to_region = np.array([[shrink, 0, -0.5 - shrink * low[0]], [0, shrink, -0.5 - shrink * low[1]]])
     back = compose(to_region, invert(fine))
     back[:, 2] += 0.5 - 0.5 * back[:, :2].sum(axis=1)  # Pillow counts pixel centres from 0.5
-    turned = _resize(image, to_region, (width, height), fill).transform(
+    region = Image.fromarray(_resize(image, to_region, (width, height), fill))
+    turned = region.transform(
         (2 * size, 2 * size), Image.Transform.AFFINE, tuple(back.ravel()), Image.Resampling.BILINEAR
     )
     return np.array(turned.reduce(2))
 
 
-def _resize(image: Pixels, transform: Array, size: tuple[int, int], fill: int) -> Image.Image:
+def _resize(image: Pixels, transform: Array, size: tuple[int, int], fill: int) -> Pixels:
     """Cut and resize an upright region: a canvas of ``size`` (width, height), padded with ``fill``."""
+    from paco_fr.resampling import resize_bicubic  # imported late: compiled code is heavy
+
     (stretch_x, _, shift_x), (_, stretch_y, shift_y) = transform.tolist()
     height, width = image.shape[:2]
     left, right, x0, x1 = _span(stretch_x, shift_x, size[0], width)
@@ -197,8 +201,7 @@ def _resize(image: Pixels, transform: Array, size: tuple[int, int], fill: int) -
         padded = np.full((y1 - y0, x1 - x0, 3), fill, np.uint8)
         padded[top_in - y0 : bottom_in - y0, left_in - x0 : right_in - x0] = region
         region = padded
-    picture = Image.fromarray(np.ascontiguousarray(region))
-    return picture.resize(size, Image.Resampling.BICUBIC, box=(left - x0, top - y0, right - x0, bottom - y0))
+    return resize_bicubic(region, size, (left - x0, top - y0, right - x0, bottom - y0))
 
 
 def _span(stretch: float, shift: float, size: int, length: int) -> tuple[float, float, int, int]:

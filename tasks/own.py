@@ -1,13 +1,16 @@
 """Tasks on a user's own data, declared from a line of text: ``FAMILY=PATH[,key=value,...]``.
 
-==============================  ========================================================================
-``recognition=DIR``             folders of people: verification over pairs drawn from them
-``recognition=DIR,pairs=FILE``  the pairs of a CSV list (``first,second,same[,fold]``)
-``expression=DIR``              ``DIR/CLASS/...`` or ``DIR/{train,test}/CLASS/...``: canonical expressions
-``classes=DIR``                 the same with classes of any name
-``landmarks=CSV``               ``image,x0,y0,x1,y1,...`` in pixels (the first pixel's centre is 0,0)
-``pose=CSV``                    ``image,yaw,pitch,roll`` in degrees, signs of :mod:`paco_fr.rotation`
-==============================  ========================================================================
+=================================  ========================================================================
+``recognition=DIR``                folders of people: verification over pairs drawn from them
+``recognition=DIR,pairs=FILE``     the pairs of a CSV list (``first,second,same[,fold]``)
+``recognition=DIR,gallery=first``  identification: the first picture of each person is the gallery
+``expression=DIR``                 ``DIR/CLASS/...`` or ``DIR/{train,test}/CLASS/...``: canonical expressions
+``classes=DIR``                    the same with classes of any name
+``landmarks=CSV``                  ``image,x0,y0,x1,y1,...`` in pixels (the first pixel's centre is 0,0)
+``pose=CSV``                       ``image,yaw,pitch,roll`` in degrees, signs of :mod:`paco_fr.rotation`
+``attributes=CSV``                 ``image`` and columns of 0 and 1, named by their attributes
+``parsing=CSV,classes=A+B+...``    ``image,mask``: grey pictures of class numbers, background first
+=================================  ========================================================================
 
 A CSV may add ``left,top,right,bottom`` (a box, which is then cut out with a margin; else the whole picture is
 used), ``split`` (train, validation or test) and ``group`` (a person or photograph that must stay together).
@@ -61,6 +64,16 @@ def recognition(folder: str, name: str, options: Options) -> Task:
         "choice_from": options.get("choice_from", ""),
         "reductions": ("global", "mean", "grid4"),
     }
+    if "gallery" in options:
+        if options["gallery"] != "first" or "pairs" in options:
+            raise PacoError("recognition=: 'gallery' is 'first' and stands without 'pairs'.")
+        return Task(
+            reader="tasks.readers.own:read_searched",
+            reader_options={"folder": folder},
+            main_metric="rank1",
+            options={"gallery_media": ("gallery",)},
+            **common | {"name": f"{common['name']}_search", "kind": "identification"},
+        )
     if "pairs" not in options:
         return Task(
             reader="tasks.readers.own:read_people",
@@ -136,12 +149,49 @@ def pose(path: str, name: str, options: Options) -> Task:
     )
 
 
+def attributes(path: str, name: str, options: Options) -> Task:
+    """Return the task of a CSV of binary attributes."""
+    from tasks.readers.tables import attribute_names
+
+    names = attribute_names(_header(Path(path)))
+    if not names:
+        raise PacoError(f"{path}: names no attributes. Add a column of 0 and 1 for each.")
+    return Task(
+        kind="multilabel",
+        reader="tasks.readers.tables:read_attributes",
+        reader_options={"table": path, "names": names},
+        crop=_crop(Path(path)),
+        main_metric="mean_accuracy",
+        options={"classes": names},
+        **_common("attributes", name, path),
+    )
+
+
+def parsing(path: str, name: str, options: Options) -> Task:
+    """Return the task of a CSV of masks."""
+    names = tuple(options.get("classes", "").split("+"))
+    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        raise PacoError(f"parsing={path}: name its classes in order, as in classes=background+skin+hair.")
+    return Task(
+        kind="segmentation",
+        reader="tasks.readers.tables:read_masks",
+        reader_options={"table": path},
+        crop=_crop(Path(path)),
+        main_metric="mean_f1",
+        reductions=("tokens",),
+        options={"classes": names},
+        **_common("parsing", name, path),
+    )
+
+
 OWN: dict[str, tuple[Callable[[str, str, Options], Task], tuple[str, ...]]] = {
+    "attributes": (attributes, ("name",)),
     "classes": (classes, ("name",)),
     "expression": (expression, ("name",)),
     "landmarks": (landmarks, ("name",)),
     "pose": (pose, ("name",)),
-    "recognition": (recognition, ("pairs", "name", "crop", "choice_from")),
+    "parsing": (parsing, ("classes", "name")),
+    "recognition": (recognition, ("pairs", "gallery", "name", "crop", "choice_from")),
 }
 """Family -> how its task is made of path, name and options, and the keys that it knows."""
 
@@ -189,14 +239,16 @@ def _class_names(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _crop(table: Path) -> CropContract:
-    """Return the box crop where the table has boxes, else the whole picture."""
+def _header(table: Path) -> list[str]:
+    """Return the names in the first line of a table."""
     if not table.is_file():
         raise PacoError(f"{table} is not a file. Name the CSV itself.")
     with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        header = next(csv.reader(file), [])
-    return (
-        CropContract("box", margin=0.25, canvas=224)
-        if "left" in header
-        else CropContract("whole", canvas=224)
-    )
+        return [name.strip() for name in next(csv.reader(file), [])]
+
+
+def _crop(table: Path) -> CropContract:
+    """Return the box crop where the table has boxes, else the whole picture."""
+    if "left" in _header(table):
+        return CropContract("box", margin=0.25, canvas=224)
+    return CropContract("whole", canvas=224)

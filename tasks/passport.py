@@ -1,8 +1,8 @@
 """The passport of a data set: what is on disk, held against what the benchmark expects, and what to do.
 
 Counts of the official release stand in a declaration's ``options["expected"]``: by part ("train", "validation",
-"test", "excluded"), by subset of the test part, or "total" over all records. A miniature is held against its own
-manifest instead.
+"test", "excluded"), by subset of the test part, "total" over all records, "templates" of them, or "pairs" and
+"genuine" of a list of pairs. A miniature is held against its own manifest instead.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from datasets import Dataset
 from paco_fr.errors import PacoError
 from paco_fr.images import ImageError, read_bytes, read_image
 from paco_fr.records import fingerprint
+from tasks.lists import PairList
 from tasks.mimics import manifest_counts
 from tasks.task import DataKind, Task, bind, resolve
 
@@ -147,21 +148,23 @@ def passport(task: Task, data_root: Path | None, *, decode: bool = True) -> Pass
         return Passport(**common, **empty, problem="", remedy=task.obtain)
     try:
         records: Dataset = resolve(task.reader)(data_root, **task.reader_options)
-        bind(task, data_root)  # the lists that come with the data are part of it
+        bound = bind(task, data_root)  # the lists that come with the data are part of it
     except PacoError as error:
         return Passport(**common, **empty, problem=str(error), remedy=task.obtain)
     pictures, absent, broken, shared = _look(records, decode)
-    found = Passport(
-        **common, **empty | {"counts": counts_of(records), "pictures": pictures, "absent": absent, "broken": broken,
-                             "shared": shared, "fingerprint": fingerprint(records)},
-        problem="", remedy="",
-    )  # fmt: skip
+    seen = {
+        "counts": counts_of(records) | pairs_of(bound), "pictures": pictures, "absent": absent, "broken": broken,
+        "shared": shared, "fingerprint": fingerprint(records),
+    }  # fmt: skip
+    found = Passport(**common, **empty | seen, problem="", remedy="")
     return found if found.sound else Passport(**vars(found) | {"remedy": _remedy(task, found)})
 
 
 def counts_of(records: Dataset) -> dict[str, int]:
-    """Return the number of records by part, of test records by subset, and in "total"."""
+    """Return the number of records by part, of test records by subset, in "total", and of "templates"."""
     counts: Counter[str] = Counter(total=len(records))
+    if "template" in records.column_names:
+        counts["templates"] = len(set(records["template"][:]))
     if "split" in records.column_names:
         parts = records["split"][:]
         subsets = records["subsets"][:] if "subsets" in records.column_names else [()] * len(parts)
@@ -169,6 +172,16 @@ def counts_of(records: Dataset) -> dict[str, int]:
         for part, names in zip(parts, subsets, strict=True):
             counts.update(names if part == "test" else ())
     return dict(counts)
+
+
+def pairs_of(task: Task) -> dict[str, int]:
+    """Return the number of pairs of a task's list, and how many of them show one person; empty without a list."""
+    lists = [option for option in task.options.values() if isinstance(option, PairList)]
+    return {
+        key: count
+        for found in lists
+        for key, count in (("pairs", len(found)), ("genuine", int(found.same.sum())))
+    }
 
 
 def _expected(task: Task, data_root: Path | None) -> Mapping[str, int]:

@@ -49,21 +49,25 @@ from paco_eval.cli.options import device_option, precision_option, trust_option
     "--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks."
 )
 @click.option("--folder", "folders", multiple=True, metavar="FAMILY=PATH[,key=value,...]",
-              help="A task on your own pictures: recognition=DIR (people in sub-folders; or with ,pairs=FILE), "
-                   "expression=DIR or classes=DIR (sub-folders are classes), landmarks=FILE.csv, pose=FILE.csv. "
+              help="A task on your own pictures: recognition=DIR (people in sub-folders; or with ,pairs=FILE "
+                   "or ,gallery=first), expression=DIR or classes=DIR (sub-folders are classes), landmarks=FILE.csv, "
+                   "pose=FILE.csv, attributes=FILE.csv, parsing=FILE.csv,classes=A+B. "
                    "Alone it stands for --tasks.")  # fmt: skip
 @click.option("--train-identities", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="Folders of people, faces already cut, to fit whitening on for sets without a train part; "
                    "with --protocol fine-tune the encoder is trained on them.")  # fmt: skip
 @click.option("--margin", type=click.Choice(["cosface", "arcface"]), default="cosface", show_default=True,
               help="Loss of fine-tune on --train-identities.")  # fmt: skip
+@click.option("--head", type=click.Choice(["linear", "farl"]), default="linear", show_default=True,
+              help="Head of fine-tune; farl: dense maps, augmentation and rates of FaRL's recipe, for landmarks.")  # fmt: skip
 @click.option("--crop", type=click.Choice(["farl", "arcface", "box", "whole"]),
               help="Cut faces so, whatever task or encoder ask for; marked in the row.")  # fmt: skip
 def command(
     encoders: tuple[str, ...], own_encoders: tuple[str, ...], tasks: str | None, protocol: str, shots: str, seeds: int,
     epochs: int, out: Path, data_root: Path | None, overwrite: str, limit: int | None, sensitive: bool, dry_run: bool,
     precision: str, compile_blocks: bool, device: str, trust: bool, tasks_from: Path | None, folders: tuple[str, ...],
-    train_identities: Path | None, margin: Literal["cosface", "arcface"], crop: str | None,
+    train_identities: Path | None, margin: Literal["cosface", "arcface"], head: Literal["linear", "farl"],
+    crop: str | None,
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes.
 
@@ -119,7 +123,8 @@ def command(
 
     failed = evaluate_all(
         loaded, usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit, protocol=protocol,
-        shots=shots.split(","), seeds=seeds, epochs=epochs, train_identities=train_identities, margin=margin, crop=crop or "",
+        shots=shots.split(","), seeds=seeds, epochs=epochs, train_identities=train_identities, margin=margin, head=head,
+        crop=crop or "",
         say=lambda text: click.echo(text, err=True),
     )  # fmt: skip
     if sensitive:

@@ -6,6 +6,10 @@ encoder says it. The prediction is the mean of the token centres under the softm
 Sun et al. 2018). It never leaves the hull of the token centres: a point outside the crop is drawn to its border.
 
 A strength is a penalty and a temperature, both chosen on validation.
+
+Measured beside the linear head on the 8 x 8 frozen tokens of the untrained ``random:tiny``, ``landmarks/london``, 240
+photographs, inter-ocular NME in percent: linear 9.5 [8.7, 10.4], heat maps 24.3 [23.4, 25.3], the mean shape alone
+22.5 [21.4, 23.5]. Maps want tokens that tell what lies where; without them they are the worse head.
 """
 
 from __future__ import annotations

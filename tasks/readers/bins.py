@@ -23,6 +23,7 @@ from paco_fr.alignment import template_points
 from tasks.lists import PairList
 from tasks.metrics.folds import consecutive_folds
 from tasks.readers.files import FormatError, require, require_folder, to_records
+from tasks.readers.sources import VERIFICATION_PAIRS
 from tasks.task import MANIFEST
 
 OBTAIN = "Put the file there; most come with the training packs of insightface (recognition/_datasets_)."
@@ -39,11 +40,7 @@ ADMITTED: dict[tuple[str, str], Any] = {
 }
 """Globals that a pickle may name: numpy arrays and scalars of plain numbers, and bytes written as text."""
 
-COUNTS = {
-    **{"lfw": 6000, "cfp_fp": 7000, "cfp_ff": 7000, "agedb_30": 6000, "calfw": 6000, "cplfw": 6000},
-    **{"mlfw": 6000, "lfw_m": 6000},
-}
-"""Pairs of each set; the last two have the pairs of CALFW and LFW, masked."""
+COUNTS = VERIFICATION_PAIRS
 CANVAS = 112
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf")  # how zip, gzip, rar and 7z files begin
 

@@ -35,6 +35,7 @@ from tasks.readers.files import (
     require_folder,
     to_records,
 )
+from tasks.readers.sources import IJBB_COUNTS, IJBC_COUNTS
 from tasks.task import MANIFEST
 
 REMEDY = "Restore the original meta files."
@@ -42,7 +43,7 @@ OBTAIN = (
     "NIST stopped distributing IJB-B and IJB-C in March 2023. If you hold a copy, lay it out as "
     "{folder}/loose_crop and {folder}/meta under the data root."
 )
-COUNTS = {"ijbb": 227_630, "ijbc": 469_375}
+COUNTS = {"ijbb": IJBB_COUNTS["total"], "ijbc": IJBC_COUNTS["total"]}
 """Pictures of each set, and therefore lines of its two picture lists."""
 
 

@@ -4,6 +4,10 @@
 pair and ``NAME1 i NAME2 j`` for an impostor pair, 848 in all. The list has no folds: the pairs of either kind are
 dealt to ten in their order, so that every fold has both (our choice). The layout is known from public loaders
 only: unproven.
+
+RMFRD (Wang et al. 2020), the other set of real masks, is no task here: its verification part (4,015 pictures, 7,178
+pairs) is known to us by its counts alone, not by the names of its files and the form of its list. A copy
+can be measured as ``--folder recognition=DIR,pairs=FILE``.
 """
 
 from __future__ import annotations

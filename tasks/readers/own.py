@@ -36,6 +36,17 @@ def read_people(data_root: str | Path | None, folder: str) -> Dataset:
     return folders.read_people(root, ".")
 
 
+def read_searched(data_root: str | Path | None, folder: str) -> Dataset:
+    """Return the same pictures with ``media``: "gallery" for the first of each person by name, "probe" for others."""
+    records = read_people(data_root, folder)
+    seen: set[str] = set()
+    media = []
+    for person in records["identity"][:]:
+        media.append("probe" if person in seen else "gallery")
+        seen.add(person)
+    return records.add_column("media", media)
+
+
 def read_own_pairs(path: Path, folder: Path) -> list[OwnPair]:
     """Return the pairs of a list in its order.
 

@@ -69,15 +69,27 @@ _SCORED_WHOLE: dict[str, Any] = {
 """How recognition sets without an official train part are measured."""
 
 
+VERIFICATION_PAIRS = {
+    **{"lfw": 6000, "cfp_fp": 7000, "cfp_ff": 7000, "agedb_30": 6000, "calfw": 6000, "cplfw": 6000},
+    **{"mlfw": 6000, "lfw_m": 6000},
+}
+"""Pairs of each set, half of them of one person; the last two have the pairs of CALFW and LFW, masked."""
+
+
 def verification_bin(name: str) -> dict[str, Any]:
     """Return what the declarations of the verification sets in ``.bin`` files share."""
+    pairs = VERIFICATION_PAIRS[name]
     return {
         "kind": "verification",
         "reader": "tasks.readers.bins:read_pictures",
         "reader_options": {"name": name},
         "crop": CROPS["arcface"],
         "main_metric": "accuracy_10fold",
-        "options": {"pairs": "list", "pair_list": FromData("tasks.readers.bins:read_pairs", {"name": name})},
+        "options": {
+            "pairs": "list",
+            "pair_list": FromData("tasks.readers.bins:read_pairs", {"name": name}),
+            "expected": {"total": 2 * pairs, "pairs": pairs, "genuine": pairs // 2},
+        },
         "files": (f"verification/{name}.bin",),
         "obtain": "Put the .bin file of insightface's training packs into <data root>/verification.",
         **_SCORED_WHOLE,
@@ -94,6 +106,10 @@ _IJB: dict[str, Any] = {
     **_SCORED_WHOLE,
     "tags": ("real", "withdrawn"),
 }
+
+IJBB_COUNTS = {"total": 227_630, "templates": 12_115}
+IJBC_COUNTS = {"total": 469_375, "templates": 23_124}
+"""Pictures and templates of both sets."""
 
 IJBB: dict[str, Any] = {
     **_IJB,

@@ -1,13 +1,14 @@
-"""A user's own tables: a CSV of points or of angles, one line a face, pictures named relative to the CSV.
+"""A user's own tables: a CSV of points, angles, attributes or masks, a line a face, pictures named relative to it.
 
 Columns are named in the first line. ``image`` is needed; ``left,top,right,bottom`` (a box in pixels), ``split`` and
-``group`` may be there; then ``x0,y0,x1,y1,...`` for points or ``yaw,pitch,roll`` for angles in degrees.
+``group`` may be there; then ``x0,y0,x1,y1,...`` for points, ``yaw,pitch,roll`` for angles in degrees, ``mask`` for
+pictures of class numbers, or columns of 0 and 1 named by their attributes.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ BOX = ("left", "top", "right", "bottom")
 ANGLES = ("yaw", "pitch", "roll")
 
 Numbers = Callable[[tuple[str, ...]], list[float]]
+Truth = Callable[[dict[str, str], Numbers, int], dict[str, Any]]
+"""Makes the columns of a kind out of the cells of a line, its named numbers and its number."""
 
 
 def read_points(data_root: Path | None, table: str) -> Dataset:
     """Return the faces of a table with their points and, without a box of their own, the points' tight box."""
 
-    def truth(header: list[str], numbers: Numbers) -> dict[str, Any]:
-        count = sum(name.startswith("x") and name[1:].isdigit() for name in header)
+    def truth(cell: dict[str, str], numbers: Numbers, line: int) -> dict[str, Any]:
+        count = sum(name.startswith("x") and name[1:].isdigit() for name in cell)
         names = tuple(f"{axis}{point}" for point in range(count) for axis in "xy")
         points = np.reshape(numbers(names), (count, 2))
         return {"landmarks": points.tolist(), "scheme": f"own{count}", "box": box_of(points).tolist()}
@@ -41,7 +44,7 @@ def read_points(data_root: Path | None, table: str) -> Dataset:
 def read_angles(data_root: Path | None, table: str) -> Dataset:
     """Return the faces of a table with angles and rotation."""
 
-    def truth(header: list[str], numbers: Numbers) -> dict[str, Any]:
+    def truth(cell: dict[str, str], numbers: Numbers, line: int) -> dict[str, Any]:
         yaw, pitch, roll = numbers(ANGLES)
         return {
             "yaw": yaw,
@@ -53,10 +56,38 @@ def read_angles(data_root: Path | None, table: str) -> Dataset:
     return _read(Path(table), truth, ANGLES)
 
 
-def _read(
-    path: Path, truth: Callable[[list[str], Numbers], dict[str, Any]], needed: tuple[str, ...]
-) -> Dataset:
-    """Return the records of a table; ``truth`` makes the columns of the kind out of named numbers.
+def read_attributes(data_root: Path | None, table: str, names: Sequence[str]) -> Dataset:
+    """Return the faces of a table with the 0 or 1 of every named attribute."""
+    path = Path(table)
+
+    def truth(cell: dict[str, str], numbers: Numbers, line: int) -> dict[str, Any]:
+        found = numbers(tuple(names))
+        for name, value in zip(names, found, strict=True):
+            if value not in (0.0, 1.0):
+                raise FormatError(path, line, f"{name} is {value:g}, expected 0 or 1", REMEDY)
+        return {"attributes": [int(value) for value in found]}
+
+    return _read(path, truth, tuple(names))
+
+
+def read_masks(data_root: Path | None, table: str) -> Dataset:
+    """Return the faces of a table with their masks, pictures of class numbers."""
+    path = Path(table)
+
+    def truth(cell: dict[str, str], numbers: Numbers, line: int) -> dict[str, Any]:
+        return {"mask": str(inside(path.parent, cell["mask"], path))}
+
+    return _read(path, truth, ("mask",))
+
+
+def attribute_names(header: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that are attributes: all but those with a meaning of their own."""
+    known = ("image", "split", "group", *(BOX if "left" in header else ()))
+    return tuple(name for name in header if name not in known)
+
+
+def _read(path: Path, truth: Truth, needed: tuple[str, ...]) -> Dataset:
+    """Return the records of a table; ``truth`` makes the columns of the kind.
 
     Raises:
         FormatError: a needed column missing or double, another number of columns, no number, an unknown part,
@@ -90,6 +121,6 @@ def _read(
         if split not in PARTS:
             raise FormatError(path, line, f"split {split!r} is none of {', '.join(PARTS)}", REMEDY)
         row = {"image": str(image), "image_id": f"{cell['image']}#{line}", "group": group, "split": split}
-        row |= truth(header, numbers)
+        row |= truth(cell, numbers, line)
         rows.append(row | ({"box": numbers(BOX)} if "left" in header else {}))
     return to_records(rows, str(path))

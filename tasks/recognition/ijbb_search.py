@@ -1,7 +1,7 @@
 """IJB-B 1:N, mixed media: every probe template against both galleries; rank 1 and 5, TPIR at FPIR."""
 
 from paco_fr.contracts import CROPS
-from tasks.readers.sources import IJBB
+from tasks.readers.sources import IJBB, IJBB_COUNTS
 from tasks.task import FromData, Task
 
 SET = {"name": "ijbb"}
@@ -14,7 +14,7 @@ TASK = Task(
     reader_options=SET,
     crop=CROPS["arcface"],
     main_metric="rank1",
-    options={"search_list": FromData("tasks.readers.ijb:read_search", SET)},
+    options={"search_list": FromData("tasks.readers.ijb:read_search", SET), "expected": IJBB_COUNTS},
     files=("IJBB/loose_crop", "IJBB/meta/ijbb_1N_probe_mixed.csv"),
     **IJBB,
 )

@@ -1,7 +1,7 @@
 """IJB-C 1:N, mixed media: every probe template against both galleries; rank 1 and 5, TPIR at FPIR."""
 
 from paco_fr.contracts import CROPS
-from tasks.readers.sources import IJBC
+from tasks.readers.sources import IJBC, IJBC_COUNTS
 from tasks.task import FromData, Task
 
 SET = {"name": "ijbc"}
@@ -14,7 +14,7 @@ TASK = Task(
     reader_options=SET,
     crop=CROPS["arcface"],
     main_metric="rank1",
-    options={"search_list": FromData("tasks.readers.ijb:read_search", SET)},
+    options={"search_list": FromData("tasks.readers.ijb:read_search", SET), "expected": IJBC_COUNTS},
     files=("IJBC/loose_crop", "IJBC/meta/ijbc_1N_probe_mixed.csv"),
     **IJBC,
 )

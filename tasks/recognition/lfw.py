@@ -11,7 +11,11 @@ TASK = Task(
     reader="tasks.readers.lfw:read_lfw",
     crop=CropContract("box", margin=0.25),
     main_metric="accuracy_10fold",
-    options={"pairs": "list", "pair_list": FromData("tasks.readers.lfw:read_pair_list")},
+    options={
+        "pairs": "list",
+        "pair_list": FromData("tasks.readers.lfw:read_pair_list"),
+        "expected": {"pairs": 6_000, "genuine": 3_000},
+    },
     split="test_only",
     choice_from="recognition/synthetic",
     flip="sum",

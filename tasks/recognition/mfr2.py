@@ -11,7 +11,11 @@ TASK = Task(
     reader="tasks.readers.mfr2:read_mfr2",
     crop=CROPS["whole"],
     main_metric="accuracy_10fold",
-    options={"pairs": "list", "pair_list": FromData("tasks.readers.mfr2:read_pair_list")},
+    options={
+        "pairs": "list",
+        "pair_list": FromData("tasks.readers.mfr2:read_pair_list"),
+        "expected": {"pairs": 848},
+    },
     files=("mfr2/pairs.txt",),
     tags=("real", "occlusion"),
     **MFR2,

@@ -17,6 +17,7 @@ from paco_eval.solvers.heatmap import STRENGTHS
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
 from tests.paco_eval.conftest import blob_task
+from tests.paco_eval.test_finetune import small_encoder
 
 PEOPLE = {"people": 60}
 
@@ -117,6 +118,17 @@ def test_heat_maps_beat_the_constant_and_the_row_says_so(tmp_path):
     assert rows["pixels"].main.value < 0.7 * rows["constant"].main.value
     assert rows["pixels"].chosen["reduction"] == "tokens" and rows["pixels"].chosen["strength"] in STRENGTHS
     assert any(line.startswith("Left out pose/blobs: it has no points") for line in said)
+
+
+def test_heat_maps_and_linear_heads_both_read_points_off_frozen_tokens(tmp_path):
+    """Of an untrained transformer, whose tokens still say where they are."""
+    task, encoder, errors = blob_task("landmarks", reader_options=PEOPLE), small_encoder(), {}
+    for protocol in ("frozen", "heatmap"):
+        assert evaluate_all([encoder], [task], out=tmp_path, protocol=protocol, say=lambda _: None) == 0
+    assert evaluate_all([Constant()], [task], out=tmp_path, say=lambda _: None) == 0
+    for stored in load_rows([tmp_path]).rows:
+        errors[stored.row.encoder, stored.row.protocol] = stored.row.main.value
+    assert max(errors["narrow", "frozen"], errors["narrow", "heatmap"]) < 0.5 * errors["constant", "frozen"]
 
 
 @pytest.mark.parametrize("neighbours", [1, 5, 20])

@@ -72,6 +72,54 @@ def test_tables_are_learned(table: Path, tmp_path: Path) -> None:
     assert score(pose, tmp_path / "out") < 5
 
 
+@pytest.fixture
+def attributes(table: Path) -> Path:
+    """Which half of its picture a spot lies in, as a table of attributes."""
+    path = table.with_name("halves.csv")
+    lines = [f"{n}.png,{int(spot(n)[1] > 16)},{int(spot(n)[2] > 16)}" for n in range(40)]
+    path.write_text("\n".join(["image,right,low", *lines]))
+    return path
+
+
+@pytest.fixture
+def masks(table: Path) -> Path:
+    """Where the spot is, as a table of masks."""
+    path = table.with_name("masks.csv")
+    for number in range(40):
+        _, x, y = spot(number)
+        mask = np.zeros((32, 32), np.uint8)
+        mask[int(y) - 4 : int(y) + 5, int(x) - 4 : int(x) + 5] = 1
+        (table.parent / f"mask{number}.png").write_bytes(encode_png(mask))
+    path.write_text("\n".join(["image,mask", *(f"{n}.png,mask{n}.png" for n in range(40))]))
+    return path
+
+
+def test_attributes_and_masks_are_learned(attributes: Path, masks: Path, tmp_path: Path) -> None:
+    task = own_task(f"attributes={attributes}")
+    assert (task.name, task.options["classes"]) == ("attributes/halves", ("right", "low"))
+    assert score(task, tmp_path / "out") > 75
+    task = own_task(f"parsing={masks},classes=background+spot,name=spots")
+    assert (task.name, task.options["classes"]) == ("parsing/spots", ("background", "spot"))
+    assert score(task, tmp_path / "out") > 30
+
+
+def test_bad_attributes_and_masks(attributes: Path, masks: Path) -> None:
+    task = own_task(f"attributes={attributes}")
+    attributes.write_text(attributes.read_text().replace("\n3.png,", "\n3.png,2"))
+    with pytest.raises(PacoError, match=r"halves\.csv, line 5: right is 2\d, expected 0 or 1"):
+        resolve(task.reader)(None, **task.reader_options)
+    with pytest.raises(PacoError, match="names no attributes"):
+        attributes.write_text("image,split\n0.png,test\n")
+        own_task(f"attributes={attributes}")
+    for names in ("", ",classes=skin", ",classes=a+a", ",classes=a++b"):
+        with pytest.raises(PacoError, match="name its classes in order"):
+            own_task(f"parsing={masks}{names}")
+    task = own_task(f"parsing={masks},classes=a+b")
+    masks.write_text(masks.read_text().replace("mask3.png", "../mask3.png"))
+    with pytest.raises(PacoError, match="leads out of its folder"):
+        resolve(task.reader)(None, **task.reader_options)
+
+
 def test_class_folders_are_learned(folder: Path, tmp_path: Path) -> None:
     assert score(own_task(f"expression={folder}"), tmp_path / "out") == 100
     other = own_task(f"classes={folder}")

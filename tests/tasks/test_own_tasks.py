@@ -47,6 +47,17 @@ def test_folder_of_people(people: Path) -> None:
     check_task(task)
 
 
+def test_the_first_picture_of_each_person_is_searched_for(people: Path) -> None:
+    task = own_task(f"recognition={people},gallery=first,name=ours")
+    assert (task.name, task.kind, task.main_metric) == ("recognition/ours_search", "identification", "rank1")
+    records = resolve(task.reader)(None, **task.reader_options)
+    assert records["media"][:] == ["gallery", "probe"] * 3
+    check_task(task)
+    for text in ("gallery=last", "gallery=first,pairs=list.csv"):
+        with pytest.raises(PacoError, match="'gallery' is 'first' and stands without 'pairs'"):
+            own_task(f"recognition={people},{text}")
+
+
 def test_pair_list(people: Path) -> None:
     (people / "list.csv").write_text(LIST)
     task = own_task(f"recognition={people},pairs=list.csv,crop=whole,choice_from=recognition/synthetic")
