@@ -18,6 +18,7 @@ from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
 from paco_eval.finetune import evaluate_finetuned
 from paco_eval.inputs import Data
+from paco_eval.memo import choice_path
 from paco_eval.protocols import EPOCHS, SEEDS, SHOTS, NotApplicableError, variants
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, write_row
@@ -149,7 +150,8 @@ def evaluate_cell(
         started = time.monotonic()
         if decision is None:  # the main view comes first
             assert isinstance(split, splits.Split)
-            decision = decide(task, features, units.labels, split)
+            memo = choice_path(encoder, task, data.fingerprint, split.select)
+            decision = decide(task, features, units.labels, split, memo)
         chose = time.monotonic()
         scorer = Scorer.fitted(task, split, decision, features.layers, units.labels)
         items = scorer.items(features.layers[decision.choice.layer], units.labels)

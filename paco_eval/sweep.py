@@ -20,7 +20,9 @@ from accelerate import PartialState
 
 from paco_eval.extraction import Features, Layer, extract
 from paco_eval.inputs import Data
+from paco_eval.memo import choice_path, remembered
 from paco_eval.perturbed import Condition, extract_perturbed
+from paco_eval.protocol import Choice
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, write_row
 from paco_eval.scoring import Scorer, decide, decide_elsewhere, held_of
@@ -66,12 +68,14 @@ def evaluate_sweep(
     wanted = wanted_of(encoder, data, identities, out, overwrite, say)
     if not wanted:
         return []
-    features = extract(encoder, units, task.reductions, flip=task.flip, progress=True)
     started = time.monotonic()
     if isinstance(split, ScoredOnly):
         decision = decide_elsewhere(encoder, data)
+        features = _clean(encoder, units, task, decision.choice)
     else:
-        decision = decide(task, features, units.labels, split)
+        memo = choice_path(encoder, task, data.fingerprint, split.select)
+        features = _clean(encoder, units, task, remembered(memo))
+        decision = decide(task, features, units.labels, split, memo)
     run = _Run(encoder, units, features, Scorer.fitted(task, split, decision, features.layers, units.labels))
     chose = time.monotonic() - started
     scored = run.rendered(wanted) if sweep.source == "rendered" else run.perturbed(wanted)
@@ -88,6 +92,12 @@ def evaluate_sweep(
         path = write_row(out / "rows", row, result.items)
         rows.append(row.model_copy(update={"key": path.stem}))
     return rows
+
+
+def _clean(encoder: Encoder, units: Units, task: Task, choice: Choice | None) -> Features:
+    """Return clean features, of the chosen layer alone where that is known."""
+    only = None if choice is None else choice.layer
+    return extract(encoder, units, task.reductions, flip=task.flip, progress=True, only=only)
 
 
 def sweep_of(task: Task) -> Sweep:
@@ -181,7 +191,9 @@ class _Run:
         for cell in cells:
             source = self.units if cell == CLEAN else units_of(read_cell(task, *cell), task.crop)
             units = source.only(np.flatnonzero(source.labels["unit_id"].isin(again).to_numpy()))
-            found = extract(self.encoder, units, task.reductions, flip=task.flip, progress=True)
+            found = extract(
+                self.encoder, units, task.reductions, flip=task.flip, progress=True, only=self.layer
+            )
             items = self.scorer.items_apart(found.layers[self.layer], units.labels)
             achieved = np.full(len(units), np.nan)
             if cell != CLEAN and sweep_of(task).factor == "occlusion":

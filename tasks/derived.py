@@ -59,7 +59,7 @@ def _derive(base: Task) -> list[Task]:
 def _swept(base: Task, factor: str, name: str, prefix: str) -> Task:
     kinds = kinds_of(factor)  # type: ignore[arg-type]  # one of FACTORS
     version = base.version + sum(PERTURBATIONS[kind].version - 1 for kind in kinds)
-    sweep = Sweep(base.name, factor, "perturbed", kinds, LEVELS)
+    sweep = Sweep(base.name, base.version, factor, "perturbed", kinds, LEVELS)
     return replace(
         base, name=f"{prefix}{name}/{base.name}", version=version, sweep=sweep, tags=(*base.tags, factor)
     )
@@ -67,7 +67,7 @@ def _swept(base: Task, factor: str, name: str, prefix: str) -> Task:
 
 def _rendered(base: Task, factor: str, kinds: tuple[str, ...]) -> Task:
     version = base.version + RENDERED_VERSION - 1
-    sweep = Sweep(base.name, factor, "rendered", kinds, LEVELS)
+    sweep = Sweep(base.name, base.version, factor, "rendered", kinds, LEVELS)
     return replace(
         base, name=f"{factor}/{base.name}", version=version, sweep=sweep, tags=(*base.tags, factor)
     )

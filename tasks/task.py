@@ -36,6 +36,7 @@ class Sweep:
 
     Attributes:
         base: name of the task that it derives from.
+        base_version: its version.
         factor: ``occlusion``, ``illumination`` or ``quality``.
         source: whether trouble is drawn with the face or into its picture.
         kinds: names, each a ``subset`` of rows.
@@ -44,6 +45,7 @@ class Sweep:
     """
 
     base: str
+    base_version: int
     factor: str
     source: Literal["rendered", "perturbed"]
     kinds: tuple[str, ...]
