@@ -25,7 +25,7 @@ from paco_eval.rows import Row, write_row
 from paco_eval.samples import save_samples
 from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, held_of
 from paco_eval.stability import evaluate_stability
-from paco_eval.sweep import evaluate_sweep
+from paco_eval.sweep import evaluate_sweep, share_pictures
 from paco_eval.tuned import Settings
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
@@ -94,6 +94,9 @@ def evaluate_all(
                 say(f"{task.name}: {error}")
                 failed += len(loaded)
                 continue
+            if measure is evaluate_sweep:
+                for variant in measured:
+                    share_pictures(loaded, variant, out=out, overwrite=overwrite)
             for encoder, variant in product(loaded, measured):
                 try:
                     rows = measure(encoder, variant, out=out, overwrite=overwrite, say=say)

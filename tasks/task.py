@@ -41,6 +41,7 @@ class Sweep:
         source: whether trouble is drawn with the face or into its picture.
         kinds: names, each a ``subset`` of rows.
         levels: from mild to severe; level 0 is clean.
+        identities: how many of the scored ones are shown, the first; None for all.
 
     """
 
@@ -50,6 +51,7 @@ class Sweep:
     source: Literal["rendered", "perturbed"]
     kinds: tuple[str, ...]
     levels: tuple[int, ...]
+    identities: int | None = None
 
 
 @dataclass(frozen=True)

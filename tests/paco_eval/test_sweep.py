@@ -14,7 +14,8 @@ from paco_eval.perturbed import Condition, extract_perturbed
 from paco_eval.robustness import summary, sweeps
 from paco_eval.rows import load_rows, read_items
 from paco_eval.runner import evaluate_all, evaluate_cell
-from paco_eval.sweep import _probes, evaluate_sweep
+from paco_eval.sweep import _changed, evaluate_sweep
+from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.records import COLUMNS
 from tasks.derived import NAMES, RENDERED, derived_tasks
@@ -146,7 +147,8 @@ def test_a_gallery_stays_clean():
     import pandas as pd
 
     task = swept("quality", ("blur",), options={"pairs": "gallery_probe", "gallery": "g", "probe": "p"})
-    assert _probes(task, pd.DataFrame({"media": ["g", "p", "g"]})).tolist() == [False, True, False]
+    labels = pd.DataFrame({"media": ["g", "p", "g", "p"]})
+    assert _changed(task, labels, np.array([0, 1, 2])).tolist() == [1]
 
 
 def test_rendered_cells_show_the_same_faces(tmp_path, monkeypatch):
@@ -210,3 +212,45 @@ def test_rendered_kinds_are_those_that_pretraining_never_sees():
 
     assert set(RENDERED["occlusion"]) == set(TEST_OCCLUDERS) - {"glasses"}
     assert set(RENDERED["illumination"]) == set(TEST_LIGHTS)
+
+
+def test_encoders_share_pictures_that_are_made_once(tmp_path, monkeypatch):
+    task = swept("quality", ("blur", "noise"))
+    encoders = [Pixels(blocks=("4x4", "8x8")), Constant()]
+    for encoder in encoders:
+        evaluate_sweep(encoder, Data.load(task, None), out=tmp_path / "apart", say=quiet)
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path / "fresh"))
+    made = []
+    change = perturbed.perturb
+    monkeypatch.setattr(perturbed, "perturb", lambda *given, **more: made.append(1) or change(*given, **more))
+    assert evaluate_all(encoders, [task], out=tmp_path / "together", say=quiet) == 0
+    assert len(made) == 18 * 4, "pictures by conditions, for both encoders at once"
+    apart, together = (
+        {found.row.key: found.row.metrics for found in load_rows(tmp_path / name).rows}
+        for name in ("apart", "together")
+    )
+    assert apart == together and len(apart) == 10
+
+
+def test_an_encoder_that_fails_leaves_the_others_their_sweep(tmp_path):
+    task, said = swept("quality", ("blur",)), []
+    broken = Pixels(name="broken", weight_hash="broken", required_crop=CROPS["farl"])
+    assert evaluate_all([broken, Constant()], [task], out=tmp_path, say=said.append) == 1
+    assert len(load_rows(tmp_path).rows) == 3
+    assert "broken: needs the crop" in said[0]
+
+
+def test_sweeps_of_rendered_faces_show_the_first_identities(tmp_path):
+    task = swept("quality", ("blur",))
+    few = replace(task, sweep=replace(task.sweep, identities=2))
+    rows = evaluate_sweep(Constant(), Data.load(few, None), out=tmp_path, say=quiet)
+    assert {(row.n_expected, row.n_scored) for row in rows} == {(6, 6)}
+    for row in rows:
+        assert set(read_items(tmp_path / "rows" / f"{row.key}.json")["group"]) == {"p14", "p15"}
+    found = derived()
+    assert (
+        found["quality/pose/synthetic"].sweep.identities
+        == found["occlusion/pose/synthetic"].sweep.identities
+        == 40
+    )
+    assert found["quality/landmarks/wflw"].sweep.identities is None
