@@ -12,13 +12,14 @@ from accelerate import PartialState
 from torch import Tensor
 from tqdm import tqdm
 
+from paco_eval.cell_items import compact
 from paco_eval.diagnosing import NOTHING_DECIDED, diagnostics_of
 from paco_eval.extraction import gather
 from paco_eval.inputs import Data
 from paco_eval.perturbed import Condition, prepared_under
 from paco_eval.recording import Say, row_of, wanted_of
 from paco_eval.rows import Row, write_row
-from paco_eval.sweep import CLEAN, cell_identities, mean_achieved, shown_units, sweep_of
+from paco_eval.sweep import CLEAN, cell_identities, clean_row, mean_achieved, shown_units, sweep_of
 from paco_fr.encoder import Diagnostics, Encoder
 from tasks.kinds.stability import PLACES
 from tasks.kinds.stability import items as kind_items
@@ -70,7 +71,7 @@ def evaluate_stability(
         told = [found.get((condition, unit), nothing) for unit in held.tolist()]
         achieved = np.array([value for _, value in told])
         items = kind_items(np.stack([row for row, _ in told]), labels, task)
-        items = items.assign(achieved=achieved)
+        items = compact(items.assign(achieved=achieved))
         failed = int((items["failure"] != "").sum())
         row = row_of(
             encoder, data, identities[cell], NOTHING_DECIDED, items, split, len(held), failed,
@@ -78,7 +79,7 @@ def evaluate_stability(
             achieved=mean_achieved(achieved),
             perturbation=None if cell == CLEAN else condition.tag,
         )  # fmt: skip
-        written = write_row(out / "rows", row, items)
+        written = write_row(out / "rows", row, items, clean=clean_row(out, identities, cell))
         rows.append(row.model_copy(update={"key": written.stem}))
     return rows
 

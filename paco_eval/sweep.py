@@ -20,13 +20,14 @@ import numpy.typing as npt
 import pandas as pd
 from accelerate import PartialState
 
+from paco_eval.cell_items import compact
 from paco_eval.extraction import Features, Layer, extract
 from paco_eval.inputs import Data
 from paco_eval.memo import choice_path, remembered
 from paco_eval.perturbed import Condition, Reader, extract_perturbed, fill_cache
 from paco_eval.protocol import Choice
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
-from paco_eval.rows import Row, write_row
+from paco_eval.rows import Row, row_key, write_row
 from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, held_of
 from paco_fr.contracts import content_hash
 from paco_fr.encoder import Encoder
@@ -79,15 +80,22 @@ def evaluate_sweep(
     for cell, result in scored.items():
         if not PartialState().is_main_process:
             continue
+        items = compact(result.items)
         row = row_of(
-            encoder, data, identities[cell], decision, result.items, split, result.expected, result.failed,
+            encoder, data, identities[cell], decision, items, split, result.expected, result.failed,
             {"extract": result.seconds, "choose": chose}, source=sweep.source,
             achieved=result.achieved,
             perturbation=None if cell == CLEAN or sweep.source == "rendered" else Condition(*cell).tag,
         )  # fmt: skip
-        path = write_row(out / "rows", row, result.items)
+        path = write_row(out / "rows", row, items, clean=clean_row(out, identities, cell))
         rows.append(row.model_copy(update={"key": path.stem}))
     return rows
+
+
+def clean_row(out: Path, identities: dict[Cell, dict[str, Any]], cell: Cell) -> Path | None:
+    """Return the file of the clean row of a cell's sweep, where it is there; none for the clean one itself."""
+    path = out / "rows" / f"{row_key(identities[CLEAN])}.json"
+    return path if cell != CLEAN and path.exists() else None
 
 
 def share_pictures(encoders: Sequence[Encoder], data: Data, *, out: Path, overwrite: str = "missing") -> None:
