@@ -83,9 +83,12 @@ def default_choice(encoder: Encoder, task: Task) -> Choice:
     return Choice(own[0], RAW, np.nan)
 
 
-def borrowed_choice(encoder: Encoder, task: Task, lender: Task, units: Units, split: splits.Split) -> Choice:
-    """Return block and pooling by the lender's validation part, for embeddings as they are."""
-    features = extract(encoder, units, task.reductions, flip=task.flip, progress=True)
+def borrowed_choice(encoder: Encoder, lender: Task, units: Units, split: splits.Split) -> Choice:
+    """Return block and pooling by the lender's validation part, for embeddings as they are.
+
+    The lender takes the reductions, and the flip, of the task that borrows.
+    """
+    features = extract(encoder, units, lender.reductions, flip=lender.flip, progress=True)
     return choose(lender, features.layers, units.labels, split.select, strengths=(RAW,))
 
 

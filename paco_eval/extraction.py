@@ -112,7 +112,13 @@ def layers_of(encoder: Encoder, reductions: Sequence[str]) -> list[Layer]:
 
 
 def extract(
-    encoder: Encoder, units: Units, reductions: Sequence[str], *, flip: str = "none", progress: bool = False
+    encoder: Encoder,
+    units: Units,
+    reductions: Sequence[str],
+    *,
+    flip: str = "none",
+    progress: bool = False,
+    only: Layer | None = None,
 ) -> Features:
     """Return the features of all units, from the cache where they are known.
 
@@ -122,13 +128,14 @@ def extract(
         reductions: summaries of tokens that the task takes.
         flip: ``sum`` adds the features of each mirrored crop to those of the crop; both are cached.
         progress: whether to show a bar.
+        only: the one layer that is wanted, where that is known; by default all.
 
     Raises:
         PacoError: a feature is not finite (the picture and the layer are named).
 
     """
     started = time.monotonic()
-    layers = layers_of(encoder, reductions)
+    layers = [only] if only is not None else layers_of(encoder, reductions)
     sides = _sides(flip)
     addresses = _addresses(encoder, units, layers, sides)
     keys, failures = unit_keys(units)

@@ -128,8 +128,13 @@ def metrics_of_tasks(tasks: Iterable[Task]) -> MetricOf:
     return metric_of
 
 
+def registered_metrics() -> MetricOf:
+    """Return the definitions of all tasks that are registered, and of those that derive from them."""
+    from tasks.registry import all_tasks, derived
+
+    return metrics_of_tasks([*all_tasks().values(), *derived().values()])
+
+
 def registered_judge(*, replicates: int = 1000) -> Judge:
     """Return the resampling judge for all registered tasks; long pair lists take seconds a comparison."""
-    from tasks.registry import all_tasks
-
-    return by_resampling(metrics_of_tasks(all_tasks().values()), replicates=replicates)
+    return by_resampling(registered_metrics(), replicates=replicates)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from accelerate import PartialState
 from torch import Tensor
 from tqdm import tqdm
@@ -23,6 +22,7 @@ from paco_eval.cache import Address, Keys, find, store
 from paco_eval.extraction import BATCH, THREADS, Layer, check_finite, gather, reduce, resize, unit_keys
 from paco_eval.forward import Forward, precision_of
 from paco_fr.alignment import apply, crop_image
+from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.images import Pixels, read_image
@@ -75,6 +75,30 @@ def faces_of(units: Units) -> list[Face | None]:
     return faces
 
 
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Who looks at the pictures: an encoder, the layer that is wanted of it, and whether mirrored ones are added."""
+
+    encoder: Encoder
+    layer: Layer
+    summed: bool = False
+
+    def address(self, units: Units, condition: Condition) -> Address:
+        """Return where features lie; of a picture and its mirror image the sum is kept, not the two."""
+        tag = f"{condition.tag}.summed" if self.summed else condition.tag
+        return Address(
+            self.encoder.weight_hash, self.encoder.adapter_version, self.encoder.pixels.hash, units.canvas, *self.layer,
+            perturbation=tag, dtype=precision_of(self.encoder),
+        )  # fmt: skip
+
+    def features(self, pictures: Tensor) -> npt.NDArray[np.float32]:
+        """Return features (B, D) of prepared pictures."""
+        sides = (pictures, pictures.flip(-1)) if self.summed else (pictures,)
+        block, reduction = self.layer
+        told = [Forward(self.encoder, BATCH)(side, [block])[block] for side in sides]
+        return np.asarray(sum(reduce(tokens, reduction).float().cpu().numpy() for tokens in told))
+
+
 def extract_perturbed(
     encoder: Encoder,
     units: Units,
@@ -88,81 +112,68 @@ def extract_perturbed(
 
     A picture that cannot be read, or whose face lies outside the canvas, fails under that condition.
     """
-    faces = faces_of(units)
-    clean, unreadable = unit_keys(units)
-    keys = _keys(clean, faces, units)
-    summed = flip == "sum"
-    wanted = {
-        condition: (
-            _feature_address(encoder, units, layer, condition, summed),
-            _fact_address(units, condition),
-        )
+    reader = Reader(encoder, layer, flip == "sum")
+    failed = fill_cache([reader], units, conditions, progress=progress)
+    keys, _ = _keys(units)
+    return {
+        condition: _outcome(reader, units, keys, failed[condition], condition) for condition in conditions
+    }
+
+
+def fill_cache(
+    readers: Sequence[Reader], units: Units, conditions: Sequence[Condition], *, progress: bool = False
+) -> dict[Condition, dict[int, str]]:
+    """Have every reader look at the pictures that it has not seen under a condition; return what failed under each.
+
+    A picture is decoded once and changed once for all readers.
+    """
+    keys, unreadable = _keys(units)
+    missing = {
+        condition: [_missing(reader, units, condition, keys, unreadable) for reader in readers]
         for condition in conditions
     }
-    missing = {condition: _missing(addresses, keys, unreadable) for condition, addresses in wanted.items()}
     state = PartialState()
-    need = np.flatnonzero(np.any(list(missing.values()), axis=0)) if missing else np.empty(0, dtype=np.intp)
+    absent = [np.any(masks, axis=0) for masks in missing.values() if masks]
+    need = np.flatnonzero(np.any(absent, axis=0)) if absent else np.empty(0, dtype=np.intp)
     with state.split_between_processes(need.tolist()) as own:
-        broken = _encode(
-            encoder,
-            units,
-            layer,
-            summed,
-            faces,
-            own,
-            keys,
-            wanted,
-            missing,
-            progress and state.is_main_process,
-        )
+        broken = _encode(readers, units, own, keys, missing, progress and state.is_main_process)
     state.wait_for_everyone()
     failed: dict[Condition, dict[int, str]] = {condition: dict(unreadable) for condition in conditions}
     for part in gather(broken, state):
         for (condition, unit), reason in part.items():
             failed[condition][unit] = reason
-    return {
-        condition: _outcome(addresses, keys, failed[condition], condition)
-        for condition, addresses in wanted.items()
-    }
-
-
-def _feature_address(
-    encoder: Encoder, units: Units, layer: Layer, condition: Condition, summed: bool
-) -> Address:
-    """Return where features lie; of a picture and its mirror image the sum is kept, not the two."""
-    return Address(
-        encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, units.canvas, *layer,
-        perturbation=f"{condition.tag}.summed" if summed else condition.tag, dtype=precision_of(encoder),
-    )  # fmt: skip
+    return failed
 
 
 def _fact_address(units: Units, condition: Condition) -> Address:
     return Address("none", 0, "none", units.canvas, "perturbation", "achieved", perturbation=condition.tag)
 
 
-def _keys(clean: Keys, faces: Sequence[Face | None], units: Units) -> Keys:
-    """Return keys (n, 16) of content, crop, landmarks and the id that the draws depend on."""
+def _keys(units: Units) -> tuple[Keys, dict[int, str]]:
+    """Return keys (n, 16) of content, crop, landmarks and the id that the draws depend on; and who is unreadable."""
+    clean, unreadable = unit_keys(units)
     keys = np.zeros_like(clean)
-    for unit, (face, name) in enumerate(zip(faces, units.labels["unit_id"], strict=True)):
+    for unit, (face, name) in enumerate(zip(faces_of(units), units.labels["unit_id"], strict=True)):
         known = b"" if face is None else face.scheme.encode() + face.points.tobytes()
         digest = hashlib.sha256(clean[unit].tobytes() + str(name).encode() + known).digest()
         keys[unit] = np.frombuffer(digest[:16], dtype=np.uint8)
-    return keys
+    return keys, unreadable
 
 
 def _missing(
-    addresses: tuple[Address, Address], keys: Keys, unreadable: dict[int, str]
+    reader: Reader, units: Units, condition: Condition, keys: Keys, unreadable: dict[int, str]
 ) -> npt.NDArray[np.bool_]:
+    addresses = reader.address(units, condition), _fact_address(units, condition)
     absent = ~(find(addresses[0], keys)[1] & find(addresses[1], keys)[1])
     absent[list(unreadable)] = False
     return absent
 
 
 def _outcome(
-    addresses: tuple[Address, Address], keys: Keys, failures: dict[int, str], condition: Condition
+    reader: Reader, units: Units, keys: Keys, failures: dict[int, str], condition: Condition
 ) -> Outcome:
-    features, _ = find(addresses[0], keys)
-    achieved, _ = find(addresses[1], keys)
+    features, _ = find(reader.address(units, condition), keys)
+    achieved, _ = find(_fact_address(units, condition), keys)
     if features is None or achieved is None:
         first = next(iter(failures.values()), "there are none")
         raise PacoError(f"Not one of {len(keys)} pictures could be had under {condition.tag}. First: {first}")
@@ -172,55 +183,51 @@ def _outcome(
 
 
 Broken = dict[tuple[Condition, int], str]
-Prepared = tuple[list[int], Tensor, npt.NDArray[np.float32], Broken]
+Prepared = tuple[list[int], Mapping[PixelContract, Tensor], npt.NDArray[np.float32], Broken]
+Missing = dict[Condition, list[npt.NDArray[np.bool_]]]
+"""For each condition and reader which units it has not seen."""
 
 
 def _encode(
-    encoder: Encoder, units: Units, layer: Layer, summed: bool, faces: Sequence[Face | None], own: list[int], keys: Keys,
-    wanted: dict[Condition, tuple[Address, Address]], missing: dict[Condition, npt.NDArray[np.bool_]], progress: bool,
-) -> Broken:  # fmt: skip
-    """Encode the units in ``own`` under the conditions that miss them, store, and return what failed."""
+    readers: Sequence[Reader], units: Units, own: list[int], keys: Keys, missing: Missing, progress: bool
+) -> Broken:
+    """Show the units in ``own`` to the readers that miss them, store, and return what failed."""
     failures: Broken = {}
-    step = max(BATCH, HELD // max(1, len(wanted)) // BATCH * BATCH)
-    total = int(sum(absent[own].sum() for absent in missing.values()))
-    with tqdm(total=total, desc=encoder.name[-40:], unit="img", disable=not progress) as bar:
+    step = max(BATCH, HELD // max(1, len(missing) * len(readers)) // BATCH * BATCH)
+    contracts = list(dict.fromkeys(reader.encoder.pixels for reader in readers))
+    anyone = {condition: np.any(masks, axis=0) for condition, masks in missing.items()}
+    total = int(sum(absent[own].sum() for absent in anyone.values()))
+    title = readers[0].encoder.name[-40:] if len(readers) == 1 else f"{len(readers)} encoders"
+    with tqdm(total=total, desc=title, unit="img", disable=not progress) as bar:
         for start in range(0, len(own), step):
-            done: dict[Condition, list[int]] = {condition: [] for condition in wanted}
-            parts: dict[Condition, list[npt.NDArray[np.float32]]] = {condition: [] for condition in wanted}
-            facts: dict[Condition, list[npt.NDArray[np.float32]]] = {condition: [] for condition in wanted}
-            for condition, prepared in prepared_under(
-                encoder, units, faces, own[start : start + step], missing
-            ):
+            found: dict[Address, list[tuple[list[int], npt.NDArray[np.float32]]]] = {}
+            for condition, prepared in prepared_under(contracts, units, own[start : start + step], anyone):
                 members, pictures, achieved, broken = prepared
                 failures |= broken
                 bar.update(len(members) + len(broken))
                 if not members:
                     continue
-                sides = (pictures, pictures.flip(-1)) if summed else (pictures,)
-                values = np.sum([_reduced(encoder, side, layer) for side in sides], axis=0)
-                check_finite(values, members, units, layer, encoder)
-                parts[condition].append(values)
-                facts[condition].append(achieved)
-                done[condition] += members
-            for condition, (features, fact) in wanted.items():
-                if done[condition]:
-                    store(features, keys[done[condition]], np.concatenate(parts[condition]))
-                    store(fact, keys[done[condition]], np.concatenate(facts[condition])[:, None])
+                found.setdefault(_fact_address(units, condition), []).append((members, achieved[:, None]))
+                for reader, absent in zip(readers, missing[condition], strict=True):
+                    new = np.flatnonzero(absent[members])
+                    if not len(new):
+                        continue
+                    seen = [members[at] for at in new]
+                    values = reader.features(pictures[reader.encoder.pixels][new])
+                    check_finite(values, seen, units, reader.layer, reader.encoder)
+                    found.setdefault(reader.address(units, condition), []).append((seen, values))
+            for address, parts in found.items():
+                done = [unit for seen, _ in parts for unit in seen]
+                store(address, keys[done], np.concatenate([values for _, values in parts]))
     return failures
 
 
-def _reduced(encoder: Encoder, pictures: Tensor, layer: Layer) -> npt.NDArray[np.float32]:
-    tokens = Forward(encoder, BATCH)(pictures, [layer[0]])[layer[0]]
-    return reduce(tokens, layer[1]).float().cpu().numpy()
-
-
 def prepared_under(
-    encoder: Encoder, units: Units, faces: Sequence[Face | None], chunk: list[int],
-    missing: dict[Condition, npt.NDArray[np.bool_]],
+    contracts: Sequence[PixelContract], units: Units, chunk: list[int], missing: dict[Condition, npt.NDArray[np.bool_]]
 ) -> Iterator[tuple[Condition, Prepared]]:  # fmt: skip
-    """Yield batches of pictures under each condition, in order, made a few ahead of the encoder."""
+    """Yield batches of pictures under each condition, in order, made a few ahead of the encoders."""
     batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
-    cells = units.records.select_columns(["image"])
+    cells, faces = units.records.select_columns(["image"]), faces_of(units)
     with ThreadPoolExecutor(THREADS) as pool:
         cuts = (
             pool.submit(_cut, batch, cells[units.rows[batch].tolist()]["image"], units) for batch in batches
@@ -233,7 +240,7 @@ def prepared_under(
                 here = {unit: canvas for unit, canvas in canvases.items() if absent[unit]}
                 if not here:
                     continue
-                ahead.append((condition, pool.submit(_change, here, condition, faces, units, encoder)))
+                ahead.append((condition, pool.submit(_change, here, condition, faces, units, contracts)))
                 if len(ahead) > THREADS + 1:
                     ready, future = ahead.popleft()
                     yield ready, future.result()
@@ -258,23 +265,27 @@ def _change(
     condition: Condition,
     faces: Sequence[Face | None],
     units: Units,
-    encoder: Encoder,
+    contracts: Sequence[PixelContract],
 ) -> Prepared:
-    """Return units, their prepared pictures, what was achieved on each, and failures."""
-    members, pictures, achieved, broken = [], [], [], {}
+    """Return units, their pictures prepared for each contract, what was achieved on each, and failures."""
+    members, changed, achieved, broken = [], [], [], {}
     for unit, canvas in canvases.items():
         try:
             if isinstance(canvas, str):
                 raise PacoError(canvas)
             name = str(units.labels["unit_id"].iloc[unit])
-            changed = perturb(
+            found = perturb(
                 condition.name, condition.level, canvas, key=name, face=faces[unit], seed=condition.seed
             )
         except PacoError as error:
             broken[condition, unit] = str(error)
             continue
         members.append(unit)
-        pictures.append(resize(changed.image, encoder.pixels))
-        achieved.append(changed.achieved)
-    tensor = prepare(np.stack(pictures), encoder.pixels) if pictures else torch.empty(0)
-    return members, tensor, np.array(achieved, dtype=np.float32), broken
+        changed.append(found.image)
+        achieved.append(found.achieved)
+    pictures = {
+        contract: prepare(np.stack([resize(image, contract) for image in changed]), contract)
+        for contract in contracts
+        if changed
+    }
+    return members, pictures, np.array(achieved, dtype=np.float32), broken

@@ -35,6 +35,9 @@ class Wanted:
 
 _WFLW = ("all", "pose", "expression", "illumination", "makeup", "occlusion", "blur")
 
+ROBUSTNESS = "robustness"
+"""Name of the preset of sweeps and official hard subsets."""
+
 PRESETS: dict[str, tuple[Wanted, ...]] = {
     "alignment": (
         *(Wanted("landmarks/wflw", subset, "nme_interocular") for subset in _WFLW),
@@ -64,7 +67,7 @@ PRESETS: dict[str, tuple[Wanted, ...]] = {
     ),
     "expression": (Wanted("expression/*"), Wanted("expression/*", "all", "class_mean_accuracy")),
     "attributes": (Wanted("attributes/*"),),
-    "robustness": (
+    ROBUSTNESS: (
         Wanted("*/*/*", "*"),
         *(Wanted("landmarks/*", subset) for subset in ("occlusion", "pose", "illumination", "blur")),
         *(Wanted("expression/*_challenge", subset) for subset in ("occlusion", "pose30", "pose45")),
@@ -95,7 +98,7 @@ def preset_tables(rows: Iterable[Stored], *, judge: Judge = BY_INTERVALS) -> lis
         if name == "ablation":
             chosen = _variants(chosen)
         for table in family_tables(chosen, judge=judge, heading=name):
-            arranged = _arranged(over_levels(table) if name == "robustness" else table, wanted)
+            arranged = _arranged(over_levels(table) if name == ROBUSTNESS else table, wanted)
             if arranged.columns:
                 found.append(arranged)
     return found

@@ -54,18 +54,16 @@ def choose(
     kind = load_kind(task.kind)
     metric = main_metric(kind, task)
     best: Choice | None = None
+    held = [fold.held.indices for fold in folds]
+    parts = [labels.iloc[units] for units in held]  # taking rows of nested columns is slow
     for layer, table in features.items():
         paths = [_fit(kind, task, table, labels, fold, layer) for fold in folds]
-        held = [fold.held.indices for fold in folds]
         outputs = [_path_outputs(path, table[units]) for path, units in zip(paths, held, strict=True)]
         for at, strength in enumerate(paths[0].strengths):
             if strengths is not None and strength not in strengths:
                 continue
             items = pd.concat(
-                [
-                    kind.items(output[at], labels.iloc[units], task)
-                    for output, units in zip(outputs, held, strict=True)
-                ],
+                [kind.items(output[at], part, task) for output, part in zip(outputs, parts, strict=True)],
                 ignore_index=True,
             )
             score = metric.value(items)

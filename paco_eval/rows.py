@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from paco_eval.cell_items import completed, departing
 from paco_fr.contracts import content_hash
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file
@@ -223,7 +224,11 @@ def items_path(row_path: Path) -> Path:
     return row_path.with_name(f"{row_path.stem}.items.parquet")
 
 
-def write_row(folder: str | Path, row: Row, items: pd.DataFrame) -> Path:
+REST = "items_with"
+"""Entry of ``chosen``: key of the clean row whose items have the columns that a cell of a sweep leaves out."""
+
+
+def write_row(folder: str | Path, row: Row, items: pd.DataFrame, *, clean: Path | None = None) -> Path:
     """Write ``KEY.items.parquet`` and then ``KEY.json`` into ``folder`` and return the row's path.
 
     A reader sees the old row or the new one, never half of one.
@@ -233,6 +238,7 @@ def write_row(folder: str | Path, row: Row, items: pd.DataFrame) -> Path:
         row: its ``items_sha256`` and ``digest`` are computed here.
         items: one line per scored unit with ``id`` and ``group`` (pairs: ``group_a`` and ``group_b``); no
             pictures.
+        clean: file of a row on the same units in ``folder``; columns that its items have alike are left out here.
 
     """
     folder = Path(folder)
@@ -240,11 +246,16 @@ def write_row(folder: str | Path, row: Row, items: pd.DataFrame) -> Path:
     missing = ({"id"} | groups) - set(items.columns)
     if missing:
         raise PacoError(f"The items of {row.task} lack the column {', '.join(sorted(missing))}.")
+    own = None if clean is None else departing(items, read_items(clean))
+    if clean is not None and own is not None and len(own.columns):
+        items, row = own, row.model_copy(update={"chosen": {**row.chosen, REST: clean.stem}})
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{row.key}.json"
         with atomic_file(items_path(path)) as temporary:
-            plain_cells(items).to_parquet(temporary, index=False, compression="zstd")
+            plain_cells(items).to_parquet(
+                temporary, index=False, compression="zstd", write_statistics=False, store_schema=False
+            )
             items_sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
         content = {**_content(row), "items_sha256": items_sha256}
         content["digest"] = _digest(content)
@@ -290,7 +301,9 @@ def read_items(row_path: str | Path, row: Row | None = None) -> pd.DataFrame:
     try:
         if hashlib.sha256(path.read_bytes()).hexdigest() != row.items_sha256:
             raise PacoError(f"{path}: not the items that its row was computed from. Evaluate it again.")
-        return pd.read_parquet(path)
+        items = pd.read_parquet(path)
+        rest = row.chosen.get(REST)
+        return items if rest is None else completed(items, read_items(row_path.with_name(f"{rest}.json")))
     except OSError as error:
         raise PacoError(f"{path}: items cannot be read ({error.strerror}). Evaluate it again.") from error
 

@@ -19,13 +19,14 @@ from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
 from paco_eval.finetune import evaluate_finetuned
 from paco_eval.inputs import Data
+from paco_eval.memo import choice_path
 from paco_eval.protocols import EPOCHS, SEEDS, SHOTS, NotApplicableError, TunedHead, variants
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, write_row
 from paco_eval.samples import save_samples
 from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, held_of
 from paco_eval.stability import evaluate_stability
-from paco_eval.sweep import evaluate_sweep
+from paco_eval.sweep import evaluate_sweep, share_pictures
 from paco_eval.tuned import RECIPES, Settings
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
@@ -96,6 +97,9 @@ def evaluate_all(
                 say(f"{task.name}: {error}")
                 failed += len(loaded)
                 continue
+            if measure is evaluate_sweep:
+                for variant in measured:
+                    share_pictures(loaded, variant, out=out, overwrite=overwrite)
             for encoder, variant in product(loaded, measured):
                 try:
                     rows = measure(encoder, variant, out=out, overwrite=overwrite, say=say)
@@ -152,7 +156,8 @@ def evaluate_cell(
         started = time.monotonic()
         if decision is None:  # the main view comes first
             assert isinstance(split, splits.Split)
-            decision = decide(task, features, units.labels, split)
+            memo = choice_path(encoder, task, data.fingerprint, split.select)
+            decision = decide(task, features, units.labels, split, memo)
         chose = time.monotonic()
         scorer = Scorer.fitted(task, split, decision, features.layers, units.labels)
         items = scorer.items(features.layers[decision.choice.layer], units.labels)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import pandas as pd
 from paco_eval import elsewhere
 from paco_eval.extraction import Features, Layer
 from paco_eval.inputs import Data
+from paco_eval.memo import choice_path, chosen_once
 from paco_eval.protocol import Choice, choose, fit, score_fitted
 from paco_eval.solvers import FittedPath
 from paco_fr.encoder import Encoder
@@ -42,14 +44,21 @@ def decide_elsewhere(encoder: Encoder, data: Data) -> Decision:
             raise PacoError(
                 f"{data.lender.task.name} has no validation part to choose on; see {data.task.name}."
             )
-        choice = elsewhere.borrowed_choice(encoder, data.task, data.lender.task, units, split)
+        lender = replace(data.lender.task, reductions=data.task.reductions, flip=data.task.flip)
+        memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=elsewhere.RAW)
+        choice = chosen_once(memo, lambda: elsewhere.borrowed_choice(encoder, lender, units, split))
         return Decision(choice, source=f"block and pooling by validation of {data.lender.task.name}")
     choice = elsewhere.default_choice(encoder, data.task)
     return Decision(choice, source="block and pooling: the encoder's default")
 
 
-def decide(task: Task, features: Features, labels: pd.DataFrame, split: Split) -> Decision:
-    """Return what is decided on the validation part; features of all other units are blank here."""
+def decide(task: Task, features: Features, labels: pd.DataFrame, split: Split, memo: Path) -> Decision:
+    """Return what is decided on the validation part, once: see :mod:`paco_eval.memo` for the file ``memo``."""
+    return Decision(chosen_once(memo, lambda: _chosen(task, features, labels, split)))
+
+
+def _chosen(task: Task, features: Features, labels: pd.DataFrame, split: Split) -> Choice:
+    """Return what validation chooses; features of all other units are blank here."""
     seen = np.unique(
         np.concatenate([part.indices for fold in split.select for part in (fold.fit, fold.held)])
     )
@@ -57,7 +66,7 @@ def decide(task: Task, features: Features, labels: pd.DataFrame, split: Split) -
     for layer, table in features.layers.items():
         hidden[layer] = np.full_like(table, np.nan)
         hidden[layer][seen] = table[seen]
-    return Decision(choose(task, hidden, labels, split.select))
+    return choose(task, hidden, labels, split.select)
 
 
 def held_of(split: Split | ScoredOnly) -> npt.NDArray[np.intp]:

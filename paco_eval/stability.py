@@ -12,14 +12,14 @@ from accelerate import PartialState
 from torch import Tensor
 from tqdm import tqdm
 
+from paco_eval.cell_items import compact
 from paco_eval.diagnosing import NOTHING_DECIDED, diagnostics_of
 from paco_eval.extraction import gather
 from paco_eval.inputs import Data
-from paco_eval.perturbed import Condition, faces_of, prepared_under
+from paco_eval.perturbed import Condition, prepared_under
 from paco_eval.recording import Say, row_of, wanted_of
 from paco_eval.rows import Row, write_row
-from paco_eval.scoring import held_of
-from paco_eval.sweep import CLEAN, cell_identities, mean_achieved, sweep_of
+from paco_eval.sweep import CLEAN, cell_identities, clean_row, mean_achieved, shown_units, sweep_of
 from paco_fr.encoder import Diagnostics, Encoder
 from tasks.kinds.stability import PLACES
 from tasks.kinds.stability import items as kind_items
@@ -53,7 +53,7 @@ def evaluate_stability(
     wanted = wanted_of(encoder, data, identities, out, overwrite, say)
     if not wanted:
         return []
-    held, state = held_of(split), PartialState()
+    held, state = shown_units(task, units.labels, split), PartialState()
     conditions = {cell: CLEAN_PICTURE if cell == CLEAN else Condition(*cell) for cell in wanted}
     with state.split_between_processes(held.tolist()) as own:
         part = _compared(
@@ -71,7 +71,7 @@ def evaluate_stability(
         told = [found.get((condition, unit), nothing) for unit in held.tolist()]
         achieved = np.array([value for _, value in told])
         items = kind_items(np.stack([row for row, _ in told]), labels, task)
-        items = items.assign(achieved=achieved)
+        items = compact(items.assign(achieved=achieved))
         failed = int((items["failure"] != "").sum())
         row = row_of(
             encoder, data, identities[cell], NOTHING_DECIDED, items, split, len(held), failed,
@@ -79,7 +79,7 @@ def evaluate_stability(
             achieved=mean_achieved(achieved),
             perturbation=None if cell == CLEAN else condition.tag,
         )  # fmt: skip
-        written = write_row(out / "rows", row, items)
+        written = write_row(out / "rows", row, items, clean=clean_row(out, identities, cell))
         rows.append(row.model_copy(update={"key": written.stem}))
     return rows
 
@@ -94,11 +94,12 @@ def _compared(
     clean: dict[int, tuple[Tensor, Array, Array]] = {}
     found: Found = {}
     with tqdm(total=len(own) * len(asked), desc=encoder.name[-40:], unit="img", disable=not progress) as bar:
-        for condition, prepared in prepared_under(encoder, units, faces_of(units), own, asked):
-            members, pictures, achieved, broken = prepared
+        for condition, prepared in prepared_under([encoder.pixels], units, own, asked):
+            members, shown, achieved, broken = prepared
             bar.update(len(members) + len(broken))
             if not members:
                 continue
+            pictures = shown[encoder.pixels]
             true = pictures
             if condition != CLEAN_PICTURE:
                 true = torch.stack([clean[unit][0] for unit in members])

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +20,21 @@ import numpy.typing as npt
 import pandas as pd
 from accelerate import PartialState
 
+from paco_eval.cell_items import compact
 from paco_eval.extraction import Features, Layer, extract
 from paco_eval.inputs import Data
-from paco_eval.perturbed import Condition, extract_perturbed
+from paco_eval.memo import choice_path, remembered
+from paco_eval.perturbed import Condition, Reader, extract_perturbed, fill_cache
+from paco_eval.protocol import Choice
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
-from paco_eval.rows import Row, write_row
-from paco_eval.scoring import Scorer, decide, decide_elsewhere, held_of
+from paco_eval.rows import Row, row_key, write_row
+from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, held_of
 from paco_fr.contracts import content_hash
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from tasks.perturbations.catalogue import perturbation
 from tasks.readers.rendered import cell_spec, read_cell
-from tasks.splits import ScoredOnly
+from tasks.splits import ScoredOnly, Split
 from tasks.task import Sweep, Task
 from tasks.units import Units, units_of
 
@@ -66,12 +71,8 @@ def evaluate_sweep(
     wanted = wanted_of(encoder, data, identities, out, overwrite, say)
     if not wanted:
         return []
-    features = extract(encoder, units, task.reductions, flip=task.flip, progress=True)
     started = time.monotonic()
-    if isinstance(split, ScoredOnly):
-        decision = decide_elsewhere(encoder, data)
-    else:
-        decision = decide(task, features, units.labels, split)
+    decision, features = _decided(encoder, data)
     run = _Run(encoder, units, features, Scorer.fitted(task, split, decision, features.layers, units.labels))
     chose = time.monotonic() - started
     scored = run.rendered(wanted) if sweep.source == "rendered" else run.perturbed(wanted)
@@ -79,15 +80,63 @@ def evaluate_sweep(
     for cell, result in scored.items():
         if not PartialState().is_main_process:
             continue
+        items = compact(result.items)
         row = row_of(
-            encoder, data, identities[cell], decision, result.items, split, result.expected, result.failed,
+            encoder, data, identities[cell], decision, items, split, result.expected, result.failed,
             {"extract": result.seconds, "choose": chose}, source=sweep.source,
             achieved=result.achieved,
             perturbation=None if cell == CLEAN or sweep.source == "rendered" else Condition(*cell).tag,
         )  # fmt: skip
-        path = write_row(out / "rows", row, result.items)
+        path = write_row(out / "rows", row, items, clean=clean_row(out, identities, cell))
         rows.append(row.model_copy(update={"key": path.stem}))
     return rows
+
+
+def clean_row(out: Path, identities: dict[Cell, dict[str, Any]], cell: Cell) -> Path | None:
+    """Return the file of the clean row of a cell's sweep, where it is there; none for the clean one itself."""
+    path = out / "rows" / f"{row_key(identities[CLEAN])}.json"
+    return path if cell != CLEAN and path.exists() else None
+
+
+def share_pictures(encoders: Sequence[Encoder], data: Data, *, out: Path, overwrite: str = "missing") -> None:
+    """Show perturbed pictures to all encoders that lack them, so that each is made once, not once an encoder.
+
+    An encoder that cannot be measured is passed over here; :func:`evaluate_sweep` says why.
+    """
+    task, (units, split) = data.task, data.views["all"]
+    if sweep_of(task).source == "rendered" or len(encoders) < 2:
+        return
+    readers, cells = [], dict[Cell, None]()
+    for encoder in encoders:
+        try:
+            identities = cell_identities(encoder, data, lambda _: None)
+            wanted = wanted_of(encoder, data, identities, out, overwrite, lambda _: None)
+            if wanted:
+                layer = _decided(encoder, data)[0].choice.layer
+                readers.append(Reader(encoder, layer, task.flip == "sum"))
+                cells |= dict.fromkeys(wanted)
+        except PacoError:
+            continue
+    conditions = [Condition(*cell) for cell in cells if cell != CLEAN]
+    shown = shown_units(task, units.labels, split)
+    with suppress(PacoError):  # of one encoder; the others are then measured one by one
+        fill_cache(readers, units.only(_changed(task, units.labels, shown)), conditions, progress=True)
+
+
+def _decided(encoder: Encoder, data: Data) -> tuple[Decision, Features]:
+    """Return what is decided, and clean features: of the chosen layer alone where that was known before."""
+    task, (units, split) = data.task, data.views["all"]
+
+    def clean(choice: Choice | None) -> Features:
+        only = None if choice is None else choice.layer
+        return extract(encoder, units, task.reductions, flip=task.flip, progress=True, only=only)
+
+    if isinstance(split, ScoredOnly):
+        decision = decide_elsewhere(encoder, data)
+        return decision, clean(decision.choice)
+    memo = choice_path(encoder, task, data.fingerprint, split.select)
+    features = clean(remembered(memo))
+    return decide(task, features, units.labels, split, memo), features
 
 
 def sweep_of(task: Task) -> Sweep:
@@ -144,31 +193,32 @@ class _Run:
 
     def perturbed(self, cells: list[Cell]) -> dict[Cell, Scored]:
         """Score perturbed pictures of the test units; the others keep their clean features."""
-        task, labels = self.scorer.task, self.units.labels
-        held = held_of(self.scorer.split)
-        changed = held[_probes(task, labels.iloc[held])]
+        task, scorer = self.scorer.task, self.scorer
+        shown = shown_units(task, self.units.labels, scorer.split)
+        changed = _changed(task, self.units.labels, shown)
         started = time.monotonic()
         conditions = {cell: Condition(*cell) for cell in cells if cell != CLEAN}
         outcomes = extract_perturbed(
             self.encoder, self.units.only(changed), self.layer, list(conditions.values()), flip=task.flip, progress=True
         )  # fmt: skip
         seconds = (time.monotonic() - started) / max(1, len(conditions))
-        clean_failures = set(self.clean.failures) & set(held.tolist())
+        clean, labels = self.clean.layers[self.layer], self.units.labels.iloc[shown].reset_index(drop=True)
+        apart = len(scorer.heads) < 2 or sweep_of(task).identities is not None
+        clean_failures = set(self.clean.failures) & set(shown.tolist())
         scored = {}
         for cell in cells:
-            table, achieved, failed = (
-                self.clean.layers[self.layer],
-                np.full(len(labels), np.nan),
-                clean_failures,
-            )
+            table, achieved, failed = clean, np.full(len(clean), np.nan), clean_failures
             if cell != CLEAN:
                 outcome = outcomes[conditions[cell]]
-                table = table.copy()
+                table = clean.copy()
                 table[changed], achieved[changed] = outcome.features, outcome.achieved
                 failed = failed | {int(changed[unit]) for unit in outcome.failures}
-            items = _with_achieved(self.scorer.items(table, labels), labels, achieved)
+            items = (
+                scorer.items_apart(table[shown], labels) if apart else scorer.items(table, self.units.labels)
+            )
+            items = _with_achieved(items, labels, achieved[shown])
             taken = 0.0 if cell == CLEAN else seconds
-            scored[cell] = Scored(items, len(held), len(failed), mean_achieved(achieved), taken)
+            scored[cell] = Scored(items, len(shown), len(failed), mean_achieved(achieved), taken)
         return scored
 
     def rendered(self, cells: list[Cell]) -> dict[Cell, Scored]:
@@ -181,7 +231,9 @@ class _Run:
         for cell in cells:
             source = self.units if cell == CLEAN else units_of(read_cell(task, *cell), task.crop)
             units = source.only(np.flatnonzero(source.labels["unit_id"].isin(again).to_numpy()))
-            found = extract(self.encoder, units, task.reductions, flip=task.flip, progress=True)
+            found = extract(
+                self.encoder, units, task.reductions, flip=task.flip, progress=True, only=self.layer
+            )
             items = self.scorer.items_apart(found.layers[self.layer], units.labels)
             achieved = np.full(len(units), np.nan)
             if cell != CLEAN and sweep_of(task).factor == "occlusion":
@@ -199,11 +251,20 @@ def mean_achieved(achieved: npt.NDArray[np.floating]) -> float | None:
     return round(float(known.mean()), 6) if len(known) else None
 
 
-def _probes(task: Task, labels: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return which units are changed: probes where there is a gallery, else all."""
+def shown_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> npt.NDArray[np.intp]:
+    """Return the scored units that a sweep shows: all, or those of its first identities."""
+    held, identities = held_of(split), sweep_of(task).identities
+    if identities is None:
+        return held
+    groups = labels["group"].iloc[held]
+    return held[groups.isin(pd.unique(groups)[:identities]).to_numpy()]
+
+
+def _changed(task: Task, labels: pd.DataFrame, shown: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return which of the shown units are changed: probes where there is a gallery, else all."""
     if task.options.get("pairs") == "gallery_probe":
-        return np.asarray(labels["media"] == task.options["probe"])
-    return np.ones(len(labels), dtype=bool)
+        return shown[(labels["media"].iloc[shown] == task.options["probe"]).to_numpy()]
+    return shown
 
 
 def _with_achieved(

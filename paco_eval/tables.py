@@ -224,7 +224,7 @@ def _table(
     ]
     shared = [_lift_shared_flags(grid, position, column) for position, column in enumerate(columns)]
     for position, column in enumerate(columns):
-        if column.main:
+        if column.main and column.level <= 0:
             _mark_best(grid, position, column, judge)
     lines = tuple(
         Line(label, _seed_note(seeds[label]), tuple(row)) for label, row in zip(labels, grid, strict=True)
@@ -275,6 +275,7 @@ def _usual(rows: Sequence[Row]) -> tuple[str, str, int]:
 
 def _cell(column: Column, rows: list[Stored], usual: tuple[str, str, int], judge: Judge) -> Cell:
     metrics = [stored.row.metrics[column.metric] for stored in rows]
+    judge = BY_INTERVALS if column.level > 0 else judge  # a hundred cells of a sweep, shown as curves alone
     low, high = judge.mean_interval(column.metric, rows)
     flags = dict.fromkeys(flag for stored in rows for flag in _flags(stored.row, usual))
     if len({stored.row.pretrain_seed for stored in rows}) < len(rows):

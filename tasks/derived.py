@@ -28,12 +28,12 @@ RENDERED: dict[str, tuple[str, ...]] = {
 """Kinds that the renderer draws and that pretraining is never shown (``TEST_OCCLUDERS`` less the clear glasses,
 which hide nothing, and ``TEST_LIGHTS`` of :mod:`paco_fr.synthetic.spec`)."""
 
-RENDERED_IDENTITIES = 40
-"""Test identities whose pictures are drawn again for every kind and level: the first ones. With six pictures
-each a cell has 240; occlusion is 20 cells and the clean one, illumination 30 and the clean one."""
+SYNTHETIC_IDENTITIES = 40
+"""Test identities of rendered sets that sweeps show, drawn again or perturbed: the first ones. With six pictures
+each a cell has 240; rendered occlusion is 20 cells and the clean one, illumination 30 and the clean one."""
 
-RENDERED_VERSION = 1
-"""Raised when the cells change; the renderer's own version is in the data fingerprint."""
+SYNTHETIC_VERSION = 1
+"""Raised when the cells of rendered sets change; the renderer's own version is in the data fingerprint."""
 
 PREFIX = "perturbed-"
 NAMES = (*FACTORS, *(PREFIX + factor for factor in RENDERED))
@@ -59,15 +59,18 @@ def _derive(base: Task) -> list[Task]:
 def _swept(base: Task, factor: str, name: str, prefix: str) -> Task:
     kinds = kinds_of(factor)  # type: ignore[arg-type]  # one of FACTORS
     version = base.version + sum(PERTURBATIONS[kind].version - 1 for kind in kinds)
-    sweep = Sweep(base.name, factor, "perturbed", kinds, LEVELS)
+    identities = None
+    if base.reader == RENDERING_READER:
+        version, identities = version + SYNTHETIC_VERSION, SYNTHETIC_IDENTITIES
+    sweep = Sweep(base.name, base.version, factor, "perturbed", kinds, LEVELS, identities)
     return replace(
         base, name=f"{prefix}{name}/{base.name}", version=version, sweep=sweep, tags=(*base.tags, factor)
     )
 
 
 def _rendered(base: Task, factor: str, kinds: tuple[str, ...]) -> Task:
-    version = base.version + RENDERED_VERSION - 1
-    sweep = Sweep(base.name, factor, "rendered", kinds, LEVELS)
+    version = base.version + SYNTHETIC_VERSION - 1
+    sweep = Sweep(base.name, base.version, factor, "rendered", kinds, LEVELS, SYNTHETIC_IDENTITIES)
     return replace(
         base, name=f"{factor}/{base.name}", version=version, sweep=sweep, tags=(*base.tags, factor)
     )

@@ -36,18 +36,22 @@ class Sweep:
 
     Attributes:
         base: name of the task that it derives from.
+        base_version: its version.
         factor: ``occlusion``, ``illumination`` or ``quality``.
         source: whether trouble is drawn with the face or into its picture.
         kinds: names, each a ``subset`` of rows.
         levels: from mild to severe; level 0 is clean.
+        identities: how many of the scored ones are shown, the first; None for all.
 
     """
 
     base: str
+    base_version: int
     factor: str
     source: Literal["rendered", "perturbed"]
     kinds: tuple[str, ...]
     levels: tuple[int, ...]
+    identities: int | None = None
 
 
 @dataclass(frozen=True)

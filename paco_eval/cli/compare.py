@@ -20,14 +20,13 @@ def command(runs: tuple[Path, ...], baseline: str, published: bool, out: Path | 
     """Who wins where against a baseline, by how much, and whether it is more than chance."""
     from paco_eval.compare import compare
     from paco_eval.compare_tables import comparison_tables
-    from paco_eval.judging import by_resampling, metrics_of_tasks
+    from paco_eval.judging import by_resampling, registered_metrics
     from paco_eval.report import build_report
     from paco_eval.rows import load_rows
     from paco_eval.table_formats import to_markdown
     from paco_fr.errors import PacoError
-    from tasks.registry import all_tasks
 
-    definitions = metrics_of_tasks(all_tasks().values())
+    definitions = registered_metrics()
     comparison, wrong = None, None
     try:
         comparison = compare(load_rows(runs).rows, baseline, metric_of=definitions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from paco_eval import plots
 from paco_eval.compare import Comparison
 from paco_eval.compare_tables import comparison_tables
 from paco_eval.judging import BY_INTERVALS, Judge
-from paco_eval.presets import preset_tables
+from paco_eval.presets import ROBUSTNESS, preset_tables
 from paco_eval.published import beside_measured, load_published
 from paco_eval.report.artefacts import checkpoints, pretrainings
 from paco_eval.report.figures import (
@@ -134,6 +135,7 @@ def _contents(
 ) -> Contents:
     look = plots.looks(line.label for table in tables for line in table.lines)
     together = [few_shot_figures(tables), overview_figures(tables)]
+    swept = _preset_curves(rows, tables)
     taken: set[str] = set()
     shown = []
     for table, short in zip(tables, condensed, strict=True):
@@ -143,7 +145,7 @@ def _contents(
             *_samples(table, problems),
         ]
         named = [_named(drawn, table, taken) for drawn in figures]
-        more = [drawn for found in together for drawn in found.get(table.title, [])]
+        more = [drawn for found in (*together, swept) for drawn in found.get(table.title, [])]
         shown.append((short, [*more, *named]))
     trained = []
     for run in runs:
@@ -156,6 +158,18 @@ def _contents(
     return Contents(
         rows, shown, trained, list(training_figures(runs, problems.append)), _failures(rows), look, problems
     )
+
+
+def _preset_curves(rows: Sequence[Stored], tables: Sequence[Table]) -> dict[str, list[Drawn]]:
+    """Return the curves of sweeps for tables of papers, which hold no levels, under the titles of these."""
+    places = {table.protocol: table.title for table in tables if table.family == ROBUSTNESS}
+    levels = [stored for stored in rows if stored.row.level is not None] if places else []
+    sweeps = family_tables(levels)
+    protocols = {table.title: table.protocol for table in sweeps}
+    drawn: dict[str, list[Drawn]] = defaultdict(list)
+    for title, found in overview_figures(sweeps).items():
+        drawn[places.get(protocols[title], "")] += found
+    return drawn
 
 
 def _named(drawn: Drawn, table: Table, taken: set[str]) -> Drawn:

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paco_eval import plots
-from paco_eval.judging import metrics_of_tasks
+from paco_eval.judging import registered_metrics
 from paco_eval.report.artefacts import Pretraining, load_arrays
 from paco_eval.robustness import PITCH_EDGES, YAW_EDGES, by_angle, knows_angle
 from paco_eval.rows import Stored
@@ -175,9 +175,7 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
 
 def _definition(stored: Stored) -> Metric | None:
     """Return the main metric of a row whose task is declared here, in the version of the row."""
-    from tasks.registry import all_tasks
-
-    return metrics_of_tasks(all_tasks().values())(stored.row, stored.row.main_metric)
+    return registered_metrics()(stored.row, stored.row.main_metric)
 
 
 def _failure_threshold(stored: Stored) -> float:

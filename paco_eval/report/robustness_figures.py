@@ -15,8 +15,8 @@ import pandas as pd
 
 from paco_eval import plots
 from paco_eval.plots.robustness import Panel
-from paco_eval.report.figures import Drawn
-from paco_eval.robustness import CONSTANT, YAW_EDGES, angle_by_level, knows_angle, sweeps
+from paco_eval.report.figures import ANGLES, Drawn
+from paco_eval.robustness import CLEAN, CONSTANT, angle_by_level, knows_angle, sweeps
 from paco_eval.tables import Cell, Column, Line, Table
 from paco_fr.errors import PacoError
 
@@ -140,7 +140,7 @@ def _mean_curves(table: Table, columns: Sequence[Column]) -> pd.DataFrame:
 
 
 def _maps(table: Table, task: str, columns: Sequence[Column]) -> Iterator[Drawn]:
-    """Yield the score over true yaw and level of the best encoders, averaged over kinds and seeds."""
+    """Yield the score over true yaw, and pitch, and level of the best encoders, averaged over kinds and seeds."""
     higher = bool(columns[0].higher_is_better)
     ranked = []
     for line in _measured(table):
@@ -150,13 +150,16 @@ def _maps(table: Table, task: str, columns: Sequence[Column]) -> Iterator[Drawn]
     ranked.sort(key=lambda entry: (-entry[0] if higher else entry[0], entry[1]))
     for _, label, cells in ranked[:MOST_MAPS]:
         runs = sweeps(stored for cell in cells for stored in cell.rows)
-        if not runs or not knows_angle(cells[0].rows[0].items(), "yaw"):
-            return
-        found = [angle_by_level(run) for run in runs]
-        figure = plots.heat_map(
-            np.mean([values for _, values in found], axis=0), levels=found[0][0], edges=YAW_EDGES,
-            title=f"{task} · {plots.style.short_name(label)}", xlabel="true yaw (°), positive: nose to the left of the picture",
-            ylabel=f"{task.partition('/')[0]}, level", higher_is_better=higher,
-        )  # fmt: skip
-        caption = f"{columns[0].heading} by true yaw and level, mean over kinds; the darker, the worse."
-        yield Drawn(f"{task}-{label}-yaw-by-level", task, caption, figure)
+        for angle, edges, sign in ANGLES:
+            if not runs or not knows_angle(runs[0].cells[CLEAN].items(), angle):
+                continue
+            found = [angle_by_level(run, angle, edges) for run in runs]
+            figure = plots.heat_map(
+                np.mean([values for _, values in found], axis=0), levels=found[0][0], edges=edges,
+                title=f"{task} · {plots.style.short_name(label)}", xlabel=f"true {angle} (°), positive: {sign}",
+                ylabel=f"{task.partition('/')[0]}, level", higher_is_better=higher,
+            )  # fmt: skip
+            caption = (
+                f"{columns[0].heading} by true {angle} and level, mean over kinds; the darker, the worse."
+            )
+            yield Drawn(f"{task}-{label}-{angle}-by-level", task, caption, figure)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.derived import RENDERED_IDENTITIES
 from tasks.task import Task
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ def cell_spec(task: Task, kind: str, level: int) -> FaceSpec:
         options |= {"occluders": (kind,), "occluder_share": 1.0, "occluder_severity": severity}
     else:
         options |= {"lights": (kind,), "light_severity": severity}
-    return FaceSpec(identities=min(tested, RENDERED_IDENTITIES), first_identity=first, **options)
+    shown = tested if task.sweep.identities is None else min(tested, task.sweep.identities)
+    return FaceSpec(identities=shown, first_identity=first, **options)
 
 
 def read_cell(task: Task, kind: str, level: int) -> Dataset:

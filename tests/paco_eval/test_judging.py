@@ -8,11 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paco_eval.judging import BY_INTERVALS, Judge, by_resampling, metrics_of_tasks
+from paco_eval.judging import (
+    BY_INTERVALS,
+    Judge,
+    by_resampling,
+    metrics_of_tasks,
+    registered_judge,
+    registered_metrics,
+)
 from paco_eval.rows import Metric, Stored, items_path, read_row, write_row
 from paco_eval.tables import family_tables
 from paco_fr.contracts import CROPS
 from paco_fr.randomness import generator
+from tasks.registry import derived
 from tasks.task import Task
 from tests.paco_eval.made_rows import TASKS, make_row
 
@@ -69,6 +77,22 @@ def test_what_cannot_be_paired_is_not_called_different(tmp_path: Path, judge: Ju
     items_path(b.path).write_bytes(b"")
     fresh = by_resampling(metrics_of_tasks([POSE]), replicates=50)
     assert not fresh.distinguishable("mae", [a], [b])
+
+
+def test_derived_tasks_are_judged_by_their_own_metric_and_direction(tmp_path: Path) -> None:
+    task = derived()["perturbed-occlusion/pose/synthetic"]
+    swept = {"task": task.name, "family": task.family, "task_version": task.version}
+    a, b = (
+        store(tmp_path, name, shift, subset="clean", level=0, **swept)
+        for name, shift in (("a", 0.0), ("b", 0.3))
+    )
+    definition = registered_metrics()(a.row, task.main_metric)
+    assert definition is not None and not definition.higher_is_better
+    found = registered_judge(replicates=200)
+    assert found.distinguishable("mae", [a], [b]) and not BY_INTERVALS.distinguishable("mae", [a], [b])
+    (table,) = family_tables([a, b], judge=found)
+    best = {line.label: cell.best for line in table.lines for cell in line.cells if cell}
+    assert best == {"a": True, "b": False}, "less is better"
 
 
 def test_rows_of_another_version_have_no_definition(tmp_path: Path) -> None:

@@ -212,7 +212,9 @@ def test_levels_become_curves_with_the_clean_point_and_maps_of_yaw(tmp_path: Pat
     problems: list[str] = []
     drawn = {figure.name: figure.figure for figure in sweep_figures(table, problems.append)}
     task = "perturbed-occlusion/pose/synthetic"
-    assert set(drawn) == {f"{task}-levels", f"{task}-paco/tiny-yaw-by-level"} and not problems
+    maps = {f"{task}-paco/tiny-{angle}-by-level" for angle in ("yaw", "pitch")}
+    assert set(drawn) == {f"{task}-levels", *maps} and not problems
+    assert drawn[f"{task}-paco/tiny-pitch-by-level"].axes[0].get_xlabel().startswith("true pitch")
     mean, boxes, hand = drawn[f"{task}-levels"].axes
     assert [axes.get_title(loc="left") for axes in (mean, boxes, hand)] == ["mean of kinds", "boxes", "hand"]
     assert mean.lines[1].get_ydata() == pytest.approx([5.0, 7.25, 9.5])
@@ -228,6 +230,17 @@ def test_levels_become_curves_with_the_clean_point_and_maps_of_yaw(tmp_path: Pat
     assert ",hand,2," in (tmp_path / "out" / "results.csv").read_text(), (
         "every cell is in the file of numbers"
     )
+
+
+def test_tables_of_papers_have_the_curves_of_all_families_beside_them(tmp_path: Path) -> None:
+    write_sweep(tmp_path, "timm:a", {"boxes": 1.0, "hand": 3.0})
+    report = build_report(tmp_path, tmp_path / "out", formats=["html", "figures"], style="paper")
+    written = [path for path in report.files if path.stem == "perturbed-occlusion-overview"]
+    assert {path.suffix for path in written} >= {".pdf", ".png"} and all(
+        path.stat().st_size for path in written
+    )
+    assert "perturbed-occlusion-overview" in (tmp_path / "out" / "report.html").read_text()
+    assert not report.problems
 
 
 def test_mimics_are_left_out_unless_asked_for(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -29,7 +30,7 @@ from tasks.kinds import stability
 from tasks.perturbations.apply import perturb
 from tasks.registry import all_tasks, derived
 from tasks.testing import check_task
-from tests.paco_eval.conftest import blob_task
+from tests.paco_eval.conftest import blob_task, in_processes
 from tests.paco_eval.test_diagnosing import checkpoint
 
 
@@ -118,3 +119,37 @@ def test_the_kind_keeps_the_rules_of_all_kinds():
     assert checked.scores["all"]["same_token"][0] == 100.0
     with pytest.raises(NotImplementedError):
         stability.targets(None, None)
+
+
+IN_PROCESSES = """
+import os
+from pathlib import Path
+from paco_eval.encoders import load_encoder
+from paco_eval.inputs import Data
+from paco_eval.stability import evaluate_stability
+from paco_eval.sweep import evaluate_sweep
+from tests.paco_eval import test_stability, test_sweep
+encoder, out = load_encoder(f"paco:{os.environ['RUN_FOLDER']}"), Path(os.environ["OUT_FOLDER"])
+for task, measure in (
+    (test_stability.swept("occlusion", ("boxes",)), evaluate_stability),
+    (test_sweep.swept("quality", ("blur",)), evaluate_sweep),
+):
+    measure(encoder, Data.load(task, None), out=out, say=lambda _: None)
+"""
+
+
+def test_two_processes_measure_what_one_does(tmp_path):
+    run = checkpoint(tmp_path / "run")
+    found = []
+    for number in (1, 2):
+        out, cache = tmp_path / f"out-{number}", tmp_path / f"cache-{number}"
+        in_processes(number, IN_PROCESSES, RUN_FOLDER=str(run), OUT_FOLDER=str(out), PACO_CACHE=str(cache))
+        rows = sorted(load_rows(out).rows, key=lambda each: each.row.key)
+        found.append(
+            [(each.row.key, each.row.metrics, each.row.n_scored, each.items().to_dict()) for each in rows]
+        )
+    alone, shared = found
+    assert len(alone) == 6
+    for (key, metrics, scored, items), other in zip(alone, shared, strict=True):
+        assert (key, metrics, scored) == other[:3]
+        pd.testing.assert_frame_equal(pd.DataFrame(items), pd.DataFrame(other[3]))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
+import paco_eval.extraction as extraction
 import paco_eval.perturbed as perturbed
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.inputs import Data
@@ -14,7 +15,8 @@ from paco_eval.perturbed import Condition, extract_perturbed
 from paco_eval.robustness import summary, sweeps
 from paco_eval.rows import load_rows, read_items
 from paco_eval.runner import evaluate_all, evaluate_cell
-from paco_eval.sweep import _probes, evaluate_sweep
+from paco_eval.sweep import _changed, evaluate_sweep
+from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.records import COLUMNS
 from tasks.derived import NAMES, RENDERED, derived_tasks
@@ -58,7 +60,7 @@ def test_a_sweep_writes_a_row_a_cell_and_its_clean_row_is_the_task(tmp_path):
     ]
     base = replace(task, name="pose/blobs", sweep=None)
     (plain,) = evaluate_cell(Pixels(), Data.load(base, None), out=tmp_path, say=quiet)
-    assert rows[0].main.value == pytest.approx(plain.main.value, rel=1e-9)
+    assert rows[0].main.value == pytest.approx(plain.main.value, rel=1e-6), "in single precision"
     boxes = read_items(tmp_path / "rows" / f"{rows[2].key}.json")
     assert boxes["achieved"].to_numpy() == pytest.approx(0.5, abs=0.06)  # a canvas of 48 px is coarse
     assert rows[2].chosen["achieved"] == pytest.approx(boxes["achieved"].mean(), abs=1e-5)
@@ -77,7 +79,9 @@ def test_other_kinds_of_task(kind, tmp_path):
     rows = evaluate_sweep(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
     assert len(rows) == 3
     items = read_items(tmp_path / "rows" / f"{rows[2].key}.json")
-    assert {"achieved"} <= set(items) or {"achieved_a", "achieved_b"} <= set(items)
+    assert "prediction" not in items or kind != "landmarks"
+    assert "achieved" in items or kind == "verification"
+    assert rows[2].chosen["achieved"] is not None
 
 
 def test_each_picture_is_decoded_once_and_encoded_once_a_condition(tmp_path, monkeypatch):
@@ -99,6 +103,31 @@ def test_each_picture_is_decoded_once_and_encoded_once_a_condition(tmp_path, mon
     for condition in conditions:
         assert np.array_equal(first[condition].features, again[condition].features)
         assert np.array_equal(first[condition].achieved, again[condition].achieved)
+
+
+def test_five_levels_of_eight_kinds_are_forty_one_passes(tmp_path, monkeypatch):
+    """The set is encoded once clean and once for each of 40 conditions, and decoded once for all of these."""
+    counted = {"clean": [], "perturbed": [], "pictures": []}
+    for name, module in (("clean", extraction), ("perturbed", perturbed)):
+        read = module.read_image
+        monkeypatch.setattr(
+            module, "read_image", lambda s, read=read, name=name: counted[name].append(1) or read(s)
+        )
+    encoder = Pixels(blocks=("4x4",), default_block="4x4")
+    tokens = encoder.tokens
+    monkeypatch.setattr(
+        encoder, "tokens", lambda x, blocks: counted["pictures"].append(len(x)) or tokens(x, blocks)
+    )
+    kinds = ("gamma", "underexposure", "overexposure", "low_light", "blur", "jpeg", "downsampling", "noise")
+    task = swept("quality", kinds, (1, 2, 3, 4, 5), reader_options={"people": 5, "pictures": 2}, split="test_only",
+                 kind="verification", options={"impostors": 10})  # fmt: skip
+    data = Data.load(task, None)
+    shown = len(data.views["all"][0])
+    rows = evaluate_sweep(encoder, data, out=tmp_path, say=quiet)
+    assert len(rows) == 41 and sum(counted["pictures"]) == 41 * shown
+    assert (len(counted["clean"]), len(counted["perturbed"])) == (shown, shown)
+    assert len(evaluate_sweep(encoder, data, out=tmp_path, overwrite="always", say=quiet)) == 41
+    assert sum(counted["pictures"]) == 41 * shown, "all of it was kept"
 
 
 def test_features_do_not_depend_on_the_order_of_units():
@@ -146,7 +175,8 @@ def test_a_gallery_stays_clean():
     import pandas as pd
 
     task = swept("quality", ("blur",), options={"pairs": "gallery_probe", "gallery": "g", "probe": "p"})
-    assert _probes(task, pd.DataFrame({"media": ["g", "p", "g"]})).tolist() == [False, True, False]
+    labels = pd.DataFrame({"media": ["g", "p", "g", "p"]})
+    assert _changed(task, labels, np.array([0, 1, 2])).tolist() == [1]
 
 
 def test_rendered_cells_show_the_same_faces(tmp_path, monkeypatch):
@@ -210,3 +240,45 @@ def test_rendered_kinds_are_those_that_pretraining_never_sees():
 
     assert set(RENDERED["occlusion"]) == set(TEST_OCCLUDERS) - {"glasses"}
     assert set(RENDERED["illumination"]) == set(TEST_LIGHTS)
+
+
+def test_encoders_share_pictures_that_are_made_once(tmp_path, monkeypatch):
+    task = swept("quality", ("blur", "noise"))
+    encoders = [Pixels(blocks=("4x4", "8x8")), Constant()]
+    for encoder in encoders:
+        evaluate_sweep(encoder, Data.load(task, None), out=tmp_path / "apart", say=quiet)
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path / "fresh"))
+    made = []
+    change = perturbed.perturb
+    monkeypatch.setattr(perturbed, "perturb", lambda *given, **more: made.append(1) or change(*given, **more))
+    assert evaluate_all(encoders, [task], out=tmp_path / "together", say=quiet) == 0
+    assert len(made) == 18 * 4, "pictures by conditions, for both encoders at once"
+    apart, together = (
+        {found.row.key: found.row.metrics for found in load_rows(tmp_path / name).rows}
+        for name in ("apart", "together")
+    )
+    assert apart == together and len(apart) == 10
+
+
+def test_an_encoder_that_fails_leaves_the_others_their_sweep(tmp_path):
+    task, said = swept("quality", ("blur",)), []
+    broken = Pixels(name="broken", weight_hash="broken", required_crop=CROPS["farl"])
+    assert evaluate_all([broken, Constant()], [task], out=tmp_path, say=said.append) == 1
+    assert len(load_rows(tmp_path).rows) == 3
+    assert "broken: needs the crop" in said[0]
+
+
+def test_sweeps_of_rendered_faces_show_the_first_identities(tmp_path):
+    task = swept("quality", ("blur",))
+    few = replace(task, sweep=replace(task.sweep, identities=2))
+    rows = evaluate_sweep(Constant(), Data.load(few, None), out=tmp_path, say=quiet)
+    assert {(row.n_expected, row.n_scored) for row in rows} == {(6, 6)}
+    for row in rows:
+        assert set(read_items(tmp_path / "rows" / f"{row.key}.json")["group"]) == {"p14", "p15"}
+    found = derived()
+    assert (
+        found["quality/pose/synthetic"].sweep.identities
+        == found["occlusion/pose/synthetic"].sweep.identities
+        == 40
+    )
+    assert found["quality/landmarks/wflw"].sweep.identities is None
