@@ -8,6 +8,7 @@ features and scores do not depend on their number.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -38,7 +39,6 @@ from tasks.units import Units
 BATCH = 64
 CHUNK = 2048
 """Units whose features are stored at once: what a killed run loses at most."""
-THREADS = 2
 MAX_BYTES = 8 * 2**30
 """Features of one task and encoder that are stored at most; only tokens come near it."""
 
@@ -277,17 +277,26 @@ def batches_of(units: list[int]) -> list[list[int]]:
     return [units[at : at + BATCH] for at in range(0, len(units), BATCH)]
 
 
+def decoding_threads() -> int:
+    """Return how many threads decode: two beside a model that computes on the same cores, else our share of them."""
+    state = PartialState()
+    if state.device.type == "cpu":
+        return 2
+    return max(2, min(16, len(os.sched_getaffinity(0)) // torch.cuda.device_count()))
+
+
 def prepared_batches(
     units: Units, batches: Sequence[list[int]], contract: PixelContract
 ) -> Iterator[Prepared]:
     """Yield (readable units, prepared pictures, failures) of each batch in order, decoded a few batches ahead."""
     cells = units.records.select_columns(["image"])
-    with ThreadPoolExecutor(THREADS) as pool:
+    threads = decoding_threads()
+    with ThreadPoolExecutor(threads) as pool:
         ahead: deque[Future[Prepared]] = deque()
         for batch in batches:
             sources = cells[units.rows[batch].tolist()]["image"]
             ahead.append(pool.submit(_prepare_batch, batch, sources, units, contract))
-            if len(ahead) > THREADS + 1:
+            if len(ahead) > threads + 1:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
@@ -303,8 +312,15 @@ def _prepare_batch(batch: list[int], sources: list[dict], units: Units, contract
             continue
         pictures.append(resize(canvas, contract))
         members.append(unit)
-    tensor = prepare(np.stack(pictures), contract) if pictures else torch.empty(0)
-    return members, tensor, broken
+    return members, batch_of(pictures, contract), broken
+
+
+def batch_of(pictures: list[Pixels], contract: PixelContract) -> Tensor:
+    """Return prepared pictures (B, 3, S, S) of canvases at the input size, where a GPU can fetch them fast."""
+    if not pictures:
+        return torch.empty(0)
+    tensor = prepare(np.stack(pictures), contract)
+    return tensor.pin_memory() if PartialState().device.type == "cuda" else tensor
 
 
 def resize(canvas: Pixels, contract: PixelContract) -> Pixels:

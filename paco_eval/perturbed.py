@@ -20,7 +20,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from paco_eval.cache import Address, Keys, find, store
-from paco_eval.extraction import BATCH, THREADS, Layer, check_finite, gather, reduce, resize, unit_keys
+from paco_eval.extraction import (
+    BATCH,
+    Layer,
+    batch_of,
+    check_finite,
+    decoding_threads,
+    gather,
+    reduce,
+    resize,
+    unit_keys,
+)
 from paco_eval.forward import Forward, precision_of
 from paco_fr.alignment import apply, crop_image
 from paco_fr.encoder import Encoder
@@ -221,7 +231,8 @@ def prepared_under(
     """Yield batches of pictures under each condition, in order, made a few ahead of the encoder."""
     batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
     cells = units.records.select_columns(["image"])
-    with ThreadPoolExecutor(THREADS) as pool:
+    threads = decoding_threads()
+    with ThreadPoolExecutor(threads) as pool:
         cuts = (
             pool.submit(_cut, batch, cells[units.rows[batch].tolist()]["image"], units) for batch in batches
         )
@@ -234,7 +245,7 @@ def prepared_under(
                 if not here:
                     continue
                 ahead.append((condition, pool.submit(_change, here, condition, faces, units, encoder)))
-                if len(ahead) > THREADS + 1:
+                if len(ahead) > threads + 1:
                     ready, future = ahead.popleft()
                     yield ready, future.result()
         while ahead:
@@ -276,5 +287,4 @@ def _change(
         members.append(unit)
         pictures.append(resize(changed.image, encoder.pixels))
         achieved.append(changed.achieved)
-    tensor = prepare(np.stack(pictures), encoder.pixels) if pictures else torch.empty(0)
-    return members, tensor, np.array(achieved, dtype=np.float32), broken
+    return members, batch_of(pictures, encoder.pixels), np.array(achieved, dtype=np.float32), broken

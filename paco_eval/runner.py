@@ -53,8 +53,8 @@ def evaluate_all(
     margin: MarginName = "cosface",
     crop: str = "",
     say: Say = print,
-) -> int:
-    """Evaluate every encoder on every task and return how many cells failed.
+) -> list[str]:
+    """Evaluate every encoder on every task and return a line for each cell that failed.
 
     A failed cell is reported and the others go on; rows already written stay. Encoders are loaded first,
     so that a wrong name stops the call before anything is computed.
@@ -79,7 +79,7 @@ def evaluate_all(
     """
     loaded = [load_encoder(one) if isinstance(one, str) else one for one in encoders]
     state = PartialState()
-    failed = 0
+    failed: list[str] = []
     with owned_folder(out) if state.is_main_process else nullcontext():
         for task in tasks:
             try:
@@ -91,7 +91,7 @@ def evaluate_all(
                 continue
             except PacoError as error:
                 say(f"{task.name}: {error}")
-                failed += len(loaded)
+                failed += [f"{task.name}  {encoder.name}: {error}" for encoder in loaded]
                 continue
             for encoder, variant in product(loaded, measured):
                 try:
@@ -100,8 +100,8 @@ def evaluate_all(
                     say(f"Left out {error}")
                     continue
                 except PacoError as error:
-                    say(f"{task.name}  {encoder.name}: {error}")
-                    failed += 1
+                    failed.append(f"{task.name}  {encoder.name}: {error}")
+                    say(failed[-1])
                     continue
                 for row in rows:
                     say(_line(row))

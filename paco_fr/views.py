@@ -151,15 +151,15 @@ def prepare(images: npt.NDArray[np.uint8] | Tensor, contract: PixelContract) -> 
     """Return float pictures (B, 3, S, S) under a pixel contract, of uint8 RGB (B, S, S, 3)."""
     if not isinstance(images, Tensor):
         images = torch.from_numpy(np.ascontiguousarray(images))
-    pixels = images.permute(0, 3, 1, 2).float()
+    pixels = images.permute(0, 3, 1, 2).to(torch.float32, copy=True)
     if contract.channels == "BGR":
         pixels = pixels.flip(1)
     low, high = contract.value_range
-    pixels = pixels / 255 * (high - low) + low
     mean, std = (
         torch.tensor(v, device=pixels.device).view(1, 3, 1, 1) for v in (contract.mean, contract.std)
     )
-    return (pixels - mean) / std
+    # In place: the pictures are a copy by now, and fresh memory costs more than the arithmetic does.
+    return pixels.div_(255).mul_(high - low).add_(low).sub_(mean).div_(std)
 
 
 def unprepare(pixels: Tensor, contract: PixelContract) -> npt.NDArray[np.uint8]:
