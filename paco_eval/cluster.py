@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,7 +99,9 @@ def _job(
     encoder: Sequence[str], fingerprint: str, tasks: Sequence[Task], words: Sequence[str], out: Path
 ) -> Job:
     named = ",".join(task.name for task in tasks if "declared_as" not in task.options)
-    declared = [str(task.options["declared_as"]).split(" ", 1) for task in tasks if "declared_as" in task.options]
+    declared = [
+        str(task.options["declared_as"]).split(" ", 1) for task in tasks if "declared_as" in task.options
+    ]
     own = [*encoder, *(["--tasks", named] if named else []), *(word for pair in declared for word in pair)]
     versions = [f"{task.name} v{task.version}" for task in tasks]
     address = content_hash([fingerprint, versions, own, list(words)])
@@ -128,7 +130,13 @@ def measure(words: Sequence[str], folder: Path) -> None:
 
 
 def run_jobs(
-    jobs: Sequence[Job], cluster: str, settings: Mapping[str, Any], out: Path, *, again: bool = False, say: Any = print
+    jobs: Sequence[Job],
+    cluster: str,
+    settings: Mapping[str, Any],
+    out: Path,
+    *,
+    again: bool = False,
+    say: Callable[[str], None] = print,
 ) -> list[str]:
     """Submit what is not measured yet, wait, merge the rows, and return a line for each job that failed.
 
@@ -152,9 +160,7 @@ def run_jobs(
         for job in jobs:  # of an earlier call, which may have been stopped before it merged them
             if job not in wanted:
                 _merge(job, out)
-        ended = 0
-        for job, problem in _waited(_submitted(wanted, executor)):
-            ended += 1
+        for ended, (job, problem) in enumerate(_waited(_submitted(wanted, executor)), 1):
             if problem:
                 failed.append(f"{job.title}: {problem}")
             else:

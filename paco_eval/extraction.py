@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,11 +21,13 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from paco_eval.cache import Address, Keys, find, store
+from paco_eval.cache import Address, Keys, find, keep_to_limit, store
+from paco_eval.cache_use import keeping
 from paco_eval.forward import Forward, precision_of
 from paco_fr.alignment import crop_image
 from paco_fr.contracts import PixelContract
@@ -111,6 +113,7 @@ def layers_of(encoder: Encoder, reductions: Sequence[str]) -> list[Layer]:
     return [(block, reduction) for block in encoder.blocks for reduction in own]
 
 
+@keeping()
 def extract(
     encoder: Encoder, units: Units, reductions: Sequence[str], *, flip: str = "none", progress: bool = False
 ) -> Features:
@@ -134,15 +137,20 @@ def extract(
     keys, failures = unit_keys(units)
     missing = _missing(keys, failures, addresses)
     state = PartialState()
-    with state.split_between_processes(missing.tolist()) as own:
-        broken = _encode(encoder, units, own, keys, addresses, progress and state.is_main_process)
-    state.wait_for_everyone()
-    failures |= {unit: reason for part in gather(broken, state) for unit, reason in part.items()}
+    # One process says what is missing: others may look when some of it has been stored already.
+    (wanted,) = broadcast_object_list([missing.tolist()])
+    with state.split_between_processes(wanted) as own:
+        parts = together(
+            lambda: _encode(encoder, units, own, keys, addresses, progress and state.is_main_process),
+            {},
+            state,
+        )
+    failures |= {unit: reason for part in parts for unit, reason in part.items()}
     failures = _spread(failures, keys)
     found = {}
     for layer in layers:
-        parts = [find(addresses[layer, side], keys)[0] for side in sides]
-        features, mirrored = parts[0], parts[-1]
+        tables = [find(addresses[layer, side], keys)[0] for side in sides]
+        features, mirrored = tables[0], tables[-1]
         if features is None or mirrored is None:
             raise PacoError(
                 f"Not one of {len(units)} pictures could be read. First: {next(iter(failures.values()))}"
@@ -151,7 +159,9 @@ def extract(
             features += mirrored
         features[list(failures)] = np.nan
         found[layer] = features
-    return Features(found, failures, len(missing), time.monotonic() - started)
+    if wanted:
+        keep_to_limit()
+    return Features(found, failures, len(wanted), time.monotonic() - started)
 
 
 def missing_keys(
@@ -282,7 +292,7 @@ def decoding_threads() -> int:
     state = PartialState()
     if state.device.type == "cpu":
         return 2
-    return max(2, min(16, len(os.sched_getaffinity(0)) // torch.cuda.device_count()))
+    return max(2, min(16, len(os.sched_getaffinity(0)) // max(1, torch.cuda.device_count())))
 
 
 def prepared_batches(
@@ -338,6 +348,25 @@ def gather(broken: Broken, state: PartialState) -> list[Broken]:
     parts = [broken] * state.num_processes
     torch.distributed.all_gather_object(parts, broken)
     return parts
+
+
+def together(work: Callable[[], Broken], nothing: Broken, state: PartialState) -> list[Broken]:
+    """Return what the work of every process found; an error in one is raised in all, which would wait in vain.
+
+    Raises:
+        PacoError: of the first process whose work raised one.
+
+    """
+    found, problem = nothing, ""
+    try:
+        found = work()
+    except PacoError as error:
+        problem = str(error)
+    parts = gather((found, problem), state)
+    for _, trouble in parts:
+        if trouble:
+            raise PacoError(trouble)
+    return [part for part, _ in parts]
 
 
 def _spread(failures: dict[int, str], keys: Keys) -> dict[int, str]:

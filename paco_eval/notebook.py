@@ -9,6 +9,7 @@ from typing import Any, cast
 import pandas as pd
 from torch import Tensor, nn
 
+from paco_eval.device import use_device
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.contract_check import check_contract
 from paco_eval.encoders.module import FunctionEncoder
@@ -73,6 +74,7 @@ def evaluate(
         MissingDataError: a task named outright has no data.
 
     """
+    use_device("auto")
     several: list[Evaluated] = (
         list(encoder) if isinstance(encoder, (list, tuple)) else [cast(Evaluated, encoder)]
     )

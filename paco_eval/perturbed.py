@@ -14,21 +14,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from tqdm import tqdm
 
-from paco_eval.cache import Address, Keys, find, store
+from paco_eval.cache import Address, Keys, find, keep_to_limit, store
+from paco_eval.cache_use import keeping
 from paco_eval.extraction import (
     BATCH,
     Layer,
     batch_of,
     check_finite,
     decoding_threads,
-    gather,
     reduce,
     resize,
+    together,
     unit_keys,
 )
 from paco_eval.forward import Forward, precision_of
@@ -36,7 +37,6 @@ from paco_fr.alignment import apply, crop_image
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.images import Pixels, read_image
-from paco_fr.views import prepare
 from tasks.perturbations.apply import Face, perturb
 from tasks.perturbations.catalogue import perturbation
 from tasks.units import Units
@@ -85,6 +85,7 @@ def faces_of(units: Units) -> list[Face | None]:
     return faces
 
 
+@keeping()
 def extract_perturbed(
     encoder: Encoder,
     units: Units,
@@ -109,27 +110,35 @@ def extract_perturbed(
         )
         for condition in conditions
     }
-    missing = {condition: _missing(addresses, keys, unreadable) for condition, addresses in wanted.items()}
+    # One process says what is missing: others may look when some of it has been stored already.
+    (missing,) = broadcast_object_list(
+        [{condition: _missing(addresses, keys, unreadable) for condition, addresses in wanted.items()}]
+    )
     state = PartialState()
     need = np.flatnonzero(np.any(list(missing.values()), axis=0)) if missing else np.empty(0, dtype=np.intp)
     with state.split_between_processes(need.tolist()) as own:
-        broken = _encode(
-            encoder,
-            units,
-            layer,
-            summed,
-            faces,
-            own,
-            keys,
-            wanted,
-            missing,
-            progress and state.is_main_process,
+        parts = together(
+            lambda: _encode(
+                encoder,
+                units,
+                layer,
+                summed,
+                faces,
+                own,
+                keys,
+                wanted,
+                missing,
+                progress and state.is_main_process,
+            ),
+            {},
+            state,
         )
-    state.wait_for_everyone()
     failed: dict[Condition, dict[int, str]] = {condition: dict(unreadable) for condition in conditions}
-    for part in gather(broken, state):
+    for part in parts:
         for (condition, unit), reason in part.items():
             failed[condition][unit] = reason
+    if len(need):
+        keep_to_limit()
     return {
         condition: _outcome(addresses, keys, failed[condition], condition)
         for condition, addresses in wanted.items()

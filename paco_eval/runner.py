@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from accelerate import PartialState
 
+from paco_eval.cache_use import keeping
 from paco_eval.diagnosing import evaluate_diagnosis
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
@@ -52,6 +53,7 @@ def evaluate_all(
     epochs: int = EPOCHS,
     margin: MarginName = "cosface",
     crop: str = "",
+    cache_limit: str = "",
     say: Say = print,
 ) -> list[str]:
     """Evaluate every encoder on every task and return a line for each cell that failed.
@@ -74,13 +76,15 @@ def evaluate_all(
         epochs: of fine-tune.
         margin: loss of fine-tune on people.
         crop: name of a crop in place of those of the tasks; rows say so.
+        cache_limit: size such as 20GB that the cache of features is kept to, by removing what was unused for
+            longest; what this evaluation uses stays. By default ``PACO_CACHE_LIMIT``, empty for none.
         say: takes lines for the user.
 
     """
     loaded = [load_encoder(one) if isinstance(one, str) else one for one in encoders]
     state = PartialState()
     failed: list[str] = []
-    with owned_folder(out) if state.is_main_process else nullcontext():
+    with keeping(cache_limit), owned_folder(out) if state.is_main_process else nullcontext():
         for task in tasks:
             try:
                 data = Data.load(task, data_root, limit, train_identities, crop)

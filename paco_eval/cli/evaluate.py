@@ -62,6 +62,9 @@ if TYPE_CHECKING:
               help="Loss of fine-tune on --train-identities.")  # fmt: skip
 @click.option("--crop", type=click.Choice(["farl", "arcface", "box", "whole"]),
               help="Cut faces so, whatever task or encoder ask for; marked in the row.")  # fmt: skip
+@click.option("--cache-limit", envvar="PACO_CACHE_LIMIT", metavar="SIZE",
+              help="Keep the cache of features to a size such as 20GB; what was unused for longest goes first, and "
+                   "nothing that a running evaluation uses.  [default: $PACO_CACHE_LIMIT, else none]")  # fmt: skip
 @click.option("--jobs", type=click.Choice(["slurm", "local"]),
               help="Submit a job for each encoder and set of pictures through submitit, wait, and merge the rows. "
                    "Started again it submits what is missing. local: all at once on this machine.")  # fmt: skip
@@ -69,11 +72,12 @@ if TYPE_CHECKING:
               help="A setting of submitit's executor for --jobs, e.g. partition=gpu, time=60, gpus_per_node=1.")  # fmt: skip
 @click.pass_context
 def command(
-    context: click.Context, encoders: tuple[str, ...], own_encoders: tuple[str, ...], tasks: str | None, protocol: str, shots: str, seeds: int,
+    context: click.Context,
+    encoders: tuple[str, ...], own_encoders: tuple[str, ...], tasks: str | None, protocol: str, shots: str, seeds: int,
     epochs: int, out: Path, data_root: Path | None, overwrite: str, limit: int | None, sensitive: bool, dry_run: bool,
     precision: str, compile_blocks: bool, device: str, trust: bool, tasks_from: Path | None, folders: tuple[str, ...],
     train_identities: Path | None, margin: Literal["cosface", "arcface"], crop: str | None,
-    jobs: str | None, job_pairs: tuple[str, ...],
+    cache_limit: str | None, jobs: str | None, job_pairs: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes.
 
@@ -87,11 +91,14 @@ def command(
     if job_pairs and not jobs:
         raise click.UsageError("--job-set says how --jobs run; give --jobs, too.")
 
+    from paco_eval.cache import size_of
     from paco_fr.errors import MissingDataError
     from tasks.own import own_task
     from tasks.registry import select
     from tasks.registry import tasks_from as read_tasks
 
+    if cache_limit:
+        size_of(cache_limit)  # a wrong one stops the call before anything is computed
     own = [own_task(folder) for folder in folders]
     patterns = tasks or (None if own else "*")
     chosen = select(patterns, read_tasks(tasks_from) if tasks_from else ()) if patterns else []
@@ -137,7 +144,7 @@ def command(
     failures = evaluate_all(
         loaded, usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit, protocol=protocol,
         shots=shots.split(","), seeds=seeds, epochs=epochs, train_identities=train_identities, margin=margin, crop=crop or "",
-        say=lambda text: click.echo(text, err=True),
+        cache_limit=cache_limit or "", say=lambda text: click.echo(text, err=True),
     )  # fmt: skip
     if sensitive:
         from paco_eval.sensitivity import spreads
@@ -157,7 +164,8 @@ def _jobs(context: click.Context, tasks: list[Task], cluster: str, settings: dic
     named = [([name], name) for name in call["encoders"]]
     named += [(["--encoder-from", name], f"file:{name}") for name in call["own_encoders"]]
     encoders = []
-    for own, name in named:  # loaded one by one: their weights tell jobs apart, and a wrong name stops the call
+    # Loaded one by one and let go: their weights tell jobs apart, and a wrong name stops the call.
+    for own, name in named:
         loaded = load_encoder(name, trust=call["trust"])
         encoders.append((own, f"{name} {loaded.weight_hash} {loaded.pixels.hash}"))
     found = jobs_of(encoders, tasks, words, call["out"])
@@ -167,7 +175,9 @@ def _jobs(context: click.Context, tasks: list[Task], cluster: str, settings: dic
         click.echo(f"{len(found)} jobs")
         return []
     again = call["overwrite"] == "always"
-    return run_jobs(found, cluster, settings, call["out"], again=again, say=lambda text: click.echo(text, err=True))
+    return run_jobs(
+        found, cluster, settings, call["out"], again=again, say=lambda text: click.echo(text, err=True)
+    )
 
 
 def _end(out: Path, failures: list[str], absent: list[str], what: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import replace
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -78,10 +78,13 @@ def test_a_job_is_an_encoder_on_the_tasks_that_share_pictures(tmp_path):
     ]
     assert jobs[2].words[:2] == ("--encoder-from", "mine.py:Mine") and len(jobs) == 4
     assert len({job.folder for job in jobs}) == 4
-    changed = [*jobs_of([(["pixels"], "new weights")], [pose, other], ["--limit", "9"], tmp_path),
-               *jobs_of(encoders[:1], [pose, other], ["--limit", "8"], tmp_path),
-               *jobs_of(encoders[:1], [replace(pose, version=2), replace(other, version=2)], ["--limit", "9"], tmp_path)]  # fmt: skip
-    assert not {job.folder for job in changed} & {job.folder for job in jobs}
+    limit, newer = ["--limit", "9"], [replace(pose, version=2), replace(other, version=2)]
+    for changed in (
+        jobs_of([(["pixels"], "new weights")], [pose, other], limit, tmp_path),
+        jobs_of(encoders[:1], [pose, other], ["--limit", "8"], tmp_path),
+        jobs_of(encoders[:1], newer, limit, tmp_path),
+    ):
+        assert not {job.folder for job in changed} & {job.folder for job in jobs}
 
 
 class Handle:
@@ -124,7 +127,9 @@ def test_jobs_are_measured_merged_and_gone_on_with(evaluation, tmp_path, monkeyp
     # The set that no split can be made of fails for both encoders; everything else goes on and is merged.
     assert done.exit_code == 1, done.output
     assert "Failed jobs: 2" in done.output and done.output.count("pose/bad: failed; see ") == 4
-    good = {(encoder, task) for encoder in ("pixels", "constant") for task in ("pose/blobs", "landmarks/blobs")}
+    good = {
+        (encoder, task) for encoder in ("pixels", "constant") for task in ("pose/blobs", "landmarks/blobs")
+    }
     assert rows_in(out / "rows") == good and rows_in(out) == good
     # The plain command meets what the jobs measured, and jobs are not submitted again unless a row is gone.
     again = call("evaluate", "pixels", "--tasks", "*/blobs", *evaluation)
@@ -207,7 +212,10 @@ def test_a_job_under_way_is_waited_for_and_not_submitted_again(tmp_path):
     (jobs[0].folder / "job_id").write_text("old")
     executor = Executor(tmp_path)
     found = cluster._submitted(jobs, executor)
-    assert [(job.title, handle.job_id) for job, handle in found] == [(jobs[0].title, "old"), (jobs[1].title, "1")]
+    assert [(job.title, handle.job_id) for job, handle in found] == [
+        (jobs[0].title, "old"),
+        (jobs[1].title, "1"),
+    ]
     assert executor.count == 1 and (jobs[1].folder / "job_id").read_text() == "1"
 
 

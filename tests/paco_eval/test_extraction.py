@@ -138,11 +138,27 @@ import json
 import numpy as np
 import torch
 torch.set_num_threads(1)
+from accelerate import PartialState
 from paco_eval.encoders import load_encoder
-from paco_eval.extraction import extract
+from paco_eval.encoders.baselines import Pixels
+from paco_eval.extraction import extract, gather
+from paco_fr.errors import PacoError
 from tests.paco_eval.test_extraction import units
 found = extract(load_encoder("random:tiny"), units(people=7, broken=1), ("mean",))
 np.save(OUT, found.layers["4", "mean"])
+
+class Broken(Pixels):
+    def tokens(self, images, blocks):
+        made = super().tokens(images, blocks)
+        if PartialState().process_index == 1:
+            made["16x16"].patches[0] = float("nan")
+        return made
+
+try:
+    extract(Broken(weight_hash="broken"), units(people=2), ("mean",))
+except PacoError as error:
+    told = str(error)
+assert gather(told, PartialState()) == [told] * 3 and "not finite for picture 0-2" in told, told
 print(json.dumps(sorted(found.failures)))
 """
 
