@@ -101,9 +101,18 @@ def reduce(tokens: Tokens, reduction: str) -> Tensor:
 def layers_of(encoder: Encoder, reductions: Sequence[str]) -> list[Layer]:
     """Return what validation may choose from: the encoder's blocks by the reductions both sides know.
 
-    Every encoder has ``tokens``; a task that takes them takes nothing else.
+    A task that takes ``tokens`` takes nothing else. The baselines without weights stay its floor, whatever they give.
+
+    Raises:
+        PacoError: nothing in common, or an encoder without patch tokens is asked for them.
+
     """
     if "tokens" in reductions:
+        if encoder.parameters and tuple(encoder.reductions) == ("flat",):
+            raise PacoError(
+                f"{encoder.name} gives one vector for a picture and has no patch tokens, which heads on single tokens "
+                "need. Leave it out, or choose a task or protocol that takes mean or global features."
+            )
         return [(block, "tokens") for block in encoder.blocks]
     own = [name for name in encoder.reductions if name in reductions or name == "flat"]
     if not own:

@@ -12,7 +12,9 @@ import torch
 import paco_eval.extraction as extraction
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.baselines import Constant, Pixels
+from paco_eval.encoders.module import FunctionEncoder
 from paco_eval.extraction import extract, layers_of, reduce, resize
+from paco_eval.runner import evaluate_all
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Tokens
 from paco_fr.errors import PacoError
@@ -117,6 +119,17 @@ def test_an_encoder_and_a_task_without_a_common_reduction_are_refused():
     with pytest.raises(PacoError, match="the task takes words"):
         layers_of(load_encoder("random:tiny"), ("words",))
     assert layers_of(Constant(), ("mean",)) == [("none", "flat")]
+
+
+def test_an_encoder_without_patch_tokens_is_refused_by_heads_on_tokens(tmp_path):
+    vector = FunctionEncoder("onnx:x", lambda images: images.mean((2, 3)), PixelContract(8), "0" * 16, 1)
+    with pytest.raises(PacoError, match="onnx:x gives one vector for a picture and has no patch tokens"):
+        extract(vector, units(people=2), ("tokens",))
+    failed = evaluate_all(
+        [vector], [blob_task("landmarks")], out=tmp_path, protocol="heatmap", say=lambda _: None
+    )
+    assert len(failed) == 1 and "has no patch tokens" in failed[0]
+    assert layers_of(Constant(), ("tokens",)) == [("none", "tokens")]  # the floor of every task
 
 
 def test_tokens_are_kept_as_a_table_each_and_only_within_the_limit(monkeypatch):
