@@ -85,7 +85,7 @@ def test_rows_of_few_shot_and_neighbours_stand_apart(tmp_path):
             [Pixels()], [task, blob_task("verification", split="test_only")][: 1 + (protocol != "frozen")],
             out=tmp_path, protocol=protocol, shots=("10%",), seeds=3, say=said.append,
         )  # fmt: skip
-        assert failed == 0
+        assert not failed
     rows = [stored.row for stored in load_rows([tmp_path]).rows]
     assert sorted((row.protocol, row.probe_seed) for row in rows if row.probe_seed is None) == [
         ("frozen", None), ("knn", None)]  # fmt: skip
