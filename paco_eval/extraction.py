@@ -150,9 +150,7 @@ def extract(
     (wanted,) = broadcast_object_list([missing.tolist()])
     with state.split_between_processes(wanted) as own:
         parts = together(
-            lambda: _encode(encoder, units, own, keys, addresses, progress and state.is_main_process),
-            {},
-            state,
+            lambda: _encode(encoder, units, own, keys, addresses, progress and state.is_main_process), state
         )
     failures |= {unit: reason for part in parts for unit, reason in part.items()}
     failures = _spread(failures, keys)
@@ -359,14 +357,15 @@ def gather(broken: Broken, state: PartialState) -> list[Broken]:
     return parts
 
 
-def together(work: Callable[[], Broken], nothing: Broken, state: PartialState) -> list[Broken]:
+def together(work: Callable[[], Broken], state: PartialState) -> list[Broken]:
     """Return what the work of every process found; an error in one is raised in all, which would wait in vain.
 
     Raises:
         PacoError: of the first process whose work raised one.
 
     """
-    found, problem = nothing, ""
+    found: Broken | None = None
+    problem = ""
     try:
         found = work()
     except PacoError as error:
@@ -375,7 +374,7 @@ def together(work: Callable[[], Broken], nothing: Broken, state: PartialState) -
     for _, trouble in parts:
         if trouble:
             raise PacoError(trouble)
-    return [part for part, _ in parts]
+    return [part for part, _ in parts if part is not None]
 
 
 def _spread(failures: dict[int, str], keys: Keys) -> dict[int, str]:

@@ -130,7 +130,6 @@ def extract_perturbed(
                 missing,
                 progress and state.is_main_process,
             ),
-            {},
             state,
         )
     failed: dict[Condition, dict[int, str]] = {condition: dict(unreadable) for condition in conditions}
