@@ -141,7 +141,7 @@ def ablate(
                 say(f"{variant.label or config.name}, seed {config.seed}: {error}")
                 failed += 1
                 continue
-            failed += evaluate_all([f"paco:{folder}"], tasks, out=out, data_root=data_root, say=say)
+            failed += len(evaluate_all([f"paco:{folder}"], tasks, out=out, data_root=data_root, say=say))
     if PartialState().is_main_process:
         for path in write_ablation(grid, out):
             say(str(path))

@@ -7,12 +7,14 @@ any number of immutable parts; each is written under a temporary name and rename
 so a killed process leaves nothing half-made and two processes that did the same work agree.
 
 Each part names its address in its header, so that the cache can be listed and pruned without knowing encoders.
+What a running process uses is never pruned, see :mod:`paco_eval.cache_use`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from paco_eval.cache_use import alone, in_use, limit, using
 from paco_fr.contracts import content_hash
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file, cache_folder
@@ -56,29 +59,36 @@ def find(address: Address, keys: Keys) -> tuple[npt.NDArray[np.float32] | None, 
     found = np.zeros(len(keys), dtype=bool)
     features: npt.NDArray[np.float32] | None = None
     wanted = _as_scalars(keys)
-    if address.folder.exists():
-        os.utime(address.folder)  # when it was last of use, for pruning
-    for part in sorted(address.folder.glob("*.safetensors")) if address.folder.exists() else ():
-        with safe_open(part, framework="np") as file:
-            rows = {key: row for row, key in enumerate(_as_scalars(file.get_tensor("keys")))}
-            sources = np.array([rows.get(key, -1) for key in wanted])
-            hits = (sources >= 0) & ~found
-            if not hits.any():
-                continue
-            values = file.get_tensor("features")
-            if features is None:
-                features = np.full((len(keys), *values.shape[1:]), np.nan, dtype=np.float32)
-            features[hits] = values[sources[hits]]
-            found |= hits
+    with using(address.folder):
+        for part in _parts(address.folder):
+            with safe_open(part, framework="np") as file:
+                rows = {key: row for row, key in enumerate(_as_scalars(file.get_tensor("keys")))}
+                sources = np.array([rows.get(key, -1) for key in wanted])
+                hits = (sources >= 0) & ~found
+                if not hits.any():
+                    continue
+                values = file.get_tensor("features")
+                if features is None:
+                    features = np.full((len(keys), *values.shape[1:]), np.nan, dtype=np.float32)
+                features[hits] = values[sources[hits]]
+                found |= hits
     return features, found
+
+
+def _parts(folder: Path) -> list[Path]:
+    if not folder.exists():
+        return []
+    os.utime(folder)  # when it was last of use, for pruning
+    return sorted(folder.glob("*.safetensors"))
 
 
 def store(address: Address, keys: Keys, features: npt.NDArray[np.float32]) -> None:
     """Add the features (n, ...) of keys (n, 16) as one part."""
     folder = address.folder
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{content_hash(keys.tobytes().hex())}.safetensors"
-    if not path.exists():
+    with using(folder):
+        if path.exists():
+            return
         with atomic_file(path) as temporary:
             try:
                 tensors: dict[str, npt.NDArray[Any]] = {
@@ -142,6 +152,8 @@ def _entry(folder: Path) -> Entry:
 def prune(found: Iterable[Entry], limit: int, unused_since: float = 0.0) -> list[Entry]:
     """Remove entries, the longest unused first, until at most ``limit`` bytes are left; return them.
 
+    Those that a running process uses stay, whatever is left then.
+
     Args:
         found: as :func:`entries` returns them.
         limit: bytes that may stay.
@@ -151,9 +163,25 @@ def prune(found: Iterable[Entry], limit: int, unused_since: float = 0.0) -> list
     found = list(found)
     total = sum(entry.size for entry in found)
     removed = []
-    for entry in found:
-        if total > limit or entry.used < unused_since:
-            shutil.rmtree(entry.folder, ignore_errors=True)
-            total -= entry.size
-            removed.append(entry)
+    with alone():
+        used = in_use()
+        for entry in found:
+            if entry.folder.name not in used and (total > limit or entry.used < unused_since):
+                shutil.rmtree(entry.folder, ignore_errors=True)
+                total -= entry.size
+                removed.append(entry)
     return removed
+
+
+def keep_to_limit() -> None:
+    """Prune the cache to the size limit, if there is one now."""
+    if limit():
+        prune(entries(), size_of(limit()))
+
+
+def size_of(text: str) -> int:
+    """Return the bytes of a size such as 20GB or 500MB (powers of 1000), or say what is wrong with it."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text, flags=re.IGNORECASE)
+    if match is None:
+        raise PacoError(f"'{text}' is no size of the cache such as 20GB.")
+    return int(float(match[1]) * 1000 ** " kmgt".index(match[2].lower() or " "))

@@ -8,9 +8,10 @@ features and scores do not depend on their number.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,11 +21,13 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from paco_eval.cache import Address, Keys, find, store
+from paco_eval.cache import Address, Keys, find, keep_to_limit, store
+from paco_eval.cache_use import keeping
 from paco_eval.forward import Forward, precision_of
 from paco_fr.alignment import crop_image
 from paco_fr.contracts import PixelContract
@@ -38,7 +41,6 @@ from tasks.units import Units
 BATCH = 64
 CHUNK = 2048
 """Units whose features are stored at once: what a killed run loses at most."""
-THREADS = 2
 MAX_BYTES = 8 * 2**30
 """Features of one task and encoder that are stored at most; only tokens come near it."""
 
@@ -99,9 +101,18 @@ def reduce(tokens: Tokens, reduction: str) -> Tensor:
 def layers_of(encoder: Encoder, reductions: Sequence[str]) -> list[Layer]:
     """Return what validation may choose from: the encoder's blocks by the reductions both sides know.
 
-    Every encoder has ``tokens``; a task that takes them takes nothing else.
+    A task that takes ``tokens`` takes nothing else. The baselines without weights stay its floor, whatever they give.
+
+    Raises:
+        PacoError: nothing in common, or an encoder without patch tokens is asked for them.
+
     """
     if "tokens" in reductions:
+        if encoder.parameters and tuple(encoder.reductions) == ("flat",):
+            raise PacoError(
+                f"{encoder.name} gives one vector for a picture and has no patch tokens, which heads on single tokens "
+                "need. Leave it out, or choose a task or protocol that takes mean or global features."
+            )
         return [(block, "tokens") for block in encoder.blocks]
     own = [name for name in encoder.reductions if name in reductions or name == "flat"]
     if not own:
@@ -111,6 +122,7 @@ def layers_of(encoder: Encoder, reductions: Sequence[str]) -> list[Layer]:
     return [(block, reduction) for block in encoder.blocks for reduction in own]
 
 
+@keeping()
 def extract(
     encoder: Encoder,
     units: Units,
@@ -141,15 +153,18 @@ def extract(
     keys, failures = unit_keys(units)
     missing = _missing(keys, failures, addresses)
     state = PartialState()
-    with state.split_between_processes(missing.tolist()) as own:
-        broken = _encode(encoder, units, own, keys, addresses, progress and state.is_main_process)
-    state.wait_for_everyone()
-    failures |= {unit: reason for part in gather(broken, state) for unit, reason in part.items()}
+    # One process says what is missing: others may look when some of it has been stored already.
+    (wanted,) = broadcast_object_list([missing.tolist()])
+    with state.split_between_processes(wanted) as own:
+        parts = together(
+            lambda: _encode(encoder, units, own, keys, addresses, progress and state.is_main_process), state
+        )
+    failures |= {unit: reason for part in parts for unit, reason in part.items()}
     failures = _spread(failures, keys)
     found = {}
     for layer in layers:
-        parts = [find(addresses[layer, side], keys)[0] for side in sides]
-        features, mirrored = parts[0], parts[-1]
+        tables = [find(addresses[layer, side], keys)[0] for side in sides]
+        features, mirrored = tables[0], tables[-1]
         if features is None or mirrored is None:
             raise PacoError(
                 f"Not one of {len(units)} pictures could be read. First: {next(iter(failures.values()))}"
@@ -158,7 +173,9 @@ def extract(
             features += mirrored
         features[list(failures)] = np.nan
         found[layer] = features
-    return Features(found, failures, len(missing), time.monotonic() - started)
+    if wanted:
+        keep_to_limit()
+    return Features(found, failures, len(wanted), time.monotonic() - started)
 
 
 def missing_keys(
@@ -284,17 +301,26 @@ def batches_of(units: list[int]) -> list[list[int]]:
     return [units[at : at + BATCH] for at in range(0, len(units), BATCH)]
 
 
+def decoding_threads() -> int:
+    """Return how many threads decode: two beside a model that computes on the same cores, else our share of them."""
+    state = PartialState()
+    if state.device.type == "cpu":
+        return 2
+    return max(2, min(16, len(os.sched_getaffinity(0)) // max(1, torch.cuda.device_count())))
+
+
 def prepared_batches(
     units: Units, batches: Sequence[list[int]], contract: PixelContract
 ) -> Iterator[Prepared]:
     """Yield (readable units, prepared pictures, failures) of each batch in order, decoded a few batches ahead."""
     cells = units.records.select_columns(["image"])
-    with ThreadPoolExecutor(THREADS) as pool:
+    threads = decoding_threads()
+    with ThreadPoolExecutor(threads) as pool:
         ahead: deque[Future[Prepared]] = deque()
         for batch in batches:
             sources = cells[units.rows[batch].tolist()]["image"]
             ahead.append(pool.submit(_prepare_batch, batch, sources, units, contract))
-            if len(ahead) > THREADS + 1:
+            if len(ahead) > threads + 1:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
@@ -310,8 +336,15 @@ def _prepare_batch(batch: list[int], sources: list[dict], units: Units, contract
             continue
         pictures.append(resize(canvas, contract))
         members.append(unit)
-    tensor = prepare(np.stack(pictures), contract) if pictures else torch.empty(0)
-    return members, tensor, broken
+    return members, batch_of(pictures, contract), broken
+
+
+def batch_of(pictures: list[Pixels], contract: PixelContract) -> Tensor:
+    """Return prepared pictures (B, 3, S, S) of canvases at the input size, where a GPU can fetch them fast."""
+    if not pictures:
+        return torch.empty(0)
+    tensor = prepare(np.stack(pictures), contract)
+    return tensor.pin_memory() if PartialState().device.type == "cuda" else tensor
 
 
 def resize(canvas: Pixels, contract: PixelContract) -> Pixels:
@@ -329,6 +362,26 @@ def gather(broken: Broken, state: PartialState) -> list[Broken]:
     parts = [broken] * state.num_processes
     torch.distributed.all_gather_object(parts, broken)
     return parts
+
+
+def together(work: Callable[[], Broken], state: PartialState) -> list[Broken]:
+    """Return what the work of every process found; an error in one is raised in all, which would wait in vain.
+
+    Raises:
+        PacoError: of the first process whose work raised one.
+
+    """
+    found: Broken | None = None
+    problem = ""
+    try:
+        found = work()
+    except PacoError as error:
+        problem = str(error)
+    parts = gather((found, problem), state)
+    for _, trouble in parts:
+        if trouble:
+            raise PacoError(trouble)
+    return [part for part, _ in parts if part is not None]
 
 
 def _spread(failures: dict[int, str], keys: Keys) -> dict[int, str]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pandas as pd
 from torch import Tensor, nn
 
+from paco_eval.device import use_device
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.contract_check import check_contract
 from paco_eval.encoders.module import FunctionEncoder
@@ -75,6 +76,7 @@ def evaluate(
         MissingDataError: a task named outright has no data.
 
     """
+    use_device("auto")
     several: list[Evaluated] = (
         list(encoder) if isinstance(encoder, (list, tuple)) else [cast(Evaluated, encoder)]
     )
@@ -82,11 +84,10 @@ def evaluate(
     modules = [(one, one.training, _grads(one)) for one in several if isinstance(one, nn.Module)]
     try:
         loaded = [as_encoder(one, pixels, name, trust=trust) for one in several]
-        said: list[str] = []
         failed = evaluate_all(
             loaded, _tasks(tasks, root), out=Path(out), data_root=root, limit=limit, overwrite=overwrite,
             protocol=protocol, shots=shots, seeds=seeds, epochs=epochs, margin=margin, head=head, crop=crop,
-            train_identities=None if train_identities is None else Path(train_identities), say=said.append,
+            train_identities=None if train_identities is None else Path(train_identities), say=lambda _: None,
         )  # fmt: skip
     finally:
         for module, training, grads in modules:
@@ -94,7 +95,7 @@ def evaluate(
             for parameter, wanted in zip(module.parameters(), grads, strict=True):
                 parameter.requires_grad_(wanted)
     if failed:
-        raise PacoError("\n".join(said))
+        raise PacoError("\n".join(failed))
     frame = load_results(out)
     return frame[frame["encoder"].isin([one.name for one in loaded])].reset_index(drop=True)
 

@@ -15,18 +15,29 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from tqdm import tqdm
 
-from paco_eval.cache import Address, Keys, find, store
-from paco_eval.extraction import BATCH, THREADS, Layer, check_finite, gather, reduce, resize, unit_keys
+from paco_eval.cache import Address, Keys, find, keep_to_limit, store
+from paco_eval.cache_use import keeping
+from paco_eval.extraction import (
+    BATCH,
+    Layer,
+    batch_of,
+    check_finite,
+    decoding_threads,
+    reduce,
+    resize,
+    together,
+    unit_keys,
+)
 from paco_eval.forward import Forward, precision_of
 from paco_fr.alignment import apply, crop_image
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.images import Pixels, read_image
-from paco_fr.views import prepare
 from tasks.perturbations.apply import Face, perturb
 from tasks.perturbations.catalogue import perturbation
 from tasks.units import Units
@@ -99,6 +110,7 @@ class Reader:
         return np.asarray(sum(reduce(tokens, reduction).float().cpu().numpy() for tokens in told))
 
 
+@keeping()
 def extract_perturbed(
     encoder: Encoder,
     units: Units,
@@ -120,6 +132,7 @@ def extract_perturbed(
     }
 
 
+@keeping()
 def fill_cache(
     readers: Sequence[Reader], units: Units, conditions: Sequence[Condition], *, progress: bool = False
 ) -> dict[Condition, dict[int, str]]:
@@ -132,16 +145,21 @@ def fill_cache(
         condition: [_missing(reader, units, condition, keys, unreadable) for reader in readers]
         for condition in conditions
     }
+    # One process says what is missing: others may look when some of it has been stored already.
+    (missing,) = broadcast_object_list([missing])
     state = PartialState()
     absent = [np.any(masks, axis=0) for masks in missing.values() if masks]
     need = np.flatnonzero(np.any(absent, axis=0)) if absent else np.empty(0, dtype=np.intp)
     with state.split_between_processes(need.tolist()) as own:
-        broken = _encode(readers, units, own, keys, missing, progress and state.is_main_process)
-    state.wait_for_everyone()
+        parts = together(
+            lambda: _encode(readers, units, own, keys, missing, progress and state.is_main_process), state
+        )
     failed: dict[Condition, dict[int, str]] = {condition: dict(unreadable) for condition in conditions}
-    for part in gather(broken, state):
+    for part in parts:
         for (condition, unit), reason in part.items():
             failed[condition][unit] = reason
+    if len(need):
+        keep_to_limit()
     return failed
 
 
@@ -228,7 +246,8 @@ def prepared_under(
     """Yield batches of pictures under each condition, in order, made a few ahead of the encoders."""
     batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
     cells, faces = units.records.select_columns(["image"]), faces_of(units)
-    with ThreadPoolExecutor(THREADS) as pool:
+    threads = decoding_threads()
+    with ThreadPoolExecutor(threads) as pool:
         cuts = (
             pool.submit(_cut, batch, cells[units.rows[batch].tolist()]["image"], units) for batch in batches
         )
@@ -241,7 +260,7 @@ def prepared_under(
                 if not here:
                     continue
                 ahead.append((condition, pool.submit(_change, here, condition, faces, units, contracts)))
-                if len(ahead) > THREADS + 1:
+                if len(ahead) > threads + 1:
                     ready, future = ahead.popleft()
                     yield ready, future.result()
         while ahead:
@@ -284,7 +303,7 @@ def _change(
         changed.append(found.image)
         achieved.append(found.achieved)
     pictures = {
-        contract: prepare(np.stack([resize(image, contract) for image in changed]), contract)
+        contract: batch_of([resize(image, contract) for image in changed], contract)
         for contract in contracts
         if changed
     }

@@ -44,6 +44,6 @@ def quickstart(out: Path, *, scale: Scale, say: Callable[[str], None]) -> Path:
     say(f"Evaluating {len(encoders)} encoders")
     failed = evaluate_all(encoders, [task for task, _ in select(scale.tasks)], out=out, say=say)
     if failed:
-        say(f"{failed} cells failed; the report shows the others.")
+        say(f"{len(failed)} cells failed; the report shows the others.")
     build_report([out], out / "report", judge=registered_judge(replicates=100))
     return out / "report"

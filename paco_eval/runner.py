@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from accelerate import PartialState
 
+from paco_eval.cache_use import keeping
 from paco_eval.diagnosing import evaluate_diagnosis
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
@@ -55,9 +56,10 @@ def evaluate_all(
     margin: MarginName = "cosface",
     head: TunedHead = "linear",
     crop: str = "",
+    cache_limit: str = "",
     say: Say = print,
-) -> int:
-    """Evaluate every encoder on every task and return how many cells failed.
+) -> list[str]:
+    """Evaluate every encoder on every task and return a line for each cell that failed.
 
     A failed cell is reported and the others go on; rows already written stay. Encoders are loaded first,
     so that a wrong name stops the call before anything is computed.
@@ -78,13 +80,15 @@ def evaluate_all(
         margin: loss of fine-tune on people.
         head: of fine-tune: ``linear``, or ``farl`` for landmarks after FaRL's recipe.
         crop: name of a crop in place of those of the tasks; rows say so.
+        cache_limit: size such as 20GB that the cache of features is kept to, by removing what was unused for
+            longest; what this evaluation uses stays. By default ``PACO_CACHE_LIMIT``, empty for none.
         say: takes lines for the user.
 
     """
     loaded = [load_encoder(one) if isinstance(one, str) else one for one in encoders]
     state = PartialState()
-    failed = 0
-    with owned_folder(out) if state.is_main_process else nullcontext():
+    failed: list[str] = []
+    with keeping(cache_limit), owned_folder(out) if state.is_main_process else nullcontext():
         for task in tasks:
             try:
                 data = Data.load(task, data_root, limit, train_identities, crop)
@@ -95,7 +99,7 @@ def evaluate_all(
                 continue
             except PacoError as error:
                 say(f"{task.name}: {error}")
-                failed += len(loaded)
+                failed += [f"{task.name}  {encoder.name}: {error}" for encoder in loaded]
                 continue
             if measure is evaluate_sweep:
                 for variant in measured:
@@ -107,8 +111,8 @@ def evaluate_all(
                     say(f"Left out {error}")
                     continue
                 except PacoError as error:
-                    say(f"{task.name}  {encoder.name}: {error}")
-                    failed += 1
+                    failed.append(f"{task.name}  {encoder.name}: {error}")
+                    say(failed[-1])
                     continue
                 for row in rows:
                     say(_line(row))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import click
@@ -45,26 +44,18 @@ def prune_entries(limit: str, unused: int | None) -> None:
 
     With --unused alone only those go; otherwise the cache shrinks to --to (by default it is emptied).
     """
-    from paco_eval.cache import entries, prune
+    from paco_eval.cache import entries, prune, size_of
 
-    size = _bytes(limit)
+    size = size_of(limit)
     since = 0.0
     if unused is not None:
         since = time.time() - unused * 86_400
         size = size or 1 << 62
     removed = prune(entries(), size, since)
     click.echo(f"Removed {len(removed)} entries, {_shown(sum(entry.size for entry in removed))}.")
-
-
-def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text, flags=re.IGNORECASE)
-    if match is None:
-        raise click.BadParameter(f"'{text}' is no size such as 20GB.", param_hint="--to")
-    return (
-        int(float(match[1]) * 1000 ** "kmgt".index(match[2].lower()) * 1000)
-        if match[2]
-        else int(float(match[1]))
-    )
+    left = sum(entry.size for entry in entries())
+    if unused is None and left > size:
+        click.echo(f"{_shown(left)} stay: a running evaluation uses them.")
 
 
 def _shown(size: float) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from paco_eval.cli.options import data_root as data_root_option
-from paco_eval.cli.options import device_option, precision_option, trust_option
+from paco_eval.cli.options import device_option, overrides, precision_option, trust_option, words_of
+
+if TYPE_CHECKING:
+    from tasks.task import Task
 
 
 @click.command("evaluate")
@@ -62,12 +65,22 @@ from paco_eval.cli.options import device_option, precision_option, trust_option
               help="Head of fine-tune; farl: dense maps, augmentation and rates of FaRL's recipe, for landmarks.")  # fmt: skip
 @click.option("--crop", type=click.Choice(["farl", "arcface", "box", "whole"]),
               help="Cut faces so, whatever task or encoder ask for; marked in the row.")  # fmt: skip
+@click.option("--cache-limit", envvar="PACO_CACHE_LIMIT", metavar="SIZE",
+              help="Keep the cache of features to a size such as 20GB; what was unused for longest goes first, and "
+                   "nothing that a running evaluation uses.  [default: $PACO_CACHE_LIMIT, else none]")  # fmt: skip
+@click.option("--jobs", type=click.Choice(["slurm", "local"]),
+              help="Submit a job for each encoder and set of pictures through submitit, wait, and merge the rows. "
+                   "Started again it submits what is missing. local: all at once on this machine.")  # fmt: skip
+@click.option("--job-set", "job_pairs", multiple=True, metavar="KEY=VALUE",
+              help="A setting of submitit's executor for --jobs, e.g. partition=gpu, time=60, gpus_per_node=1.")  # fmt: skip
+@click.pass_context
 def command(
+    context: click.Context,
     encoders: tuple[str, ...], own_encoders: tuple[str, ...], tasks: str | None, protocol: str, shots: str, seeds: int,
     epochs: int, out: Path, data_root: Path | None, overwrite: str, limit: int | None, sensitive: bool, dry_run: bool,
     precision: str, compile_blocks: bool, device: str, trust: bool, tasks_from: Path | None, folders: tuple[str, ...],
     train_identities: Path | None, margin: Literal["cosface", "arcface"], head: Literal["linear", "farl"],
-    crop: str | None,
+    crop: str | None, cache_limit: str | None, jobs: str | None, job_pairs: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes.
 
@@ -78,12 +91,17 @@ def command(
         raise click.UsageError("Missing argument 'ENCODER...'.")
     if sensitive and crop:
         raise click.UsageError("--sensitivity varies the crop itself; leave --crop out.")
+    if job_pairs and not jobs:
+        raise click.UsageError("--job-set says how --jobs run; give --jobs, too.")
 
+    from paco_eval.cache import size_of
     from paco_fr.errors import MissingDataError
     from tasks.own import own_task
     from tasks.registry import select
     from tasks.registry import tasks_from as read_tasks
 
+    if cache_limit:
+        size_of(cache_limit)  # a wrong one stops the call before anything is computed
     own = [own_task(folder) for folder in folders]
     patterns = tasks or (None if own else "*")
     chosen = select(patterns, read_tasks(tasks_from) if tasks_from else ()) if patterns else []
@@ -103,6 +121,11 @@ def command(
     if absent and not usable:
         raise MissingDataError("\n".join(absent))
 
+    if jobs:
+        failures = _jobs(context, usable, jobs, overrides(job_pairs, "--job-set"))
+        _end(out, failures, absent, "jobs")
+        return
+
     from paco_eval.device import use_device
     from paco_eval.encoders import load_encoder
     from paco_eval.forward import set_up
@@ -121,19 +144,55 @@ def command(
 
     from paco_eval.runner import evaluate_all
 
-    failed = evaluate_all(
+    failures = evaluate_all(
         loaded, usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit, protocol=protocol,
         shots=shots.split(","), seeds=seeds, epochs=epochs, train_identities=train_identities, margin=margin, head=head,
-        crop=crop or "",
-        say=lambda text: click.echo(text, err=True),
+        crop=crop or "", cache_limit=cache_limit or "", say=lambda text: click.echo(text, err=True),
     )  # fmt: skip
     if sensitive:
         from paco_eval.sensitivity import spreads
 
         for line in spreads(loaded, usable, out=out, data_root=data_root, limit=limit):
             click.echo(line)
+    _end(out, failures, absent, "cells")
+
+
+def _jobs(context: click.Context, tasks: list[Task], cluster: str, settings: dict[str, Any]) -> list[str]:
+    """Submit the call as jobs and return what failed; with --dry-run say which there would be."""
+    from paco_eval.cluster import jobs_of, run_jobs
+    from paco_eval.encoders import load_encoder
+
+    call = context.params
+    words = words_of(context, ("own_encoders", "tasks", "folders", "out", "dry_run", "jobs", "job_pairs"))
+    named = [([name], name) for name in call["encoders"]]
+    named += [(["--encoder-from", name], f"file:{name}") for name in call["own_encoders"]]
+    encoders = []
+    # Loaded one by one and let go: their weights tell jobs apart, and a wrong name stops the call.
+    for own, name in named:
+        loaded = load_encoder(name, trust=call["trust"])
+        encoders.append((own, f"{name} {loaded.weight_hash} {loaded.pixels.hash}"))
+    found = jobs_of(encoders, tasks, words, call["out"])
+    if call["dry_run"]:
+        for job in found:
+            click.echo(f"{job.title}{'  (measured)' if job.measured(call['out']) else ''}")
+        click.echo(f"{len(found)} jobs")
+        return []
+    again = call["overwrite"] == "always"
+    return run_jobs(
+        found, cluster, settings, call["out"], again=again, say=lambda text: click.echo(text, err=True)
+    )
+
+
+def _end(out: Path, failures: list[str], absent: list[str], what: str) -> None:
+    """Say where the rows are and what failed, and leave with the status of that."""
     click.echo(f"Rows: {out / 'rows'}\nReport: paco-eval report {out}")
+    if failures:
+        click.echo(f"Failed {what}: {len(failures)}", err=True)
+        for failure in failures:
+            click.echo(f"  {failure}", err=True)
     if absent:
+        from paco_fr.errors import MissingDataError
+
         raise MissingDataError("\n".join(absent))
-    if failed:
+    if failures:
         raise SystemExit(1)

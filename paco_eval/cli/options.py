@@ -36,13 +36,28 @@ trust_option = click.option(
 )
 
 
-def overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
+def words_of(context: click.Context, without: tuple[str, ...]) -> list[str]:
+    """Return the options of a call as its words again, apart from those named and those that say nothing."""
+    words: list[str] = []
+    for option in context.command.params:
+        value = context.params.get(str(option.name))
+        if not isinstance(option, click.Option) or option.name in without or value in (None, False, ()):
+            continue
+        if option.is_flag:
+            words.append(option.opts[0])
+        else:
+            for one in value if option.multiple else (value,):
+                words += [option.opts[0], str(one)]
+    return words
+
+
+def overrides(pairs: tuple[str, ...], option: str = "--set") -> dict[str, Any]:
     """Return ``section.key=value`` pairs with values read as JSON where they are JSON, else as text."""
     found: dict[str, Any] = {}
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not key:
-            raise click.BadParameter(f"'{pair}' is not of the form key=value.", param_hint="--set")
+            raise click.BadParameter(f"'{pair}' is not of the form key=value.", param_hint=option)
         try:
             found[key] = json.loads(text)
         except json.JSONDecodeError:

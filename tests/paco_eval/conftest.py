@@ -72,8 +72,17 @@ def blob_task(kind: str, **changes: Any) -> Task:
     return Task(**{**fields, **changes})
 
 
+GROUP = """
+from accelerate import PartialState
+assert PartialState().num_processes == {number}
+"""
+
+
 def in_processes(number: int, script: str, **environment: str) -> str:
     """Run a script in several processes of one group, as a launcher starts them; return what the first printed."""
+    script = (
+        f"from paco_eval.device import use_device\nuse_device('auto')\n{GROUP.format(number=number)}{script}"
+    )
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

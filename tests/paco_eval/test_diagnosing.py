@@ -101,7 +101,8 @@ def test_unreadable_pictures_believe_wrongly_and_encoders_without_a_codebook_are
     said: list[str] = []
     broken = replace(TASK, reader_options={"broken": 2})
     assert (
-        evaluate_all([f"paco:{run}", f"paco:{mae}", "constant"], [broken], out=tmp_path, say=said.append) == 0
+        evaluate_all([f"paco:{run}", f"paco:{mae}", "constant"], [broken], out=tmp_path, say=said.append)
+        == []
     )
     assert sum("has no codebook, nothing to measure" in line for line in said) == 2
     (path,) = (tmp_path / "rows").glob("*.json")

@@ -12,7 +12,9 @@ import torch
 import paco_eval.extraction as extraction
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.baselines import Constant, Pixels
+from paco_eval.encoders.module import FunctionEncoder
 from paco_eval.extraction import extract, layers_of, reduce, resize
+from paco_eval.runner import evaluate_all
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Tokens
 from paco_fr.errors import PacoError
@@ -119,6 +121,17 @@ def test_an_encoder_and_a_task_without_a_common_reduction_are_refused():
     assert layers_of(Constant(), ("mean",)) == [("none", "flat")]
 
 
+def test_an_encoder_without_patch_tokens_is_refused_by_heads_on_tokens(tmp_path):
+    vector = FunctionEncoder("onnx:x", lambda images: images.mean((2, 3)), PixelContract(8), "0" * 16, 1)
+    with pytest.raises(PacoError, match="onnx:x gives one vector for a picture and has no patch tokens"):
+        extract(vector, units(people=2), ("tokens",))
+    failed = evaluate_all(
+        [vector], [blob_task("landmarks")], out=tmp_path, protocol="heatmap", say=lambda _: None
+    )
+    assert len(failed) == 1 and "has no patch tokens" in failed[0]
+    assert layers_of(Constant(), ("tokens",)) == [("none", "tokens")]  # the floor of every task
+
+
 def test_tokens_are_kept_as_a_table_each_and_only_within_the_limit(monkeypatch):
     made = units(people=2)
     found = extract(Pixels(), made, ("tokens",)).layers
@@ -138,11 +151,27 @@ import json
 import numpy as np
 import torch
 torch.set_num_threads(1)
+from accelerate import PartialState
 from paco_eval.encoders import load_encoder
-from paco_eval.extraction import extract
+from paco_eval.encoders.baselines import Pixels
+from paco_eval.extraction import extract, gather
+from paco_fr.errors import PacoError
 from tests.paco_eval.test_extraction import units
 found = extract(load_encoder("random:tiny"), units(people=7, broken=1), ("mean",))
 np.save(OUT, found.layers["4", "mean"])
+
+class Broken(Pixels):
+    def tokens(self, images, blocks):
+        made = super().tokens(images, blocks)
+        if PartialState().process_index == 1:
+            made["16x16"].patches[0] = float("nan")
+        return made
+
+try:
+    extract(Broken(weight_hash="broken"), units(people=2), ("mean",))
+except PacoError as error:
+    told = str(error)
+assert gather(told, PartialState()) == [told] * 3 and "not finite for picture 0-2" in told, told
 print(json.dumps(sorted(found.failures)))
 """
 

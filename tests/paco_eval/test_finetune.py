@@ -204,7 +204,7 @@ def test_what_cannot_be_fine_tuned_is_said(tmp_path):
         [small_encoder()], [blob_task("verification")], out=tmp_path, protocol="fine-tune", seeds=1, epochs=1,
         say=said.append,
     )  # fmt: skip
-    assert failed == 0 and said[0].startswith("Left out verification/blobs")
+    assert not failed and said[0].startswith("Left out verification/blobs")
 
 
 SPREAD = """

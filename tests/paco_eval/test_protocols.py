@@ -86,7 +86,7 @@ def test_rows_of_few_shot_and_neighbours_stand_apart(tmp_path):
             [Pixels()], [task, blob_task("verification", split="test_only")][: 1 + (protocol != "frozen")],
             out=tmp_path, protocol=protocol, shots=("10%",), seeds=3, say=said.append,
         )  # fmt: skip
-        assert failed == 0
+        assert not failed
     rows = [stored.row for stored in load_rows([tmp_path]).rows]
     assert sorted((row.protocol, row.probe_seed) for row in rows if row.probe_seed is None) == [
         ("frozen", None), ("knn", None)]  # fmt: skip
@@ -112,7 +112,9 @@ def test_neighbours_beat_the_constant(kind, tmp_path):
 def test_heat_maps_beat_the_constant_and_the_row_says_so(tmp_path):
     task, said = blob_task("landmarks", reader_options=PEOPLE), []
     tasks = [task, blob_task("pose")]
-    assert evaluate_all([Pixels(), Constant()], tasks, out=tmp_path, protocol="heatmap", say=said.append) == 0
+    assert (
+        evaluate_all([Pixels(), Constant()], tasks, out=tmp_path, protocol="heatmap", say=said.append) == []
+    )
     rows = {stored.row.encoder: stored.row for stored in load_rows([tmp_path]).rows}
     assert rows["pixels"].protocol == "heatmap" and rows["pixels"].command.endswith("--protocol heatmap")
     assert rows["pixels"].main.value < 0.7 * rows["constant"].main.value

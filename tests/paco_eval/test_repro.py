@@ -41,7 +41,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PACO_CACHE", str(tmp_path_factory.mktemp("cache")))
         folder = tmp_path_factory.mktemp("run")
-        assert evaluate_all(["pixels"], [POSE], out=folder, say=quiet) == 0
+        assert evaluate_all(["pixels"], [POSE], out=folder, say=quiet) == []
     (stored,) = load_rows(folder).rows
     return stored.path
 
@@ -176,7 +176,7 @@ def checkpoint(folder: Path, seed: int) -> Path:
 
 def test_a_checkpoint_stands_in_for_weights_that_were_trained(tmp_path: Path) -> None:
     first, second = checkpoint(tmp_path / "a", 0), checkpoint(tmp_path / "b", 1)
-    assert evaluate_all([f"paco:{first}"], [POSE], out=tmp_path, say=quiet) == 0
+    assert evaluate_all([f"paco:{first}"], [POSE], out=tmp_path, say=quiet) == []
     (stored,) = load_rows(tmp_path / "rows").rows
     assert stored.row.repro == "retrain"
     same = reproduce(stored.path, KNOWN, checkpoint=shutil.copytree(first, tmp_path / "copy"), say=quiet)

@@ -92,7 +92,7 @@ def test_light_covers_nothing_and_sweeps_make_curves(tmp_path):
     run = checkpoint(tmp_path / "run")
     task = swept("illumination", ("gamma", "underexposure"), broken=2)
     said: list[str] = []
-    assert evaluate_all([f"paco:{run}", Pixels()], [task], out=tmp_path, say=said.append) == 0
+    assert evaluate_all([f"paco:{run}", Pixels()], [task], out=tmp_path, say=said.append) == []
     assert any("has no codebook" in line for line in said)
     stored = load_rows(tmp_path).rows
     (sweep,) = sweeps(stored)

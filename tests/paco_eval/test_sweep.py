@@ -163,7 +163,7 @@ def test_without_landmarks_anchored_kinds_are_left_out_or_refused(tmp_path):
         "colour_temperature",
     }
     assert any("side_light, top_light, cast_shadow" in line for line in said)
-    assert evaluate_all(["pixels"], [found["occlusion/pose/blobs"]], out=tmp_path, say=said.append) == 1
+    assert evaluate_all(["pixels"], [found["occlusion/pose/blobs"]], out=tmp_path, say=said.append) != []
     assert "anchored to landmarks" in said[-1]
 
 
