@@ -251,7 +251,7 @@ def test_encoders_share_pictures_that_are_made_once(tmp_path, monkeypatch):
     made = []
     change = perturbed.perturb
     monkeypatch.setattr(perturbed, "perturb", lambda *given, **more: made.append(1) or change(*given, **more))
-    assert evaluate_all(encoders, [task], out=tmp_path / "together", say=quiet) == 0
+    assert not evaluate_all(encoders, [task], out=tmp_path / "together", say=quiet)
     assert len(made) == 18 * 4, "pictures by conditions, for both encoders at once"
     apart, together = (
         {found.row.key: found.row.metrics for found in load_rows(tmp_path / name).rows}
@@ -263,7 +263,7 @@ def test_encoders_share_pictures_that_are_made_once(tmp_path, monkeypatch):
 def test_an_encoder_that_fails_leaves_the_others_their_sweep(tmp_path):
     task, said = swept("quality", ("blur",)), []
     broken = Pixels(name="broken", weight_hash="broken", required_crop=CROPS["farl"])
-    assert evaluate_all([broken, Constant()], [task], out=tmp_path, say=said.append) == 1
+    assert len(evaluate_all([broken, Constant()], [task], out=tmp_path, say=said.append)) == 1
     assert len(load_rows(tmp_path).rows) == 3
     assert "broken: needs the crop" in said[0]
 

@@ -28,7 +28,7 @@ def test_rows_of_each_share_and_number(miniatures: Path, tmp_path: Path) -> None
         seeds=2, say=lambda _: None,
     )  # fmt: skip
     rows = [stored.row for stored in load_rows([tmp_path]).rows]
-    assert failed == 0 and len(rows) == 6
+    assert not failed and len(rows) == 6
     assert {row.protocol for row in rows} == {"few-shot 1%", "few-shot 10%", "few-shot 2 per class"}
     for row in rows:
         assert row.main_metric == "mean_accuracy" and 0 <= row.main.value <= 100
