@@ -290,9 +290,10 @@ def test_two_processes_learn_what_one_does_and_the_other_can_continue(faces, tmp
 
 
 @pytest.mark.slow
-def test_accelerate_launches_the_command_and_one_process_continues_what_two_began(faces, tmp_path):
-    """SIGTERM to two processes saves; one goes on from there; the card tells who finished."""
-    values = config_on(faces, optimiser={"presentations": 16 * 400}).model_dump(mode="json")
+@pytest.mark.timeout(1200)
+def test_torchrun_and_accelerate_launch_the_command(faces, tmp_path):
+    """SIGTERM to two processes under torchrun saves; one under accelerate goes on from there and finishes."""
+    values = config_on(faces, optimiser={"presentations": 16 * 150}).model_dump(mode="json")
     fields = [
         f"{section}.{key}={json.dumps(value)}"
         for section, given in values.items()
@@ -301,24 +302,33 @@ def test_accelerate_launches_the_command_and_one_process_continues_what_two_bega
     ]
     out = tmp_path / "run"
     command = ["paco-eval", "pretrain", "--out", str(out), *(w for field in fields for w in ("--set", field))]
-    launch = (
-        "accelerate launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
-    )
-    port = ["--main_process_port", str(random.randint(20_000, 60_000))]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    port = str(random.randint(20_000, 60_000))
+    two = ["torchrun", "--no-python", "--nproc-per-node", "2", "--master-port", port, *command]
+    environment = {
+        **os.environ,
+        "ACCELERATE_USE_CPU": "true",
+        "PYTHONPATH": str(REPOSITORY),
+        "OMP_NUM_THREADS": "1",
+    }
     with (tmp_path / "said.txt").open("w") as said:
-        process = subprocess.Popen(
-            [*launch.split(), *port, "--no_python", *command], env=environment, stderr=said
-        )
-        while process.poll() is None and not (out / "metrics.jsonl").is_file():
+        process = subprocess.Popen(two, env=environment, stderr=said)
+        log = out / "metrics.jsonl"
+        while process.poll() is None and not (log.is_file() and log.read_text()):
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=120) != 0
+        assert process.wait(timeout=300) != 0
     text = (tmp_path / "said.txt").read_text()
     assert "(2 processes x 1 parts x 8)" in text and "Continue: paco-eval pretrain --out" in text, text
     assert len(state_files(out)) == 1
+    one = (
+        "accelerate launch --cpu --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    )
     done = subprocess.run(
-        [*command, "--resume"], env=environment, capture_output=True, text=True, timeout=240
+        [*one.split(), "--no_python", *command, "--resume"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert done.returncode == 0 and "Continuing" in done.stderr, done.stderr
     assert json.loads((out / "card.json").read_text())["processes"] == 1
