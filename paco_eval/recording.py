@@ -19,10 +19,11 @@ from accelerate import PartialState
 from paco_eval.flops import flops_of
 from paco_eval.forward import precision_of
 from paco_eval.inputs import Data
-from paco_eval.rows import Interval, Row, Unit, row_key
+from paco_eval.rows import Interval as RowInterval
 from paco_eval.rows import Metric as RowMetric
+from paco_eval.rows import Row, Unit, row_key
 from paco_eval.scoring import Decision
-from paco_eval.statistics import bootstrap_all
+from paco_eval.statistics import Interval, bootstrap_all
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from tasks import splits
@@ -114,7 +115,10 @@ def row_of(
     task, facts = data.task, getattr(encoder, "facts", {})
     kind = load_kind(task.kind)
     known = kind.metrics(task)
-    intervals = bootstrap_all(known, items, replicates=REPLICATES)
+    # Of a hundred cells of a sweep only the main metric is drawn with its interval.
+    drawn = [metric for metric in known if not identity["level"] or metric.name == task.main_metric]
+    nothing = {metric.name: Interval(metric.value(items), np.nan, np.nan) for metric in known}
+    intervals = nothing | bootstrap_all(drawn, items, replicates=REPLICATES)
     metrics = {
         metric.name: RowMetric(
             value=_finite(intervals[metric.name].value),
@@ -141,7 +145,7 @@ def row_of(
         val_score=_finite(choice.score),
         metrics=metrics,
         main_metric=task.main_metric,
-        interval=Interval(method="bootstrap percentile", unit=_resampled(items), n_units=int(units), replicates=REPLICATES),
+        interval=RowInterval(method="bootstrap percentile", unit=_resampled(items), n_units=int(units), replicates=REPLICATES),
         n_expected=expected,
         n_scored=expected - failed,
         cost=_cost(encoder, images_per_s),

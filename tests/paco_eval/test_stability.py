@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,10 @@ from paco_eval.inputs import Data
 from paco_eval.perturbed import faces_of
 from paco_eval.report.robustness_figures import sweep_figures
 from paco_eval.robustness import sweeps
-from paco_eval.rows import load_rows, read_items
+from paco_eval.rows import Row, load_rows, read_items
 from paco_eval.runner import evaluate_all
 from paco_eval.stability import covered_places, evaluate_stability
+from paco_eval.sweep import evaluate_sweep
 from paco_eval.tables import family_tables
 from paco_fr.alignment import crop_image
 from paco_fr.checkpoint import load_objective
@@ -32,6 +34,7 @@ from tasks.registry import all_tasks, derived
 from tasks.testing import check_task
 from tests.paco_eval.conftest import blob_task, in_processes
 from tests.paco_eval.test_diagnosing import checkpoint
+from tests.paco_eval.test_sweep import swept as swept_heads
 
 
 def swept(factor: str, kinds: tuple[str, ...], **options: int):
@@ -121,35 +124,40 @@ def test_the_kind_keeps_the_rules_of_all_kinds():
         stability.targets(None, None)
 
 
+def measured(run: Path, out: Path) -> list[Row]:
+    """Return rows of a stability sweep and of a sweep of a head."""
+    encoder, rows = load_encoder(f"paco:{run}"), []
+    for task, measure in (
+        (swept("occlusion", ("boxes",)), evaluate_stability),
+        (swept_heads("quality", ("blur",)), evaluate_sweep),
+    ):
+        rows += measure(encoder, Data.load(task, None), out=out, say=lambda _: None)
+    return rows
+
+
 IN_PROCESSES = """
 import os
 from pathlib import Path
-from paco_eval.encoders import load_encoder
-from paco_eval.inputs import Data
-from paco_eval.stability import evaluate_stability
-from paco_eval.sweep import evaluate_sweep
-from tests.paco_eval import test_stability, test_sweep
-encoder, out = load_encoder(f"paco:{os.environ['RUN_FOLDER']}"), Path(os.environ["OUT_FOLDER"])
-for task, measure in (
-    (test_stability.swept("occlusion", ("boxes",)), evaluate_stability),
-    (test_sweep.swept("quality", ("blur",)), evaluate_sweep),
-):
-    measure(encoder, Data.load(task, None), out=out, say=lambda _: None)
+import torch
+torch.set_num_threads(1)
+from tests.paco_eval.test_stability import measured
+measured(Path(os.environ["RUN_FOLDER"]), Path(os.environ["OUT_FOLDER"]))
 """
 
 
 def test_two_processes_measure_what_one_does(tmp_path):
-    run = checkpoint(tmp_path / "run")
-    found = []
-    for number in (1, 2):
-        out, cache = tmp_path / f"out-{number}", tmp_path / f"cache-{number}"
-        in_processes(number, IN_PROCESSES, RUN_FOLDER=str(run), OUT_FOLDER=str(out), PACO_CACHE=str(cache))
-        rows = sorted(load_rows(out).rows, key=lambda each: each.row.key)
-        found.append(
-            [(each.row.key, each.row.metrics, each.row.n_scored, each.items().to_dict()) for each in rows]
-        )
-    alone, shared = found
-    assert len(alone) == 6
-    for (key, metrics, scored, items), other in zip(alone, shared, strict=True):
-        assert (key, metrics, scored) == other[:3]
-        pd.testing.assert_frame_equal(pd.DataFrame(items), pd.DataFrame(other[3]))
+    run, out = checkpoint(tmp_path / "run"), tmp_path / "two"
+    alone = measured(run, tmp_path / "one")
+    in_processes(
+        2, IN_PROCESSES, RUN_FOLDER=str(run), OUT_FOLDER=str(out), PACO_CACHE=str(tmp_path / "cache")
+    )
+    shared = {each.row.key: each for each in load_rows(out).rows}
+    assert len(alone) == len(shared) == 6
+    for row in alone:
+        other = shared[row.key]
+        ours, theirs = ({name: found.metrics[name].value for name in row.metrics} for found in (row, other.row))
+        assert [name for name in ours if ours[name] is None] == [name for name in theirs if theirs[name] is None]
+        for name, value in ours.items():
+            assert value is None or theirs[name] == pytest.approx(value, rel=1e-5)
+        items = read_items(tmp_path / "one" / "rows" / f"{row.key}.json")
+        pd.testing.assert_frame_equal(other.items(), items, rtol=1e-4, check_like=True)

@@ -124,10 +124,13 @@ def test_five_levels_of_eight_kinds_are_forty_one_passes(tmp_path, monkeypatch):
     data = Data.load(task, None)
     shown = len(data.views["all"][0])
     rows = evaluate_sweep(encoder, data, out=tmp_path, say=quiet)
-    assert len(rows) == 41 and sum(counted["pictures"]) == 41 * shown
+    for_flops = 1
+    assert len(rows) == 41 and sum(counted["pictures"]) == 41 * shown + for_flops
     assert (len(counted["clean"]), len(counted["perturbed"])) == (shown, shown)
     assert len(evaluate_sweep(encoder, data, out=tmp_path, overwrite="always", say=quiet)) == 41
-    assert sum(counted["pictures"]) == 41 * shown, "all of it was kept"
+    assert sum(counted["pictures"]) == 41 * shown + for_flops, "all of it was kept"
+    assert rows[0].metrics["eer"].low is not None, "the clean cell"
+    assert {name for name, metric in rows[1].metrics.items() if metric.low is not None} <= {task.main_metric}
 
 
 def test_features_do_not_depend_on_the_order_of_units():
