@@ -75,7 +75,7 @@ def fit(
     *,
     layer: str = "",
     strengths: tuple[float, ...] = STRENGTHS,
-    tolerance: float = 1e-5,
+    tolerance: float | None = None,
 ) -> LogisticPath:
     """Minimise ``mean cross entropy + strength / 2 |w|^2`` at every strength; the intercept is free.
 
@@ -87,7 +87,9 @@ def fit(
         targets: (n,) class codes from 0.
         layer: names the features in errors.
         strengths: positive penalties per unit, falling, so that each start is near its end.
-        tolerance: largest gradient component, in the scaled coordinates, at which a fit is done.
+        tolerance: largest gradient component, in the scaled coordinates, at which a fit is done; by default 1e-5
+            for one strength, the head that is scored, and 1e-4 along a path: scikit-learn's default, and choosing
+            needs no more.
 
     Raises:
         PacoError: features that are not finite, codes of another length, or fewer than two classes.
@@ -107,6 +109,8 @@ def fit(
         torch.from_numpy(np.eye(len(classes))[labels]),
         torch.from_numpy(variances),
     )
+    if tolerance is None:
+        tolerance = 1e-5 if len(strengths) == 1 else 1e-4
     before = last = torch.zeros(len(variances) + 1, len(classes), dtype=torch.float64)
     path = []
     with _threads_worth_it(problem.units):
