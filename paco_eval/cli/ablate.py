@@ -37,6 +37,7 @@ def command(
     The same command goes on where it was stopped. Exit status 1: a cell failed.
     """
     from paco_eval.ablate import ablate, variants
+    from paco_eval.device import use_device
     from paco_fr.interruption import Interrupted
     from tasks.registry import select
 
@@ -53,6 +54,7 @@ def command(
         )
         click.echo(f"Tasks: {', '.join(task.name for task in chosen)}")
         return
+    use_device("auto")
     try:
         failed = ablate(
             grid, chosen, out=out, data_root=data_root, say=lambda text: click.echo(text, err=True)

@@ -35,12 +35,14 @@ def command(
 
     Exit status: 0 same or within the interval, 1 different, 2 it could not be measured.
     """
+    from paco_eval.device import use_device
     from paco_eval.repro import reproduce
     from tasks.own import own_task
     from tasks.registry import all_tasks
     from tasks.registry import tasks_from as read_tasks
 
     extra = [*(read_tasks(tasks_from) if tasks_from else ()), *([own_task(folder)] if folder else ())]
+    use_device("auto")
     found = reproduce(
         row, all_tasks(extra), checkpoint=checkpoint, data_root=data_root, train_identities=train_identities,
         cached=cached, say=lambda text: click.echo(text, err=True),
