@@ -257,7 +257,7 @@ def _joint(model: Tuned) -> Tuned:
         raise PacoError(
             "FaRL's head is normalised over a whole batch: several processes need GPUs, or use one."
         )
-    model.head = nn.SyncBatchNorm.convert_sync_batchnorm(model.head)
+    model.head = nn.SyncBatchNorm.convert_sync_batchnorm(model.head)  # type: ignore[no-untyped-call]
     return model
 
 

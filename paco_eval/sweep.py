@@ -263,7 +263,8 @@ def shown_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> 
 def _changed(task: Task, labels: pd.DataFrame, shown: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """Return which of the shown units are changed: probes where there is a gallery, else all."""
     if task.options.get("pairs") == "gallery_probe":
-        return shown[(labels["media"].iloc[shown] == task.options["probe"]).to_numpy()]
+        probes: npt.NDArray[np.bool_] = (labels["media"].iloc[shown] == task.options["probe"]).to_numpy()
+        return shown[probes]
     return shown
 
 
