@@ -253,9 +253,11 @@ def write_row(folder: str | Path, row: Row, items: pd.DataFrame, *, clean: Path 
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{row.key}.json"
         with atomic_file(items_path(path)) as temporary:
+            split = [name for name in items if own is items and items[name].dtype == np.float32]
             plain_cells(items).to_parquet(
-                temporary, index=False, compression="zstd", write_statistics=False, store_schema=False
-            )
+                temporary, index=False, compression="zstd", write_statistics=False, store_schema=False,
+                use_byte_stream_split=split, use_dictionary=[name for name in items if name not in split],
+            )  # fmt: skip
             items_sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
         content = {**_content(row), "items_sha256": items_sha256}
         content["digest"] = _digest(content)
