@@ -21,7 +21,7 @@ class Scale:
 
     identities: int = 800
     images_per_identity: int = 5
-    presentations: int = 10_000
+    presentations: int = 6_000
     tasks: str = "*/synthetic"
 
 

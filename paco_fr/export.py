@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from paco_fr.checkpoint import load_encoder, load_into, load_weights, read_card, weight_hash
+from paco_fr.checkpoint import SHIPPED, load_encoder, load_into, load_weights, read_card, weight_hash
 from paco_fr.config import PretrainConfig
 from paco_fr.errors import PacoError
 from paco_fr.files import atomic_file, writable_folder
@@ -162,7 +162,8 @@ def export_half(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
     writable_folder(out)
     with atomic_file(out / "model.safetensors") as path:
         save_file(halved, path)
-    _write(out / "README.md", model_card(card, config, f"`paco-eval evaluate paco:{out.name}`", measured))
+    name = out.name if out.resolve().parent == SHIPPED.resolve() else f"paco:{out}"
+    _write(out / "README.md", model_card(card, config, f"`paco-eval evaluate {name}`", measured))
     _write(out / "card.json", json.dumps(card, indent=2) + "\n")  # last: a folder with a card is complete
     return out
 
