@@ -257,7 +257,7 @@ def shown_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> 
     if identities is None:
         return held
     groups = labels["group"].iloc[held]
-    return held[groups.isin(pd.unique(groups)[:identities]).to_numpy()]
+    return np.asarray(held[groups.isin(pd.unique(groups)[:identities]).to_numpy()])
 
 
 def _changed(task: Task, labels: pd.DataFrame, shown: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
