@@ -257,13 +257,13 @@ def shown_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> 
     if identities is None:
         return held
     groups = labels["group"].iloc[held]
-    return np.asarray(held[groups.isin(pd.unique(groups)[:identities]).to_numpy()])
+    return held[groups.isin(pd.unique(groups)[:identities]).to_numpy()]
 
 
 def _changed(task: Task, labels: pd.DataFrame, shown: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """Return which of the shown units are changed: probes where there is a gallery, else all."""
     if task.options.get("pairs") == "gallery_probe":
-        return shown[(labels["media"].iloc[shown] == task.options["probe"]).to_numpy()]
+        return np.asarray(shown[(labels["media"].iloc[shown] == task.options["probe"]).to_numpy()])
     return shown
 
 
