@@ -25,6 +25,9 @@ Array = npt.NDArray[np.float64]
 STRENGTHS = tuple(float(strength) for strength in np.logspace(1, -6, 15))
 """Penalties per unit, half a decade apart, strongest first, in units of the variance of one standardised feature."""
 
+SINGLE = 1e-4
+"""Tolerance from which on single precision is exact enough; it reads half as much memory, which is what costs."""
+
 FEW_CELLS = 2_000_000
 """Units times axes below which a second thread does not pay."""
 
@@ -89,7 +92,7 @@ def fit(
         strengths: positive penalties per unit, falling, so that each start is near its end.
         tolerance: largest gradient component, in the scaled coordinates, at which a fit is done; by default 1e-5
             for one strength, the head that is scored, and 1e-4 along a path: scikit-learn's default, and choosing
-            needs no more.
+            needs no more. From there on features are multiplied in single precision, logits summed up in double.
 
     Raises:
         PacoError: features that are not finite, codes of another length, or fewer than two classes.
@@ -101,16 +104,16 @@ def fit(
     classes, labels = np.unique(codes.astype(np.int64), return_inverse=True)
     if len(classes) < 2:
         raise PacoError(f"Logistic regression needs units of two classes, all have code {classes[0]}.")
+    if tolerance is None:
+        tolerance = 1e-5 if len(strengths) == 1 else SINGLE
     standardiser = Standardiser.fit(x)
     standard = standardiser(x)
     axes, variances = principal_axes(standard)
     problem = _Problem(
-        torch.from_numpy(product(standard, axes)),
+        torch.from_numpy(product(standard, axes)).to(torch.float32 if tolerance >= SINGLE else torch.float64),
         torch.from_numpy(np.eye(len(classes))[labels]),
         torch.from_numpy(variances),
     )
-    if tolerance is None:
-        tolerance = 1e-5 if len(strengths) == 1 else 1e-4
     before = last = torch.zeros(len(variances) + 1, len(classes), dtype=torch.float64)
     path = []
     with _threads_worth_it(problem.units):
@@ -155,7 +158,7 @@ class _Problem:
             weights = coefficients[:-1]
             log_p = self._log_probabilities(coefficients)
             residual = (log_p.exp() - self.classes) / len(log_p)
-            slope = (residual.T @ self.units).T
+            slope = (residual.T.to(self.units.dtype) @ self.units).T.double()
             gradient = torch.cat([slope + strength * weights, residual.sum(0)[None]])
             scaled.grad = stretch * gradient
             return strength / 2.0 * weights.square().sum() - (self.classes * log_p).sum() / len(log_p)
@@ -172,4 +175,5 @@ class _Problem:
         return stretch * scaled
 
     def _log_probabilities(self, coefficients: Tensor) -> Tensor:
-        return torch.log_softmax(self.units @ coefficients[:-1] + coefficients[-1], dim=1)
+        logits = (self.units @ coefficients[:-1].to(self.units.dtype)).double()
+        return torch.log_softmax(logits + coefficients[-1], dim=1)

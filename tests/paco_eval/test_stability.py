@@ -155,8 +155,12 @@ def test_two_processes_measure_what_one_does(tmp_path):
     assert len(alone) == len(shared) == 6
     for row in alone:
         other = shared[row.key]
-        ours, theirs = ({name: found.metrics[name].value for name in row.metrics} for found in (row, other.row))
-        assert [name for name in ours if ours[name] is None] == [name for name in theirs if theirs[name] is None]
+        ours, theirs = (
+            {name: found.metrics[name].value for name in row.metrics} for found in (row, other.row)
+        )
+        assert [name for name in ours if ours[name] is None] == [
+            name for name in theirs if theirs[name] is None
+        ]
         for name, value in ours.items():
             assert value is None or theirs[name] == pytest.approx(value, rel=1e-5)
         items = read_items(tmp_path / "one" / "rows" / f"{row.key}.json")

@@ -31,7 +31,12 @@ def test_a_shipped_encoder_is_small_and_its_card_is_whole(name):
     assert card["objective"] == name.removesuffix("-tiny") and card["licence"] == "Apache-2.0"
     assert card["presentations"] >= 1_000_000 and card["weights"] == "fp16"
     text = (folder / "README.md").read_text(encoding="utf-8")
-    for words in (config.data.source, "## Limits of use", "| pose/synthetic v2 | frozen |", "1,000,000 times"):
+    for words in (
+        config.data.source,
+        "## Limits of use",
+        "| pose/synthetic v2 | frozen |",
+        "1,000,000 times",
+    ):
         assert words in text
 
 
