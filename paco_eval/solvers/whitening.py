@@ -87,6 +87,8 @@ class WhiteningPath:
         if name not in projected:
             projected[name] = product(standard, covariance.axes)
         along, across = covariance.gains(float(shrinkage))
+        if covariance.axes.shape[0] == covariance.axes.shape[1]:
+            return _to_length_one(projected[name] * along)  # turning back would leave every cosine as it is
         correction = product(projected[name] * (along - across), covariance.axes.T)
         return _to_length_one(across * standard + correction)
 
