@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from paco_eval.rows import load_rows, read_items
+from paco_fr.checkpoint import shipped
 
 FAMILIES = {"recognition", "pose", "landmarks", "expression"}
 
@@ -26,9 +27,10 @@ def test_every_encoder_was_measured_on_every_family(run):
     rows, problems = load_rows([run])
     assert not problems
     measured = {(stored.row.family, stored.row.method) for stored in rows}
-    methods = {"paco/tiny", "mae/tiny", "random:tiny", "pixels", "constant"}
+    methods = {"paco/tiny", "mae/tiny", "random:tiny", "pixels", "constant", *shipped()}
     everywhere = {(family, method) for family in FAMILIES for method in methods}
-    assert measured == everywhere | {("codebook", "paco/tiny")}, "only PaCo-FR has a codebook"
+    codebooks = {("codebook", "paco/tiny"), ("codebook", "paco-tiny")}
+    assert measured == everywhere | codebooks, "only PaCo-FR has a codebook"
     assert all(stored.row.n_scored == stored.row.n_expected > 0 for stored in rows)
     assert all(stored.row.data_kind == "synthetic" for stored in rows)
 
