@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -47,30 +48,33 @@ class Views:
         config = self.config
         maps = {kind: _region_map(kind, config.encoder.grid) for kind in self.pool.kinds}
         points = self.pool.points if config.masking.regions == "landmarks" else None
-        images, hidden, shown, regions, seeds = [], [], [], [], []
+        side = config.encoder.size
+        images = np.empty((len(positions), side, side, 3), dtype=np.uint8)
+        hidden, shown, regions, seeds = [], [], [], []
         broken: list[str] = []
-        for position in positions:
+        for row, position in zip(images, positions, strict=True):
             epoch, place = divmod(position, size)
             order = epoch_order(config.seed, epoch, self.pool.blocks, config.data.shuffle_buffer)
             sample, image = self._readable(order, place, broken)
             rng = generator("view", config.seed, epoch, sample)
             flipped = config.data.flip and rng.random() < 0.5
             if flipped:
-                image = image[:, ::-1]
+                cv2.flip(image, 1, dst=row)
+            else:
+                row[:] = image
             if points is None:
                 region = maps[self.pool.anchors[sample]]
             else:
                 own = mirrored_points(points[sample], len(image)) if flipped else points[sample]
                 region = region_map_of(own, len(image), config.encoder.grid)
             cells = draw_hidden(config.masking, config.hidden_cells, region, rng)
-            images.append(image)
             hidden.append(cells)
             regions.append(region)
             shown.append(rng.random(len(cells)) < shown_share(config, position / size))
             seeds.append(rng.integers(2**62))
         mask = np.stack(hidden)
         batch = Batch(
-            images=torch.from_numpy(np.stack(images)),
+            images=torch.from_numpy(images),
             hidden=torch.from_numpy(mask),
             visible=torch.from_numpy(_others(mask, config.encoder.cells)),
             shown=torch.from_numpy(np.stack(shown)),
