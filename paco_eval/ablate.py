@@ -23,6 +23,7 @@ from paco_eval.rows import load_rows
 from paco_eval.runner import evaluate_all
 from paco_eval.table_formats import to_csv, to_latex, to_markdown
 from paco_eval.tables import Cell, Column, Line, Table, family_tables
+from paco_eval.trials import trials_table
 from paco_fr.checkpoint import read_card
 from paco_fr.config import PretrainConfig, load_recipe
 from paco_fr.contracts import content_hash
@@ -35,6 +36,8 @@ from tasks.task import Task
 
 COSTS = {"images/s": True, "seconds": False, "parameters, millions": False}
 """Columns of cost and whether more is better: of the whole training, what is thrown away included."""
+
+COST = "cost/pretraining"
 
 Say = Callable[[str], None]
 
@@ -164,7 +167,7 @@ def ablation_table(grid: Sequence[Variant], out: Path) -> Table:
         raise PacoError(f"{out} holds rows of several protocols; give the grid an --out of its own.")
     shown = [at for at, column in enumerate(table.columns) if column.main and column.subset == "all"]
     costs = tuple(
-        Column("cost/pretraining", 0, "train", "all", -1, order, name, "rank", better, main=True)
+        Column(COST, 0, "train", "all", -1, order, name, "rank", better, main=True)
         for order, (name, better) in enumerate(COSTS.items())
     )
     found = {line.label: line for line in table.lines}
@@ -183,18 +186,40 @@ def ablation_table(grid: Sequence[Variant], out: Path) -> Table:
     return replace(table, columns=columns, lines=tuple(told), caption=caption)
 
 
+def validated(table: Table, grid: Sequence[Variant], out: Path) -> Table:
+    """Return what the lines of a grid's table score on validation people, see :mod:`paco_eval.trials`."""
+    kept = [at for at, column in enumerate(table.columns) if column.task != COST]
+    columns = tuple(table.columns[at] for at in kept)
+    shown = replace(
+        table,
+        columns=columns,
+        lines=tuple(replace(line, cells=tuple(line.cells[at] for at in kept)) for line in table.lines),
+    )
+    scores, seeds = {}, {}
+    for line in shown.lines:
+        rows = [[stored.row for stored in cell.rows] if cell else [] for cell in line.cells]
+        found = [[row.val_score for row in part if row.val_score is not None] for part in rows]
+        scores[line.label] = [sum(part) / len(part) if part else None for part in found]
+        seeds[line.label] = max(len(part) for part in rows)
+    return trials_table(shown, scores, seeds)
+
+
 def write_ablation(grid: Sequence[Variant], out: Path) -> list[Path]:
-    """Write the table as Markdown, CSV and LaTeX and a plot for each main metric; return the files."""
+    """Write the tables as Markdown, CSV and LaTeX and a plot for each main metric; return the files.
+
+    ``ablation`` is measured on the test part; ``trials`` on validation people, for choosing settings.
+    """
     table = ablation_table(grid, out)
     files = []
-    for suffix, text in (("md", to_markdown(table)), ("csv", to_csv([table])), ("tex", to_latex(table))):
-        with atomic_file(out / f"ablation.{suffix}") as path:
-            path.write_text(text, encoding="utf-8")
-        files.append(out / f"ablation.{suffix}")
+    for name, shown in (("ablation", table), ("trials", validated(table, grid, out))):
+        for suffix, text in (("md", to_markdown(shown)), ("csv", to_csv([shown])), ("tex", to_latex(shown))):
+            with atomic_file(out / f"{name}.{suffix}") as path:
+                path.write_text(text, encoding="utf-8")
+            files.append(out / f"{name}.{suffix}")
     for position, column in enumerate(table.columns):
         cells = [(line.label, line.cells[position]) for line in table.lines]
         known = [(label, cell) for label, cell in cells if cell is not None and cell.value is not None]
-        if column.task == "cost/pretraining" or not known:
+        if column.task == COST or not known:
             continue
         frame = pd.DataFrame(
             [(label, cell.value, cell.low, cell.high) for label, cell in known],

@@ -102,6 +102,13 @@ def test_a_micro_grid_is_trained_measured_and_laid_out_and_goes_on(tmp_path, fix
         assert {line["encoder"] for line in csv.DictReader(file)} == {line.label for line in table.lines}
     assert (tmp_path / "out/plots/ablation-pose-blobs.png").stat().st_size > 5000
     assert "| paco/tiny" in (tmp_path / "out/ablation.md").read_text()
+    with (tmp_path / "out/trials.csv").open() as file:
+        trials = {
+            line["encoder"]: float(line["value"]) for line in csv.DictReader(file) if line["metric"] == "mae"
+        }
+    kept = {label: [r["val_score"] for r in rows if (r["method"], r["main_metric"]) == (label, "mae")]
+            for label in trials}  # fmt: skip
+    assert trials == pytest.approx({label: np.mean(values) for label, values in kept.items()})
 
 
 def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, fixed):
