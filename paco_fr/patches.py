@@ -23,18 +23,30 @@ def unpatchify(patches: Tensor, patch: int) -> Tensor:
 
 def take(tokens: Tensor, cells: Tensor) -> Tensor:
     """Return tokens (B, M, D) at ``cells`` (B, M) of tokens (B, N, D)."""
-    return tokens.gather(1, cells[..., None].expand(-1, -1, tokens.shape[-1]))
+    B, N, D = tokens.shape
+    return tokens.reshape(B * N, D).index_select(0, _rows(cells, N)).reshape(B, -1, D)
 
 
 def put(tokens: Tensor, cells: Tensor, values: Tensor) -> Tensor:
     """Return a copy of tokens (B, N, D) with ``values`` (B, M, D) at ``cells`` (B, M), in the tokens' type."""
-    return tokens.scatter(1, cells[..., None].expand(-1, -1, tokens.shape[-1]), values.to(tokens.dtype))
+    B, N, D = tokens.shape
+    rows = values.to(tokens.dtype).reshape(-1, D)
+    return tokens.reshape(B * N, D).index_copy(0, _rows(cells, N), rows).reshape(B, N, D)
 
 
 def join(first: Tensor, first_cells: Tensor, second: Tensor, second_cells: Tensor) -> Tensor:
     """Return (B, N, D) with each of two token sets at its own cells, which together are all N."""
-    blank = first.new_zeros(first.shape[0], first.shape[1] + second.shape[1], first.shape[2])
-    return put(put(blank, first_cells, first), second_cells, second)
+    places = torch.cat([first_cells, second_cells], 1).argsort(1)
+    return take(torch.cat([first, second.to(first.dtype)], 1), places)
+
+
+def _rows(cells: Tensor, total: int) -> Tensor:
+    """Return cells (B, M) as rows (B * M,) of all pictures' tokens, one below the other.
+
+    Whole rows are copied several times faster than single numbers are gathered.
+    """
+    pictures = torch.arange(len(cells), device=cells.device)
+    return (cells + total * pictures[:, None]).flatten()
 
 
 def pick(numbers: Tensor, cells: Tensor) -> Tensor:
