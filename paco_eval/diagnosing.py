@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from accelerate import PartialState
 
-from paco_eval.extraction import batches_of, gather, prepared_batches
+from paco_eval.extraction import batches_of, prepared_batches, together
 from paco_eval.inputs import Data
 from paco_eval.protocol import Choice
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
@@ -74,14 +74,18 @@ def _mean_matter(
     encoder: Encoder, diagnose: Diagnostics, units: Units, fitted: npt.NDArray[np.intp], state: PartialState
 ) -> Array:
     """Return the mean patch (N, T) of each place over the train part, as the encoder's tokens see patches."""
-    total: Array | float = 0.0
-    count = 0
-    with state.split_between_processes(fitted.tolist()) as own:
+
+    def summed(own: list[int]) -> tuple[Array | float, int]:
+        total: Array | float = 0.0
+        count = 0
         for members, pictures, _ in prepared_batches(units, batches_of(own), encoder.pixels):
             if members:
                 total = total + diagnose(pictures)["matter"].double().sum(0).cpu().numpy()
                 count += len(members)
-    parts = gather((total, count), state)
+        return total, count
+
+    with state.split_between_processes(fitted.tolist()) as own:
+        parts = together(lambda: summed(own), state)
     return np.asarray(sum(part for part, _ in parts) / max(1, sum(number for _, number in parts)))
 
 
@@ -94,13 +98,18 @@ def _outputs(
     state: PartialState,
 ) -> Array:
     """Return the outputs that the kind reads (n, 2 + 3N) of the held units; NaN rows where unreadable."""
-    found: dict[int, Array] = {}
-    with state.split_between_processes(held.tolist()) as own:
+
+    def told(own: list[int]) -> dict[int, Array]:
+        found: dict[int, Array] = {}
         for members, pictures, _ in prepared_batches(units, batches_of(own), encoder.pixels):
             if members:
                 said = {name: value.double().cpu().numpy() for name, value in diagnose(pictures).items()}
                 found |= dict(zip(members, _rows(said, mean), strict=True))
-    whole = {unit: row for part in gather(found, state) for unit, row in part.items()}
+        return found
+
+    with state.split_between_processes(held.tolist()) as own:
+        parts = together(lambda: told(own), state)
+    whole = {unit: row for part in parts for unit, row in part.items()}
     blank = np.full(2 + 3 * len(mean), np.nan)
     return np.stack([whole.get(unit, blank) for unit in held.tolist()])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,7 @@ from tqdm import tqdm
 
 from paco_eval.cache import Address, Keys, find, keep_to_limit, store
 from paco_eval.cache_use import keeping
+from paco_eval.failures import in_a_line
 from paco_eval.forward import Forward, precision_of
 from paco_fr.alignment import crop_image
 from paco_fr.contracts import PixelContract
@@ -368,20 +370,27 @@ def together(work: Callable[[], Broken], state: PartialState) -> list[Broken]:
     """Return what the work of every process found; an error in one is raised in all, which would wait in vain.
 
     Raises:
-        PacoError: of the first process whose work raised one.
+        PacoError: of the first process whose work raised an error, if it is one.
+        RuntimeError: the first error is another, in another process; its type and traceback are in the message.
 
     """
     found: Broken | None = None
-    problem = ""
+    own: Exception | None = None
+    told = unforeseen = ""
     try:
         found = work()
-    except PacoError as error:
-        problem = str(error)
-    parts = gather((found, problem), state)
-    for _, trouble in parts:
-        if trouble:
-            raise PacoError(trouble)
-    return [part for part, _ in parts if part is not None]
+    except Exception as error:  # whatever someone else's encoder raises
+        own, told = error, in_a_line(error)
+        unforeseen = "" if isinstance(error, PacoError) else traceback.format_exc()
+    parts = gather((found, told, unforeseen), state)
+    for rank, (_, line, trace) in enumerate(parts):
+        if line and own is not None and rank == state.process_index:
+            raise own
+        if trace:
+            raise RuntimeError(f"{line}, in process {rank}\n{trace}")
+        if line:
+            raise PacoError(line)
+    return [part for part, _, _ in parts if part is not None]
 
 
 def _spread(failures: dict[int, str], keys: Keys) -> dict[int, str]:

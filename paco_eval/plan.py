@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from paco_eval.extraction import missing_keys
+from paco_eval.failures import in_a_line
 from paco_eval.forward import Forward
 from paco_eval.inputs import Data
 from paco_eval.recording import crop_clashes
 from paco_eval.testing import reference_pictures
 from paco_fr.encoder import Encoder
-from paco_fr.errors import PacoError
 from paco_fr.views import prepare
 from tasks.task import Task
 
@@ -58,19 +58,20 @@ def plan(
     Pictures that an earlier cell of the same encoder passes are not counted again. Perturbed copies of derived
     tasks are counted without regard to the cache.
     """
-    speeds = [seconds_per_picture(encoder) for encoder in encoders]
+    speeds: dict[int, float] = {}  # timed once an encoder, where a first cell asks for it
     seen: list[set[tuple[object, ...]]] = [set() for _ in encoders]
     cells = []
     for task in tasks:
         try:
             data = Data.load(task, data_root, limit, crop=crop)
-        except PacoError as error:
+        except Exception as error:
             cells += [
-                Cell(encoder.name, f"{task.name} v{task.version}", problem=str(error)) for encoder in encoders
+                Cell(encoder.name, f"{task.name} v{task.version}", problem=in_a_line(error))
+                for encoder in encoders
             ]
             continue
         pictures = sum(len(units) for units, _ in data.views.values())
-        for encoder, speed, known in zip(encoders, speeds, seen, strict=True):
+        for place, (encoder, known) in enumerate(zip(encoders, seen, strict=True)):
             label = f"{task.name} v{task.version}"
             if crop_clashes(encoder, data):
                 cells.append(Cell(encoder.name, label, pictures, problem="requires another crop"))
@@ -81,14 +82,16 @@ def plan(
                     for units, _ in data.views.values()
                     for key in missing_keys(encoder, units, task.reductions, flip=task.flip)
                 }
-            except PacoError as error:
-                cells.append(Cell(encoder.name, label, pictures, problem=str(error)))
+                if place not in speeds:
+                    speeds[place] = seconds_per_picture(encoder)
+            except Exception as error:
+                cells.append(Cell(encoder.name, label, pictures, problem=in_a_line(error)))
                 continue
             passes = len(wanted - known) * (2 if task.flip == "sum" else 1)
             known |= wanted
             if task.sweep is not None:
                 passes += pictures * len(task.sweep.kinds) * len(task.sweep.levels)
-            cells.append(Cell(encoder.name, label, pictures, passes, passes * speed))
+            cells.append(Cell(encoder.name, label, pictures, passes, passes * speeds[place]))
     return cells
 
 

@@ -18,6 +18,7 @@ from paco_eval.cache_use import keeping
 from paco_eval.diagnosing import evaluate_diagnosis
 from paco_eval.encoders import load_encoder
 from paco_eval.extraction import extract
+from paco_eval.failures import reason
 from paco_eval.finetune import evaluate_finetuned
 from paco_eval.inputs import Data
 from paco_eval.memo import choice_path
@@ -61,8 +62,9 @@ def evaluate_all(
 ) -> list[str]:
     """Evaluate every encoder on every task and return a line for each cell that failed.
 
-    A failed cell is reported and the others go on; rows already written stay. Encoders are loaded first,
-    so that a wrong name stops the call before anything is computed.
+    A failed cell is reported and the others go on; rows already written stay. That holds for errors that nobody
+    foresaw, too, in an encoder or a task of someone else's say; their tracebacks go to ``out/errors.log``. Encoders
+    are loaded first, so that a wrong name stops the call before anything is computed.
 
     Args:
         encoders: names, or encoders that are already loaded.
@@ -97,9 +99,10 @@ def evaluate_all(
             except NotApplicableError as error:
                 say(f"Left out {error}")
                 continue
-            except PacoError as error:
-                say(f"{task.name}: {error}")
-                failed += [f"{task.name}  {encoder.name}: {error}" for encoder in loaded]
+            except Exception as error:
+                why = reason(error, task.name, out)
+                say(f"{task.name}: {why}")
+                failed += [f"{task.name}  {encoder.name}: {why}" for encoder in loaded]
                 continue
             if measure is evaluate_sweep:
                 for variant in measured:
@@ -110,8 +113,15 @@ def evaluate_all(
                 except NotApplicableError as error:
                     say(f"Left out {error}")
                     continue
-                except PacoError as error:
-                    failed.append(f"{task.name}  {encoder.name}: {error}")
+                except Exception as error:
+                    if (
+                        protocol == "fine-tune"
+                        and state.num_processes > 1
+                        and not isinstance(error, PacoError)
+                    ):
+                        raise  # the others wait in the middle of a step; the launcher ends them
+                    cell = f"{task.name}  {encoder.name}"
+                    failed.append(f"{cell}: {reason(error, cell, out)}")
                     say(failed[-1])
                     continue
                 for row in rows:
@@ -152,12 +162,16 @@ def evaluate_cell(
     decision: Decision | None = None
     if isinstance(data.views["all"][1], splits.ScoredOnly):
         decision = decide_elsewhere(encoder, data)  # it extracts too, so every process takes part
+    # All of it before anything is scored: an error there is one process's own, and no other may wait for it.
+    extracted = {
+        view: extract(encoder, units, task.reductions, flip=task.flip, progress=True)
+        for view, (units, _) in data.views.items()
+    }
+    if not PartialState().is_main_process:
+        return []
     rows = []
     for view, (units, split) in data.views.items():
-        features = extract(encoder, units, task.reductions, flip=task.flip, progress=True)
-        if not PartialState().is_main_process:
-            continue
-        started = time.monotonic()
+        features, started = extracted[view], time.monotonic()
         if decision is None:  # the main view comes first
             assert isinstance(split, splits.Split)
             memo = choice_path(encoder, task, data.fingerprint, split.select)

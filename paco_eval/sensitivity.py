@@ -14,6 +14,7 @@ from pathlib import Path
 
 from accelerate import PartialState
 
+from paco_eval.failures import reason
 from paco_eval.inputs import Data
 from paco_eval.recording import Say, identity_of
 from paco_eval.rows import Row, read_row, row_key
@@ -148,6 +149,7 @@ def spreads(
             try:
                 found = sensitivity(encoder, task, out=out, data_root=data_root, limit=limit, say=said.append)
                 said += [str(found)] if found is not None else []
-            except PacoError as error:
-                said.append(f"{task.name}  {encoder.name}: {error}")
+            except Exception as error:
+                cell = f"{task.name}  {encoder.name}"
+                said.append(f"{cell}: {reason(error, cell, out)}")
             yield from said

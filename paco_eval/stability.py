@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from paco_eval.cell_items import compact
 from paco_eval.diagnosing import NOTHING_DECIDED, diagnostics_of
-from paco_eval.extraction import gather
+from paco_eval.extraction import together
 from paco_eval.inputs import Data
 from paco_eval.perturbed import Condition, prepared_under
 from paco_eval.recording import Say, row_of, wanted_of
@@ -56,11 +56,13 @@ def evaluate_stability(
     held, state = shown_units(task, units.labels, split), PartialState()
     conditions = {cell: CLEAN_PICTURE if cell == CLEAN else Condition(*cell) for cell in wanted}
     with state.split_between_processes(held.tolist()) as own:
-        part = _compared(
-            encoder, diagnose, units, own, list(conditions.values()), sweep.factor == "occlusion",
-            state.is_main_process,
+        parts = together(
+            lambda: _compared(
+                encoder, diagnose, units, own, list(conditions.values()), sweep.factor == "occlusion",
+                state.is_main_process,
+            ), state,
         )  # fmt: skip
-    found = {key: value for each in gather(part, state) for key, value in each.items()}
+    found = {key: value for part in parts for key, value in part.items()}
     if not state.is_main_process:
         return []
     width = next((len(row) for row, _ in found.values()), PLACES)

@@ -115,11 +115,11 @@ def share_pictures(encoders: Sequence[Encoder], data: Data, *, out: Path, overwr
                 layer = _decided(encoder, data)[0].choice.layer
                 readers.append(Reader(encoder, layer, task.flip == "sum"))
                 cells |= dict.fromkeys(wanted)
-        except PacoError:
+        except Exception:
             continue
     conditions = [Condition(*cell) for cell in cells if cell != CLEAN]
     shown = shown_units(task, units.labels, split)
-    with suppress(PacoError):  # of one encoder; the others are then measured one by one
+    with suppress(Exception):  # of one encoder; the others are then measured one by one
         fill_cache(readers, units.only(_changed(task, units.labels, shown)), conditions, progress=True)
 
 

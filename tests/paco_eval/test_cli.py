@@ -185,6 +185,25 @@ def test_a_failed_cell_gives_status_one_and_keeps_the_others(tasks_file, tmp_pat
     assert len(list((tmp_path / "out" / "rows").glob("*.json"))) == 1
 
 
+def test_a_bug_in_an_encoder_of_ones_own_gives_status_one_and_a_summary_without_traceback(
+    tasks_file, tmp_path
+):
+    (tmp_path / "own.py").write_text(
+        "from paco_eval.encoders.baselines import Pixels\n"
+        "class Own(Pixels):\n    def tokens(self, images, blocks):\n        return images.missing\n"
+    )
+    words = ["evaluate", "constant", "--encoder-from", f"{tmp_path / 'own.py'}:Own", "--trust", "--tasks", "pose/blobs",
+             "--tasks-from", tasks_file, "--out", tmp_path / "out"]  # fmt: skip
+    result = call(*words)
+    assert result.exit_code == 1 and "Failed cells: 1" in result.output and "Traceback" not in result.output
+    assert "AttributeError: 'Tensor' object has no attribute 'missing'" in result.output
+    assert "return images.missing" in (tmp_path / "out" / "errors.log").read_text()
+    assert len(list((tmp_path / "out" / "rows").glob("*.json"))) == 1
+    planned = call(*words, "--dry-run")
+    assert planned.exit_code == 0 and "no attribute 'missing'" in planned.output
+    assert "constant  pose/blobs v1  frozen  60 pictures" in planned.output
+
+
 def test_describe_draws_what_is_there(tmp_path):
     faces = tmp_path / "faces"
     faces.mkdir()

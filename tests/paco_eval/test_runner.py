@@ -13,7 +13,8 @@ from paco_eval.runner import evaluate_all, evaluate_cell
 from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder
-from tests.paco_eval.conftest import blob_task
+from tasks.derived import derived_tasks
+from tests.paco_eval.conftest import blob_task, in_processes
 
 
 def quiet(_: str) -> None:
@@ -137,3 +138,77 @@ def test_rate_is_told_only_where_pictures_were_encoded_now(tmp_path, monkeypatch
     assert first.cost["images_per_s"] > 0
     assert "images_per_s" not in again.cost
     assert first.cost["flops"] == again.cost["flops"] == 0
+
+
+class Faulty(Pixels):
+    """Someone else's encoder with a bug."""
+
+    def tokens(self, images, blocks):
+        return images + blocks
+
+
+def torn_records(data_root=None):
+    raise KeyError("split")
+
+
+def test_a_bug_fails_its_cell_alone_and_its_traceback_is_kept(tmp_path):
+    said: list[str] = []
+    torn = blob_task("pose", name="pose/torn", reader="tests.paco_eval.test_runner:torn_records")
+    encoders = [Faulty(name="theirs", weight_hash="f" * 16), "constant"]
+    failed = evaluate_all(encoders, [torn, blob_task("pose")], out=tmp_path, say=said.append)
+    log = f" (traceback in {tmp_path / 'errors.log'})"
+    assert failed[:2] == [f"pose/torn  {name}: KeyError: 'split'{log}" for name in ("theirs", "constant")]
+    assert failed[2].startswith("pose/blobs  theirs: TypeError: ") and failed[2].endswith(log)
+    assert len(failed) == 3 and "\n" not in "".join(failed) and failed[2] in said
+    kept = (tmp_path / "errors.log").read_text()
+    assert "in torn_records" in kept and "return images + blocks" in kept
+    assert [stored.row.encoder for stored in load_rows([tmp_path])[0]] == ["constant"]
+
+
+def test_a_bug_that_all_encoders_share_pictures_with_spares_the_others(tmp_path):
+    task = derived_tasks([blob_task("pose", reader="tests.paco_eval.test_sweep:face_records")])[
+        "quality/pose/blobs"
+    ]
+    task = replace(task, sweep=replace(task.sweep, kinds=("blur",), levels=(3,)))
+    encoders = [Faulty(name="theirs", weight_hash="f" * 16), Pixels(), Constant()]
+    failed = evaluate_all(encoders, [task], out=tmp_path, say=quiet)
+    assert len(failed) == 1 and "theirs: TypeError" in failed[0]
+    assert {stored.row.encoder for stored in load_rows([tmp_path])[0]} == {"pixels", "constant"}
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_who_stops_an_evaluation_stops_all_of_it(end, tmp_path, monkeypatch):
+    def stopped(*call, **options):
+        raise end
+
+    monkeypatch.setattr("paco_eval.runner.extract", stopped)
+    with pytest.raises(end):
+        evaluate_all(["pixels"], [blob_task("pose"), blob_task("landmarks")], out=tmp_path, say=quiet)
+
+
+SPREAD = """
+from pathlib import Path
+from accelerate import PartialState
+from paco_eval.encoders.baselines import Pixels
+from paco_eval.runner import evaluate_all
+from tasks.derived import derived_tasks
+from tests.paco_eval.conftest import blob_task, in_processes
+
+class Faulty(Pixels):
+    def tokens(self, images, blocks):
+        return images + blocks if PartialState().process_index == 1 else super().tokens(images, blocks)
+
+encoders = [Faulty(name="theirs", weight_hash="f" * 16), "constant"]
+failed = evaluate_all(encoders, [blob_task("pose")], out=Path(OUT), say=lambda _: None)
+assert len(failed) == 1, failed
+print(failed[0])
+"""
+
+
+def test_a_bug_in_one_process_fails_the_cell_in_all_and_they_go_on(tmp_path):
+    said = in_processes(
+        2, SPREAD.replace("OUT", repr(str(tmp_path))), PACO_CACHE=str(tmp_path.with_name("cache"))
+    )
+    assert "pose/blobs  theirs: RuntimeError: TypeError: " in said and "in process 1 (traceback in" in said
+    assert ", in tokens" in (tmp_path / "errors.log").read_text()
+    assert [stored.row.encoder for stored in load_rows([tmp_path])[0]] == ["constant"]
