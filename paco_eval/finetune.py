@@ -1,8 +1,8 @@
 """The fine-tuning protocol: the whole encoder is trained with a head, and the last epoch is the score.
 
-The head is linear; for sets of recognition that are scored as a whole, centres of other people under a margin loss
-(CosFace or ArcFace), after which the mean tokens are compared; for landmarks also that of FaRL, with its augmentation
-and rates (:mod:`paco_eval.tuned_points`).
+The head is linear; for recognition, centres of the people that the task gives for fitting, or of others where it is
+scored as a whole, under a margin loss (CosFace or ArcFace), after which the mean tokens are compared; for landmarks
+also that of FaRL, with its augmentation and rates (:mod:`paco_eval.tuned_points`).
 
 AdamW with layer decay, linear warm-up and cosine (as MAE and BEiT fine-tune), an average of the weights (EMA)
 that is what gets evaluated, augmentation by kind of task. Nothing is selected: the score is that of the last
@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from accelerate import Accelerator, PartialState
 from timm.utils import ModelEmaV3  # type: ignore[attr-defined]
@@ -32,12 +33,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from paco_eval.elsewhere import PEOPLE_KINDS
 from paco_eval.encoders.timm import TimmEncoder
-from paco_eval.extraction import gather, prepared_batches
+from paco_eval.extraction import prepared_batches, together
 from paco_eval.inputs import Data
 from paco_eval.protocol import Choice
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, row_key, write_row
-from paco_eval.scoring import Decision
+from paco_eval.scoring import Decision, held_of, members_of, subsets_of
 from paco_eval.tuned import (
     Array,
     Identities,
@@ -47,7 +48,7 @@ from paco_eval.tuned import (
     learning_rate,
     parameter_groups,
 )
-from paco_eval.tuned_parts import Part, Parts, parts_of
+from paco_eval.tuned_parts import Part, Parts, best_epochs, parts_of
 from paco_eval.tuned_points import Points, recoloured, shaken
 from paco_fr.contracts import content_hash
 from paco_fr.distributed import summed
@@ -57,7 +58,6 @@ from paco_fr.files import atomic_file
 from paco_fr.randomness import generator
 from paco_fr.views import prepare, unprepare
 from tasks.kinds import load_kind
-from tasks.metrics.metric import Metric
 from tasks.units import Units
 
 MIRRORED = ("classification", "multilabel", *PEOPLE_KINDS)
@@ -73,52 +73,55 @@ def evaluate_finetuned(
     overwrite: str = "missing",
     say: Say = print,
 ) -> list[Row]:
-    """Fine-tune one encoder on one task, write the row of its main view, and return it if it is new.
+    """Fine-tune one encoder on one task, once a scoring fold of every view; return the new rows.
+
+    As with frozen features there is a row for each view and for each subset of the main one. What the best epochs
+    would give stands in the rows of views; with several folds it is the mean over them, as is the validation score.
 
     Raises:
-        NotApplicableError: the task has several scoring folds, or is not fitted at all.
+        NotApplicableError: the task is not fitted at all, or has a head that is not trained here.
         PacoError: the encoder cannot be trained, or the loss is not finite.
 
     """
-    task, (units, split) = data.task, data.views["all"]
-    kind, parts = load_kind(task.kind), parts_of(data)
+    task, subsets = data.task, subsets_of(data)
+    kind, parts = load_kind(task.kind), {view: parts_of(data, view) for view in data.views}
     if not isinstance(encoder, TimmEncoder):
         raise PacoError("cannot be fine-tuned: only transformers and networks in timm's form can.")
-    identity = identity_of(encoder, data, "all")
-    if not wanted_of(encoder, data, {"all": identity}, out, overwrite, say):
+    identities = {part: identity_of(encoder, data, part) for part in (*data.views, *subsets)}
+    if not wanted_of(encoder, data, identities, out, overwrite, say):
         return []
-    folder = out / "fine-tune" / content_hash([row_key(identity), asdict(settings)])
-    started = time.monotonic()
+    folder = out / "fine-tune" / content_hash([row_key(identities["all"]), asdict(settings)])
     reduction = "maps" if settings.head == "farl" else "grid4" if kind.HEAD == "ridge" else "mean"
-    run = _Run(encoder, parts, settings, data.probe_seed or 0, reduction)
-    history, outputs = run.train(folder, say)
-    if not PartialState().is_main_process:
-        return []
-    held = units.labels.iloc[parts.test.indices].reset_index(drop=True)
-    items = kind.items(outputs, held, task)
-    decision = Decision(
-        Choice((encoder.default_block, reduction), f"last of {settings.epochs} epochs", history[-1][0]),
-        source=parts.source,
-    )
-    failed = int((~np.isfinite(outputs).all(1)).sum())
-    by_validation, by_test = (
-        _best(history, part.metric, column) for column, part in enumerate((parts.validation, parts.test))
-    )
-    row = row_of(
-        encoder, data, identity, decision, items, split, len(outputs), failed, {"train": time.monotonic() - started},
-        settings=json.dumps(asdict(settings)),
-        best_on_validation=history[by_validation][1], best_on_validation_epoch=by_validation + 1,
-        best_on_test=history[by_test][1], best_on_test_epoch=by_test + 1,
-    )  # fmt: skip
-    path = write_row(out / "rows", row, items)
-    shutil.rmtree(folder, ignore_errors=True)
-    return [row.model_copy(update={"key": path.stem})]
-
-
-def _best(history: list[list[float]], metric: Metric, column: int) -> int:
-    """Return the epoch (from 0) of the best validation (column 0) or test score (1); the first of equals."""
-    scores = np.array([epoch[column] for epoch in history])
-    return int(np.nanargmax(scores if metric.higher_is_better else -scores))
+    rows = []
+    for view, folds in parts.items():
+        started = time.monotonic()
+        runs = [_Run(encoder, fold, settings, data.probe_seed or 0, reduction) for fold in folds]
+        trained = [run.train(folder / f"{view}-{number}", say) for number, run in enumerate(runs)]
+        if not PartialState().is_main_process:
+            continue
+        (units, split), seconds = data.views[view], time.monotonic() - started
+        items = pd.concat(
+            [fold.test.items(outputs) for fold, (_, outputs) in zip(folds, trained, strict=True)],
+            ignore_index=True,
+        )
+        blank = [~np.isfinite(outputs).all(1) for _, outputs in trained]
+        failures = held_of(split)[np.concatenate(blank)]
+        history = np.mean([scores for scores, _ in trained], axis=0)
+        choice = Choice(
+            (encoder.default_block, reduction), f"last of {settings.epochs} epochs", history[-1, 0]
+        )
+        for part in (view, *(subsets if view == "all" else ())):
+            held, members = members_of(part, view, items, units.labels, split)
+            row = row_of(
+                encoder, data, identities[part], Decision(choice, source=folds[0].source), members, split, len(held),
+                int(np.isin(held, failures).sum()), {"train": seconds}, settings=json.dumps(asdict(settings)),
+                **(best_epochs(history, folds[0]) if part == view else {}),
+            )  # fmt: skip
+            path = write_row(out / "rows", row, members)
+            rows.append(row.model_copy(update={"key": path.stem}))
+    if PartialState().is_main_process:
+        shutil.rmtree(folder, ignore_errors=True)
+    return rows
 
 
 @dataclass
@@ -182,7 +185,7 @@ class _Run:
             images = self._augmented(pictures, members, epoch).to(state.device)
             # A process without a picture still takes part in the step, with a loss of nothing.
             loss = targets.loss(model(images), members) if members else model(images).sum() * 0
-            if not bool(torch.isfinite(loss)):
+            if bool(summed((~torch.isfinite(loss)).float())):  # in any process: all have to stop
                 raise PacoError(f"the loss is not finite in epoch {epoch + 1}; lower the rate.")
             shared = state.num_processes if isinstance(model, DistributedDataParallel) else 1
             (loss * shared / total.clamp_min(1)).backward()
@@ -226,17 +229,20 @@ class _Run:
         model.eval()
         state, held, batch = PartialState(), part.indices.tolist(), self.settings.batch
         own = held[state.process_index :: state.num_processes]
-        found: dict[int, Array] = {}
         batches = [own[at : at + batch] for at in range(0, len(own), batch)]
-        for members, pictures, _ in prepared_batches(part.units, batches, self.encoder.pixels):
-            if members:
-                images = pictures.to(state.device)
-                made = model(images)
-                if part.task.flip == "sum":
-                    made = made + model(images.flip(-1))
-                answers = targets.answers(made)
-                found |= dict(zip(members, answers, strict=True))
-        known = {unit: row for part in gather(found, state) for unit, row in part.items()}
+
+        def answered() -> dict[int, Array]:
+            found: dict[int, Array] = {}
+            for members, pictures, _ in prepared_batches(part.units, batches, self.encoder.pixels):
+                if members:
+                    images = pictures.to(state.device)
+                    made = model(images)
+                    if part.task.flip == "sum":
+                        made = made + model(images.flip(-1))
+                    found |= dict(zip(members, targets.answers(made), strict=True))
+            return found
+
+        known = {unit: row for found in together(answered, state) for unit, row in found.items()}
         if not known:
             raise PacoError(f"not one of {len(held)} pictures could be read.")
         blank = np.full_like(next(iter(known.values())), np.nan)

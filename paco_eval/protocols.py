@@ -6,9 +6,9 @@
 ``heatmap``          landmarks read off heat maps of the patch tokens, in place of the linear head
 ``few-shot``         the head on a share of the groups, or on a number of units of each class, several draws; of
                      several attributes, whoever is among the first so many with, or without, one of them
-``fine-tune``        the whole encoder is trained, see :mod:`paco_eval.finetune`; several trainings. A set that
-                     is scored as a whole is compared after training on other people, under a margin loss;
-                     landmarks may be trained by FaRL's recipe
+``fine-tune``        the whole encoder is trained, see :mod:`paco_eval.finetune`; several trainings, each once a
+                     scoring fold. Recognition trains under a margin loss, on the task's own people for fitting
+                     or, where it is scored as a whole, on others; landmarks may be trained by FaRL's recipe
 ===================  =====================================================================================
 
 A protocol turns the data of a task into the data that are measured, one for each of its rows; the solvers and
@@ -109,7 +109,9 @@ def variants(
     if name == "fine-tune":
         if head == "farl" and data.task.kind != "landmarks":
             raise NotApplicableError(f"{data.task.name}: it has no points; FaRL's head does not apply.")
-        own = f"fine-tune {epochs} epochs" + (f", {margin}" if data.people is not None else "")
+        own = f"fine-tune {epochs} epochs" + (
+            f", {margin}" if load_kind(data.task.kind).HEAD == "whitening" else ""
+        )
         own += f", {head} head" if head != "linear" else ""
         tuned = replace(data, protocol=_renamed(data.protocol, own))
         return [replace(tuned, probe_seed=seed) for seed in range(seeds)]

@@ -11,7 +11,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from accelerate import PartialState
 
 from paco_eval.cache_use import keeping
@@ -26,7 +25,7 @@ from paco_eval.protocols import EPOCHS, SEEDS, SHOTS, NotApplicableError, TunedH
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, write_row
 from paco_eval.samples import save_samples
-from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, held_of
+from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, members_of, subsets_of
 from paco_eval.stability import evaluate_stability
 from paco_eval.sweep import evaluate_sweep, share_pictures
 from paco_eval.tuned import RECIPES, Settings
@@ -156,7 +155,7 @@ def evaluate_cell(
 
     """
     task = data.task
-    identities = {part: identity_of(encoder, data, part) for part in (*data.views, *_subsets(data))}
+    identities = {part: identity_of(encoder, data, part) for part in (*data.views, *subsets_of(data))}
     if not wanted_of(encoder, data, identities, out, overwrite, say):
         return []
     decision: Decision | None = None
@@ -180,8 +179,8 @@ def evaluate_cell(
         scorer = Scorer.fitted(task, split, decision, features.layers, units.labels)
         items = scorer.items(features.layers[decision.choice.layer], units.labels)
         timings = {"extract": features.seconds, "choose": chose - started, "score": time.monotonic() - chose}
-        for part in (view, *(_subsets(data) if view == "all" else ())):
-            held, members = _members(part, view, items, units.labels, split)
+        for part in (view, *(subsets_of(data) if view == "all" else ())):
+            held, members = members_of(part, view, items, units.labels, split)
             failed = sum(unit in features.failures for unit in held.tolist())
             row = row_of(
                 encoder, data, identities[part], decision, members, split, len(held), failed, timings,
@@ -192,30 +191,6 @@ def evaluate_cell(
                 save_samples(written.with_name(f"{written.stem}.samples.npz"), task, items, units)
             rows.append(row.model_copy(update={"key": written.stem}))
     return rows
-
-
-def _subsets(data: Data) -> tuple[str, ...]:
-    """Return the task's subsets that any scored unit belongs to."""
-    units, split = data.views["all"]
-    if not data.task.subsets:
-        return ()
-    found = {name for cell in units.labels["subsets"].iloc[held_of(split)] for name in cell}
-    return tuple(name for name in data.task.subsets if name in found)
-
-
-def _members(
-    part: str, view: str, items: pd.DataFrame, labels: pd.DataFrame, split: splits.Split | splits.ScoredOnly
-) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return the held units and the items of a part: the whole view, or those of a subset.
-
-    An item need not be a unit (searches have a gallery), so either is asked for its own subsets.
-    """
-    held = held_of(split)
-    if part == view:
-        return held, items
-    inside = np.array([part in cell for cell in labels["subsets"].iloc[held]])
-    flags = items[f"subset:{part}"].eq(True).to_numpy()  # a fold without the subset has no value
-    return held[inside], items[flags].reset_index(drop=True)
 
 
 def _line(row: Row) -> str:

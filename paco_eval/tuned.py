@@ -159,8 +159,10 @@ class Identities:
 
     @classmethod
     def of(cls, task: Task, data: Units, fit: npt.NDArray[np.intp], margin: MarginName) -> Identities:
-        """Number the people in ``fit``; nobody else has a class."""
+        """Number the people in ``fit``; nobody else has a class. One person alone is an error."""
         codes = load_kind(task.kind).targets(data.labels.iloc[fit], task)
+        if len(np.unique(codes)) < 2:
+            raise PacoError(f"{task.name}: 1 person to fit on; a margin loss tells two or more apart.")
         values = torch.full((len(data),), -1)
         values[fit] = torch.from_numpy(np.asarray(codes))
         return cls(values, int(codes.max()) + 1, margin)

@@ -17,14 +17,17 @@ from paco_eval.inputs import Data
 from paco_eval.protocols import NotApplicableError, variants
 from paco_eval.rows import read_items
 from paco_eval.runner import evaluate_all, evaluate_cell
+from paco_eval.scoring import held_of
 from paco_eval.tuned import Settings, Targets, Tuned, learning_rate, parameter_groups
-from paco_eval.tuned_parts import parts_of
+from paco_eval.tuned_parts import Part, parts_of
 from paco_fr.contracts import PixelContract
 from paco_fr.errors import PacoError
 from paco_fr.images import encode_png
 from paco_fr.randomness import generator
+from paco_fr.records import COLUMNS
+from tasks.derived import derived_tasks
 from tasks.own import own_task
-from tests.paco_eval.conftest import blob_task, in_processes
+from tests.paco_eval.conftest import blob_records, blob_task, in_processes
 
 QUICK = Settings(epochs=4, batch=18, rate=1e-2)
 
@@ -126,7 +129,7 @@ def test_the_rate_rises_falls_and_decays_towards_the_first_layers():
 def test_only_kinds_whose_truth_allows_it_are_mirrored():
     for kind, mirrored in (("pose", False), ("landmarks", False), ("classification", True)):
         data = Data.load(blob_task(kind), None)
-        run = finetune._Run(small_encoder(), parts_of(data), QUICK, 0, "mean")
+        run = finetune._Run(small_encoder(), parts_of(data)[0], QUICK, 0, "mean")
         ramp = torch.linspace(-1, 1, 32).expand(40, 3, 32, 32)
         changed = run._augmented(ramp, list(range(40)), 0)
         assert not torch.equal(changed, ramp)
@@ -170,7 +173,7 @@ def test_a_set_without_people_to_fit_is_compared_after_training_on_others(margin
     known = people_of(tmp_path / "known", range(20, 60))
     data, encoder = Data.load(task, None, train_identities=known), small_encoder()
     (variant,) = variants("fine-tune", data, seeds=1, epochs=epochs, margin=margin)
-    parts = parts_of(variant)
+    (parts,) = parts_of(variant)
     people = parts.fit.units.labels["group"]
     trained, watched = (set(people.iloc[part.indices]) for part in (parts.fit, parts.validation))
     assert len(trained) == 36 and len(watched) == 4 and not trained & watched
@@ -186,14 +189,71 @@ def test_a_set_without_people_to_fit_is_compared_after_training_on_others(margin
     assert items["truth"].sum() == 72  # six pairs of each person
 
 
+def sorted_records(data_root=None):
+    """Return the blobs with a mark on every second person of the test part, and a few people of another view."""
+    found = blob_records(people=24).remove_columns("split")
+    people = [int(group[1:]) for group in found["group"]]
+    marks = [["odd"] if person % 2 else ["control"] if person % 4 == 0 else [] for person in people]
+    parts = ["train" if person < 4 else "validation" if person < 20 else "test" for person in people]
+    for name, column in (("subsets", marks), ("split", parts)):
+        found = found.add_column(name, column, feature=COLUMNS[name])
+    return found
+
+
+def test_every_fold_is_trained_for_and_every_subset_has_its_row(tmp_path):
+    task = blob_task(
+        "pose", reader="tests.paco_eval.test_finetune:sorted_records", split="subject_folds", subsets=("odd",)
+    )
+    data = tuned(Data.load(task, None))
+    units, split = data.views["all"]
+    folds, person = parts_of(data), units.labels["group"].to_numpy()
+    assert len(folds) == 5
+    for fold in folds:
+        trained, watched, scored = (
+            set(person[part.indices]) for part in (fold.fit, fold.validation, fold.test)
+        )
+        assert trained | watched | scored == set(person) and not (
+            trained & watched or trained & scored or watched & scored
+        )
+    settings = replace(QUICK, epochs=2)
+    whole, odd = evaluate_finetuned(small_encoder(), data, settings, out=tmp_path, say=quiet)
+    assert (whole.subset, whole.n_expected, odd.subset, odd.n_expected) == ("all", 24, "odd", 12)
+    items = read_items(tmp_path / "rows" / f"{whole.key}.json")
+    assert sorted(items["id"]) == sorted(units.labels["unit_id"].iloc[held_of(split)])
+    assert whole.chosen["split"].endswith("5 trainings, one a fold")
+    assert "best_on_test" in whole.chosen and "best_on_test" not in odd.chosen
+    half = items[items["subset:odd"].eq(True)]
+    assert odd.main.value == pytest.approx(Part(task, units, held_of(split)).metric.value(half))
+    assert evaluate_finetuned(small_encoder(), data, settings, out=tmp_path, say=quiet) == []
+
+
+def test_recognition_trains_on_the_tasks_own_people_in_every_view(tmp_path):
+    task = blob_task("verification", reader="tests.paco_eval.test_finetune:sorted_records", split="selection_only",
+                     views=("control",))  # fmt: skip
+    data, encoder = tuned(Data.load(task, None)), small_encoder()
+    rows = evaluate_finetuned(encoder, data, replace(QUICK, epochs=2), out=tmp_path, say=quiet)
+    assert [row.subset for row in rows] == ["all", "control"]
+    assert rows[0].protocol.startswith("fine-tune 4 epochs, cosface") and all(
+        row.main.value >= 0 for row in rows
+    )
+    assert all("best_on_validation" in row.chosen for row in rows)
+    few = blob_task("verification", split="selection_only")
+    with pytest.raises(PacoError, match="1 person to fit on"):
+        evaluate_finetuned(encoder, tuned(Data.load(few, None)), QUICK, out=tmp_path / "few", say=quiet)
+
+
 def test_what_cannot_be_fine_tuned_is_said(tmp_path):
     data = tuned(Data.load(blob_task("pose"), None))
     with pytest.raises(PacoError, match="cannot be fine-tuned"):
         evaluate_finetuned(Pixels(), data, QUICK, out=tmp_path, say=quiet)
-    with pytest.raises(NotApplicableError, match="one part to fit on"):
-        evaluate_finetuned(
-            small_encoder(), tuned(Data.load(blob_task("verification"), None)), QUICK, out=tmp_path
-        )
+    (swept,) = [
+        task for name, task in derived_tasks([blob_task("pose")]).items() if name.startswith("quality")
+    ]
+    with pytest.raises(NotApplicableError, match="fine-tune on pose/blobs"):
+        parts_of(tuned(Data.load(swept, None)))
+    parsing = replace(data, task=replace(data.task, kind="segmentation"))
+    with pytest.raises(NotApplicableError, match="no head for segmentation; measure it frozen"):
+        parts_of(parsing)
     with pytest.raises(PacoError, match="not finite"):
         evaluate_finetuned(small_encoder(), data, replace(QUICK, rate=float("inf")), out=tmp_path, say=quiet)
     alone = own_task(f"recognition={people_of(tmp_path / 'alone', range(3))}")
@@ -201,10 +261,9 @@ def test_what_cannot_be_fine_tuned_is_said(tmp_path):
         tuned(Data.load(alone, None))
     said: list[str] = []
     failed = evaluate_all(
-        [small_encoder()], [blob_task("verification")], out=tmp_path, protocol="fine-tune", seeds=1, epochs=1,
-        say=said.append,
-    )  # fmt: skip
-    assert not failed and said[0].startswith("Left out verification/blobs")
+        [small_encoder()], [swept], out=tmp_path, protocol="fine-tune", seeds=1, epochs=1, say=said.append
+    )
+    assert not failed and said[0].startswith("Left out quality/pose/blobs")
 
 
 SPREAD = """

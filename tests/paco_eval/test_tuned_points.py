@@ -35,7 +35,7 @@ def farl(data, epochs):
 
 def test_points_stay_on_the_blob_wherever_the_picture_goes():
     data = Data.load(blob_task("landmarks"), None)
-    part = parts_of(data).fit
+    part = parts_of(data)[0].fit
     plain = Points.of(data.task, part.units)
     units, moved = shaken(part.units, plain, part.indices, 0, 3)
     far = (moved.values - plain.values)[part.indices].abs().amax((1, 2))
@@ -63,7 +63,7 @@ def test_movements_keep_to_the_recipe_and_to_their_seed():
 
 def test_a_known_movement_moves_a_known_point(monkeypatch):
     data = Data.load(blob_task("landmarks"), None)
-    part = parts_of(data).fit
+    part = parts_of(data)[0].fit
     quarter = np.array([[0.0, -1.0, SIDE - 1.0], [1.0, 0.0, 0.0]])  # a quarter turn of the canvas
     monkeypatch.setattr("paco_eval.tuned_points.movement", lambda canvas, rng: quarter)
     plain = Points.of(data.task, part.units)
@@ -105,7 +105,7 @@ def test_it_learns_where_the_points_are(tmp_path):
     settings = replace(RECIPES["farl"], epochs=8, batch=6, rate=5e-2, average=0.9)
     (row,) = evaluate_finetuned(small_encoder(), data, settings, out=tmp_path, say=quiet)
     assert row.protocol == "fine-tune 8 epochs, farl head" and row.command.endswith("--epochs 8 --head farl")
-    parts = parts_of(data)
+    (parts,) = parts_of(data)
     values = Points.of(data.task, parts.fit.units).values.flatten(1).double().numpy()
     shape = np.broadcast_to(values[parts.fit.indices].mean(0), (len(parts.test.indices), values.shape[1]))
     assert row.main.value < 0.75 * parts.test.score(shape), (row.main.value, parts.test.score(shape))
