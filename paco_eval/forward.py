@@ -26,7 +26,9 @@ def set_up(encoder: Encoder, precision: str = "float32", *, compile_blocks: bool
     """Return the encoder, told to run in a precision and perhaps compiled; its weights stay as they are.
 
     Encoders without any weights run as they are. What is compiled are a transformer's blocks, one by one:
-    they are alike, so one compilation serves all; it pays on a GPU, hardly on a CPU.
+    they are alike, so one compilation serves all. It is asked for, never the rule: on one CPU thread ViT-S/16 took
+    1.02 (float32) and 1.03 times (bfloat16) the pictures a second after ten seconds of compilation, so it does not
+    pay there.
 
     Raises:
         PacoError: unknown precision, or a network that runs outside torch (ONNX) or has no blocks.

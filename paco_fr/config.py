@@ -243,7 +243,9 @@ class RunConfig(Section):
     """How a run is carried out: nothing here changes what is learned, and a resumed run may change any of it."""
 
     compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="transformer blocks by torch.compile; auto: on a GPU"
+        "auto",
+        description="transformer blocks by torch.compile; auto: on a GPU. On a CPU it takes ten seconds and a C++ "
+        "compiler, then gains an eighth of a step in bf16 and nothing in fp32 (recipe tiny)",
     )
     fused: Literal["auto", "on", "off"] = Field("auto", description="AdamW in one kernel; auto: on a GPU")
     workers: int = Field(

@@ -43,9 +43,8 @@ if TYPE_CHECKING:
               help="Also score with another flip, pixel range and crop, and show how far the score moves.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the plan with forward passes and an estimate, and stop.")
 @precision_option
-@click.option(
-    "--compile", "compile_blocks", is_flag=True, help="Compile a transformer's blocks; pays on a GPU."
-)
+@click.option("--compile", "compile_blocks", is_flag=True,
+              help="Compile a transformer's blocks, for large sets on a GPU; a CPU gains nothing.")  # fmt: skip
 @device_option
 @trust_option
 @click.option(
