@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+
+def on_cpus() -> bool:
+    """Say whether this process computes on CPUs: there is no accelerator, or ``ACCELERATE_USE_CPU`` says so.
+
+    Accelerate lets processes on CPUs form a group only where it is told that they are to use them.
+    """
+    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    return asked or not (torch.cuda.is_available() or torch.backends.mps.is_available())
 
 
 def summed(value: Tensor) -> Tensor:

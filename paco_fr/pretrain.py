@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from paco_fr.checkpoint import load_into, read_card, save_checkpoint
 from paco_fr.config import PretrainConfig
-from paco_fr.distributed import highest, summed
+from paco_fr.distributed import highest, on_cpus, summed
 from paco_fr.errors import PacoError
 from paco_fr.faces import open_faces
 from paco_fr.feed import feed, share
@@ -71,6 +71,7 @@ def pretrain(
     check_trackers(config)
     AcceleratorState._reset_state()  # its precision is that of the process's first run; ours is the run's own
     accelerator = Accelerator(
+        cpu=on_cpus(),
         mixed_precision="bf16" if config.optimiser.precision == "bf16" else "no",
         log_with=list(config.run.trackers) or None,
         project_dir=out,

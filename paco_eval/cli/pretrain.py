@@ -35,7 +35,8 @@ def command(
 ) -> None:  # fmt: skip
     """Pretrain an encoder: PaCo-FR or a rival under the same loop.
 
-    Many GPUs or nodes: accelerate launch --no_python paco-eval pretrain ..., or torchrun --no-python likewise.
+    Many GPUs or nodes: accelerate launch --no_python paco-eval pretrain ..., or torchrun --no-python likewise. On CPUs
+    ask accelerate for --multi_gpu --num_processes N (under --cpu it starts one process, whatever N).
     SIGTERM and Ctrl-C save a state, print the command that continues, and exit with 128 + the signal's number.
     """
     shares = {crops: 1.0} if crops else None

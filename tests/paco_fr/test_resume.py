@@ -72,7 +72,6 @@ def run(script: Path, config, out: Path, moment: str = "", processes: int = 1) -
         launch += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", port]
     environment = {
         **os.environ,
-        "ACCELERATE_USE_CPU": "true",
         "PYTHONPATH": str(REPOSITORY),
         "OMP_NUM_THREADS": "1",
     }
@@ -292,7 +291,7 @@ def test_two_processes_learn_what_one_does_and_the_other_can_continue(faces, tmp
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_torchrun_and_accelerate_launch_the_command(faces, tmp_path):
-    """SIGTERM to two processes under torchrun saves; one under accelerate goes on from there and finishes."""
+    """SIGTERM to two processes under torchrun saves; two under accelerate go on from there and finish."""
     values = config_on(faces, optimiser={"presentations": 16 * 150}).model_dump(mode="json")
     fields = [
         f"{section}.{key}={json.dumps(value)}"
@@ -306,7 +305,6 @@ def test_torchrun_and_accelerate_launch_the_command(faces, tmp_path):
     two = ["torchrun", "--no-python", "--nproc-per-node", "2", "--master-port", port, *command]
     environment = {
         **os.environ,
-        "ACCELERATE_USE_CPU": "true",
         "PYTHONPATH": str(REPOSITORY),
         "OMP_NUM_THREADS": "1",
     }
@@ -320,15 +318,13 @@ def test_torchrun_and_accelerate_launch_the_command(faces, tmp_path):
     text = (tmp_path / "said.txt").read_text()
     assert "(2 processes x 1 parts x 8)" in text and "Continue: paco-eval pretrain --out" in text, text
     assert len(state_files(out)) == 1
-    one = (
-        "accelerate launch --cpu --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no"
-    )
+    launch = "accelerate launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
     done = subprocess.run(
-        [*one.split(), "--no_python", *command, "--resume"],
+        [*launch.split(), "--main_process_port", "0", "--no_python", *command, "--resume"],
         env=environment,
         capture_output=True,
         text=True,
         timeout=600,
     )
     assert done.returncode == 0 and "Continuing" in done.stderr, done.stderr
-    assert json.loads((out / "card.json").read_text())["processes"] == 1
+    assert json.loads((out / "card.json").read_text())["processes"] == 2
