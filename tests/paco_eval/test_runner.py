@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from ast import literal_eval
 from dataclasses import replace
 
 import numpy as np
@@ -212,3 +217,56 @@ def test_a_bug_in_one_process_fails_the_cell_in_all_and_they_go_on(tmp_path):
     assert "pose/blobs  theirs: RuntimeError: TypeError: " in said and "in process 1 (traceback in" in said
     assert ", in tokens" in (tmp_path / "errors.log").read_text()
     assert [stored.row.encoder for stored in load_rows([tmp_path])[0]] == ["constant"]
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+import paco_eval.runner as runner
+from tests.paco_eval.test_runner import grid
+
+real, calls = runner.extract, []
+
+def cut_short(*call, **options):
+    found = real(*call, **options)
+    calls.append(1)
+    if len(calls) == 3:  # features of the third cell are stored, its row is not
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+
+runner.extract = cut_short
+grid(Path(OUT))
+"""
+AGAIN = """
+from pathlib import Path
+from tests.paco_eval.test_runner import grid
+print(grid(Path(OUT)))
+"""
+
+
+def grid(out):
+    """Measure two encoders on two tasks; return what was said, a line a cell."""
+    said: list[str] = []
+    tasks = [blob_task("pose"), blob_task("verification")]
+    assert evaluate_all(["random:tiny", "pixels"], tasks, out=out, say=said.append) == []
+    return said
+
+
+def test_after_a_kill_one_cell_is_measured_again_and_three_processes_print_the_same(tmp_path):
+    whole = grid(tmp_path / "whole")
+    cut, cache = repr(str(tmp_path / "cut")), str(tmp_path / "cache")
+    environment = {**os.environ, "PACO_CACHE": cache, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", KILLED.replace("OUT", cut)], env=environment)
+    assert done.returncode == -signal.SIGKILL
+    assert len(load_rows([tmp_path / "cut"])[0]) == 2
+    said = in_processes(3, AGAIN.replace("OUT", cut), PACO_CACHE=cache)
+    lines = literal_eval(said.splitlines()[-1])
+    assert lines[:2] == [f"pose/blobs  {name}: already measured" for name in ("random:tiny", "pixels")]
+    assert lines[2:] == whole[2:] and len(lines) == 4
+    metrics = [
+        {(stored.row.task, stored.row.encoder): stored.row.main for stored in load_rows([tmp_path / run])[0]}
+        for run in ("whole", "cut")
+    ]
+    assert metrics[0].keys() == metrics[1].keys()
+    for cell, metric in metrics[0].items():
+        assert metrics[1][cell].value == pytest.approx(metric.value, rel=1e-5)
