@@ -85,8 +85,7 @@ def evaluate_finetuned(
     """
     task, subsets = data.task, subsets_of(data)
     kind, parts = load_kind(task.kind), {view: parts_of(data, view) for view in data.views}
-    if not isinstance(encoder, TimmEncoder):
-        raise PacoError("cannot be fine-tuned: only transformers and networks in timm's form can.")
+    encoder = trainable(encoder)
     identities = {part: identity_of(encoder, data, part) for part in (*data.views, *subsets)}
     if not wanted_of(encoder, data, identities, out, overwrite, say):
         return []
@@ -122,6 +121,13 @@ def evaluate_finetuned(
     if PartialState().is_main_process:
         shutil.rmtree(folder, ignore_errors=True)
     return rows
+
+
+def trainable(encoder: Encoder) -> TimmEncoder:
+    """Return an encoder that can be trained; any other is an error."""
+    if not isinstance(encoder, TimmEncoder):
+        raise PacoError("cannot be fine-tuned: only transformers and networks in timm's form can.")
+    return encoder
 
 
 @dataclass

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from paco_eval.extraction import missing_keys
 from paco_eval.failures import in_a_line
+from paco_eval.finetune import trainable
 from paco_eval.forward import Forward
 from paco_eval.inputs import Data
+from paco_eval.protocols import epochs_of
 from paco_eval.recording import crop_clashes
 from paco_eval.testing import reference_pictures
+from paco_eval.tuned_parts import parts_of
 from paco_fr.encoder import Encoder
+from paco_fr.errors import PacoError
 from paco_fr.views import prepare
 from tasks.task import Task
 
@@ -30,9 +35,10 @@ class Cell:
     Attributes:
         encoder: its name.
         task: name and version.
+        protocol: with what departs from the task's own, and which draw or training this is.
         pictures: units that the task scores or fits on.
-        passes: pictures that have to go through the encoder; mirrored ones count again. None for a task that
-            cannot be read, with the reason in ``problem``.
+        passes: pictures that have to go through the encoder; mirrored ones count again, a step of training as three
+            passes. None for a task that cannot be read, with the reason in ``problem``.
         seconds: estimate for them, decoding and heads left out.
         problem: why the cell would fail.
 
@@ -40,6 +46,7 @@ class Cell:
 
     encoder: str
     task: str
+    protocol: str
     pictures: int = 0
     passes: int | None = None
     seconds: float = 0.0
@@ -52,47 +59,75 @@ def plan(
     data_root: Path | None,
     limit: int | None = None,
     crop: str = "",
+    train_identities: Path | None = None,
+    measured: Callable[[Data], list[Data]] = lambda data: [data],
 ) -> list[Cell]:
     """Return the cells in the order in which they would run; writes nothing.
 
     Pictures that an earlier cell of the same encoder passes are not counted again. Perturbed copies of derived
     tasks are counted without regard to the cache.
+
+    Args:
+        encoders: loaded.
+        tasks: that have data.
+        data_root: folder of the data sets.
+        limit: at most so many pictures of each part.
+        crop: name of a crop in place of those of the tasks.
+        train_identities: folder of other people to fit on.
+        measured: what a protocol makes of a task's data, see :func:`paco_eval.protocols.variants`.
+
     """
     speeds: dict[int, float] = {}  # timed once an encoder, where a first cell asks for it
     seen: list[set[tuple[object, ...]]] = [set() for _ in encoders]
     cells = []
     for task in tasks:
+        label = f"{task.name} v{task.version}"
         try:
-            data = Data.load(task, data_root, limit, crop=crop)
+            found = measured(Data.load(task, data_root, limit, train_identities, crop))
         except Exception as error:
-            cells += [
-                Cell(encoder.name, f"{task.name} v{task.version}", problem=in_a_line(error))
-                for encoder in encoders
-            ]
+            cells += [Cell(encoder.name, label, "", problem=in_a_line(error)) for encoder in encoders]
             continue
-        pictures = sum(len(units) for units, _ in data.views.values())
-        for place, (encoder, known) in enumerate(zip(encoders, seen, strict=True)):
-            label = f"{task.name} v{task.version}"
-            if crop_clashes(encoder, data):
-                cells.append(Cell(encoder.name, label, pictures, problem="requires another crop"))
-                continue
+        for (place, encoder), data in product(enumerate(encoders), found):
+            pictures = sum(len(units) for units, _ in data.views.values())
+            draw = "" if data.probe_seed is None else f", draw {data.probe_seed}"
+            cell = Cell(encoder.name, label, data.protocol + draw, pictures)
             try:
-                wanted = {
-                    key
-                    for units, _ in data.views.values()
-                    for key in missing_keys(encoder, units, task.reductions, flip=task.flip)
-                }
+                passes = passes_of(encoder, data, seen[place])
                 if place not in speeds:
                     speeds[place] = seconds_per_picture(encoder)
             except Exception as error:
-                cells.append(Cell(encoder.name, label, pictures, problem=in_a_line(error)))
+                cells.append(replace(cell, problem=in_a_line(error)))
                 continue
-            passes = len(wanted - known) * (2 if task.flip == "sum" else 1)
-            known |= wanted
-            if task.sweep is not None:
-                passes += pictures * len(task.sweep.kinds) * len(task.sweep.levels)
-            cells.append(Cell(encoder.name, label, pictures, passes, passes * speeds[place]))
+            cells.append(replace(cell, passes=passes, seconds=passes * speeds[place]))
     return cells
+
+
+def passes_of(encoder: Encoder, data: Data, known: set[tuple[object, ...]]) -> int:
+    """Return how many pictures one measurement sends through an encoder; adds them to those that are ``known``.
+
+    Raises:
+        PacoError: the measurement is impossible.
+
+    """
+    task = data.task
+    if crop_clashes(encoder, data):
+        raise PacoError("requires another crop")
+    if data.protocol.startswith("fine-tune"):
+        trainable(encoder)
+        folds = [fold for view in data.views for fold in parts_of(data, view)]
+        scored = sum(len(fold.validation.indices) + len(fold.test.indices) for fold in folds)
+        fitted, tested = (sum(len(getattr(fold, part).indices) for fold in folds) for part in ("fit", "test"))
+        return epochs_of(data.protocol) * (3 * fitted + scored) + tested
+    wanted = {
+        key
+        for units, _ in data.views.values()
+        for key in missing_keys(encoder, units, task.reductions, flip=task.flip)
+    }
+    passes = len(wanted - known) * (2 if task.flip == "sum" else 1)
+    known |= wanted
+    if task.sweep is not None:
+        passes += len(data.views["all"][0]) * len(task.sweep.kinds) * len(task.sweep.levels)
+    return passes
 
 
 def seconds_per_picture(encoder: Encoder) -> float:
@@ -107,7 +142,7 @@ def seconds_per_picture(encoder: Encoder) -> float:
     return float(np.min(times)) / PROBE
 
 
-def lines_of(cells: Sequence[Cell], protocol: str) -> list[str]:
+def lines_of(cells: Sequence[Cell]) -> list[str]:
     """Return the plan as text, a line for each cell and one for all."""
     lines = []
     for cell in cells:
@@ -116,7 +151,7 @@ def lines_of(cells: Sequence[Cell], protocol: str) -> list[str]:
             if cell.passes is not None
             else cell.problem
         )
-        lines.append(f"{cell.encoder}  {cell.task}  {protocol}  {cell.pictures:,} pictures, {what}")
+        lines.append(f"{cell.encoder}  {cell.task}  {cell.protocol}  {cell.pictures:,} pictures, {what}")
     passes, seconds = sum(cell.passes or 0 for cell in cells), sum(cell.seconds for cell in cells)
     return [
         *lines,

@@ -118,6 +118,11 @@ def variants(
     return [few_shot(data, Shots.parse(text), seed) for text in shots for seed in range(seeds)]
 
 
+def epochs_of(protocol: str) -> int:
+    """Return the epochs that the name of a fine-tuning protocol says."""
+    return int(protocol.split(", ")[0].split()[1])
+
+
 def _neighbours(data: Data) -> Data:
     task, own = data.task, load_kind(data.task.kind).HEAD
     if own not in NEIGHBOURS:

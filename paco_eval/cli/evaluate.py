@@ -135,9 +135,15 @@ def command(
         set_up(load_encoder(name, trust=trust), precision, compile_blocks=compile_blocks) for name in names
     ]
     if dry_run:
-        from paco_eval.plan import lines_of, plan
+        from functools import partial
 
-        for line in lines_of(plan(loaded, usable, data_root, limit, crop or ""), protocol):
+        from paco_eval.plan import lines_of, plan
+        from paco_eval.protocols import variants
+
+        measured = partial(
+            variants, protocol, shots=shots.split(","), seeds=seeds, epochs=epochs, margin=margin, head=head
+        )
+        for line in lines_of(plan(loaded, usable, data_root, limit, crop or "", train_identities, measured)):
             click.echo(line)
         return
 

@@ -218,6 +218,28 @@ def test_a_dry_run_prints_passes_and_an_estimate(tmp_path):
     )
 
 
+def test_a_dry_run_knows_what_the_protocol_measures(tmp_path):
+    (tmp_path / "mine.py").write_text(TASKS)
+    words = [
+        "evaluate",
+        "random:tiny",
+        "pixels",
+        "--tasks",
+        "pose/blobs",
+        "--tasks-from",
+        tmp_path / "mine.py",
+        "--dry-run",
+    ]
+    shown = call(*words, "--protocol", "few-shot", "--shots", "10%", "--seeds", "2").output
+    assert "random:tiny  pose/blobs v1  few-shot 10%, draw 0  60 pictures, 60 forward" in shown
+    assert "few-shot 10%, draw 1  60 pictures, 0 forward" in shown and "4 cells, 120 forward" in shown
+    shown = call(*words, "--protocol", "fine-tune", "--seeds", "1", "--epochs", "2").output
+    passes = 2 * (3 * 36 + 6 + 18) + 18
+    assert f"fine-tune 2 epochs, draw 0  60 pictures, {passes} forward" in shown
+    assert "pixels  pose/blobs v1  fine-tune 2 epochs, draw 0  60 pictures, cannot be fine-tuned" in shown
+    assert "it has no points" in call(*words, "--protocol", "heatmap").output
+
+
 def test_evaluate_takes_classes_of_ones_own_only_with_trust(tmp_path):
     (tmp_path / "mine.py").write_text(TASKS)
     (tmp_path / "own.py").write_text("from paco_eval.encoders.baselines import Pixels as Own\n")
