@@ -371,7 +371,7 @@ def together(work: Callable[[], Broken], state: PartialState) -> list[Broken]:
 
     Raises:
         PacoError: of the first process whose work raised an error, if it is one.
-        RuntimeError: the first error is another, in another process; its type and traceback are in the message.
+        RuntimeError: the first error is another, in another process; it is told with its traceback as the cause.
 
     """
     found: Broken | None = None
@@ -387,7 +387,7 @@ def together(work: Callable[[], Broken], state: PartialState) -> list[Broken]:
         if line and own is not None and rank == state.process_index:
             raise own
         if trace:
-            raise RuntimeError(f"{line}, in process {rank}\n{trace}")
+            raise RuntimeError(f"{line}, in process {rank}") from RuntimeError(trace)
         if line:
             raise PacoError(line)
     return [part for part, _, _ in parts if part is not None]

@@ -6,6 +6,7 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from textwrap import shorten
 
 from paco_fr.errors import PacoError
 
@@ -14,10 +15,10 @@ LOG = "errors.log"
 
 
 def in_a_line(error: Exception) -> str:
-    """Return what an error says; of one that was not written for users its type and its first line."""
+    """Return what an error says; of one that was not written for users its type and the beginning of its message."""
     if isinstance(error, PacoError):
         return str(error)
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return f"{type(error).__name__}: {shorten(str(error), 300, placeholder=' ...')}"
 
 
 def reason(error: Exception, cell: str, out: Path) -> str:

@@ -244,7 +244,7 @@ class RunConfig(Section):
 
     compile: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="transformer blocks by torch.compile; auto: on a GPU. On a CPU it takes ten seconds and a C++ "
+        description="transformer blocks by torch.compile; auto: on a GPU. On a CPU it takes ten seconds or more and a C++ "
         "compiler, then gains an eighth of a step in bf16 and nothing in fp32 (recipe tiny)",
     )
     fused: Literal["auto", "on", "off"] = Field("auto", description="AdamW in one kernel; auto: on a GPU")
