@@ -27,7 +27,9 @@ def trials_table(
         seeds: label of a line -> pretraining seeds that were averaged.
 
     """
-    values = np.array([scores[line.label] for line in table.lines], dtype=float)  # (lines, tasks), None is nan
+    values = np.array(
+        [scores[line.label] for line in table.lines], dtype=float
+    )  # (lines, tasks), None is nan
     signs = np.array([1.0 if column.higher_is_better else -1.0 for column in table.columns])
     spread = values.std(axis=0)
     gains = np.mean(signs * (values - values[0]) / np.where(spread > 0, spread, 1.0), axis=1)

@@ -154,7 +154,7 @@ def prepared(batch: Batch, config: PretrainConfig) -> Batch:
 def prepare(images: npt.NDArray[np.uint8] | Tensor, contract: PixelContract) -> Tensor:
     """Return float pictures (B, 3, S, S) under a pixel contract, of uint8 RGB (B, S, S, 3)."""
     if not isinstance(images, Tensor):
-        images = torch.from_numpy(np.ascontiguousarray(images))
+        images = torch.from_numpy(np.require(images, requirements=["C", "W"]))
     if contract.channels == "BGR":
         images = images.flip(-1)
     pixels = images.to(torch.float32, copy=True, memory_format=torch.contiguous_format)

@@ -44,6 +44,12 @@ def test_compiled_blocks_and_fused_adamw_change_rounding_only(faces, tmp_path):
     assert a.keys() == b.keys() and all(torch.allclose(a[name], b[name], atol=1e-4) for name in a)
 
 
+def test_compiling_without_a_compiler_is_refused(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr("paco_fr.pretrain.shutil.which", lambda name: None)
+    with pytest.raises(PacoError, match="needs a C\\+\\+ compiler"):
+        pretrain(config_on(faces, run={"compile": "on"}), tmp_path / "run")
+
+
 def test_workers_change_nothing(config):
     views = Views(pool_of(config), config)
     busy = Views(views.pool, small_config(run={"workers": 2}))
