@@ -192,16 +192,9 @@ def _resize(image: Pixels, transform: Array, size: tuple[int, int], fill: int) -
     top, bottom, y0, y1 = _span(stretch_y, shift_y, size[1], height)
     if (x1 - x0) * (y1 - y0) > MAX_PIXELS:
         raise PacoError("A crop reaches absurdly far outside its photograph. Check its box or its points.")
-    (left_in, right_in), (top_in, bottom_in) = (
-        (min(max(low, 0), length), min(max(high, 0), length))
-        for low, high, length in ((x0, x1, width), (y0, y1, height))
+    return resize_bicubic(
+        image, size, (left - x0, top - y0, right - x0, bottom - y0), (x0, y0, x1, y1), fill
     )
-    region = image[top_in:bottom_in, left_in:right_in]
-    if region.shape[:2] != (y1 - y0, x1 - x0):
-        padded = np.full((y1 - y0, x1 - x0, 3), fill, np.uint8)
-        padded[top_in - y0 : bottom_in - y0, left_in - x0 : right_in - x0] = region
-        region = padded
-    return resize_bicubic(region, size, (left - x0, top - y0, right - x0, bottom - y0))
 
 
 def _span(stretch: float, shift: float, size: int, length: int) -> tuple[float, float, int, int]:
