@@ -2,9 +2,9 @@
 
 Both read the same pictures from disk, decode them, cut the same square and bring it to 112 x 112: first the box of a
 face in each picture, then the whole of pictures that are faces of 112 px already, as aligned sets are. OpenCV is told
-to use one thread and resizes by area; ours resizes bicubically with antialiasing, whose pixels are part of every
-score, in batches dealt out to two threads, as extraction does. The rounds of both take turns, so that a busy machine
-slows both alike; processor time a picture tells what either costs where two processors are not to be had.
+to use one thread and resizes by area. Ours is what extraction runs: batches of units, cut by two threads, resized
+bicubically with antialiasing, whose pixels are part of every score. The rounds of both take turns, so that a busy
+machine slows both alike; processor time a picture tells what either costs where two processors are not to be had.
 
 Run: ``python -m benchmarks.reading [--side 112] [--photos 400] [--rounds 5]``. Wants >= 1.6 on two idle cores.
 """
@@ -19,16 +19,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
+from datasets import Dataset
 from PIL import Image
 
-from paco_fr.alignment import crop_image, crop_transform
+from paco_eval.extraction import BATCH, batches_of, cut_batch
+from paco_fr.alignment import crop_transform
 from paco_fr.contracts import CropContract
-from paco_fr.images import read_image
+from tasks.units import Units
 
 CANVAS = 112
 CONTRACT = CropContract("box", margin=0.25, canvas=CANVAS)
 WORKERS = 2
-BATCH = 64
 
 
 def photographs(folder: Path, count: int, side: int) -> list[tuple[Path, np.ndarray]]:
@@ -47,18 +49,23 @@ def photographs(folder: Path, count: int, side: int) -> list[tuple[Path, np.ndar
     return found
 
 
-def ours(photos: list[tuple[Path, np.ndarray]]) -> np.ndarray:
-    def crops(batch: list[tuple[Path, np.ndarray]]) -> list[np.ndarray]:
-        return [
-            crop_image(read_image(path), crop_transform(CONTRACT, box=box), CANVAS) for path, box in batch
-        ]
+def ours(photos: list[tuple[Path, np.ndarray]]) -> list[np.ndarray]:
+    """Return the crops in batches, as extraction has them."""
+    transforms = np.empty((len(photos), 2, 3))
+    cells = [{"bytes": None, "path": str(path)} for path, _ in photos]
+    units = Units(Dataset.from_dict({}), np.arange(len(photos)), transforms, CANVAS, pd.DataFrame())
+
+    def cut(batch: list[int]) -> np.ndarray:
+        for unit in batch:
+            transforms[unit] = crop_transform(CONTRACT, box=photos[unit][1])
+        return np.stack(list(cut_batch(batch, [cells[unit] for unit in batch], units).values()))
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        batches = pool.map(crops, (photos[at : at + BATCH] for at in range(0, len(photos), BATCH)))
-        return np.stack([crop for batch in batches for crop in batch])
+        return list(pool.map(cut, batches_of(list(range(len(photos))))))
 
 
-def plain(photos: list[tuple[Path, np.ndarray]]) -> np.ndarray:
+def plain(photos: list[tuple[Path, np.ndarray]]) -> list[np.ndarray]:
+    """Return the crops in the same batches."""
     crops = []
     for path, (x0, y0, x1, y1) in photos:
         image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
@@ -71,7 +78,7 @@ def plain(photos: list[tuple[Path, np.ndarray]]) -> np.ndarray:
             image = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
         cut = image[top + pad : bottom + pad, left + pad : right + pad]
         crops.append(cv2.resize(cut, (CANVAS, CANVAS), interpolation=cv2.INTER_AREA))
-    return np.stack(crops)
+    return [np.stack(crops[at : at + BATCH]) for at in range(0, len(crops), BATCH)]
 
 
 def main() -> None:
@@ -91,7 +98,7 @@ def main() -> None:
 
 
 def compare(name: str, photos: list[tuple[Path, np.ndarray]], side: int, rounds: int) -> None:
-    difference = np.abs(ours(photos[:8]).astype(int) - plain(photos[:8])).mean()
+    difference = np.abs(ours(photos[:8])[0].astype(int) - plain(photos[:8])[0]).mean()
     seconds: dict[str, list[float]] = {"ours": [], "plain": []}
     busy: dict[str, list[float]] = {"ours": [], "plain": []}
     for _ in range(rounds):

@@ -328,17 +328,22 @@ def prepared_batches(
             yield ahead.popleft().result()
 
 
-def _prepare_batch(batch: list[int], sources: list[dict], units: Units, contract: PixelContract) -> Prepared:
-    pictures, members, broken = [], [], {}
+def cut_batch(batch: list[int], sources: list[dict], units: Units) -> dict[int, Pixels | str]:
+    """Return the canvas of each unit, or why there is none: an unreadable picture, or a box that cannot be cut."""
+    canvases: dict[int, Pixels | str] = {}
     for unit, source in zip(batch, sources, strict=True):
         try:
-            canvas = crop_image(read_image(source), units.transforms[unit], units.canvas)
-        except PacoError as error:  # an unreadable picture, or a box that cannot be cut
-            broken[unit] = str(error)
-            continue
-        pictures.append(resize(canvas, contract))
-        members.append(unit)
-    return members, batch_of(pictures, contract), broken
+            canvases[unit] = crop_image(read_image(source), units.transforms[unit], units.canvas)
+        except PacoError as error:
+            canvases[unit] = str(error)
+    return canvases
+
+
+def _prepare_batch(batch: list[int], sources: list[dict], units: Units, contract: PixelContract) -> Prepared:
+    canvases = cut_batch(batch, sources, units)
+    broken = {unit: canvas for unit, canvas in canvases.items() if isinstance(canvas, str)}
+    pictures = [resize(canvas, contract) for canvas in canvases.values() if not isinstance(canvas, str)]
+    return [unit for unit in batch if unit not in broken], batch_of(pictures, contract), broken
 
 
 def batch_of(pictures: list[Pixels], contract: PixelContract) -> Tensor:

@@ -26,6 +26,7 @@ from paco_eval.extraction import (
     Layer,
     batch_of,
     check_finite,
+    cut_batch,
     decoding_threads,
     reduce,
     resize,
@@ -33,11 +34,11 @@ from paco_eval.extraction import (
     unit_keys,
 )
 from paco_eval.forward import Forward, precision_of
-from paco_fr.alignment import apply, crop_image
+from paco_fr.alignment import apply
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
-from paco_fr.images import Pixels, read_image
+from paco_fr.images import Pixels
 from tasks.perturbations.apply import Face, perturb
 from tasks.perturbations.catalogue import perturbation
 from tasks.units import Units
@@ -249,7 +250,8 @@ def prepared_under(
     threads = decoding_threads()
     with ThreadPoolExecutor(threads) as pool:
         cuts = (
-            pool.submit(_cut, batch, cells[units.rows[batch].tolist()]["image"], units) for batch in batches
+            pool.submit(cut_batch, batch, cells[units.rows[batch].tolist()]["image"], units)
+            for batch in batches
         )
         ahead: deque[tuple[Condition, Future[Prepared]]] = deque()
         following = next(cuts, None)
@@ -266,17 +268,6 @@ def prepared_under(
         while ahead:
             ready, future = ahead.popleft()
             yield ready, future.result()
-
-
-def _cut(batch: list[int], sources: list[dict], units: Units) -> dict[int, Pixels | str]:
-    """Return the clean canvas of each unit, or why there is none."""
-    canvases: dict[int, Pixels | str] = {}
-    for unit, source in zip(batch, sources, strict=True):
-        try:
-            canvases[unit] = crop_image(read_image(source), units.transforms[unit], units.canvas)
-        except PacoError as error:
-            canvases[unit] = str(error)
-    return canvases
 
 
 def _change(

@@ -192,9 +192,7 @@ def _resize(image: Pixels, transform: Array, size: tuple[int, int], fill: int) -
     top, bottom, y0, y1 = _span(stretch_y, shift_y, size[1], height)
     if (x1 - x0) * (y1 - y0) > MAX_PIXELS:
         raise PacoError("A crop reaches absurdly far outside its photograph. Check its box or its points.")
-    return resize_bicubic(
-        image, size, (left - x0, top - y0, right - x0, bottom - y0), (x0, y0, x1, y1), fill
-    )
+    return resize_bicubic(image, size, (left - x0, top - y0, right - x0, bottom - y0), (x0, y0, x1, y1), fill)
 
 
 def _span(stretch: float, shift: float, size: int, length: int) -> tuple[float, float, int, int]:

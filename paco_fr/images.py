@@ -21,6 +21,7 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ def read_bytes(source: Source) -> bytes:
 
 def _whole_file(path: str) -> bytes:
     """Return the bytes of a file, with as few calls as reading takes: small faces are read by the hundred thousand."""
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path costs as much as the reading
         return file.read()
 
 
@@ -185,7 +186,7 @@ def _open(data: bytes | str, name: str) -> Image.Image:
 
 def _file_size(path: str, name: str) -> int:
     try:
-        return os.stat(path).st_size
+        return Path(path).stat().st_size
     except OSError as error:
         raise _unreadable(name, error) from error
 

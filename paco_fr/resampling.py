@@ -17,12 +17,12 @@ from paco_fr.synthetic.compiled import compiled
 BITS = 22
 """Precision of the weights: 32 bits, less 8 of a pixel, less 2 for weights that overshoot 1."""
 AT_ONCE = 4
-"""Rows that are summed in one go; a cubic that enlarges has as many."""
+"""Rows that are summed in one go; a cubic that enlarges needs no more."""
 
 Edges = tuple[float, float, float, float]
 Region = tuple[int, int, int, int]
-Taps = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]
-"""Of every sum, the row that it begins with (size), and its weights (size, n), n a multiple of ``AT_ONCE``."""
+Taps = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]
+"""Of every sum, the row that it begins with and their number (size), and their weights (size, n), zero after them."""
 
 
 def resize_bicubic(
@@ -40,7 +40,14 @@ def resize_bicubic(
         fill: value of the region's pixels outside the picture.
 
     """
-    x0, y0, x1, y1 = region or (0, 0, image.shape[1], image.shape[0])
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = region or (0, 0, width, height)
+    near, above = x0 + box[0], y0 + box[1]
+    if (
+        (box[2] - box[0], box[3] - box[1]) == size and near == int(near) and above == int(above)
+        and 0 <= near <= width - size[0] and 0 <= above <= height - size[1]
+    ):  # fmt: skip
+        return np.array(image[int(above) : int(above) + size[1], int(near) : int(near) + size[0]])
     return _resized(image, x0, y0, x1, y1, *box, *size, fill)
 
 
@@ -53,10 +60,11 @@ def _resized(
     first, length = int(above), below - above
     if first == above and length == height:
         return _across(image, x0, x1, y0 + first, y0 + first + height, near, far, width, fill)
-    starts, weights = _taps(above, length, height, y1 - y0)
-    low, high = starts[0], min(starts[-1] + weights.shape[1], y1 - y0)
+    starts, counts, weights = _taps(above, length, height, y1 - y0)
+    low, high = starts[0], starts[-1] + counts[-1]
     across = _across(image, x0, x1, y0 + low, y0 + high, near, far, width, fill)
-    return _sums(across.reshape(high - low, 3 * width), starts - low, weights).reshape(height, width, 3)
+    sums = _sums(across.reshape(high - low, 3 * width), starts - low, counts, weights)
+    return sums.reshape(height, width, 3)
 
 
 @compiled
@@ -68,8 +76,8 @@ def _across(
     if left == first and length == width:
         return _rows(image, y0, y1, x0 + first, x0 + first + width, fill)
     columns = _columns(image, x0, x1, y0, y1, fill)
-    starts, weights = _taps(left, length, width, x1 - x0)
-    sums = _sums(columns.reshape(x1 - x0, 3 * (y1 - y0)), starts, weights)
+    starts, counts, weights = _taps(left, length, width, x1 - x0)
+    sums = _sums(columns.reshape(x1 - x0, 3 * (y1 - y0)), starts, counts, weights)
     return _columns(sums.reshape(width, y1 - y0, 3), 0, y1 - y0, 0, width, fill)
 
 
@@ -99,10 +107,11 @@ def _columns(image: Pixels, x0: int, x1: int, y0: int, y1: int, fill: int) -> Pi
     (top, bottom), (near, far) = _shared(y0, y1, image.shape[0]), _shared(x0, x1, image.shape[1])
     if top > y0 or bottom < y1 or near > x0 or far < x1:
         found[:] = fill
-    for x in range(near, far):
-        for y in range(top, bottom):
+    part, into = image[top:bottom, near:far], found[near - x0 :, top - y0 :]
+    for x in range(far - near):
+        for y in range(bottom - top):
             for channel in range(3):
-                found[x - x0, y - y0, channel] = image[y, x, channel]
+                into[x, y, channel] = part[y, x, channel]
     return found
 
 
@@ -113,8 +122,8 @@ def _taps(first: float, length: float, size: int, count: int) -> Taps:
     wide = max(scale, 1.0)
     support = 2.0 * wide
     most = int(np.ceil(support)) * 2 + 1
-    starts = np.empty(size, np.int64)
-    weights = np.zeros((size, (most + AT_ONCE - 1) // AT_ONCE * AT_ONCE), np.int32)
+    starts, counts = np.empty(size, np.int64), np.empty(size, np.int64)
+    weights = np.zeros((size, most), np.int32)
     cubic = np.empty(most)
     for at in range(size):
         centre = first + (at + 0.5) * scale
@@ -129,34 +138,55 @@ def _taps(first: float, length: float, size: int, count: int) -> Taps:
             else:
                 cubic[tap] = 0.0
             total += cubic[tap]
-        starts[at] = low
+        starts[at], counts[at] = low, high - low
         for tap in range(high - low):
             scaled = cubic[tap] / total * (1 << BITS)
             weights[at, tap] = np.int32(scaled - 0.5 if scaled < 0 else scaled + 0.5)
-    return starts, weights
+    return starts, counts, weights
 
 
 @compiled
-def _sums(rows: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], weights: npt.NDArray[np.int32]) -> Pixels:
+def _sums(
+    rows: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.int32],
+) -> Pixels:
     """Return weighted sums (size, M) of rows (N, M)."""
+    if counts.max() <= AT_ONCE:
+        return _sums_of_few(rows, starts, weights)
     size, width = len(starts), rows.shape[1]
-    last = len(rows) - 1  # what lies after it weighs nothing
-    found = np.empty((size, width), np.uint8)
-    sums = np.empty(width, np.int32)
+    found, sums = np.empty((size, width), np.uint8), np.empty(width, np.int32)
     for at in range(size):
         sums[:] = 1 << (BITS - 1)
-        for tap in range(0, weights.shape[1], AT_ONCE):
-            a, b, c, d = weights[at, tap : tap + AT_ONCE]
-            if a == 0 and b == 0 and c == 0 and d == 0:
-                continue
-            low = starts[at] + tap
-            one, two = rows[min(low, last)], rows[min(low + 1, last)]
-            three, four = rows[min(low + 2, last)], rows[min(low + 3, last)]
+        for tap in range(counts[at]):
+            row, weight = rows[starts[at] + tap], weights[at, tap]
             for column in range(width):
-                sums[column] += (
-                    np.int32(one[column]) * a + np.int32(two[column]) * b
-                    + np.int32(three[column]) * c + np.int32(four[column]) * d
-                )  # fmt: skip
+                sums[column] += np.int32(row[column]) * weight
         for column in range(width):
             found[at, column] = min(max(sums[column] >> BITS, 0), 255)
+    return found
+
+
+@compiled
+def _sums_of_few(
+    rows: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], weights: npt.NDArray[np.int32]
+) -> Pixels:
+    """Return the same sums of at most four rows each, in one go: half the time where a picture is enlarged."""
+    size, width = len(starts), rows.shape[1]
+    last = len(rows) - 1  # in place of rows after it, which weigh nothing
+    found = np.empty((size, width), np.uint8)
+    half = np.int32(1 << (BITS - 1))
+    for at in range(size):
+        low = starts[at]
+        a, b, c, d = weights[at, :AT_ONCE]  # before the rows: else the loop is not vectorised as well
+        one, two = rows[min(low, last)], rows[min(low + 1, last)]
+        three, four = rows[min(low + 2, last)], rows[min(low + 3, last)]
+        into = found[at]
+        for column in range(width):
+            total = (
+                half + np.int32(one[column]) * a + np.int32(two[column]) * b
+                + np.int32(three[column]) * c + np.int32(four[column]) * d
+            )  # fmt: skip
+            into[column] = min(max(np.int32(total) >> BITS, 0), 255)
     return found

@@ -49,3 +49,22 @@ def test_a_face_on_its_canvas_is_not_sampled_again():
     crop = crop_image(image, np.eye(2, 3), 112)
     np.testing.assert_array_equal(crop, image)
     assert crop.flags.writeable and crop.flags.c_contiguous and not np.shares_memory(crop, image)
+
+
+def test_a_region_that_leaves_the_picture_is_that_of_a_padded_picture():
+    rng = np.random.default_rng(2)
+    image = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    for x0, y0, x1, y1, size in (
+        (-9, 5, 50, 30, 24),
+        (20, -4, 66, 44, 70),
+        (-8, -8, 70, 50, 40),
+        (70, 3, 90, 23, 9),
+    ):
+        padded = np.full((100, 120, 3), 77, np.uint8)
+        padded[10:50, 10:70] = image
+        region = padded[y0 + 10 : y1 + 10, x0 + 10 : x1 + 10]
+        for box in ((2.25, 3.5, x1 - x0 - 4.5, y1 - y0 - 2.125), (1.0, 2.0, 1.0 + size, 2.0 + size)):
+            if max(box[2] + x0 - x1, box[3] + y0 - y1) > 0:
+                continue
+            found = resize_bicubic(image, (size, size), box, (x0, y0, x1, y1), 77)
+            np.testing.assert_array_equal(found, resize_bicubic(region, (size, size), box))
