@@ -2,7 +2,8 @@
 
 The head is linear; for recognition, centres of the people that the task gives for fitting, or of others where it is
 scored as a whole, under a margin loss (CosFace or ArcFace), after which the mean tokens are compared; for landmarks
-also that of FaRL, with its augmentation and rates (:mod:`paco_eval.tuned_points`).
+also, and for parsing only, that of FaRL, with its augmentation and rates (:mod:`paco_eval.tuned_points`,
+:mod:`paco_eval.tuned_masks`).
 
 AdamW with layer decay, linear warm-up and cosine (as MAE and BEiT fine-tune), an average of the weights (EMA)
 that is what gets evaluated, augmentation by kind of task. Nothing is selected: the score is that of the last
@@ -39,6 +40,7 @@ from paco_eval.protocol import Choice
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, row_key, write_row
 from paco_eval.scoring import Decision, held_of, members_of, subsets_of
+from paco_eval.shaking import recoloured, shaken
 from paco_eval.tuned import (
     Array,
     Identities,
@@ -48,8 +50,9 @@ from paco_eval.tuned import (
     learning_rate,
     parameter_groups,
 )
+from paco_eval.tuned_masks import Masks
 from paco_eval.tuned_parts import Part, Parts, best_epochs, parts_of
-from paco_eval.tuned_points import Points, recoloured, shaken
+from paco_eval.tuned_points import Points
 from paco_fr.contracts import content_hash
 from paco_fr.distributed import summed
 from paco_fr.encoder import Encoder
@@ -58,6 +61,7 @@ from paco_fr.files import atomic_file
 from paco_fr.randomness import generator
 from paco_fr.views import prepare, unprepare
 from tasks.kinds import load_kind
+from tasks.kinds.labels import finite_rows
 from tasks.units import Units
 
 MIRRORED = ("classification", "multilabel", *PEOPLE_KINDS)
@@ -103,7 +107,7 @@ def evaluate_finetuned(
             [fold.test.items(outputs) for fold, (_, outputs) in zip(folds, trained, strict=True)],
             ignore_index=True,
         )
-        blank = [~np.isfinite(outputs).all(1) for _, outputs in trained]
+        blank = [~finite_rows(outputs) for _, outputs in trained]
         failures = held_of(split)[np.concatenate(blank)]
         history = np.mean([scores for scores, _ in trained], axis=0)
         choice = Choice(
@@ -168,12 +172,12 @@ class _Run:
 
     def _epoch(
         self, model: nn.Module, plain: Tuned, average: ModelEmaV3, optimiser: torch.optim.Optimizer,
-        targets: Targets | Identities | Points, epoch: int, steps: int,
+        targets: Targets | Identities | Points | Masks, epoch: int, steps: int,
     ) -> None:  # fmt: skip
         state, settings, part = PartialState(), self.settings, self.parts.fit
         order = generator("fine-tune order", self.seed, epoch).permutation(part.indices)
         units = part.units
-        if isinstance(targets, Points):
+        if isinstance(targets, Points | Masks):
             units, targets = shaken(units, targets, part.indices, self.seed, epoch)
         dealt = [
             order[at : at + settings.batch][state.process_index :: state.num_processes].tolist()
@@ -214,7 +218,11 @@ class _Run:
         if self.settings.head == "farl":
             contract, seeds = self.encoder.pixels, [(self.seed, epoch, unit) for unit in members]
             plain = unprepare(pictures, contract)
-            made = [recoloured(one, generator("farl", *key)) for one, key in zip(plain, seeds, strict=False)]
+            covered = self.parts.fit.task.kind == "landmarks"
+            made = [
+                recoloured(one, generator("farl", *key), covered=covered)
+                for one, key in zip(plain, seeds, strict=False)
+            ]
             return prepare(np.stack(made), contract) if made else pictures
         changed = pictures.clone()
         side = pictures.shape[-1]
@@ -230,7 +238,7 @@ class _Run:
         return changed
 
     @torch.no_grad()
-    def _outputs(self, model: nn.Module, targets: Targets | Identities | Points, part: Part) -> Array:
+    def _outputs(self, model: nn.Module, targets: Targets | Identities | Points | Masks, part: Part) -> Array:
         """Return the outputs (n, T) of the held units, NaN for unreadable ones; the same in all processes."""
         model.eval()
         state, held, batch = PartialState(), part.indices.tolist(), self.settings.batch

@@ -66,7 +66,7 @@ def evaluate(
         epochs: for fine-tune.
         train_identities: folder of people to fit or fine-tune on, for recognition sets without a train part.
         margin: loss of fine-tune on people.
-        head: of fine-tune: ``linear``, or ``farl`` for landmarks after FaRL's recipe.
+        head: of fine-tune: ``linear``, or ``farl`` for landmarks and parsing after FaRL's recipe.
         crop: name of a crop in place of those of the tasks; rows say so.
         overwrite: ``never``, ``missing`` or ``always``.
         trust: whether code that comes with an encoder may run.

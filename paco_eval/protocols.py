@@ -8,7 +8,7 @@
                      several attributes, whoever is among the first so many with, or without, one of them
 ``fine-tune``        the whole encoder is trained, see :mod:`paco_eval.finetune`; several trainings, each once a
                      scoring fold. Recognition trains under a margin loss, on the task's own people for fitting
-                     or, where it is scored as a whole, on others; landmarks may be trained by FaRL's recipe
+                     or, where it is scored as a whole, on others; landmarks may be trained by FaRL's recipe, masks are
 ===================  =====================================================================================
 
 A protocol turns the data of a task into the data that are measured, one for each of its rows; the solvers and
@@ -107,8 +107,14 @@ def variants(
     if name == "heatmap":
         return [_heat_maps(data)]
     if name == "fine-tune":
-        if head == "farl" and data.task.kind != "landmarks":
-            raise NotApplicableError(f"{data.task.name}: it has no points; FaRL's head does not apply.")
+        if head == "farl" and data.task.kind not in ("landmarks", "segmentation"):
+            raise NotApplicableError(
+                f"{data.task.name}: it has neither points nor masks; FaRL's head does not apply."
+            )
+        if head == "linear" and data.task.kind == "segmentation":
+            raise NotApplicableError(
+                f"{data.task.name}: masks are fine-tuned with FaRL's head; give --head farl."
+            )
         own = f"fine-tune {epochs} epochs" + (
             f", {margin}" if load_kind(data.task.kind).HEAD == "whitening" else ""
         )

@@ -28,7 +28,7 @@ from paco_eval.samples import save_samples
 from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, members_of, subsets_of
 from paco_eval.stability import evaluate_stability
 from paco_eval.sweep import evaluate_sweep, share_pictures
-from paco_eval.tuned import RECIPES, Settings
+from paco_eval.tuned import Settings, recipe
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
 from paco_fr.files import owned_folder
@@ -79,7 +79,7 @@ def evaluate_all(
         seeds: draws for few-shot, trainings for fine-tune.
         epochs: of fine-tune.
         margin: loss of fine-tune on people.
-        head: of fine-tune: ``linear``, or ``farl`` for landmarks after FaRL's recipe.
+        head: of fine-tune: ``linear``, or ``farl`` for landmarks and parsing after FaRL's recipe.
         crop: name of a crop in place of those of the tasks; rows say so.
         cache_limit: size such as 20GB that the cache of features is kept to, by removing what was unused for
             longest; what this evaluation uses stays. By default ``PACO_CACHE_LIMIT``, empty for none.
@@ -94,7 +94,9 @@ def evaluate_all(
             try:
                 data = Data.load(task, data_root, limit, train_identities, crop)
                 measured = variants(protocol, data, shots, seeds, epochs, margin, head)
-                measure = _measure_of(task, protocol, replace(RECIPES[head], epochs=epochs, margin=margin))
+                measure = _measure_of(
+                    task, protocol, replace(recipe(head, task.kind), epochs=epochs, margin=margin)
+                )
             except NotApplicableError as error:
                 say(f"Left out {error}")
                 continue

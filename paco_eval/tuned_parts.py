@@ -12,6 +12,7 @@ from paco_eval.inputs import Data
 from paco_eval.protocol import main_metric
 from paco_eval.protocols import NotApplicableError
 from paco_eval.tuned import Array, Identities, Settings, Targets
+from paco_eval.tuned_masks import Masks
 from paco_eval.tuned_points import Points
 from tasks import splits
 from tasks.kinds import load_kind
@@ -20,8 +21,8 @@ from tasks.splits import Split
 from tasks.task import Task
 from tasks.units import Units
 
-TRAINED = ("logistic", "ridge", "whitening")
-"""Kinds of heads that a training stands for: classes, numbers, and embeddings of people."""
+TRAINED = ("logistic", "ridge", "token_ridge", "whitening")
+"""Kinds of heads that a training stands for: classes, numbers, masks, and embeddings of people."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ class Parts:
     test: Part
     source: str = ""
 
-    def targets(self, settings: Settings) -> Targets | Identities | Points:
+    def targets(self, settings: Settings) -> Targets | Identities | Points | Masks:
         """Return what the head is trained to."""
         task, units, fit = self.fit.task, self.fit.units, self.fit.indices
         if settings.head == "farl":
-            return Points.of(task, units)
+            return (Masks if task.kind == "segmentation" else Points).of(task, units)
         if load_kind(task.kind).HEAD == "whitening":
             return Identities.of(task, units, fit, settings.margin)
         return Targets.of(task, units, fit)

@@ -61,7 +61,8 @@ if TYPE_CHECKING:
 @click.option("--margin", type=click.Choice(["cosface", "arcface"]), default="cosface", show_default=True,
               help="Loss of fine-tune on --train-identities.")  # fmt: skip
 @click.option("--head", type=click.Choice(["linear", "farl"]), default="linear", show_default=True,
-              help="Head of fine-tune; farl: dense maps, augmentation and rates of FaRL's recipe, for landmarks.")  # fmt: skip
+              help="Head of fine-tune; farl: dense maps, augmentation and rates of FaRL's recipe, for landmarks and "
+                   "parsing.")  # fmt: skip
 @click.option("--crop", type=click.Choice(["farl", "arcface", "box", "whole"]),
               help="Cut faces so, whatever task or encoder ask for; marked in the row.")  # fmt: skip
 @click.option("--cache-limit", envvar="PACO_CACHE_LIMIT", metavar="SIZE",

@@ -1,9 +1,10 @@
-"""FaRL's head for landmarks: heat maps from four blocks of a transformer (Zheng et al. 2022, its released recipe).
+"""FaRL's head: heat maps or class maps from four blocks of a transformer (Zheng et al. 2022, its released recipe).
 
 Maps of tokens at a third, a half, two thirds and all of the depth are brought to 4, 2, 1 and 1/2 times their
-resolution; UPerNet (Xiao et al. 2018) joins them, coarse to fine, into one map a point at 4 times the resolution of the
-tokens. A point is the mean place under the sigmoid of its map. The loss is the mean distance of the points plus the
-binary cross entropy of the map, brought to 128 x 128, with a Gaussian of a quarter of five cells, cut off at five.
+resolution; UPerNet (Xiao et al. 2018) joins them, coarse to fine, into one map a point, or a class, at 4 times the
+resolution of the tokens. A point is the mean place under the sigmoid of its map. The loss is the mean distance of the
+points plus the binary cross entropy of the map, brought to 128 x 128, with a Gaussian of a quarter of five cells, cut
+off at five.
 
 Where the recipe has 768 channels, which is the width of its ViT-B, ours has the width of the encoder; its four
 resolutions are meant for patches of 14 or 16 pixels and are the same here for any.

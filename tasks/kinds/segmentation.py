@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from paco_fr.alignment import apply, invert
+from paco_fr.alignment import ALIGNED, apply, compose, invert
 from paco_fr.errors import PacoError
 from paco_fr.images import read_image
 from tasks.kinds import HeadName
@@ -71,11 +71,17 @@ def _to_canvas(row: Any, shape: tuple[int, ...], task: Task) -> Array:
 
 def targets(labels: pd.DataFrame, task: Task) -> Classes:
     """Return (n, GRID, GRID) classes at the centres of the cells of the canvas."""
+    return class_maps(labels, task, np.broadcast_to(ALIGNED, (len(labels), 2, 3)))
+
+
+def class_maps(labels: pd.DataFrame, task: Task, moves: Array) -> Classes:
+    """Return (n, GRID, GRID) classes at the centres of the cells of canvases that are moved by ``moves`` (n, 2, 3)."""
     found = np.zeros((len(labels), GRID, GRID), dtype=np.uint8)
-    for at, (row, mask) in enumerate(zip(_rows(labels), masks(labels, task), strict=True)):
+    for at, (row, mask, move) in enumerate(zip(_rows(labels), masks(labels, task), moves, strict=True)):
         centres = (np.arange(GRID) + 0.5) * row.canvas / GRID - 0.5
         points = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
-        x, y = apply(invert(_to_canvas(row, mask.shape, task)), points).round().astype(int).T
+        back = invert(compose(move, _to_canvas(row, mask.shape, task)))
+        x, y = apply(back, points).round().astype(int).T
         inside = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
         found[at].ravel()[inside] = mask[y[inside], x[inside]]
     return found

@@ -251,9 +251,9 @@ def test_what_cannot_be_fine_tuned_is_said(tmp_path):
     ]
     with pytest.raises(NotApplicableError, match="fine-tune on pose/blobs"):
         parts_of(tuned(Data.load(swept, None)))
-    parsing = replace(data, task=replace(data.task, kind="segmentation"))
-    with pytest.raises(NotApplicableError, match="no head for segmentation; measure it frozen"):
-        parts_of(parsing)
+    diagnosed = replace(data, task=replace(data.task, kind="codebook"))
+    with pytest.raises(NotApplicableError, match="no head for codebook; measure it frozen"):
+        parts_of(diagnosed)
     with pytest.raises(PacoError, match="not finite"):
         evaluate_finetuned(small_encoder(), data, replace(QUICK, rate=float("inf")), out=tmp_path, say=quiet)
     alone = own_task(f"recognition={people_of(tmp_path / 'alone', range(3))}")

@@ -16,9 +16,10 @@ from paco_eval.finetune import evaluate_finetuned
 from paco_eval.inputs import Data
 from paco_eval.protocols import NotApplicableError, variants
 from paco_eval.recording import _protocol_options
+from paco_eval.shaking import recoloured, shaken
 from paco_eval.tuned import RECIPES, Settings, Tuned, learning_rate, parameter_groups
 from paco_eval.tuned_parts import parts_of
-from paco_eval.tuned_points import SCALE, SHIFT, TURN, Points, movement, recoloured, shaken
+from paco_eval.tuned_points import SCALE, SHIFT, TURN, Points, movement
 from paco_fr.alignment import crop_image, invert
 from paco_fr.contracts import PixelContract
 from paco_fr.errors import PacoError
@@ -77,14 +78,14 @@ def test_a_known_movement_moves_a_known_point(monkeypatch):
 
 def test_pictures_are_covered_and_changed_as_the_recipe_says():
     picture = np.random.default_rng(0).integers(60, 200, (100, 100, 3), dtype=np.uint8)
-    made = [recoloured(picture, generator("change", n)) for n in range(200)]
+    made = [recoloured(picture, generator("change", n), covered=True) for n in range(200)]
     assert all(one.shape == picture.shape and one.dtype == np.uint8 for one in made)
     grey = np.mean([(one == one[..., :1]).all() for one in made])
     assert 0.03 < grey < 0.2
     # Noise, in half of them, is laid over the box.
     covered = np.array([(one == 0).all(2).mean() for one in made])
     assert 0.35 < (covered > 0.005).mean() < 0.65 and 0.1 < covered.max() < 0.2
-    np.testing.assert_array_equal(made[5], recoloured(picture, generator("change", 5)))
+    np.testing.assert_array_equal(made[5], recoloured(picture, generator("change", 5), covered=True))
     assert picture.min() >= 60  # the picture itself stays
 
 
