@@ -71,14 +71,15 @@ def part_groups(photos: Sequence[str], parts: Sequence[str]) -> list[str]:
 
 
 def read_lines(path: Path, *, encoding: str = "utf-8", obtain: str = "Restore it.") -> list[str]:
-    """Return the lines of a text file without their ends; a byte order mark is dropped."""
+    """Return the lines of a text file without their ends; a byte order mark and blank lines at the end are dropped."""
     require(path, obtain)
     try:
-        return path.read_bytes().decode("utf-8-sig" if encoding == "utf-8" else encoding).splitlines()
+        text = path.read_bytes().decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(
             path, None, f"cannot be read as text ({error})", "Restore the original file."
         ) from error
+    return text.rstrip().splitlines()
 
 
 def read_numbers(path: Path, line: int, text: str, count: int, remedy: str) -> list[float]:

@@ -12,6 +12,7 @@ from paco_fr.errors import MissingDataError, PacoError
 from paco_fr.images import encode_png, read_image
 from paco_fr.records import EXPRESSIONS
 from tasks.readers.ferplus import HEADER, majority, read_ferplus, read_labels, read_votes
+from tasks.readers.files import read_lines
 from tasks.readers.folder import read_expressions, read_images, read_people
 from tasks.readers.lfw import Pair, read_lfw, read_pairs
 from tasks.readers.orl import read_orl
@@ -205,3 +206,12 @@ def test_folders_give_labels(tmp_path: Path) -> None:
         read_people(tmp_path, "mine")
     with pytest.raises(MissingDataError, match="absent"):
         read_people(tmp_path, "absent")
+
+
+def test_blank_lines_at_the_end_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    for end in ("", "\n", "\r\n\r\n", "\n  \n\t\n"):
+        path.write_bytes(f"\ufeff one 1\n\ntwo 2{end}".encode())
+        assert read_lines(path) == [" one 1", "", "two 2"]
+    path.write_bytes(b"\n \n")
+    assert read_lines(path) == []
