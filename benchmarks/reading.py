@@ -68,7 +68,7 @@ def plain(photos: list[tuple[Path, np.ndarray]]) -> list[np.ndarray]:
     """Return the crops in the same batches."""
     crops = []
     for path, (x0, y0, x1, y1) in photos:
-        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        image = cv2.cvtColor(np.asarray(cv2.imread(str(path))), cv2.COLOR_BGR2RGB)
         side = 1.5 * max(x1 - x0, y1 - y0)
         left, top = round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2)
         right, bottom = round(left + side), round(top + side)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -328,7 +328,7 @@ def prepared_batches(
             yield ahead.popleft().result()
 
 
-def cut_batch(batch: list[int], sources: list[dict], units: Units) -> dict[int, Pixels | str]:
+def cut_batch(batch: list[int], sources: list[dict[str, Any]], units: Units) -> dict[int, Pixels | str]:
     """Return the canvas of each unit, or why there is none: an unreadable picture, or a box that cannot be cut."""
     canvases: dict[int, Pixels | str] = {}
     for unit, source in zip(batch, sources, strict=True):
@@ -339,7 +339,9 @@ def cut_batch(batch: list[int], sources: list[dict], units: Units) -> dict[int, 
     return canvases
 
 
-def _prepare_batch(batch: list[int], sources: list[dict], units: Units, contract: PixelContract) -> Prepared:
+def _prepare_batch(
+    batch: list[int], sources: list[dict[str, Any]], units: Units, contract: PixelContract
+) -> Prepared:
     canvases = cut_batch(batch, sources, units)
     broken = {unit: canvas for unit, canvas in canvases.items() if isinstance(canvas, str)}
     pictures = [resize(canvas, contract) for canvas in canvases.values() if not isinstance(canvas, str)]

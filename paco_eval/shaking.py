@@ -11,7 +11,7 @@ is drawn there is not shrunk afterwards.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from paco_eval.tuned_points import Points
 
 Array = npt.NDArray[np.float64]
-Dense = TypeVar("Dense", "Points", "Masks")
-"""What FaRL's head is trained to."""
 
 GREY = 0.1
 NOISY = 0.5
@@ -36,8 +34,8 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
 def shaken(
-    units: Units, targets: Dense, fit: npt.NDArray[np.intp], seed: int, epoch: int
-) -> tuple[Units, Dense]:
+    units: Units, targets: Points | Masks, fit: npt.NDArray[np.intp], seed: int, epoch: int
+) -> tuple[Units, Points | Masks]:
     """Return the units with other crops of those in ``fit``, and the targets as they lie on them."""
     moves = np.tile(ALIGNED, (len(units), 1, 1))
     for unit in fit.tolist():

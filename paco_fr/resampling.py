@@ -44,8 +44,8 @@ def resize_bicubic(
     x0, y0, x1, y1 = region or (0, 0, width, height)
     near, above = x0 + box[0], y0 + box[1]
     if (
-        (box[2] - box[0], box[3] - box[1]) == size and near == int(near) and above == int(above)
-        and 0 <= near <= width - size[0] and 0 <= above <= height - size[1]
+        box[2] - box[0] == size[0] and near == int(near) and 0 <= near <= width - size[0]
+        and box[3] - box[1] == size[1] and above == int(above) and 0 <= above <= height - size[1]
     ):  # fmt: skip
         return np.array(image[int(above) : int(above) + size[1], int(near) : int(near) + size[0]])
     return _resized(image, x0, y0, x1, y1, *box, *size, fill)
@@ -60,7 +60,7 @@ def _resized(
     first, length = int(above), below - above
     if first == above and length == height:
         return _across(image, x0, x1, y0 + first, y0 + first + height, near, far, width, fill)
-    starts, counts, weights = _taps(above, length, height, y1 - y0)
+    starts, counts, weights = _taps(float(above), float(length), height, y1 - y0)
     low, high = starts[0], starts[-1] + counts[-1]
     across = _across(image, x0, x1, y0 + low, y0 + high, near, far, width, fill)
     sums = _sums(across.reshape(high - low, 3 * width), starts - low, counts, weights)
@@ -76,7 +76,7 @@ def _across(
     if left == first and length == width:
         return _rows(image, y0, y1, x0 + first, x0 + first + width, fill)
     columns = _columns(image, x0, x1, y0, y1, fill)
-    starts, counts, weights = _taps(left, length, width, x1 - x0)
+    starts, counts, weights = _taps(float(left), float(length), width, x1 - x0)
     sums = _sums(columns.reshape(x1 - x0, 3 * (y1 - y0)), starts, counts, weights)
     return _columns(sums.reshape(width, y1 - y0, 3), 0, y1 - y0, 0, width, fill)
 

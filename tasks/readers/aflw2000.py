@@ -102,13 +102,16 @@ def read_table(path: str | Path, *shape: int) -> Array:
 
 
 def read_aflw2000(data_root: str | Path, folder: str = FOLDER) -> Dataset:
-    """Return every picture with its points, tight box, rotation and stored angles, unfiltered."""
+    """Return every picture with its points, tight box, rotation and stored angles, unfiltered.
+
+    Matlab files in folders below, such as the models in ``Code``, are none of pictures.
+    """
     root = require_folder(Path(data_root) / folder, OBTAIN)
     rows = []
-    for path in sorted(root.rglob("*.mat")):
+    for path in sorted(root.glob("*.mat")):
         face = read_mat(path)
         yaw, pitch, roll = face.angles.tolist()
-        ident = path.relative_to(root).with_suffix("").as_posix()
+        ident = path.stem
         rows.append(
             {
                 "image": str(path.with_suffix(".jpg")),

@@ -1,7 +1,7 @@
 """Labeled Faces in the Wild: ``pairs.txt`` and images ``lfw/NAME/NAME_0001.jpg``.
 
 The first line gives folds and pairs of each kind; every fold lists its genuine pairs ``name i j`` first,
-then as many impostor pairs ``name1 i name2 j``, separated by tabs. Files with one fold
+then as many impostor pairs ``name1 i name2 j``, separated by tabs; copies with blanks are read, too. Files with one fold
 (``pairsDevTrain.txt``) give the number of pairs alone.
 """
 
@@ -55,7 +55,7 @@ def read_pairs(path: str | Path) -> list[Pair]:
     pairs: dict[Pair, None] = {}
     for index, line in enumerate(body):
         fold, position = divmod(index, 2 * per_kind)
-        fields = line.strip().split("\t")
+        fields = line.split()
         pair = pair_of(path, index + 2, fields, same=position < per_kind, fold=fold)
         if pair in pairs:
             raise FormatError(path, index + 2, f"the pair {line!r} stands twice in its fold", REMEDY)

@@ -226,6 +226,10 @@ def test_filter_is_inclusive_and_counted(tmp_path: Path) -> None:
     folder.mkdir()
     for name, yaw in (("a", 98.9), ("b", -150.0), ("c", 10.0)):
         pose_file(folder / f"{name}.mat", np.array([[0, np.radians(yaw), 0, 0, 0, 0, 1]]))
+    (folder / "Code").mkdir()
+    savemat(
+        folder / "Code/Model_Exp.mat", {"w_exp": np.zeros((3, 2))}
+    )  # comes with the pictures, shows no face
     records = read_aflw2000(tmp_path)
     kept, dropped = drop_extreme(records)
     assert (kept["image_id"][:], dropped) == (["a", "c"], 1)

@@ -39,6 +39,9 @@ def test_pairs(tmp_path: Path) -> None:
     assert records[1]["image"]["path"].endswith("lfw/A_B/A_B_0012.jpg")
     path.write_text("1\nA\t1\t2\nA\t1\tB\t1\n")  # one fold, as in pairsDevTrain.txt
     assert [pair.fold for pair in read_pairs(path)] == [0, 0]
+    kept = read_pairs(path)
+    path.write_text("1\nA 1  2\r\nA 1 B 1 \r\n\r\n")  # a copy whose tabs became blanks
+    assert read_pairs(path) == kept
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ def test_pairs(tmp_path: Path) -> None:
         ("1\t1\nA\t1\t2\n", "1 pairs, the header says 2"),
         ("0\t0\n", "0 pairs"),
         ("1\t1\nA\t1\tB\t1\nA\t1\t2\n", "line 2: 4 columns, genuine pairs have 3"),
-        ("1\t1\nA\t1\t2\nA 1 B 1\n", "line 3: 1 columns, impostor pairs have 4"),
+        ("1\t1\nA\t1\t2\nA 1 B\n", "line 3: 3 columns, impostor pairs have 4"),
         ("1\t1\nA\t1\tx\nA\t1\tB\t1\n", "line 2: 'A' with 'x'"),
         ("1\t1\nA\t1\t0\nA\t1\tB\t1\n", "line 2: 'A' with '0'"),
         ("1\t1\n..\t1\t2\nA\t1\tB\t1\n", "line 2: '..' with '1'"),
