@@ -74,11 +74,13 @@ def _across(
     """Return rows (y1 - y0, width, 3) of the picture, resized across."""
     first, length = int(left), right - left
     if left == first and length == width:
-        return _rows(image, y0, y1, x0 + first, x0 + first + width, fill)
-    columns = _columns(image, x0, x1, y0, y1, fill)
-    starts, counts, weights = _taps(float(left), float(length), width, x1 - x0)
-    sums = _sums(columns.reshape(x1 - x0, 3 * (y1 - y0)), starts, counts, weights)
-    return _columns(sums.reshape(width, y1 - y0, 3), 0, y1 - y0, 0, width, fill)
+        made = _columns(image, x0 + first, x0 + first + width, y0, y1, fill)
+    else:
+        columns = _columns(image, x0, x1, y0, y1, fill)
+        starts, counts, weights = _taps(float(left), float(length), width, x1 - x0)
+        sums = _sums(columns.reshape(x1 - x0, 3 * (y1 - y0)), starts, counts, weights)
+        made = sums.reshape(width, y1 - y0, 3)
+    return _columns(made, 0, y1 - y0, 0, width, fill)
 
 
 @compiled
@@ -86,18 +88,6 @@ def _shared(first: int, last: int, length: int) -> tuple[int, int]:
     """Return the part of first to last that a side of a picture has; empty where they miss each other."""
     low = min(max(first, 0), length)
     return low, max(min(last, length), low)
-
-
-@compiled
-def _rows(image: Pixels, y0: int, y1: int, x0: int, x1: int, fill: int) -> Pixels:
-    """Return the region (y1 - y0, x1 - x0, 3) of a picture."""
-    found = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
-    (top, bottom), (near, far) = _shared(y0, y1, image.shape[0]), _shared(x0, x1, image.shape[1])
-    if top > y0 or bottom < y1 or near > x0 or far < x1:
-        found[:] = fill
-    if far > near:
-        found[top - y0 : bottom - y0, near - x0 : far - x0] = image[top:bottom, near:far]
-    return found
 
 
 @compiled

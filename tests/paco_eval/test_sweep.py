@@ -86,8 +86,8 @@ def test_other_kinds_of_task(kind, tmp_path):
 
 def test_each_picture_is_decoded_once_and_encoded_once_a_condition(tmp_path, monkeypatch):
     decoded, encoded = [], []
-    read = perturbed.read_image
-    monkeypatch.setattr(perturbed, "read_image", lambda source: decoded.append(1) or read(source))
+    read = extraction.read_image
+    monkeypatch.setattr(extraction, "read_image", lambda source: decoded.append(1) or read(source))
     encoder = Pixels()
     tokens = encoder.tokens
     monkeypatch.setattr(
