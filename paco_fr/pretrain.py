@@ -219,7 +219,9 @@ def fresh_model(config: PretrainConfig, views: Views, device: torch.device) -> A
     model.start(first.to(device), generator("codebook", config.seed))
     if config.run.compile == "on" or (config.run.compile == "auto" and device.type == "cuda"):
         if device.type == "cpu" and not any(map(shutil.which, ("g++", "clang++", "cl"))):
-            raise PacoError("run.compile on needs a C++ compiler, and there is none. Install g++ or choose off.")
+            raise PacoError(
+                "run.compile on needs a C++ compiler, and there is none. Install g++ or choose off."
+            )
         for module in model.modules():  # in place, so that no parameter changes its name
             if isinstance(module, Block):
                 module.compile()
