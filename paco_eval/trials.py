@@ -40,8 +40,8 @@ def trials_table(
         gain = Cell(float(gains[at]), best=at == best) if np.isfinite(gains[at]) else None
         count = seeds[line.label]
         lines.append(Line(line.label, f"{count} seed{'s' * (count > 1)}", (*cells, gain)))
-    gain = Column("validation", 0, "validation", "all", -1, 0, GAIN, "sd", True, main=True)
-    columns = (*(replace(column, split="validation") for column in table.columns), gain)
+    head = Column("validation", 0, "validation", "all", -1, 0, GAIN, "sd", True, main=True)
+    columns = (*(replace(column, split="validation") for column in table.columns), head)
     caption = (
         f"Scores on validation people, at the strengths chosen there; {GAIN}: over the first line, in standard "
         "deviations over the lines, mean over tasks. The highest is bold; differences carry no interval."
