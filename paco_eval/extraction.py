@@ -77,6 +77,15 @@ class Features:
         """Pictures encoded a second, decoding included; None where fewer than a batch had to be encoded."""
         return self.forward_passes / self.seconds if self.forward_passes >= BATCH else None
 
+    def spread(self, places: npt.NDArray[np.intp], count: int) -> Features:
+        """Return features of ``count`` units, of which these are the ones at ``places``; the others are NaN."""
+        layers = {}
+        for layer, own in self.layers.items():
+            layers[layer] = np.full((count, *own.shape[1:]), np.nan, dtype=np.float32)
+            layers[layer][places] = own
+        failures = {int(places[unit]): reason for unit, reason in self.failures.items()}
+        return Features(layers, failures, self.forward_passes, self.seconds)
+
 
 def reduce(tokens: Tokens, reduction: str) -> Tensor:
     """Return (B, D') features: ``mean``, ``grid4`` (4 x 4 pooled, 16 D), ``global``, ``flat``; ``tokens`` (B, N, D)."""
@@ -196,7 +205,9 @@ def _sides(flip: str) -> tuple[bool, ...]:
 
 
 def _addresses(encoder: Encoder, units: Units, layers: list[Layer], sides: tuple[bool, ...]) -> Addresses:
-    return {(layer, side): _address(encoder, units.canvas, layer, side) for layer in layers for side in sides}
+    return {
+        (layer, side): address_of(encoder, units.canvas, layer, side) for layer in layers for side in sides
+    }
 
 
 def _missing(keys: Keys, failures: dict[int, str], addresses: Addresses) -> npt.NDArray[np.intp]:
@@ -208,7 +219,8 @@ def _missing(keys: Keys, failures: dict[int, str], addresses: Addresses) -> npt.
     return _first_of_each(keys, readable[~known])
 
 
-def _address(encoder: Encoder, canvas: int, layer: Layer, flip: bool = False) -> Address:
+def address_of(encoder: Encoder, canvas: int, layer: Layer, flip: bool = False) -> Address:
+    """Return where features of clean pictures, or of their mirror images, are kept."""
     return Address(
         encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, canvas, *layer, flip=flip,
         dtype=precision_of(encoder),

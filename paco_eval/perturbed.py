@@ -1,7 +1,8 @@
 """Features of perturbed canvases: each picture is decoded once, cut once, and changed in every way asked for.
 
 What is kept is addressed like any feature, with the perturbation in the address; beside it lies what each
-perturbation achieved on each picture (a hidden share, an angle), which belongs to no encoder.
+perturbation achieved on each picture (a hidden share, an angle), which belongs to no encoder. The clean picture
+can be looked at on the way (:data:`CLEAN_PICTURE`); its features lie where extraction keeps and finds them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from paco_eval.cache_use import keeping
 from paco_eval.extraction import (
     BATCH,
     Layer,
+    address_of,
     batch_of,
     check_finite,
     cut_batch,
@@ -33,7 +35,7 @@ from paco_eval.extraction import (
     together,
     unit_keys,
 )
-from paco_eval.forward import Forward, precision_of
+from paco_eval.forward import Forward
 from paco_fr.alignment import apply
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Encoder
@@ -61,6 +63,10 @@ class Condition:
         return f"{self.name}.v{perturbation(self.name).version}.level{self.level}.seed{self.seed}"
 
 
+CLEAN_PICTURE = Condition("gamma", 0)
+"""Level 0 of any kind is the clean picture; this one needs no landmarks."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Features (n, D) under one condition, NaN where there are none, what was achieved (n,), and failures."""
@@ -72,19 +78,22 @@ class Outcome:
 
 def faces_of(units: Units) -> list[Face | None]:
     """Return the landmarks of every unit on its canvas, None where the records have none."""
+    return list(_faces(units))
+
+
+def _faces(units: Units) -> Iterator[Face | None]:
     labels = units.labels
     if "landmarks" not in labels or "scheme" not in labels:
-        return [None] * len(units)
-    faces: list[Face | None] = []
+        yield from [None] * len(units)
+        return
     for points, scheme, transform in zip(
         labels["landmarks"], labels["scheme"], units.transforms, strict=True
     ):
         if points is None or scheme is None or not np.isfinite(transform).all():
-            faces.append(None)
+            yield None
             continue
         photo = np.stack(list(points)).astype(np.float64)
-        faces.append(Face(units.canvas, apply(transform, photo), str(scheme)))
-    return faces
+        yield Face(units.canvas, apply(transform, photo), str(scheme))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,20 +104,33 @@ class Reader:
     layer: Layer
     summed: bool = False
 
-    def address(self, units: Units, condition: Condition) -> Address:
-        """Return where features lie; of a picture and its mirror image the sum is kept, not the two."""
+    def addresses(self, units: Units, condition: Condition) -> list[Address]:
+        """Return where features lie: clean ones of a picture and of its mirror image, else the sum of the two."""
+        if condition.level == 0:
+            sides = (False, True) if self.summed else (False,)
+            return [address_of(self.encoder, units.canvas, self.layer, side) for side in sides]
         tag = f"{condition.tag}.summed" if self.summed else condition.tag
-        return Address(
-            self.encoder.weight_hash, self.encoder.adapter_version, self.encoder.pixels.hash, units.canvas, *self.layer,
-            perturbation=tag, dtype=precision_of(self.encoder),
-        )  # fmt: skip
+        return [replace(address_of(self.encoder, units.canvas, self.layer), perturbation=tag)]
 
-    def features(self, pictures: Tensor) -> npt.NDArray[np.float32]:
-        """Return features (B, D) of prepared pictures."""
+    def features(self, pictures: Tensor, condition: Condition) -> list[npt.NDArray[np.float32]]:
+        """Return features (B, D) of prepared pictures for each address."""
         sides = (pictures, pictures.flip(-1)) if self.summed else (pictures,)
         block, reduction = self.layer
         told = [Forward(self.encoder, BATCH)(side, [block])[block] for side in sides]
-        return np.asarray(sum(reduce(tokens, reduction).float().cpu().numpy() for tokens in told))
+        tables = [reduce(tokens, reduction).float().cpu().numpy() for tokens in told]
+        return tables if condition.level == 0 else [np.asarray(sum(tables))]
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """Under which keys (n, 16) features of units lie, and which units have no readable content."""
+
+    clean: Keys
+    changed: Keys
+    unreadable: dict[int, str]
+
+    def under(self, condition: Condition) -> Keys:
+        return self.changed if condition.level else self.clean
 
 
 @keeping()
@@ -127,7 +149,7 @@ def extract_perturbed(
     """
     reader = Reader(encoder, layer, flip == "sum")
     failed = fill_cache([reader], units, conditions, progress=progress)
-    keys, _ = _keys(units)
+    keys = _keys(units)
     return {
         condition: _outcome(reader, units, keys, failed[condition], condition) for condition in conditions
     }
@@ -141,9 +163,9 @@ def fill_cache(
 
     A picture is decoded once and changed once for all readers.
     """
-    keys, unreadable = _keys(units)
+    keys = _keys(units)
     missing = {
-        condition: [_missing(reader, units, condition, keys, unreadable) for reader in readers]
+        condition: [_missing(reader, units, condition, keys) for reader in readers]
         for condition in conditions
     }
     # One process says what is missing: others may look when some of it has been stored already.
@@ -155,7 +177,7 @@ def fill_cache(
         parts = together(
             lambda: _encode(readers, units, own, keys, missing, progress and state.is_main_process), state
         )
-    failed: dict[Condition, dict[int, str]] = {condition: dict(unreadable) for condition in conditions}
+    failed: dict[Condition, dict[int, str]] = {condition: dict(keys.unreadable) for condition in conditions}
     for part in parts:
         for (condition, unit), reason in part.items():
             failed[condition][unit] = reason
@@ -164,41 +186,47 @@ def fill_cache(
     return failed
 
 
-def _fact_address(units: Units, condition: Condition) -> Address:
-    return Address("none", 0, "none", units.canvas, "perturbation", "achieved", perturbation=condition.tag)
+def _fact_addresses(units: Units, condition: Condition) -> list[Address]:
+    """Return where lies what was achieved, which of a clean picture is nothing."""
+    if condition.level == 0:
+        return []
+    return [Address("none", 0, "none", units.canvas, "perturbation", "achieved", perturbation=condition.tag)]
 
 
-def _keys(units: Units) -> tuple[Keys, dict[int, str]]:
-    """Return keys (n, 16) of content, crop, landmarks and the id that the draws depend on; and who is unreadable."""
+def _keys(units: Units) -> _Keys:
+    """Return keys of content and crop and, of changed pictures, of landmarks and the id that draws depend on."""
     clean, unreadable = unit_keys(units)
-    keys = np.zeros_like(clean)
-    for unit, (face, name) in enumerate(zip(faces_of(units), units.labels["unit_id"], strict=True)):
+    changed = np.zeros_like(clean)
+    for unit, (face, name) in enumerate(zip(_faces(units), units.labels["unit_id"], strict=True)):
         known = b"" if face is None else face.scheme.encode() + face.points.tobytes()
         digest = hashlib.sha256(clean[unit].tobytes() + str(name).encode() + known).digest()
-        keys[unit] = np.frombuffer(digest[:16], dtype=np.uint8)
-    return keys, unreadable
+        changed[unit] = np.frombuffer(digest[:16], dtype=np.uint8)
+    return _Keys(clean, changed, unreadable)
 
 
-def _missing(
-    reader: Reader, units: Units, condition: Condition, keys: Keys, unreadable: dict[int, str]
-) -> npt.NDArray[np.bool_]:
-    addresses = reader.address(units, condition), _fact_address(units, condition)
-    absent = ~(find(addresses[0], keys)[1] & find(addresses[1], keys)[1])
-    absent[list(unreadable)] = False
+def _missing(reader: Reader, units: Units, condition: Condition, keys: _Keys) -> npt.NDArray[np.bool_]:
+    absent = np.zeros(len(units), dtype=bool)
+    for address in (*reader.addresses(units, condition), *_fact_addresses(units, condition)):
+        absent |= ~find(address, keys.under(condition))[1]
+    absent[list(keys.unreadable)] = False
     return absent
 
 
 def _outcome(
-    reader: Reader, units: Units, keys: Keys, failures: dict[int, str], condition: Condition
+    reader: Reader, units: Units, keys: _Keys, failures: dict[int, str], condition: Condition
 ) -> Outcome:
-    features, _ = find(reader.address(units, condition), keys)
-    achieved, _ = find(_fact_address(units, condition), keys)
-    if features is None or achieved is None:
+    own = keys.under(condition)
+    tables = [find(address, own)[0] for address in reader.addresses(units, condition)]
+    facts = [find(address, own)[0] for address in _fact_addresses(units, condition)]
+    known = [table for table in (*tables, *facts) if table is not None]
+    if len(known) < len(tables) + len(facts):
         first = next(iter(failures.values()), "there are none")
-        raise PacoError(f"Not one of {len(keys)} pictures could be had under {condition.tag}. First: {first}")
+        raise PacoError(f"Not one of {len(own)} pictures could be had under {condition.tag}. First: {first}")
+    features = np.asarray(sum(known[: len(tables)]))
+    achieved = known[-1][:, 0] if facts else np.full(len(own), np.nan, dtype=np.float32)
     failed = list(failures)
     features[failed], achieved[failed] = np.nan, np.nan
-    return Outcome(features, achieved[:, 0], failures)
+    return Outcome(features, achieved, failures)
 
 
 Broken = dict[tuple[Condition, int], str]
@@ -208,7 +236,7 @@ Missing = dict[Condition, list[npt.NDArray[np.bool_]]]
 
 
 def _encode(
-    readers: Sequence[Reader], units: Units, own: list[int], keys: Keys, missing: Missing, progress: bool
+    readers: Sequence[Reader], units: Units, own: list[int], keys: _Keys, missing: Missing, progress: bool
 ) -> Broken:
     """Show the units in ``own`` to the readers that miss them, store, and return what failed."""
     failures: Broken = {}
@@ -219,25 +247,27 @@ def _encode(
     title = readers[0].encoder.name[-40:] if len(readers) == 1 else f"{len(readers)} encoders"
     with tqdm(total=total, desc=title, unit="img", disable=not progress) as bar:
         for start in range(0, len(own), step):
-            found: dict[Address, list[tuple[list[int], npt.NDArray[np.float32]]]] = {}
+            found: dict[tuple[Condition, Address], list[tuple[list[int], npt.NDArray[np.float32]]]] = {}
             for condition, prepared in prepared_under(contracts, units, own[start : start + step], anyone):
                 members, pictures, achieved, broken = prepared
                 failures |= broken
                 bar.update(len(members) + len(broken))
                 if not members:
                     continue
-                found.setdefault(_fact_address(units, condition), []).append((members, achieved[:, None]))
+                for address in _fact_addresses(units, condition):
+                    found.setdefault((condition, address), []).append((members, achieved[:, None]))
                 for reader, absent in zip(readers, missing[condition], strict=True):
                     new = np.flatnonzero(absent[members])
                     if not len(new):
                         continue
                     seen = [members[at] for at in new]
-                    values = reader.features(pictures[reader.encoder.pixels][new])
-                    check_finite(values, seen, units, reader.layer, reader.encoder)
-                    found.setdefault(reader.address(units, condition), []).append((seen, values))
-            for address, parts in found.items():
+                    tables = reader.features(pictures[reader.encoder.pixels][new], condition)
+                    for address, values in zip(reader.addresses(units, condition), tables, strict=True):
+                        check_finite(values, seen, units, reader.layer, reader.encoder)
+                        found.setdefault((condition, address), []).append((seen, values))
+            for (condition, address), parts in found.items():
                 done = [unit for seen, _ in parts for unit in seen]
-                store(address, keys[done], np.concatenate([values for _, values in parts]))
+                store(address, keys.under(condition)[done], np.concatenate([values for _, values in parts]))
     return failures
 
 
@@ -246,7 +276,8 @@ def prepared_under(
 ) -> Iterator[tuple[Condition, Prepared]]:  # fmt: skip
     """Yield batches of pictures under each condition, in order, made a few ahead of the encoders."""
     batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
-    cells, faces = units.records.select_columns(["image"]), faces_of(units)
+    cells = units.records.select_columns(["image"])
+    faces = dict(zip(chunk, _faces(units.only(np.array(chunk, dtype=np.intp))), strict=True))
     threads = decoding_threads()
     with ThreadPoolExecutor(threads) as pool:
         cuts = (
@@ -273,7 +304,7 @@ def prepared_under(
 def _change(
     canvases: dict[int, Pixels | str],
     condition: Condition,
-    faces: Sequence[Face | None],
+    faces: Mapping[int, Face | None],
     units: Units,
     contracts: Sequence[PixelContract],
 ) -> Prepared:

@@ -59,14 +59,17 @@ def decide(task: Task, features: Features, labels: pd.DataFrame, split: Split, m
 
 def _chosen(task: Task, features: Features, labels: pd.DataFrame, split: Split) -> Choice:
     """Return what validation chooses; features of all other units are blank here."""
-    seen = np.unique(
-        np.concatenate([part.indices for fold in split.select for part in (fold.fit, fold.held)])
-    )
-    hidden = {}
+    seen, hidden = choosing_units(split), {}
     for layer, table in features.layers.items():
         hidden[layer] = np.full_like(table, np.nan)
         hidden[layer][seen] = table[seen]
     return choose(task, hidden, labels, split.select)
+
+
+def choosing_units(split: Split) -> npt.NDArray[np.intp]:
+    """Return the units that a choice is made on: those fitted on and those looked at."""
+    parts = [part.indices for fold in split.select for part in (fold.fit, fold.held)]
+    return np.unique(np.concatenate(parts))
 
 
 def held_of(split: Split | ScoredOnly) -> npt.NDArray[np.intp]:

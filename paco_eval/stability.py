@@ -16,7 +16,7 @@ from paco_eval.cell_items import compact
 from paco_eval.diagnosing import NOTHING_DECIDED, diagnostics_of
 from paco_eval.extraction import together
 from paco_eval.inputs import Data
-from paco_eval.perturbed import Condition, prepared_under
+from paco_eval.perturbed import CLEAN_PICTURE, Condition, prepared_under
 from paco_eval.recording import Say, row_of, wanted_of
 from paco_eval.rows import Row, write_row
 from paco_eval.sweep import CLEAN, cell_identities, clean_row, mean_achieved, shown_units, sweep_of
@@ -29,9 +29,6 @@ from tasks.units import Units
 Array = npt.NDArray[np.float64]
 Found = dict[tuple[Condition, int], tuple[Array, float]]
 """For a condition and unit the outputs (3N,) that the kind reads, and what the perturbation achieved."""
-
-CLEAN_PICTURE = Condition("gamma", 0)
-"""Level 0 of any kind is the clean picture; this one needs no landmarks."""
 
 
 def evaluate_stability(

@@ -1,15 +1,17 @@
 """Derived tasks: one encoder on a task's test part, clean and under every kind and level of a sweep.
 
-Heads are chosen and fitted once, on clean pictures; clean features are those of the task itself. Rows carry
-the kind in ``subset`` and its severity in ``level``; the clean row of the sweep is subset ``clean``, level 0,
-on the pictures that the sweep shows, so that every curve is paired and complete within its task.
+Heads are chosen and fitted once, on clean pictures; clean features are those of the task itself. A picture that
+is changed is decoded once, looked at clean and under every condition; only where folds fit on what others score
+are choosing and changing two decodes. Rows carry the kind in ``subset`` and its severity in ``level``; the clean
+row of the sweep is subset ``clean``, level 0, on the pictures that the sweep shows, so that every curve is paired
+and complete within its task.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +25,12 @@ from accelerate import PartialState
 from paco_eval.cell_items import compact
 from paco_eval.extraction import Features, Layer, extract
 from paco_eval.inputs import Data
-from paco_eval.memo import choice_path, remembered
-from paco_eval.perturbed import Condition, Reader, extract_perturbed, fill_cache
-from paco_eval.protocol import Choice
+from paco_eval.memo import choice_path, chosen_once, remembered
+from paco_eval.perturbed import CLEAN_PICTURE, Condition, Outcome, Reader, extract_perturbed, fill_cache
+from paco_eval.protocol import choose
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, row_key, write_row
-from paco_eval.scoring import Decision, Scorer, decide, decide_elsewhere, held_of
+from paco_eval.scoring import Decision, Scorer, choosing_units, decide_elsewhere, held_of
 from paco_fr.contracts import content_hash
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
@@ -72,10 +74,19 @@ def evaluate_sweep(
     if not wanted:
         return []
     started = time.monotonic()
-    decision, features = _decided(encoder, data)
-    run = _Run(encoder, units, features, Scorer.fitted(task, split, decision, features.layers, units.labels))
-    chose = time.monotonic() - started
-    scored = run.rendered(wanted) if sweep.source == "rendered" else run.perturbed(wanted)
+    decision = _decided(encoder, data)
+    decided = time.monotonic()
+    layer, outcomes = decision.choice.layer, dict[Cell, Outcome]()
+    if sweep.source == "perturbed":
+        outcomes = _looked_at(encoder, data, layer, wanted)
+    looked = time.monotonic()
+    clean = extract(encoder, units, task.reductions, flip=task.flip, progress=True, only=layer)
+    run = _Run(encoder, units, clean, Scorer.fitted(task, split, decision, clean.layers, units.labels))
+    chose = time.monotonic() - looked + decided - started
+    if sweep.source == "rendered":
+        scored = run.rendered(wanted)
+    else:
+        scored = run.perturbed(wanted, outcomes, (looked - decided) / max(1, len(outcomes)))
     rows = []
     for cell, result in scored.items():
         if not PartialState().is_main_process:
@@ -112,31 +123,43 @@ def share_pictures(encoders: Sequence[Encoder], data: Data, *, out: Path, overwr
             identities = cell_identities(encoder, data, lambda _: None)
             wanted = wanted_of(encoder, data, identities, out, overwrite, lambda _: None)
             if wanted:
-                layer = _decided(encoder, data)[0].choice.layer
+                layer = _decided(encoder, data).choice.layer
                 readers.append(Reader(encoder, layer, task.flip == "sum"))
                 cells |= dict.fromkeys(wanted)
         except Exception:
             continue
-    conditions = [Condition(*cell) for cell in cells if cell != CLEAN]
-    shown = shown_units(task, units.labels, split)
+    changed = units.only(changed_units(task, units.labels, split))
     with suppress(Exception):  # of one encoder; the others are then measured one by one
-        fill_cache(readers, units.only(_changed(task, units.labels, shown)), conditions, progress=True)
+        fill_cache(readers, changed, [CLEAN_PICTURE, *_conditions(cells).values()], progress=True)
 
 
-def _decided(encoder: Encoder, data: Data) -> tuple[Decision, Features]:
-    """Return what is decided, and clean features: of the chosen layer alone where that was known before."""
+def _decided(encoder: Encoder, data: Data) -> Decision:
+    """Return what is decided, looking at no picture that nothing is chosen on."""
     task, (units, split) = data.task, data.views["all"]
-
-    def clean(choice: Choice | None) -> Features:
-        only = None if choice is None else choice.layer
-        return extract(encoder, units, task.reductions, flip=task.flip, progress=True, only=only)
-
     if isinstance(split, ScoredOnly):
-        decision = decide_elsewhere(encoder, data)
-        return decision, clean(decision.choice)
+        return decide_elsewhere(encoder, data)
     memo = choice_path(encoder, task, data.fingerprint, split.select)
-    features = clean(remembered(memo))
-    return decide(task, features, units.labels, split, memo), features
+    known = remembered(memo)
+    if known is not None:
+        return Decision(known)
+    seen = choosing_units(split)
+    features = extract(encoder, units.only(seen), task.reductions, flip=task.flip, progress=True)
+    tables = features.spread(seen, len(units)).layers
+    return Decision(chosen_once(memo, lambda: choose(task, tables, units.labels, split.select)))
+
+
+def _looked_at(encoder: Encoder, data: Data, layer: Layer, cells: Sequence[Cell]) -> dict[Cell, Outcome]:
+    """Return what the changed units come to under each condition; clean they are kept where extraction looks."""
+    task, (units, split) = data.task, data.views["all"]
+    changed, conditions = units.only(changed_units(task, units.labels, split)), _conditions(cells)
+    found = extract_perturbed(
+        encoder, changed, layer, [CLEAN_PICTURE, *conditions.values()], flip=task.flip, progress=True
+    )
+    return {cell: found[condition] for cell, condition in conditions.items()}
+
+
+def _conditions(cells: Iterable[Cell]) -> dict[Cell, Condition]:
+    return {cell: Condition(*cell) for cell in cells if cell != CLEAN}
 
 
 def sweep_of(task: Task) -> Sweep:
@@ -191,17 +214,13 @@ class _Run:
         """Block and pooling that were chosen."""
         return self.scorer.decision.choice.layer
 
-    def perturbed(self, cells: list[Cell]) -> dict[Cell, Scored]:
+    def perturbed(
+        self, cells: list[Cell], outcomes: Mapping[Cell, Outcome], seconds: float
+    ) -> dict[Cell, Scored]:
         """Score perturbed pictures of the test units; the others keep their clean features."""
         task, scorer = self.scorer.task, self.scorer
         shown = shown_units(task, self.units.labels, scorer.split)
-        changed = _changed(task, self.units.labels, shown)
-        started = time.monotonic()
-        conditions = {cell: Condition(*cell) for cell in cells if cell != CLEAN}
-        outcomes = extract_perturbed(
-            self.encoder, self.units.only(changed), self.layer, list(conditions.values()), flip=task.flip, progress=True
-        )  # fmt: skip
-        seconds = (time.monotonic() - started) / max(1, len(conditions))
+        changed = changed_units(task, self.units.labels, scorer.split)
         clean, labels = self.clean.layers[self.layer], self.units.labels.iloc[shown].reset_index(drop=True)
         apart = len(scorer.heads) < 2 or sweep_of(task).identities is not None
         clean_failures = set(self.clean.failures) & set(shown.tolist())
@@ -209,7 +228,7 @@ class _Run:
         for cell in cells:
             table, achieved, failed = clean, np.full(len(clean), np.nan), clean_failures
             if cell != CLEAN:
-                outcome = outcomes[conditions[cell]]
+                outcome = outcomes[cell]
                 table = clean.copy()
                 table[changed], achieved[changed] = outcome.features, outcome.achieved
                 failed = failed | {int(changed[unit]) for unit in outcome.failures}
@@ -260,8 +279,9 @@ def shown_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> 
     return held[groups.isin(pd.unique(groups)[:identities]).to_numpy()]
 
 
-def _changed(task: Task, labels: pd.DataFrame, shown: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def changed_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> npt.NDArray[np.intp]:
     """Return which of the shown units are changed: probes where there is a gallery, else all."""
+    shown = shown_units(task, labels, split)
     if task.options.get("pairs") == "gallery_probe":
         probes: npt.NDArray[np.bool_] = (labels["media"].iloc[shown] == task.options["probe"]).to_numpy()
         return shown[probes]

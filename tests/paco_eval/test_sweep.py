@@ -15,12 +15,13 @@ from paco_eval.perturbed import Condition, extract_perturbed
 from paco_eval.robustness import summary, sweeps
 from paco_eval.rows import load_rows, read_items
 from paco_eval.runner import evaluate_all, evaluate_cell
-from paco_eval.sweep import _changed, evaluate_sweep
+from paco_eval.sweep import changed_units, evaluate_sweep
 from paco_fr.contracts import CROPS
 from paco_fr.errors import PacoError
 from paco_fr.records import COLUMNS
 from tasks.derived import NAMES, RENDERED, derived_tasks
 from tasks.registry import derived, select
+from tasks.splits import ScoredOnly, Test
 from tasks.task import Task
 from tasks.units import units_of
 from tests.paco_eval.conftest import blob_records, blob_task
@@ -106,7 +107,7 @@ def test_each_picture_is_decoded_once_and_encoded_once_a_condition(tmp_path, mon
 
 
 def test_five_levels_of_eight_kinds_are_forty_one_passes(tmp_path, monkeypatch):
-    """The set is encoded once clean and once for each of 40 conditions, and decoded once for all of these."""
+    """The set is encoded once clean and once for each of 40 conditions, and decoded once for all 41."""
     counted = {"clean": [], "perturbed": [], "pictures": []}
     for name, module in (("clean", extraction), ("perturbed", perturbed)):
         read = module.read_image
@@ -126,11 +127,69 @@ def test_five_levels_of_eight_kinds_are_forty_one_passes(tmp_path, monkeypatch):
     shown = len(data.views["all"][0])
     rows = evaluate_sweep(encoder, data, out=tmp_path, say=quiet)
     assert len(rows) == 41 and sum(counted["pictures"]) == 41 * shown
-    assert (len(counted["clean"]), len(counted["perturbed"])) == (shown, shown)
+    assert (len(counted["clean"]), len(counted["perturbed"])) == (0, shown)
     assert len(evaluate_sweep(encoder, data, out=tmp_path, overwrite="always", say=quiet)) == 41
     assert sum(counted["pictures"]) == 41 * shown, "all of it was kept"
     assert rows[0].metrics["eer"].low is not None, "the clean cell"
     assert {name for name, metric in rows[1].metrics.items() if metric.low is not None} <= {task.main_metric}
+
+
+@pytest.mark.parametrize(("encoders", "flip"), [(1, "none"), (1, "sum"), (2, "none")])
+def test_no_picture_of_a_sweep_is_decoded_a_second_time(encoders, flip, tmp_path, monkeypatch):
+    """Neither for its clean features nor for another encoder; those that heads are fitted on, by each encoder."""
+    decoded: dict[bytes, int] = {}
+    for module in (extraction, perturbed):
+        read = module.read_image
+
+        def counting(source, read=read):
+            decoded[source["bytes"]] = decoded.get(source["bytes"], 0) + 1
+            return read(source)
+
+        monkeypatch.setattr(module, "read_image", counting)
+    task = swept("quality", ("blur", "noise"), flip=flip)
+    units = Data.load(task, None).views["all"][0]
+    several = [Pixels(), Constant()][:encoders]
+    assert evaluate_all(several, [task], out=tmp_path / "swept", say=quiet) == []
+    pictures = [units.records[int(row)]["image"]["bytes"] for row in units.rows]
+    tested = (units.labels["split"] == "test").to_numpy()
+    assert {decoded[picture] for picture, test in zip(pictures, tested, strict=True) if test} == {1}
+    assert {decoded[picture] for picture, test in zip(pictures, tested, strict=True) if not test} == {
+        encoders
+    }
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path / "fresh"))
+    plain = [replace(task, name="pose/blobs", sweep=None)]
+    assert evaluate_all(several, plain, out=tmp_path / "plain", say=quiet) == []
+    clean = {
+        found.row.encoder: found.row.main.value
+        for found in load_rows(tmp_path / "swept").rows
+        if found.row.subset == "clean"
+    }
+    for found in load_rows(tmp_path / "plain").rows:
+        assert clean[found.row.encoder] == pytest.approx(found.row.main.value, rel=1e-6)
+
+
+def test_a_sweep_that_was_cut_short_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    """What was stored before the end is not decoded or encoded again."""
+    task = swept("quality", ("blur", "noise"), reader_options={"people": 300, "pictures": 2}, split="test_only",
+                 kind="verification", options={"impostors": 50})  # fmt: skip
+    data, decoded, stored = Data.load(task, None), [], []
+    read, store = perturbed.read_image, perturbed.store
+    monkeypatch.setattr(perturbed, "HELD", 1)
+    monkeypatch.setattr(perturbed, "read_image", lambda source: decoded.append(1) or read(source))
+
+    def dying(*given):
+        if len(stored) == 12:
+            raise KeyboardInterrupt
+        stored.append(1)
+        store(*given)
+
+    monkeypatch.setattr(perturbed, "store", dying)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_sweep(Pixels(), data, out=tmp_path, say=quiet)
+    before = len(decoded)
+    monkeypatch.setattr(perturbed, "store", store)
+    assert len(evaluate_sweep(Pixels(), data, out=tmp_path, say=quiet)) == 5
+    assert 128 <= before < 600 and len(decoded) - before <= 600 - 64, (before, len(decoded))
 
 
 def test_features_do_not_depend_on_the_order_of_units():
@@ -179,7 +238,8 @@ def test_a_gallery_stays_clean():
 
     task = swept("quality", ("blur",), options={"pairs": "gallery_probe", "gallery": "g", "probe": "p"})
     labels = pd.DataFrame({"media": ["g", "p", "g", "p"]})
-    assert _changed(task, labels, np.array([0, 1, 2])).tolist() == [1]
+    split = ScoredOnly(Test(np.array([0, 1, 2])), "")
+    assert changed_units(task, labels, split).tolist() == [1]
 
 
 def test_rendered_cells_show_the_same_faces(tmp_path, monkeypatch):
