@@ -17,6 +17,7 @@ from paco_eval.forward import Forward
 from paco_eval.inputs import Data
 from paco_eval.protocols import epochs_of
 from paco_eval.recording import crop_clashes
+from paco_eval.sweep import cells_of, changed_units
 from paco_eval.testing import reference_pictures
 from paco_eval.tuned_parts import parts_of
 from paco_fr.encoder import Encoder
@@ -64,7 +65,7 @@ def plan(
 ) -> list[Cell]:
     """Return the cells in the order in which they would run; writes nothing.
 
-    Pictures that an earlier cell of the same encoder passes are not counted again. Perturbed copies of derived
+    Pictures that an earlier cell of the same encoder passes are not counted again. Changed pictures of derived
     tasks are counted without regard to the cache.
 
     Args:
@@ -126,8 +127,14 @@ def passes_of(encoder: Encoder, data: Data, known: set[tuple[object, ...]]) -> i
     passes = len(wanted - known) * (2 if task.flip == "sum" else 1)
     known |= wanted
     if task.sweep is not None:
-        passes += len(data.views["all"][0]) * len(task.sweep.kinds) * len(task.sweep.levels)
+        passes += _changed(data) * (2 if task.flip == "sum" else 1)
     return passes
+
+
+def _changed(data: Data) -> int:
+    """Return how many changed pictures a sweep shows: those of all its kinds and levels."""
+    units, split = data.views["all"]
+    return len(changed_units(data.task, units.labels, split)) * (len(cells_of(data)) - 1)
 
 
 def seconds_per_picture(encoder: Encoder) -> float:

@@ -183,11 +183,15 @@ def _possible_kinds(task: Task, units: Units, say: Say) -> tuple[str, ...]:
     return kinds
 
 
+def cells_of(data: Data, say: Say = lambda _: None) -> list[Cell]:
+    """Return the cells that the records allow, the clean one first."""
+    kinds, levels = _possible_kinds(data.task, data.views["all"][0], say), sweep_of(data.task).levels
+    return [CLEAN, *((kind, level) for kind in kinds for level in levels)]
+
+
 def cell_identities(encoder: Encoder, data: Data, say: Say) -> dict[Cell, dict[str, Any]]:
     """Return the identifying fields of every cell that the records allow, the clean one first."""
-    kinds, levels = _possible_kinds(data.task, data.views["all"][0], say), sweep_of(data.task).levels
-    cells: list[Cell] = [CLEAN, *((kind, level) for kind in kinds for level in levels)]
-    return {cell: _identity(encoder, data, cell) for cell in cells}
+    return {cell: _identity(encoder, data, cell) for cell in cells_of(data, say)}
 
 
 def _identity(encoder: Encoder, data: Data, cell: Cell) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from paco_eval.rows import load_rows
 from paco_eval.sensitivity import contracts, sensitivity
 from paco_fr.contracts import CROPS, PixelContract
 from paco_fr.errors import MissingDataError, PacoError
+from tasks.derived import derived_tasks
 from tasks.readers.synthetic import BENCHMARK
 from tests.paco_eval.conftest import blob_task
 from tests.paco_fr.conftest import smooth_faces
@@ -199,6 +201,15 @@ def test_the_plan_counts_what_the_cache_does_not_spare(tmp_path):
     assert all(cell.seconds > 0 for cell in cells if cell.passes)
     paco_eval.evaluate("pixels", [tasks[0]], out=tmp_path)
     assert [cell.passes for cell in plan(encoders, tasks[:1], None)] == [60, 0]
+    dark = derived_tasks(tasks[:1])["illumination/pose/blobs"]
+    anchored = {
+        "side_light",
+        "top_light",
+        "cast_shadow",
+    }  # to landmarks of a known scheme, which blobs have not
+    kinds = set(dark.sweep.kinds) - anchored
+    lit = replace(dark, sweep=replace(dark.sweep, kinds=tuple(kinds), levels=(1, 5)))
+    assert [cell.passes for cell in plan(encoders[1:], [lit], None)] == [18 * 2 * len(kinds)], "test pictures"
     broken = blob_task("pose", reader="tests.paco_eval.test_notebook:unreadable")
     assert "gone" in plan(encoders[:1], [broken], None)[0].problem
 
