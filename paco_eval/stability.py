@@ -1,9 +1,15 @@
-"""What a codebook makes of perturbed pictures against clean ones: the diagnostic rows of derived codebook tasks."""
+"""What a codebook makes of changed pictures against clean ones: the diagnostic rows of derived codebook tasks.
+
+A face that is drawn again is the same to the pixel but for its occluder or its light, so that rendered and painted
+trouble are compared alike; what an occluder covers is where a pixel has changed.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +20,43 @@ from tqdm import tqdm
 
 from paco_eval.cell_items import compact
 from paco_eval.diagnosing import NOTHING_DECIDED, diagnostics_of
-from paco_eval.extraction import together
+from paco_eval.extraction import batches_of, prepared_batches, together
 from paco_eval.inputs import Data
 from paco_eval.perturbed import CLEAN_PICTURE, Condition, prepared_under
 from paco_eval.recording import Say, row_of, wanted_of
 from paco_eval.rows import Row, write_row
-from paco_eval.sweep import CLEAN, cell_identities, clean_row, mean_achieved, shown_units, sweep_of
+from paco_eval.sweep import (
+    CLEAN,
+    Cell,
+    cell_identities,
+    clean_row,
+    drawn_coverage,
+    mean_achieved,
+    shown_units,
+    sweep_of,
+)
+from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Diagnostics, Encoder
 from tasks.kinds.stability import PLACES
 from tasks.kinds.stability import items as kind_items
+from tasks.readers.rendered import read_cell
 from tasks.splits import Split
-from tasks.units import Units
+from tasks.task import Task
+from tasks.units import Units, units_of
 
 Array = npt.NDArray[np.float64]
-Found = dict[tuple[Condition, int], tuple[Array, float]]
-"""For a condition and unit the outputs (3N,) that the kind reads, and what the perturbation achieved."""
+Found = dict[tuple[Cell, int], tuple[Array, float]]
+"""For a cell and unit the outputs (3N,) that the kind reads, and what the change achieved."""
+
+
+class Shown(NamedTuple):
+    """A batch of prepared pictures (B, 3, S, S) in a cell, what was achieved on each, and how many are broken."""
+
+    cell: Cell
+    members: list[int]
+    pictures: Tensor
+    achieved: npt.NDArray[np.floating]
+    broken: int
 
 
 def evaluate_stability(
@@ -51,14 +79,16 @@ def evaluate_stability(
     if not wanted:
         return []
     held, state = shown_units(task, units.labels, split), PartialState()
-    conditions = {cell: CLEAN_PICTURE if cell == CLEAN else Condition(*cell) for cell in wanted}
-    with state.split_between_processes(held.tolist()) as own:
-        parts = together(
-            lambda: _compared(
-                encoder, diagnose, units, own, list(conditions.values()), sweep.factor == "occlusion",
-                state.is_main_process,
-            ), state,
-        )  # fmt: skip
+    changed = [cell for cell in wanted if cell != CLEAN]
+    show = _drawn_again if sweep.source == "rendered" else _painted
+    with (
+        state.split_between_processes(held.tolist()) as own,
+        tqdm(
+            total=len(own) * (1 + len(changed)), desc=encoder.name[-40:], unit="img", disable=not state.is_main_process
+        ) as bar,
+    ):  # fmt: skip
+        batches = show(encoder.pixels, task, units, own, changed)
+        parts = together(lambda: _compared(diagnose, batches, sweep.factor == "occlusion", bar), state)
     found = {key: value for part in parts for key, value in part.items()}
     if not state.is_main_process:
         return []
@@ -66,8 +96,8 @@ def evaluate_stability(
     nothing = np.full(width, np.nan), float("nan")
     labels = units.labels.iloc[held].reset_index(drop=True)
     rows = []
-    for cell, condition in conditions.items():
-        told = [found.get((condition, unit), nothing) for unit in held.tolist()]
+    for cell in wanted:
+        told = [found.get((cell, unit), nothing) for unit in held.tolist()]
         achieved = np.array([value for _, value in told])
         items = kind_items(np.stack([row for row, _ in told]), labels, task)
         items = compact(items.assign(achieved=achieved))
@@ -76,46 +106,67 @@ def evaluate_stability(
             encoder, data, identities[cell], NOTHING_DECIDED, items, split, len(held), failed,
             {"extract": (time.monotonic() - started) / len(wanted)}, source=sweep.source,
             achieved=mean_achieved(achieved),
-            perturbation=None if cell == CLEAN else condition.tag,
+            perturbation=None if cell == CLEAN or sweep.source == "rendered" else Condition(*cell).tag,
         )  # fmt: skip
         written = write_row(out / "rows", row, items, clean=clean_row(out, identities, cell))
         rows.append(row.model_copy(update={"key": written.stem}))
     return rows
 
 
-def _compared(
-    encoder: Encoder, diagnose: Diagnostics, units: Units, own: list[int], conditions: list[Condition], covers: bool,
-    progress: bool,
-) -> Found:  # fmt: skip
-    """Return outputs of the units in ``own`` under every condition; pictures that cannot be had are left out."""
-    every = np.ones(len(units), dtype=bool)
-    asked = dict.fromkeys([CLEAN_PICTURE, *conditions], every)
+def _painted(
+    contract: PixelContract, task: Task, units: Units, own: list[int], cells: list[Cell]
+) -> Iterator[Shown]:
+    """Yield each batch of the units in ``own``, clean and then perturbed in the way of every cell."""
+    names = {CLEAN_PICTURE: CLEAN, **{Condition(*cell): cell for cell in cells}}
+    asked = dict.fromkeys(names, np.ones(len(units), dtype=bool))
+    for condition, (members, pictures, achieved, broken) in prepared_under([contract], units, own, asked):
+        shown = pictures.get(contract, torch.empty(0))
+        yield Shown(names[condition], members, shown, achieved, len(broken))
+
+
+def _drawn_again(
+    contract: PixelContract, task: Task, units: Units, own: list[int], cells: list[Cell]
+) -> Iterator[Shown]:
+    """Yield each batch of the units in ``own``, clean and then the same faces as drawn for every cell."""
+    names = units.labels["unit_id"].tolist()
+    drawn = {cell: units_of(read_cell(task, *cell), task.crop) for cell in cells}
+    places = {
+        cell: {name: place for place, name in enumerate(found.labels["unit_id"])}
+        for cell, found in drawn.items()
+    }
+    achieved = {cell: drawn_coverage(task, found.labels) for cell, found in drawn.items()}
+    for batch in batches_of(own):
+        for members, pictures, broken in prepared_batches(units, [batch], contract):
+            yield Shown(CLEAN, members, pictures, np.full(len(members), np.nan), len(broken))
+        for cell, found in drawn.items():
+            there = {places[cell][names[unit]]: unit for unit in batch}
+            for seen, pictures, broken in prepared_batches(found, [list(there)], contract):
+                yield Shown(
+                    cell, [there[place] for place in seen], pictures, achieved[cell][seen], len(broken)
+                )
+
+
+def _compared(diagnose: Diagnostics, batches: Iterator[Shown], covers: bool, bar: tqdm) -> Found:
+    """Return outputs of all pictures shown, each batch clean first; those that cannot be had are left out."""
     clean: dict[int, tuple[Tensor, Array, Array]] = {}
     found: Found = {}
-    with tqdm(total=len(own) * len(asked), desc=encoder.name[-40:], unit="img", disable=not progress) as bar:
-        for condition, prepared in prepared_under([encoder.pixels], units, own, asked):
-            members, shown, achieved, broken = prepared
-            bar.update(len(members) + len(broken))
-            if not members:
-                continue
-            pictures = shown[encoder.pixels]
-            true = pictures
-            if condition != CLEAN_PICTURE:
-                true = torch.stack([clean[unit][0] for unit in members])
-            said = diagnose(pictures, true)
-            nearest, hidden, believed = (
-                said[name].cpu().numpy() for name in ("nearest", "hidden", "believed")
-            )
-            if condition == CLEAN_PICTURE:  # of every batch the first: the others are held against it
-                clean = dict(zip(members, zip(pictures, nearest, believed, strict=True), strict=True))
-            same = nearest == np.stack([clean[unit][1] for unit in members])
-            agree = np.full(nearest.shape, -1.0)
-            alike = believed == np.stack([clean[unit][2] for unit in members])
-            np.put_along_axis(agree, hidden, alike.astype(np.float64), axis=1)
-            covered = covered_places(true, pictures, nearest.shape[1]) if covers else np.zeros_like(same)
-            rows = np.hstack([same, covered, agree])
-            for unit, row, value in zip(members, rows, achieved, strict=True):
-                found[condition, unit] = row, float(value)
+    for cell, members, pictures, achieved, broken in batches:
+        bar.update(len(members) + broken)
+        if not members:
+            continue
+        true = pictures if cell == CLEAN else torch.stack([clean[unit][0] for unit in members])
+        said = diagnose(pictures, true)
+        nearest, hidden, believed = (said[name].cpu().numpy() for name in ("nearest", "hidden", "believed"))
+        if cell == CLEAN:  # the others of the batch are held against it
+            clean = dict(zip(members, zip(pictures, nearest, believed, strict=True), strict=True))
+        same = nearest == np.stack([clean[unit][1] for unit in members])
+        agree = np.full(nearest.shape, -1.0)
+        alike = believed == np.stack([clean[unit][2] for unit in members])
+        np.put_along_axis(agree, hidden, alike.astype(np.float64), axis=1)
+        covered = covered_places(true, pictures, nearest.shape[1]) if covers else np.zeros_like(same)
+        rows = np.hstack([same, covered, agree])
+        for unit, row, value in zip(members, rows, achieved, strict=True):
+            found[cell, unit] = row, float(value)
     return found
 
 

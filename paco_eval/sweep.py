@@ -258,9 +258,7 @@ class _Run:
                 self.encoder, units, task.reductions, flip=task.flip, progress=True, only=self.layer
             )
             items = self.scorer.items_apart(found.layers[self.layer], units.labels)
-            achieved = np.full(len(units), np.nan)
-            if cell != CLEAN and sweep_of(task).factor == "occlusion":
-                achieved = _coverage(units.labels)
+            achieved = np.full(len(units), np.nan) if cell == CLEAN else drawn_coverage(task, units.labels)
             items = _with_achieved(items, units.labels, achieved)
             scored[cell] = Scored(
                 items, len(units), len(found.failures), mean_achieved(achieved), found.seconds
@@ -303,6 +301,8 @@ def _with_achieved(
     return items.assign(**{name: items[source].map(by_id) for name, source in columns.items()})
 
 
-def _coverage(labels: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Return the share of the face that the renderer hid, from the record's parameters."""
+def drawn_coverage(task: Task, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return the share of each face that the renderer hid, from the records' parameters; NaN for another factor."""
+    if sweep_of(task).factor != "occlusion":
+        return np.full(len(labels), np.nan)
     return np.array([json.loads(text)["coverage"] for text in labels["parameters"]], dtype=np.float64)

@@ -6,7 +6,7 @@ are rendered, occlusion and illumination are rendered as well, on the same faces
 painted into the picture are ``perturbed-occlusion/<task>`` and ``perturbed-illumination/<task>``: the two
 never share a curve. In a task of gallery and probes the gallery stays clean; where pairs are sampled both
 sides change. A task of a codebook has no head; its derived ones say how much the codebook sees the same in
-perturbed pictures as in clean ones (:mod:`tasks.kinds.stability`).
+changed pictures as in clean ones (:mod:`tasks.kinds.stability`).
 
 Nothing heavy is imported here: ``paco-eval list tasks`` shows these names.
 """
@@ -49,10 +49,10 @@ def derived_tasks(tasks: Iterable[Task]) -> dict[str, Task]:
 def _derive(base: Task) -> list[Task]:
     rendered = base.reader == RENDERING_READER
     found = [_swept(base, factor, factor, PREFIX * (rendered and factor in RENDERED)) for factor in FACTORS]
-    if base.kind == "codebook":
-        return [replace(task, kind="stability", main_metric="same_token") for task in found]
     if rendered:
         found += [_rendered(base, factor, kinds) for factor, kinds in RENDERED.items()]
+    if base.kind == "codebook":
+        return [replace(task, kind="stability", main_metric="same_token") for task in found]
     return found
 
 

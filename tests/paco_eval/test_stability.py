@@ -30,8 +30,10 @@ from paco_fr.views import prepare
 from tasks.derived import derived_tasks
 from tasks.kinds import stability
 from tasks.perturbations.apply import perturb
+from tasks.readers.rendered import read_cell
 from tasks.registry import all_tasks, derived
 from tasks.testing import check_task
+from tasks.units import units_of
 from tests.paco_eval.conftest import blob_task, in_processes
 from tests.paco_eval.test_diagnosing import checkpoint
 from tests.paco_eval.test_sweep import swept as swept_heads
@@ -110,11 +112,55 @@ def test_light_covers_nothing_and_sweeps_make_curves(tmp_path):
     assert names[0] == "illumination/codebook/blobs-levels"
 
 
-def test_derived_codebook_tasks_are_painted_not_rendered():
-    found = {name: task for name, task in derived().items() if task.kind == "stability"}
-    factors = ("perturbed-occlusion", "perturbed-illumination", "quality")
-    assert set(found) == {f"{factor}/codebook/synthetic" for factor in factors}
-    assert {task.sweep.source for task in found.values()} == {"perturbed"}
+def test_derived_codebook_tasks_are_painted_and_rendered():
+    found = {name: task.sweep.source for name, task in derived().items() if task.kind == "stability"}
+    painted = ("perturbed-occlusion", "perturbed-illumination", "quality")
+    assert found == {
+        **{f"{factor}/codebook/synthetic": "perturbed" for factor in painted},
+        **{f"{factor}/codebook/synthetic": "rendered" for factor in ("occlusion", "illumination")},
+    }
+
+
+@pytest.mark.parametrize("factor", ["occlusion", "illumination"])
+def test_faces_drawn_again_are_held_against_themselves(factor, tmp_path, monkeypatch):
+    monkeypatch.setattr("paco_fr.synthetic.store.os.cpu_count", lambda: 1)  # a dozen faces need no processes
+    base = all_tasks()["codebook/synthetic"]
+    few = {**base.reader_options, "train": 1, "validation": 1, "test": 3, "images_per_identity": 2}
+    base = replace(base, reader_options={**few, "photo_size": 64})
+    task = derived_tasks([base])[f"{factor}/codebook/synthetic"]
+    kind = {"occlusion": "surgical_mask", "illumination": "side"}[factor]
+    task = replace(task, sweep=replace(task.sweep, kinds=(kind,), levels=(1, 5)))
+    run = checkpoint(tmp_path / "run")
+    encoder, data = load_encoder(f"paco:{run}"), Data.load(task, None)
+    rows = evaluate_stability(encoder, data, out=tmp_path, say=print)
+    assert [(row.subset, row.level, row.n_expected) for row in rows] == [
+        ("clean", 0, 6),
+        (kind, 1, 6),
+        (kind, 5, 6),
+    ]
+    assert {row.chosen["source"] for row in rows} == {"rendered"} and rows[2].chosen["perturbation"] is None
+    items = [read_items(tmp_path / "rows" / f"{row.key}.json").set_index("id") for row in rows]
+    assert (items[0]["same_token"] == 100).all() and (items[0]["same_belief"] == 100).all()
+    units, (model, config) = data.views["all"][0], load_objective(tmp_path / "run")
+    pictures = {}
+    for name, source in {"clean": units, "changed": units_of(read_cell(task, kind, 5), task.crop)}.items():
+        pictures[name] = {}
+        for unit, key in enumerate(source.labels["unit_id"]):
+            photo = read_image(source.records[int(source.rows[unit])]["image"])
+            canvas = resize(crop_image(photo, source.transforms[unit], source.canvas), encoder.pixels)
+            pictures[name][key] = prepare(canvas[None], encoder.pixels)
+    for key, line in items[2].iterrows():
+        before, after = pictures["clean"][key], pictures["changed"][key]
+        true, changed = diagnose(model, config, before), diagnose(model, config, after, before)
+        same = (true["nearest"] == changed["nearest"]).double().mean().item()
+        assert line["same_token"] == pytest.approx(100 * same)
+        covered = covered_places(before, after, true["nearest"].shape[1]).sum()
+        assert line["covered"] == (covered if factor == "occlusion" else 0)
+    if factor == "occlusion":
+        assert (items[2]["achieved"] > items[1]["achieved"]).all() and items[2]["covered"].min() > 0
+        assert items[2]["uncovered"].min() > 0, "the face is the same where nothing hides it"
+    else:
+        assert "achieved" not in items[2] or items[2]["achieved"].isna().all()
 
 
 def test_the_kind_keeps_the_rules_of_all_kinds():
