@@ -205,15 +205,14 @@ def _table(
     columns = sorted({column for stored in rows for column in _columns(stored.row)})
     cells: dict[tuple[str, Column], list[Stored]] = defaultdict(list)
     seeds: dict[str, set[int | None]] = defaultdict(set)
+    beneath: dict[Column, list[Row]] = defaultdict(list)
     for stored in rows:
         label = line_label(stored.row, several)
         seeds[label].add(stored.row.pretrain_seed)
         for column in _columns(stored.row):
             cells[label, column].append(stored)
-    usual = {
-        column: _usual([s.row for (_, c), found in cells.items() if c == column for s in found])
-        for column in columns
-    }
+            beneath[column].append(stored.row)
+    usual = {column: _usual(found) for column, found in beneath.items()}
     labels = sorted(seeds, key=line_order)
     grid = [
         [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,18 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from paco_eval.plots.style import INK, PAPER, house_style, label_ends, looks, new_figure, short_name
+from paco_eval.plots.style import (
+    DASHES,
+    INK,
+    PAPER,
+    Look,
+    family_of,
+    house_style,
+    label_ends,
+    looks,
+    new_figure,
+    short_name,
+)
 
 _BLUE = "#0072b2"
 _COLUMNS = 4
@@ -25,57 +37,77 @@ class Panel:
     Attributes:
         name: above the panel.
         ylabel: metric with unit and direction.
+        xlabel: what grows with the level.
         scores: columns ``encoder``, ``level`` (0 is clean), ``value``, and ``low`` and ``high`` of a band, NaN for none.
+        achieved: what stands under a level, such as the share of the face that is hidden there.
 
     """
 
     name: str
     ylabel: str
+    xlabel: str
     scores: pd.DataFrame
+    achieved: Mapping[int, str] = field(default_factory=dict)
 
 
-def robustness_curves(panels: Sequence[Panel], *, title: str, factor: str, shared: bool) -> Figure:
-    """Return scores against the severity of a perturbation in panels side by side, with one legend.
+def robustness_curves(
+    panels: Sequence[Panel | None], *, title: str, shared: bool, columns: int = _COLUMNS
+) -> Figure:
+    """Return scores against the severity of a perturbation in a grid of panels, with one legend.
 
     Args:
-        panels: at least one.
+        panels: at least one, in reading order; None leaves a place empty.
         title: of the figure.
-        factor: what grows with the level, e.g. occlusion.
         shared: whether all panels have the same vertical axis.
+        columns: at most so many side by side.
 
     """
-    names = sorted({str(name) for panel in panels for name in panel.scores.encoder})
-    look, rows = looks(names), -(-len(panels) // _COLUMNS)
+    drawn = [panel for panel in panels if panel is not None]
+    names = list(dict.fromkeys(str(name) for panel in drawn for name in panel.scores.encoder))
+    look, rows = looks(names), -(-len(panels) // columns)
     columns = -(-len(panels) // rows)
     with house_style():
-        figure, axes = new_figure(1.0 + 2.6 * columns, 1.2 + 2.2 * rows, rows, columns)
-        for unused in axes[len(panels) :]:
-            unused.set_visible(False)
-        for number, (at, panel) in enumerate(zip(axes, panels, strict=False)):
+        figure, axes = new_figure(1.0 + 2.7 * columns, 1.3 + 2.2 * rows, rows, columns)
+        for number, at in enumerate(axes):
+            panel = panels[number] if number < len(panels) else None
+            if panel is None:
+                at.set_visible(False)
+                continue
             for encoder, line in panel.scores.sort_values("level").groupby("encoder"):
-                style = look[str(encoder)]
-                at.plot(line.level, line.value, style.mark + "-", color=style.colour, markersize=4)
-                at.fill_between(line.level, line.low, line.high, color=style.colour, alpha=0.13, linewidth=0)
+                at.plot(line.level, line.value, **_line(str(encoder), look))
+                colour = look[str(encoder)].colour
+                at.fill_between(line.level, line.low, line.high, color=colour, alpha=0.13, linewidth=0)
             levels = sorted(set(panel.scores.level))
-            at.set_xticks(levels, ["clean" if level == 0 else f"{level:g}" for level in levels])
-            at.set_title(panel.name, fontsize=9.5)
+            at.set_xticks(levels, [_tick(level, panel) for level in levels])
+            at.set_title(panel.name, fontsize=9)
             if number % columns == 0 or not shared:
                 at.set_ylabel(panel.ylabel)
-            if number + columns >= len(panels):
-                at.set_xlabel(f"{factor}, level")
+            below = panels[number + columns] if number + columns < len(panels) else None
+            if below is None or below.xlabel != panel.xlabel:
+                at.set_xlabel(panel.xlabel)
+        shown = [at for at in axes if at.get_visible()]
         if shared:
-            limits = np.array([at.get_ylim() for at in axes[: len(panels)]])
-            for at in axes[: len(panels)]:
+            limits = np.array([at.get_ylim() for at in shown])
+            for at in shown:
                 at.set_ylim(limits[:, 0].min(), limits[:, 1].max())
-        handles = [
-            Line2D(
-                [], [], color=look[name].colour, marker=look[name].mark, markersize=4, label=short_name(name)
-            )
-            for name in names
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(names), columns + 1))
+        handles = [Line2D([], [], **_line(name, look), label=short_name(name)) for name in names]
+        widest = 0.6 + 0.075 * max(len(short_name(name)) for name in names)  # inches
+        ncols = max(1, min(len(names), int(figure.get_figwidth() / widest)))
+        figure.legend(handles=handles, loc="outside lower center", ncols=ncols)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
     return figure
+
+
+def _tick(level: int, panel: Panel) -> str:
+    name = "clean" if level == 0 else f"{level:g}"
+    return f"{name}\n{panel.achieved[level]}" if level in panel.achieved else name
+
+
+def _line(name: str, look: Mapping[str, Look]) -> dict[str, Any]:
+    """Return how the line of an encoder is drawn; what learned nothing is dashed, so that greys are told apart."""
+    own = look[name]
+    dashes = DASHES.get(family_of(name), "-")
+    return {"color": own.colour, "marker": own.mark, "linestyle": dashes, "markersize": 4, "linewidth": 1.6}
 
 
 def score_against_angle(bins: Mapping[str, pd.DataFrame], *, title: str, xlabel: str, ylabel: str) -> Figure:

@@ -31,6 +31,9 @@ OWN_COLOUR = {"paco": 0, "mae": 1, "simmim": 2, "farl": 3}
 GREYS = {"random": "#7b858f", "pixels": "#545d66", "constant": "#98a1aa"}
 """What learned nothing is grey."""
 
+DASHES: dict[str, Any] = {"random": (0, (5, 1.5)), "pixels": (0, (2, 1)), "constant": (0, (1, 1.5))}
+"""Lines of what learned nothing, where curves cross."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -38,6 +41,11 @@ class Look:
 
     colour: str
     mark: str
+
+
+def family_of(encoder: str) -> str:
+    """Return the first word of an encoder's name, which has a colour or dashes of its own, or none."""
+    return encoder.replace(":", "-").replace("/", "-").partition("-")[0]
 
 
 def looks(encoders: Iterable[str]) -> dict[str, Look]:
@@ -49,7 +57,7 @@ def looks(encoders: Iterable[str]) -> dict[str, Look]:
     names = sorted(set(encoders))
     taken: dict[str, Look] = {}
     for name in names:
-        family = name.replace(":", "-").replace("/", "-").partition("-")[0]
+        family = family_of(name)
         if family in GREYS:
             earlier = sum(look.colour == GREYS[family] for look in taken.values())
             taken[name] = Look(GREYS[family], MARKS[earlier % len(MARKS)])

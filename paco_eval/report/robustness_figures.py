@@ -1,13 +1,14 @@
 """Figures of derived tasks: curves over levels by kind and over all kinds, and maps of yaw by level.
 
-Rendered and perturbed pictures are different tasks (``occlusion/...``, ``perturbed-occlusion/...``), so they never
-meet in one figure.
+Rendered and perturbed pictures never meet in one figure. Where pictures are covered, the share of the face that
+this hides stands under each level.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from statistics import fmean
 
 import numpy as np
@@ -17,10 +18,19 @@ from paco_eval import plots
 from paco_eval.plots.robustness import Panel
 from paco_eval.report.figures import ANGLES, Drawn
 from paco_eval.robustness import CLEAN, CONSTANT, angle_by_level, knows_angle, sweeps
-from paco_eval.tables import Cell, Column, Line, Table
+from paco_eval.tables import FAMILIES, Cell, Column, Line, Table
 from paco_fr.errors import PacoError
+from tasks.derived import PREFIX
+from tasks.perturbations.catalogue import FACTORS
 
 ALL = "mean of kinds"
+TITLES = {
+    "rendered": "Faces drawn again behind things or in other light, mean of kinds",
+    "perturbed": "Pictures painted over, relit or degraded, mean of kinds",
+}
+"""Of the two sources of trouble, which share no figure."""
+MOST_ACROSS = 4
+"""Panels side by side where there is one factor, or one task."""
 MOST_MAPS = 3
 """Encoders whose score is mapped over yaw and level, the best ones."""
 
@@ -35,11 +45,10 @@ def sweep_figures(table: Table, problem: Callable[[str], None]) -> Iterator[Draw
         panels = _panels(table, columns)
         if not panels:
             continue
-        factor = task.partition("/")[0]
         yield Drawn(
             f"{task}-levels", task, "First panel: kinds weigh alike; band: lowest and highest seed. Others: the interval.",
-            plots.robustness_curves(panels, title=task, factor=factor, shared=True), True,
-            spoken=f"{columns[0].heading} at growing severity of {factor}",
+            plots.robustness_curves(panels, title=task, shared=True), True,
+            spoken=f"{columns[0].heading} at growing severity of {task.partition('/')[0]}",
         )  # fmt: skip
         try:
             yield from _maps(table, task, columns)
@@ -48,31 +57,63 @@ def sweep_figures(table: Table, problem: Callable[[str], None]) -> Iterator[Draw
 
 
 def overview_figures(tables: Sequence[Table]) -> dict[str, list[Drawn]]:
-    """Return one figure per factor and protocol, a panel per task, under the title of a table to stand with.
+    """Return a figure of rendered and one of perturbed pictures, under the title of a table to stand with.
 
-    Each curve is the mean over kinds of an encoder, or of a method over its pretraining seeds with a band from the
-    lowest to the highest seed.
+    A line of panels for each factor and a panel for each task. Each curve is the mean over kinds of an encoder, or
+    of a method over its pretraining seeds with a band from the lowest to the highest seed. Protocols have figures
+    of their own; what departs from one, as where a choice came from, stands above the panel.
     """
-    panels: dict[tuple[str, str], list[tuple[Table, Panel]]] = defaultdict(list)
+    panels: dict[tuple[str, str], dict[tuple[str, str], tuple[Table, Panel]]] = defaultdict(dict)
     for table in tables:
         if table.compared or table.mimic:
             continue
+        protocol, _, departures = table.protocol.partition(", ")
         for task, columns in _swept(table).items():
             scores = _mean_curves(table, columns)
             if len(set(scores.level)) > 1:
-                factor, _, base = task.partition("/")
-                panels[factor, table.protocol].append((table, Panel(base, columns[0].heading, scores)))
+                name, _, base = task.partition("/")
+                factor, base = name.removeprefix(PREFIX), f"{base}\n{departures}".strip()
+                panel = _panel(table, columns, f"{factor} · {base}", scores)
+                panels[_source(table, columns), protocol][factor, base] = table, panel
     drawn: dict[str, list[Drawn]] = defaultdict(list)
-    for (factor, protocol), found in panels.items():
-        figure = plots.robustness_curves(
-            [panel for _, panel in found], title=f"{factor} · {protocol} · {ALL}", factor=factor, shared=False
-        )
+    for (source, protocol), found in panels.items():
+        factors = [factor for factor in FACTORS if factor in {factor for factor, _ in found}]
+        bases = sorted({base for _, base in found}, key=_base_order)
+        across = len(bases) if min(len(factors), len(bases)) > 1 else min(len(found), MOST_ACROSS)
+        grid = [found[place][1] if place in found else None for place in product(factors, bases)]
+        figure = plots.robustness_curves(grid, title=TITLES[source], shared=False, columns=across)
         caption = (
             "Mean over kinds, which weigh alike. Several seeds: mean, band from the lowest to the highest."
         )
-        name = f"{factor}-overview" if protocol == "frozen" else f"{factor}-overview-{protocol}"
-        drawn[found[0][0].title].append(Drawn(name, "", caption, figure, True))
+        name = f"robustness-{source}" if protocol == "frozen" else f"robustness-{source}-{protocol}"
+        first = next(iter(found.values()))[0]
+        drawn[first.title].append(Drawn(name, "", caption, figure, True))
     return drawn
+
+
+def _base_order(base: str) -> tuple[int, str]:
+    family = base.partition("/")[0]
+    return (FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), base)
+
+
+def _source(table: Table, columns: Sequence[Column]) -> str:
+    """Return whether the pictures of a derived task are rendered or perturbed, as its rows say."""
+    cells = (cell for line in _measured(table) for cell in _cells(table, line, columns) if cell)
+    return str(next(stored.row.chosen.get("source", "perturbed") for cell in cells for stored in cell.rows))
+
+
+def _panel(table: Table, columns: Sequence[Column], name: str, scores: pd.DataFrame) -> Panel:
+    """Return a panel of curves over some columns of a derived task, with what is hidden at each level."""
+    factor = columns[0].task.partition("/")[0].removeprefix(PREFIX)
+    if factor != "occlusion":
+        return Panel(name, columns[0].heading, f"{factor}, level", scores)
+    shares: dict[int, list[float]] = defaultdict(list)
+    for line in _measured(table):
+        for column, cell in zip(columns, _cells(table, line, columns), strict=True):
+            found = [stored.row.chosen.get("achieved") for stored in cell.rows] if cell else []
+            shares[column.level] += [float(share) for share in found if share is not None]
+    hidden = {level: f"{100 * fmean(found):.0f} %" for level, found in shares.items() if found}
+    return Panel(name, columns[0].heading, f"{factor}, level and share hidden", scores, hidden)
 
 
 def _swept(table: Table) -> dict[str, list[Column]]:
@@ -92,6 +133,12 @@ def _measured(table: Table) -> list[Line]:
     return [line for line in table.lines if line.kind == "measured"]
 
 
+def _name(line: Line) -> str:
+    """Return the label of a line with its number of pretraining seeds, where it is a mean over several."""
+    seeds = {stored.row.pretrain_seed for cell in line.cells if cell for stored in cell.rows}
+    return f"{line.label} ({len(seeds)} seeds)" if len(seeds) > 1 else line.label
+
+
 def _cells(table: Table, line: Line, columns: Sequence[Column]) -> list[Cell | None]:
     place = {column: position for position, column in enumerate(table.columns)}
     return [line.cells[place[column]] for column in columns]
@@ -100,20 +147,19 @@ def _cells(table: Table, line: Line, columns: Sequence[Column]) -> list[Cell | N
 def _panels(table: Table, columns: Sequence[Column]) -> list[Panel]:
     """Return the panel of the mean, then one for each kind; level 0 is the clean point of all of them."""
     kinds = sorted({column.subset for column in columns if column.level > 0})
-    panels = [(ALL, _mean_curves(table, columns))] if len(kinds) > 1 else []
+    panels = [(list(columns), ALL, _mean_curves(table, columns))] if len(kinds) > 1 else []
     for kind in kinds:
         own = [column for column in columns if column.level == 0 or column.subset == kind]
         lines = [
-            (line.label, column.level, cell.value, cell.low, cell.high)
+            (_name(line), column.level, cell.value, cell.low, cell.high)
             for line in _measured(table)
             for column, cell in zip(own, _cells(table, line, own), strict=True)
             if cell and cell.value is not None
         ]
-        panels.append((kind.replace("_", " "), pd.DataFrame(lines, columns=COLUMNS)))
-    heading = columns[0].heading
+        panels.append((own, kind.replace("_", " "), pd.DataFrame(lines, columns=COLUMNS)))
     return [
-        Panel(name, heading, frame.astype(dict.fromkeys(COLUMNS[2:], float)))
-        for name, frame in panels
+        _panel(table, own, name, frame.astype(dict.fromkeys(COLUMNS[2:], float)))
+        for own, name, frame in panels
         if len(set(frame.level)) > 1
     ]
 
@@ -135,7 +181,7 @@ def _mean_curves(table: Table, columns: Sequence[Column]) -> pd.DataFrame:
             means = [fmean(values) for values in seeds.values()]
             band = (min(means), max(means)) if len(means) > 1 else (np.nan, np.nan)
             mean = fmean(cell.value for cell in cells if cell.value is not None)
-            lines.append((line.label, level, mean, *band))
+            lines.append((_name(line), level, mean, *band))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 

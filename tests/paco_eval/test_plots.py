@@ -152,11 +152,17 @@ def test_few_shot_and_robustness_and_cost() -> None:
     figure = plots.few_shot_curves(counted, title="t", ylabel="", unit="%")
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1 %\nn = 24", "10 %\nn = 240", "all"]
     levels = shares.rename(columns={"amount": "level"}).assign(level=[0, 1, 2] * 2, low=0, high=6)
-    panels = [Panel("hand", "nme", levels), Panel("scarf", "nme", levels.assign(value=levels.value + 9))]
-    figure = plots.robustness_curves(panels, title="t", factor="occlusion", shared=True)
+    panels = [
+        Panel("hand", "nme", "level", levels, {1: "10 %"}),
+        Panel("scarf", "nme", "level", levels.assign(value=levels.value + 9)),
+    ]
+    figure = plots.robustness_curves(panels, title="t", shared=True)
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["clean", "1\n10 %", "2"]
     assert figure.axes[0].get_xticklabels()[0].get_text() == "clean" and len(figure.axes[0].collections) == 2
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim() and figure.axes[1].get_ylim()[1] > 14
-    apart = plots.robustness_curves(panels, title="t", factor="occlusion", shared=False)
+    apart = plots.robustness_curves(panels, title="t", shared=False)
+    holes = plots.robustness_curves([panels[0], None, None, panels[1]], title="t", shared=False, columns=2)
+    assert [axes.get_visible() for axes in holes.axes] == [True, False, False, True]
     assert apart.axes[0].get_ylim() != apart.axes[1].get_ylim()
     assert [text.get_text() for text in apart.legends[0].get_texts()] == ["a", "b"]
     figure = plots.accuracy_against_cost(

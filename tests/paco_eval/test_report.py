@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,7 +27,7 @@ from paco_eval.tables import family_tables
 from paco_fr.errors import PacoError
 from tests.paco_eval.made_artefacts import write_pretraining, write_samples
 from tests.paco_eval.made_rows import QUALITY, TASKS, make_row, write_run
-from tests.paco_eval.test_robustness import write_sweep
+from tests.paco_eval.test_robustness import POSE, write_sweep
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -220,11 +221,17 @@ def test_levels_become_curves_with_the_clean_point_and_maps_of_yaw(tmp_path: Pat
     assert mean.lines[1].get_ydata() == pytest.approx([5.0, 7.25, 9.5])
     assert boxes.lines[1].get_ydata() == pytest.approx([5.0, 6.5, 8.0])
     (overview,) = (figure for found in overview_figures([table]).values() for figure in found)
-    assert overview.name == "perturbed-occlusion-overview"
+    assert overview.name == "robustness-perturbed"
     (axes,) = overview.figure.axes
     assert axes.collections[1].get_datalim(axes.transData).height > 0, "the seeds differ"
+    assert axes.get_title(loc="left") == "occlusion · pose/synthetic"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["clean", "1\n10 %", "2\n20 %"]
+    assert {text.get_text() for text in overview.figure.legends[0].get_texts()} == {
+        "paco/tiny (2 seeds)",
+        "constant",
+    }
     report = build_report(tmp_path, tmp_path / "out", formats=["html", "csv", "figures"])
-    assert {path.stem for path in report.files} >= {"perturbed-occlusion-overview"} and not report.problems
+    assert {path.stem for path in report.files} >= {"robustness-perturbed"} and not report.problems
     page = (tmp_path / "out" / "report.html").read_text()
     assert "worst kind" in page and "hand 4.50" in page
     assert ",hand,2," in (tmp_path / "out" / "results.csv").read_text(), (
@@ -235,12 +242,48 @@ def test_levels_become_curves_with_the_clean_point_and_maps_of_yaw(tmp_path: Pat
 def test_tables_of_papers_have_the_curves_of_all_families_beside_them(tmp_path: Path) -> None:
     write_sweep(tmp_path, "timm:a", {"boxes": 1.0, "hand": 3.0})
     report = build_report(tmp_path, tmp_path / "out", formats=["html", "figures"], style="paper")
-    written = [path for path in report.files if path.stem == "perturbed-occlusion-overview"]
+    written = [path for path in report.files if path.stem == "robustness-perturbed"]
     assert {path.suffix for path in written} >= {".pdf", ".png"} and all(
         path.stat().st_size for path in written
     )
-    assert "perturbed-occlusion-overview" in (tmp_path / "out" / "report.html").read_text()
+    assert "robustness-perturbed" in (tmp_path / "out" / "report.html").read_text()
     assert not report.problems
+
+
+def test_curves_stand_by_factor_and_task_and_never_mix_what_is_drawn_and_painted(tmp_path: Path) -> None:
+    points = replace(POSE, task="perturbed-illumination/landmarks/synthetic", main="nme_box", unit="%")
+    photographs = replace(points, task="occlusion/landmarks/london", main="nme_ocular")
+    chosen = replace(POSE, task="occlusion/recognition/london", main="auc", unit="", higher=True)
+    for made, changed in (
+        (POSE, {}),
+        (points, {}),
+        (photographs, {}),
+        (chosen, {"clean": 0.2, "protocol": "frozen, chosen on recognition/synthetic"}),
+        (replace(POSE, task="occlusion/pose/synthetic"), {"source": "rendered"}),
+    ):
+        lost = {} if made is chosen else {"boxes": 1.0}
+        write_sweep(tmp_path, "timm:a", lost, kinds=("boxes",), made=made, width=0.1, **changed)
+    tables = family_tables(load_rows(tmp_path).rows)
+    drawn = {figure.name: figure.figure for found in overview_figures(tables).values() for figure in found}
+    assert set(drawn) == {"robustness-rendered", "robustness-perturbed"}
+    (rendered,) = drawn["robustness-rendered"].axes
+    assert rendered.get_title(loc="left") == "occlusion · pose/synthetic"
+    names = [
+        axes.get_title(loc="left") if axes.get_visible() else ""
+        for axes in drawn["robustness-perturbed"].axes
+    ]
+    assert names == [
+        "occlusion · recognition/london\nchosen on recognition/synthetic",
+        "occlusion · pose/synthetic",
+        "occlusion · landmarks/london",
+        "",
+        "",
+        "",
+        "",
+        "illumination · landmarks/synthetic",
+    ]
+    lit = drawn["robustness-perturbed"].axes[-1]
+    assert [tick.get_text() for tick in lit.get_xticklabels()] == ["clean", "1", "2"], "light hides nothing"
 
 
 def test_mimics_are_left_out_unless_asked_for(tmp_path: Path) -> None:

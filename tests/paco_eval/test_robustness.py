@@ -36,6 +36,7 @@ def write_sweep(
     seed=0,
     source="perturbed",
     width=0.5,
+    made=POSE,
     **changed,
 ):
     """Write rows whose error grows by ``lost[kind]`` a level."""
@@ -49,9 +50,11 @@ def write_sweep(
             "error": error, "yaw_true": yaw, "pitch_true": yaw / 3,
         })  # fmt: skip
         value = float(error.mean())
-        main = Metric(value=value, low=value - width, high=value + width, higher_is_better=False, unit="deg")
+        main = Metric(
+            value=value, low=value - width, high=value + width, higher_is_better=made.higher, unit=made.unit
+        )
         row, _ = make_row(
-            encoder, POSE, subset=kind, level=level, metrics={"mae": main}, pretrain_seed=seed,
+            encoder, made, subset=kind, level=level, metrics={made.main: main}, pretrain_seed=seed,
             chosen={"source": source, "achieved": None if level == 0 else level / 10},
             **changed,
         )  # fmt: skip
