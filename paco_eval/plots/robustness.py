@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from paco_eval.plots.style import (
     DASHES,
     INK,
+    MUTED,
     PAPER,
     Look,
     family_of,
@@ -28,6 +29,8 @@ from paco_eval.plots.style import (
 
 _BLUE = "#0072b2"
 _COLUMNS = 4
+CONSTANT = "constant"
+"""Encoder whose score is that of knowing nothing of a picture."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,23 @@ class Panel:
 
 
 def robustness_curves(
-    panels: Sequence[Panel | None], *, title: str, shared: bool, columns: int = _COLUMNS
+    panels: Sequence[Panel | None],
+    *,
+    title: str,
+    shared: bool,
+    columns: int = _COLUMNS,
+    notes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Return scores against the severity of a perturbation in a grid of panels, with one legend.
+
+    A score of ``constant`` far from all others is written in the corner, or it would press these together.
 
     Args:
         panels: at least one, in reading order; None leaves a place empty.
         title: of the figure.
         shared: whether all panels have the same vertical axis.
         columns: at most so many side by side.
+        notes: what the legend says beside a name, e.g. over how many seeds its curve is a mean.
 
     """
     drawn = [panel for panel in panels if panel is not None]
@@ -73,7 +84,14 @@ def robustness_curves(
             if panel is None:
                 at.set_visible(False)
                 continue
+            outside = _far_constant(pd.concat([p.scores for p in drawn]) if shared else panel.scores)
             for encoder, line in panel.scores.sort_values("level").groupby("encoder"):
+                if family_of(str(encoder)) == CONSTANT and outside:
+                    at.text(
+                        0.02, 0.97 if outside > 0 else 0.03, f"{encoder}: {line.value.mean():.4g}", ha="left",
+                        va="top" if outside > 0 else "bottom", transform=at.transAxes, fontsize=8, color=MUTED,
+                    )  # fmt: skip
+                    continue
                 at.plot(line.level, line.value, **_line(str(encoder), look))
                 colour = look[str(encoder)].colour
                 at.fill_between(line.level, line.low, line.high, color=colour, alpha=0.13, linewidth=0)
@@ -90,12 +108,27 @@ def robustness_curves(
             limits = np.array([at.get_ylim() for at in shown])
             for at in shown:
                 at.set_ylim(limits[:, 0].min(), limits[:, 1].max())
-        handles = [Line2D([], [], **_line(name, look), label=short_name(name)) for name in names]
-        widest = 0.6 + 0.075 * max(len(short_name(name)) for name in names)  # inches
+        said = {name: f" ({note})" for name, note in (notes or {}).items()}
+        labels = [short_name(name) + said.get(name, "") for name in names]
+        handles = [
+            Line2D([], [], **_line(name, look), label=label)
+            for name, label in zip(names, labels, strict=True)
+        ]
+        widest = 0.6 + 0.075 * max(map(len, labels))  # inches
         ncols = max(1, min(len(names), int(figure.get_figwidth() / widest)))
         figure.legend(handles=handles, loc="outside lower center", ncols=ncols)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
     return figure
+
+
+def _far_constant(scores: pd.DataFrame) -> int:
+    """Return 1 where ``constant`` lies further above all others than half of what these span, -1 below, else 0."""
+    floor = scores.encoder.map(family_of) == CONSTANT
+    others, value = scores.value[~floor], scores.value[floor]
+    if others.empty or value.empty:
+        return 0
+    room = (others.max() - others.min()) / 2
+    return int(value.min() > others.max() + room) - int(value.max() < others.min() - room)
 
 
 def _tick(level: int, panel: Panel) -> str:

@@ -7,7 +7,7 @@ this hides stands under each level.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from statistics import fmean
 
@@ -47,7 +47,7 @@ def sweep_figures(table: Table, problem: Callable[[str], None]) -> Iterator[Draw
             continue
         yield Drawn(
             f"{task}-levels", task, "First panel: kinds weigh alike; band: lowest and highest seed. Others: the interval.",
-            plots.robustness_curves(panels, title=task, shared=True), True,
+            plots.robustness_curves(panels, title=task, shared=True, notes=_seeds([table])), True,
             spoken=f"{columns[0].heading} at growing severity of {task.partition('/')[0]}",
         )  # fmt: skip
         try:
@@ -81,7 +81,10 @@ def overview_figures(tables: Sequence[Table]) -> dict[str, list[Drawn]]:
         bases = sorted({base for _, base in found}, key=_base_order)
         across = len(bases) if min(len(factors), len(bases)) > 1 else min(len(found), MOST_ACROSS)
         grid = [found[place][1] if place in found else None for place in product(factors, bases)]
-        figure = plots.robustness_curves(grid, title=TITLES[source], shared=False, columns=across)
+        notes = _seeds(table for table, _ in found.values())
+        figure = plots.robustness_curves(
+            grid, title=TITLES[source], shared=False, columns=across, notes=notes
+        )
         caption = (
             "Mean over kinds, which weigh alike. Several seeds: mean, band from the lowest to the highest."
         )
@@ -133,10 +136,19 @@ def _measured(table: Table) -> list[Line]:
     return [line for line in table.lines if line.kind == "measured"]
 
 
-def _name(line: Line) -> str:
-    """Return the label of a line with its number of pretraining seeds, where it is a mean over several."""
-    seeds = {stored.row.pretrain_seed for cell in line.cells if cell for stored in cell.rows}
-    return f"{line.label} ({len(seeds)} seeds)" if len(seeds) > 1 else line.label
+def _seeds(tables: Iterable[Table]) -> dict[str, str]:
+    """Return over how many pretraining seeds the lines of tables are means, where it is more than one."""
+    counts: dict[str, set[int]] = defaultdict(set)
+    for table in tables:
+        for line in _measured(table):
+            counts[line.label].add(
+                len({s.row.pretrain_seed for cell in line.cells if cell for s in cell.rows})
+            )
+    return {
+        label: f"{min(found)}–{max(found)} seeds" if len(found) > 1 else f"{max(found)} seeds"
+        for label, found in counts.items()
+        if max(found) > 1
+    }
 
 
 def _cells(table: Table, line: Line, columns: Sequence[Column]) -> list[Cell | None]:
@@ -151,7 +163,7 @@ def _panels(table: Table, columns: Sequence[Column]) -> list[Panel]:
     for kind in kinds:
         own = [column for column in columns if column.level == 0 or column.subset == kind]
         lines = [
-            (_name(line), column.level, cell.value, cell.low, cell.high)
+            (line.label, column.level, cell.value, cell.low, cell.high)
             for line in _measured(table)
             for column, cell in zip(own, _cells(table, line, own), strict=True)
             if cell and cell.value is not None
@@ -181,7 +193,7 @@ def _mean_curves(table: Table, columns: Sequence[Column]) -> pd.DataFrame:
             means = [fmean(values) for values in seeds.values()]
             band = (min(means), max(means)) if len(means) > 1 else (np.nan, np.nan)
             mean = fmean(cell.value for cell in cells if cell.value is not None)
-            lines.append((_name(line), level, mean, *band))
+            lines.append((line.label, level, mean, *band))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 

@@ -161,6 +161,9 @@ def test_few_shot_and_robustness_and_cost() -> None:
     assert figure.axes[0].get_xticklabels()[0].get_text() == "clean" and len(figure.axes[0].collections) == 2
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim() and figure.axes[1].get_ylim()[1] > 14
     apart = plots.robustness_curves(panels, title="t", shared=False)
+    near = pd.concat([levels, levels.assign(encoder="constant", value=6)])
+    (axes,) = plots.robustness_curves([Panel("hand", "nme", "level", near)], title="t", shared=False).axes
+    assert len(axes.lines) == 3 and not axes.texts, "a constant at hand is a curve"
     holes = plots.robustness_curves([panels[0], None, None, panels[1]], title="t", shared=False, columns=2)
     assert [axes.get_visible() for axes in holes.axes] == [True, False, False, True]
     assert apart.axes[0].get_ylim() != apart.axes[1].get_ylim()
