@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from datasets import Dataset
 
 from paco_eval.perturbed import faces_of
@@ -13,7 +14,7 @@ from paco_fr.errors import PacoError, unknown_name
 from paco_fr.images import read_image
 from tasks.perturbations.catalogue import FACTORS, PERTURBATIONS, kinds_of
 from tasks.perturbations.describe import sheet
-from tasks.units import units_of
+from tasks.units import Units, units_of
 
 FACES = 4
 
@@ -29,13 +30,21 @@ def named(name: str) -> tuple[str, ...]:
     return (name,)
 
 
+def _people_first(units: Units) -> list[int]:
+    """Return all units in an order in which everybody comes once before anybody comes again."""
+    if "group" not in units.labels:
+        return list(range(len(units)))
+    earlier = units.labels.groupby("group").cumcount().to_numpy()
+    return [int(unit) for unit in np.argsort(earlier, kind="stable")]
+
+
 def describe_perturbed(
     records: Dataset, name: str, folder: Path, *, crop: CropContract | None = None, seed: int = 0
 ) -> list[Path]:
     """Write ``perturb-NAME.png``: every level on the same faces, at twice the canvas; return its path.
 
     Args:
-        records: face records; the first pictures that can be read are shown.
+        records: face records; of the first pictures that can be read those of different people are shown.
         name: a perturbation, a factor or ``all``.
         folder: where to write; exists.
         crop: how faces are cut; by default by their box, else whole.
@@ -49,7 +58,7 @@ def describe_perturbed(
     chosen = crop or CROPS["box" if "box" in records.column_names else "whole"]
     units = units_of(records.select(range(min(len(records), 4 * FACES))), chosen)
     faces, canvases, shown = faces_of(units), [], []
-    for unit in range(len(units)):
+    for unit in _people_first(units):
         try:
             cell = units.records[int(units.rows[unit])]["image"]
             canvases.append(crop_image(read_image(cell), units.transforms[unit], units.canvas))

@@ -108,9 +108,10 @@ def _line_summary(runs: Sequence[Sweep], facts: Sequence[Mapping[Hashable, Any]]
     mean, drop, relative = (None if np.isnan(value) else value for value in values)
     why = tuple(dict.fromkeys(f"no relative drop: {fact['note']}" for fact in facts if fact["note"]))
     places = Column("", 0, "", "", -1, 0, "", runs[0].clean.main.unit, False, False)
+    lost = f"{worst.replace('_', ' ')} {places.number(drops[worst])}" if drops[worst] > 1e-9 else "none"
     return [
         Cell(mean, rows=rows),
         Cell(drop, rows=rows),
         Cell(None if relative is None else 100.0 * relative, rows=rows, flags=why),
-        Cell(drops[worst], rows=rows, printed=f"{worst.replace('_', ' ')} {places.number(drops[worst])}"),
+        Cell(drops[worst], rows=rows, printed=lost),
     ]

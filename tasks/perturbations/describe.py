@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from paco_fr.images import Pixels
 from tasks.perturbations.apply import Face, perturb
-from tasks.perturbations.catalogue import LEVELS, perturbation
+from tasks.perturbations.catalogue import COVERAGE, LEVELS, perturbation
 
 MARGIN, CAPTION, GAP = 4, 13, 3
 _INK, _PAPER = (29, 35, 41), (254, 254, 254)
@@ -49,7 +49,8 @@ def sheet(names: Sequence[str], canvases: Sequence[Pixels], faces: Sequence[Face
                 shown = Image.fromarray(changed).resize((side, side), Image.Resampling.NEAREST)
                 at = (MARGIN + level * cell, top + CAPTION + 4 + row * line)
                 page.paste(shown, at)
-                text = "clean" if level == 0 else f"{level}: {achieved:.3g}"
+                number = f"{100 * achieved:.0f} %" if what.achieved == COVERAGE else f"{achieved:.3g}"
+                text = "clean" if level == 0 else f"{level}: {number}"
                 pen.text((at[0], at[1] + side), text, fill=_INK)
     return page
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
+import paco_eval.describe_perturbed as describing
 from paco_eval.describe_perturbed import describe_perturbed, named
 from paco_fr.errors import PacoError
 from tasks.perturbations.catalogue import PERTURBATIONS, kinds_of
+from tasks.perturbations.describe import sheet
 from tests.paco_eval.test_sweep import face_records, pointless_records
 
 
@@ -22,6 +26,22 @@ def test_every_level_is_shown_on_the_same_faces(tmp_path):
     again.mkdir()
     (same,) = describe_perturbed(face_records(people=4, pictures=1), "boxes", again)
     assert np.array_equal(np.asarray(Image.open(sheet)), np.asarray(Image.open(same)))
+
+
+def test_a_sheet_shows_different_people_in_percent_of_the_face(tmp_path, monkeypatch):
+    shown = []
+
+    def looking(names, canvases, faces, keys, **options):
+        shown.extend(keys)
+        return sheet(names, canvases, faces, keys, **options)
+
+    monkeypatch.setattr(describing, "sheet", looking)
+    describe_perturbed(face_records(people=5, pictures=3), "boxes", tmp_path)
+    assert shown == ["0-0", "1-0", "2-0", "3-0"]
+    said = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda _, at, text, **options: said.append(text))
+    describe_perturbed(face_records(people=1, pictures=1), "boxes", tmp_path)
+    assert re.fullmatch(r"boxes \(occlusion\).*hidden clean( [1-5]: \d+ %){5}", " ".join(said)), said
 
 
 def test_names_are_kinds_factors_or_all():

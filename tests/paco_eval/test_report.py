@@ -22,6 +22,7 @@ from paco_eval.report import Report, build_report
 from paco_eval.report.artefacts import load_arrays, save_arrays
 from paco_eval.report.figures import few_shot_figures
 from paco_eval.report.robustness_figures import overview_figures, sweep_figures
+from paco_eval.robustness_tables import over_levels
 from paco_eval.rows import items_path, load_rows, write_row
 from paco_eval.tables import family_tables
 from paco_fr.errors import PacoError
@@ -235,6 +236,12 @@ def test_levels_become_curves_with_the_clean_point_and_maps_of_yaw(tmp_path: Pat
     assert {path.stem for path in report.files} >= {"robustness-perturbed"} and not report.problems
     page = (tmp_path / "out" / "report.html").read_text()
     assert "worst kind" in page and "hand 4.50" in page
+    condensed = over_levels(table)
+    worst = next(i for i, column in enumerate(condensed.columns) if column.subset == "worst kind")
+    assert {line.label: line.cells[worst].printed for line in condensed.lines} == {
+        "paco/tiny": "hand 4.50",
+        "constant": "none",
+    }
     assert ",hand,2," in (tmp_path / "out" / "results.csv").read_text(), (
         "every cell is in the file of numbers"
     )
