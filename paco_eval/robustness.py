@@ -19,11 +19,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.rows import Row, Stored
-from paco_eval.statistics import Interval, aligned, resamples, tested
+from paco_eval.statistics import Interval, aligned, coded, resamples, tested
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
 from tasks.kinds import load_kind
-from tasks.metrics.metric import Array, Metric, group_codes
+from tasks.metrics.metric import Array, Metric
 from tasks.registry import select
 
 CLEAN = ("clean", 0)
@@ -225,21 +225,21 @@ def drops_test(
     if len({tuple(cells) for cells in order}) > 1:
         raise PacoError("These sweeps were measured at different levels; measure the missing ones.")
     items = [[run.cells[cell].items() for cell in cells] for run, cells in zip(runs, order, strict=True)]
-    tables = aligned([table for run in items for table in run])
-    names = group_codes(tables[0])[1]
+    tables = [coded(table)[0] for table in aligned([table for run in items for table in run])]
+    groups = coded(tables[0])[1]
     share = np.array([1.0, *(-1.0 / len(shared) / len(runs[0].kind_cells(kind)) for kind, _ in order[0][1:])])
     direction = 1.0 if metric.higher_is_better else -1.0
     shape, sides = (len(runs), len(order[0])), [len(ours), len(baseline)]
     signs = np.repeat([1.0, -1.0], sides) / np.repeat(sides, sides)
     point = np.array([metric.value(table) for table in tables]).reshape(shape) @ share * direction
     rng, values = generator("bootstrap seeds", seed), []
-    for weights in resamples(len(names), replicates, seed):
+    for weights in resamples(groups, replicates, seed):
         drawn = np.concatenate(
             [rng.multinomial(n, np.full(n, 1.0 / n), size=len(weights)) for n in sides], axis=1
         )
         cells = np.stack([metric.compute(table, weights) for table in tables], axis=1).reshape(-1, *shape)
         values.append(((cells @ share * direction) * drawn * signs).sum(axis=1))
-    return tested(float(point @ signs), np.concatenate(values), len(names), level)
+    return tested(float(point @ signs), np.concatenate(values), groups, level)
 
 
 def _ordered(run: Sweep, kinds: Sequence[str]) -> list[tuple[str, int]]:
