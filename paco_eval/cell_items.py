@@ -7,29 +7,45 @@ they come out the same when they are computed again.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from paco_fr.errors import PacoError
+from paco_fr.files import atomic_file
 
 DRAWN = ("prediction", "truth")
 """Columns of points, which only drawings need: the clean task's own row has them."""
-OF_PAIRS = ("achieved_a", "achieved_b")
-"""What was achieved on either side of a pair: twenty thousand pairs of a few hundred pictures."""
 
 
 def compact(items: pd.DataFrame) -> pd.DataFrame:
-    """Return the items without points and facts of pairs, with numbers in single precision."""
+    """Return the items without points, with numbers in single precision."""
     points = [
         name for name in DRAWN if name in items and items[name].dtype == object and _nested(items[name])
     ]
-    kept = items.drop(columns=[*points, *(name for name in OF_PAIRS if name in items)])
+    kept = items.drop(columns=points)
     wide = kept.select_dtypes("float64").columns
     return kept.astype(dict.fromkeys(wide, np.float32))
 
 
 def _nested(column: pd.Series) -> bool:
     return len(column) > 0 and isinstance(column.iloc[0], (np.ndarray, list))
+
+
+def write_achieved(row_path: Path, achieved: pd.Series) -> Path:
+    """Write ``KEY.achieved.parquet`` beside a row whose items are of pairs or templates, and return its path.
+
+    Args:
+        row_path: file of the row.
+        achieved: what a perturbation achieved on each picture, by its id.
+
+    """
+    path = row_path.with_name(f"{row_path.stem}.achieved.parquet")
+    with atomic_file(path) as temporary:
+        table = pd.DataFrame({"id": achieved.index, "achieved": achieved.to_numpy(dtype=np.float32)})
+        table.to_parquet(temporary, index=False, compression="zstd")
+    return path
 
 
 def departing(items: pd.DataFrame, clean: pd.DataFrame) -> pd.DataFrame | None:

@@ -261,7 +261,7 @@ def _encode(
     blocks = list(dict.fromkeys(block for (block, _), _ in addresses))
     sides = list(dict.fromkeys(side for _, side in addresses))
     forward = Forward(encoder, BATCH)
-    with tqdm(total=len(own), desc=encoder.name[-40:], unit="img", disable=not progress) as bar:
+    with tqdm(total=len(own), desc=encoder.name[-40:], unit="img", disable=not progress or not own) as bar:
         for start in range(0, len(own), CHUNK):
             chunk = own[start : start + CHUNK]
             done: list[int] = []

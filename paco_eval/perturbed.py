@@ -245,7 +245,7 @@ def _encode(
     anyone = {condition: np.any(masks, axis=0) for condition, masks in missing.items()}
     total = int(sum(absent[own].sum() for absent in anyone.values()))
     title = readers[0].encoder.name[-40:] if len(readers) == 1 else f"{len(readers)} encoders"
-    with tqdm(total=total, desc=title, unit="img", disable=not progress) as bar:
+    with tqdm(total=total, desc=title, unit="img", disable=not progress or not total) as bar:
         for start in range(0, len(own), step):
             found: dict[tuple[Condition, Address], list[tuple[list[int], npt.NDArray[np.float32]]]] = {}
             for condition, prepared in prepared_under(contracts, units, own[start : start + step], anyone):

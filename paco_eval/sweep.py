@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 from accelerate import PartialState
 
-from paco_eval.cell_items import compact
+from paco_eval.cell_items import compact, write_achieved
 from paco_eval.extraction import Features, Layer, extract
 from paco_eval.inputs import Data
 from paco_eval.memo import choice_path, chosen_once, remembered
@@ -48,12 +48,12 @@ CLEAN: Cell = ("clean", 0)
 
 @dataclass(frozen=True)
 class Scored:
-    """What a cell came to: items, units expected and failed, mean of what was achieved, seconds."""
+    """What a cell came to: items, units expected and failed, what was achieved by id of a picture, seconds."""
 
     items: pd.DataFrame
     expected: int
     failed: int
-    achieved: float | None
+    achieved: pd.Series
     seconds: float
 
 
@@ -91,14 +91,16 @@ def evaluate_sweep(
     for cell, result in scored.items():
         if not PartialState().is_main_process:
             continue
-        items = compact(result.items)
+        items = compact(_with_achieved(result.items, result.achieved))
         row = row_of(
             encoder, data, identities[cell], decision, items, split, result.expected, result.failed,
             {"extract": result.seconds, "choose": chose}, source=sweep.source,
-            achieved=result.achieved,
+            achieved=mean_achieved(result.achieved.to_numpy()),
             perturbation=None if cell == CLEAN or sweep.source == "rendered" else Condition(*cell).tag,
         )  # fmt: skip
         path = write_row(out / "rows", row, items, clean=clean_row(out, identities, cell))
+        if "achieved" not in items and result.achieved.notna().any():
+            write_achieved(path, result.achieved)
         rows.append(row.model_copy(update={"key": path.stem}))
     return rows
 
@@ -239,9 +241,8 @@ class _Run:
             items = (
                 scorer.items_apart(table[shown], labels) if apart else scorer.items(table, self.units.labels)
             )
-            items = _with_achieved(items, labels, achieved[shown])
             taken = 0.0 if cell == CLEAN else seconds
-            scored[cell] = Scored(items, len(shown), len(failed), mean_achieved(achieved), taken)
+            scored[cell] = Scored(items, len(shown), len(failed), _by_id(achieved[shown], labels), taken)
         return scored
 
     def rendered(self, cells: list[Cell]) -> dict[Cell, Scored]:
@@ -259,10 +260,8 @@ class _Run:
             )
             items = self.scorer.items_apart(found.layers[self.layer], units.labels)
             achieved = np.full(len(units), np.nan) if cell == CLEAN else drawn_coverage(task, units.labels)
-            items = _with_achieved(items, units.labels, achieved)
-            scored[cell] = Scored(
-                items, len(units), len(found.failures), mean_achieved(achieved), found.seconds
-            )
+            known = _by_id(achieved, units.labels)
+            scored[cell] = Scored(items, len(units), len(found.failures), known, found.seconds)
         return scored
 
 
@@ -290,15 +289,14 @@ def changed_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -
     return shown
 
 
-def _with_achieved(
-    items: pd.DataFrame, labels: pd.DataFrame, achieved: npt.NDArray[np.floating]
-) -> pd.DataFrame:
-    """Return items with what the perturbation achieved on their picture, or on both of a pair."""
-    if not np.isfinite(achieved).any():
-        return items
-    by_id = dict(zip(labels["unit_id"], achieved.astype(np.float64), strict=True))
-    columns = {"achieved": "id"} if "id_a" not in items else {"achieved_a": "id_a", "achieved_b": "id_b"}
-    return items.assign(**{name: items[source].map(by_id) for name, source in columns.items()})
+def _by_id(achieved: npt.NDArray[np.floating], labels: pd.DataFrame) -> pd.Series:
+    return pd.Series(achieved.astype(np.float32), index=labels["unit_id"], name="achieved")
+
+
+def _with_achieved(items: pd.DataFrame, achieved: pd.Series) -> pd.DataFrame:
+    """Return items with what was achieved on their picture; those of pairs or templates as they are."""
+    known = items["id"].map(achieved)
+    return items.assign(achieved=known) if known.notna().any() else items
 
 
 def drawn_coverage(task: Task, labels: pd.DataFrame) -> npt.NDArray[np.float64]:

@@ -73,7 +73,7 @@ def test_only_what_departs_is_kept():
 
 def test_compact_items_have_no_points_and_single_precision():
     points = [np.zeros((2, 2)), np.ones((2, 2))]
-    made = compact(frame(prediction=points, truth=points, achieved_a=[0.0, 1.0]))
+    made = compact(frame(prediction=points, truth=points))
     assert list(made) == ["id", "group", "failure", "error"] and made["error"].dtype == np.float32
     assert list(compact(frame(prediction=[1, 2]))) == [
         "id",

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from datasets import Dataset
 
@@ -81,8 +82,11 @@ def test_other_kinds_of_task(kind, tmp_path):
     assert len(rows) == 3
     items = read_items(tmp_path / "rows" / f"{rows[2].key}.json")
     assert "prediction" not in items or kind != "landmarks"
-    assert "achieved" in items or kind == "verification"
-    assert rows[2].chosen["achieved"] is not None
+    if kind == "verification":
+        items = pd.read_parquet(tmp_path / "rows" / f"{rows[2].key}.achieved.parquet")
+        assert len(items) == 18 and items["id"].is_unique, "a line for each picture, not for each pair"
+    assert rows[2].chosen["achieved"] == pytest.approx(items["achieved"].mean(), abs=1e-5)
+    assert len(list((tmp_path / "rows").glob("*.achieved.parquet"))) == (2 if kind == "verification" else 0)
 
 
 def test_each_picture_is_decoded_once_and_encoded_once_a_condition(tmp_path, monkeypatch):
@@ -208,6 +212,24 @@ def test_broken_pictures_fail_under_every_condition(tmp_path):
     assert {(row.n_expected, row.n_scored) for row in rows} == {(18, 16)}
 
 
+def astray_records(data_root: Path | None = None) -> Dataset:
+    """Return faces of which the last one has its landmarks far outside the picture."""
+    found = face_records()
+    places = [FIVE] * (len(found) - 1) + [[[x + 900, y] for x, y in FIVE]]
+    found = found.remove_columns("landmarks")
+    return found.add_column("landmarks", places, feature=COLUMNS["landmarks"])
+
+
+def test_a_face_outside_its_canvas_fails_where_it_is_needed_and_nowhere_else(tmp_path):
+    base = blob_task("pose", reader="tests.paco_eval.test_sweep:astray_records")
+    task = derived_tasks([base])["illumination/pose/blobs"]
+    task = replace(task, sweep=replace(task.sweep, kinds=("gamma", "cast_shadow"), levels=(3,)))
+    rows = evaluate_sweep(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
+    assert {row.subset: row.n_scored for row in rows} == {"clean": 18, "gamma": 18, "cast_shadow": 17}
+    items = read_items(tmp_path / "rows" / f"{rows[2].key}.json").set_index("id")
+    assert items.loc["19-2", "failure"] and np.isnan(items.loc["19-2", "achieved"])
+
+
 def test_without_landmarks_anchored_kinds_are_left_out_or_refused(tmp_path):
     base = blob_task("pose", reader="tests.paco_eval.test_sweep:pointless_records")
     found = derived_tasks([base])
@@ -234,8 +256,6 @@ def pointless_records(data_root: Path | None = None) -> Dataset:
 
 
 def test_a_gallery_stays_clean():
-    import pandas as pd
-
     task = swept("quality", ("blur",), options={"pairs": "gallery_probe", "gallery": "g", "probe": "p"})
     labels = pd.DataFrame({"media": ["g", "p", "g", "p"]})
     split = ScoredOnly(Test(np.array([0, 1, 2])), "")
@@ -315,7 +335,7 @@ def test_encoders_share_pictures_that_are_made_once(tmp_path, monkeypatch):
     change = perturbed.perturb
     monkeypatch.setattr(perturbed, "perturb", lambda *given, **more: made.append(1) or change(*given, **more))
     assert not evaluate_all(encoders, [task], out=tmp_path / "together", say=quiet)
-    assert len(made) == 18 * 4, "pictures by conditions, for both encoders at once"
+    assert len(made) == 18 * 5, "pictures clean and under four conditions, for both encoders at once"
     apart, together = (
         {found.row.key: found.row.metrics for found in load_rows(tmp_path / name).rows}
         for name in ("apart", "together")
