@@ -30,7 +30,7 @@ def compact(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def _nested(column: pd.Series) -> bool:
-    return len(column) > 0 and isinstance(column.iloc[0], (np.ndarray, list))
+    return len(column) > 0 and np.ndim(column.iloc[0]) > 1  # lists of labels are scored and stay
 
 
 def write_achieved(row_path: Path, achieved: pd.Series) -> Path:
@@ -62,6 +62,8 @@ def _same(items: pd.DataFrame, clean: pd.DataFrame, name: str) -> bool:
     ours, theirs = items[name], clean[name]
     if pd.api.types.is_numeric_dtype(ours) and ours.dtype != theirs.dtype:
         return False
+    if len(ours) and np.ndim(ours.iloc[0]) > 0:
+        return all(map(np.array_equal, ours, theirs))
     missing = ours.isna().to_numpy()
     return bool(np.array_equal(missing, theirs.isna().to_numpy())) and bool(
         (ours.to_numpy() == theirs.to_numpy())[~missing].all()

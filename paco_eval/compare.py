@@ -7,7 +7,8 @@ A table of many differences finds some by chance alone. So p-values are adjusted
 differences of one protocol of which anything can be claimed, those with at least two pretraining seeds on
 either side or none to rule out; the verdict rests on the adjusted one. Intervals stay those of one difference.
 
-Rows of a sweep (clean, kinds and levels of a derived task) are compared together: by their mean drop.
+Rows of a sweep (clean, kinds and levels of a derived task) are compared together: by their mean drop. Of these
+``constant`` has none: it would win them all, having nothing to lose.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import NamedTuple, get_args
 import pandas as pd
 
 from paco_eval.judging import MetricOf
-from paco_eval.robustness import Sweep, drops_test, sweeps
+from paco_eval.robustness import CONSTANT, Sweep, drops_test, sweeps
 from paco_eval.rows import Row, Stored
 from paco_eval.statistics import ALPHA, Interval, Verdict, difference_test, holm, mean_rank, verdict
 from paco_eval.tables import Column, column_of, line_label, line_order, methods_with_seeds
@@ -115,7 +116,7 @@ def compare(
     problems: list[str] = []
     runs: list[Run] = [stored for stored in rows if stored.row.level is None]
     try:
-        runs += sweeps(rows)
+        runs += [run for run in sweeps(rows) if CONSTANT not in (run.clean.encoder, baseline)]
     except PacoError as error:
         problems.append(str(error))
     by_line: dict[str, dict[Place, list[Run]]] = defaultdict(lambda: defaultdict(list))

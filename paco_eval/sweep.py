@@ -130,6 +130,8 @@ def share_pictures(encoders: Sequence[Encoder], data: Data, *, out: Path, overwr
                 cells |= dict.fromkeys(wanted)
         except Exception:
             continue
+    if not readers:
+        return
     changed = units.only(changed_units(task, units.labels, split))
     with suppress(Exception):  # of one encoder; the others are then measured one by one
         fill_cache(readers, changed, [CLEAN_PICTURE, *_conditions(cells).values()], progress=True)

@@ -231,6 +231,7 @@ def test_sweeps_are_compared_by_their_drops(tmp_path: Path) -> None:
             write_sweep(tmp_path, name, {"boxes": lost + seed / 4, "hand": lost}, seed=seed, method=method)
     write_sweep(tmp_path, "paco:once", {"boxes": 0.5, "hand": 0.5}, seed=3, method="simmim/tiny")
     write_sweep(tmp_path, "pixels", {"boxes": 2.0}, kinds=("boxes",))
+    write_sweep(tmp_path, "constant", {}, clean=20.0)
     definitions = metrics_of_tasks(all_tasks().values())
     found = compare(load_rows(tmp_path).rows, "mae/tiny", metric_of=definitions, replicates=400)
     verdicts = {difference.encoder: difference for difference in found.differences}
@@ -239,6 +240,7 @@ def test_sweeps_are_compared_by_their_drops(tmp_path: Path) -> None:
     assert (ours.value, ours.reference) == pytest.approx((1.59375, 4.59375)) and len(ours.rows) == 20
     assert ours.interval.value == pytest.approx(-3.0)
     assert verdicts["paco:once"].verdict == "observed"
+    assert "constant" not in verdicts, "it has nothing to lose"
     assert "pixels" not in verdicts and any("other kinds or levels" in line for line in found.problems)
     build_report(tmp_path, tmp_path / "out", formats=["md", "html"], comparison=found)
     text = (tmp_path / "out" / "tables.md").read_text()

@@ -89,6 +89,30 @@ def test_other_kinds_of_task(kind, tmp_path):
     assert len(list((tmp_path / "rows").glob("*.achieved.parquet"))) == (2 if kind == "verification" else 0)
 
 
+def labelled_records(data_root: Path | None = None) -> Dataset:
+    """Return the blobs with two attributes: to the right, and turned down."""
+    found = face_records()
+    attributes = [
+        [int(yaw > 0), int(pitch < 0)] for yaw, pitch in zip(found["yaw"], found["pitch"], strict=True)
+    ]
+    return found.add_column("attributes", attributes, feature=COLUMNS["attributes"])
+
+
+def test_lists_of_labels_are_kept_with_every_cell(tmp_path):
+    base = blob_task("pose", reader="tests.paco_eval.test_sweep:labelled_records")
+    options = {"classes": ("right", "down")}
+    base = replace(base, kind="multilabel", main_metric="mean_accuracy", options=options)
+    task = derived_tasks([base])["quality/pose/blobs"]
+    task = replace(task, sweep=replace(task.sweep, kinds=("noise",), levels=(1, 5)))
+    rows = evaluate_sweep(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
+    clean, _, noisy = (read_items(tmp_path / "rows" / f"{row.key}.json") for row in rows)
+    assert np.array_equal(np.stack(noisy["truth"]), np.stack(clean["truth"]))
+    own = pd.read_parquet(tmp_path / "rows" / f"{rows[2].key}.items.parquet")
+    assert "truth" not in own and "prediction" in own, "what is as in the clean cell is kept there"
+    right = (np.stack(noisy["truth"]) == np.stack(noisy["prediction"])).mean()
+    assert rows[2].main.value == pytest.approx(100 * right) and right < 1
+
+
 def test_each_picture_is_decoded_once_and_encoded_once_a_condition(tmp_path, monkeypatch):
     decoded, encoded = [], []
     read = extraction.read_image
@@ -341,6 +365,8 @@ def test_encoders_share_pictures_that_are_made_once(tmp_path, monkeypatch):
         for name in ("apart", "together")
     )
     assert apart == together and len(apart) == 10
+    assert not evaluate_all(encoders, [task], out=tmp_path / "together", say=quiet), "all is there already"
+    assert len(made) == 18 * 5
 
 
 def test_an_encoder_that_fails_leaves_the_others_their_sweep(tmp_path):
