@@ -25,12 +25,11 @@ from accelerate import PartialState
 from paco_eval.cell_items import compact, write_achieved
 from paco_eval.extraction import Features, Layer, extract
 from paco_eval.inputs import Data
-from paco_eval.memo import choice_path, chosen_once, remembered
+from paco_eval.memo import choice_path, remembered
 from paco_eval.perturbed import CLEAN_PICTURE, Condition, Outcome, Reader, extract_perturbed, fill_cache
-from paco_eval.protocol import choose
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, row_key, write_row
-from paco_eval.scoring import Decision, Scorer, choosing_units, decide_elsewhere, held_of
+from paco_eval.scoring import Decision, Scorer, choosing_units, decide, decide_elsewhere, held_of
 from paco_fr.contracts import content_hash
 from paco_fr.encoder import Encoder
 from paco_fr.errors import PacoError
@@ -148,8 +147,7 @@ def _decided(encoder: Encoder, data: Data) -> Decision:
         return Decision(known)
     seen = choosing_units(split)
     features = extract(encoder, units.only(seen), task.reductions, flip=task.flip, progress=True)
-    tables = features.spread(seen, len(units)).layers
-    return Decision(chosen_once(memo, lambda: choose(task, tables, units.labels, split.select)))
+    return decide(task, features.spread(seen, len(units)), units.labels, split, memo)
 
 
 def _looked_at(encoder: Encoder, data: Data, layer: Layer, cells: Sequence[Cell]) -> dict[Cell, Outcome]:
@@ -181,7 +179,10 @@ def _possible_kinds(task: Task, units: Units, say: Say) -> tuple[str, ...]:
     kinds = tuple(kind for kind in sweep.kinds if not perturbation(kind).needs_face)
     left = ", ".join(kind for kind in sweep.kinds if kind not in kinds)
     if not kinds:
-        raise PacoError(f"{left} are anchored to landmarks, which {sweep.base} does not give.")
+        raise PacoError(
+            f"{left} are anchored to landmarks, which {sweep.base} does not give. Its pictures can be swept by "
+            f"illumination/{sweep.base} and quality/{sweep.base}."
+        )
     if left:
         say(f"{task.name}: without {left}: anchored to landmarks, which {sweep.base} does not give.")
     return kinds

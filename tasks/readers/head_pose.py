@@ -67,7 +67,8 @@ def read_protocol1(data_root: str | Path, test: str) -> Dataset:
     rows = _rows_300w_lp(Path(data_root))
     if test == "aflw2000":
         rows = [row | {"subsets": yaw_bin(row["yaw"])} for row in (*rows, *_rows_aflw2000(Path(data_root)))]
-    else:
+    else:  # BIWI has no points
+        rows = [{name: row[name] for name in row if name not in POINTS} for row in rows]
         rows += _rows_biwi(Path(data_root), _all_test)
     return to_records(rows, str(Path(data_root) / "300W_LP"))
 
@@ -117,6 +118,14 @@ def _row(image: Path, ident: str, group: str, box: Array, angles: Array, split: 
     }
 
 
+POINTS = ("landmarks", "scheme")
+
+
+def _points(points: Array) -> dict[str, Any]:
+    """Return the columns of the 68 points, which perturbations are anchored to."""
+    return dict(zip(POINTS, (points.tolist(), "ibug68"), strict=True))
+
+
 def _rows_300w_lp(data_root: Path) -> list[dict[str, Any]]:
     root, rows = require_folder(data_root / "300W_LP", OBTAIN_300W_LP), []
     for part in (f"{name}{flip}" for name in PARTS_300W_LP for flip in ("", "_Flip")):
@@ -127,6 +136,7 @@ def _rows_300w_lp(data_root: Path) -> list[dict[str, Any]]:
             rows.append(
                 _row(path.with_suffix(".jpg"), f"{part}/{path.stem}", f"{part.removesuffix('_Flip')}/{photo}",
                      test_square(fields["pt2d"].T), np.array([yaw, pitch, roll]), "train")
+                | _points(fields["pt2d"].T)
             )  # fmt: skip
     if not rows:
         raise PacoError(f"{root}: no .mat files in {', '.join(PARTS_300W_LP)}. {OBTAIN_300W_LP}")
@@ -138,7 +148,8 @@ def _rows_aflw2000(data_root: Path) -> list[dict[str, Any]]:
     for path in sorted(root.glob("*.mat")):
         face = read_mat(path)
         name = f"AFLW2000/{path.stem}"
-        rows.append(_row(path.with_suffix(".jpg"), name, name, test_square(face.points), face.angles, "test"))
+        row = _row(path.with_suffix(".jpg"), name, name, test_square(face.points), face.angles, "test")
+        rows.append(row | _points(face.points))
     if not rows:
         raise PacoError(f"{root}: no .mat files. {OBTAIN_AFLW2000}")
     return rows

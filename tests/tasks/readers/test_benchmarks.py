@@ -65,6 +65,18 @@ def test_a_broken_and_an_absent_picture_are_counted(name: str, image: str, copie
     assert "miniature again" in found.remedy
 
 
+def test_heads_have_the_points_that_perturbations_are_anchored_to(copied: Copied) -> None:
+    known = read("pose/aflw2000", copied("pose/aflw2000"))
+    assert set(known["scheme"]) == {"ibug68"}
+    for points, (x0, y0, x1, y1) in zip(known["landmarks"], known["box"], strict=True):
+        middle = np.median(np.array(points), axis=0)
+        assert np.shape(points) == (68, 2) and x0 < middle[0] < x1 and y0 < middle[1] < y1
+
+
+def test_points_are_left_out_beside_heads_that_have_none(copied: Copied) -> None:
+    assert "landmarks" not in read("pose/biwi", copied("pose/biwi")).column_names
+
+
 def test_counts_are_held_against_the_official_ones(copied: Copied) -> None:
     root = copied("landmarks/wflw")
     (root / "WFLW/mimic.json").unlink()  # now it poses as the real set
