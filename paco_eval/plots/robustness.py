@@ -97,7 +97,7 @@ def robustness_curves(
                 at.fill_between(line.level, line.low, line.high, color=colour, alpha=0.13, linewidth=0)
             levels = sorted(set(panel.scores.level))
             at.set_xticks(levels, [_tick(level, panel) for level in levels])
-            at.set_title(panel.name, fontsize=9)
+            at.set_title(panel.name, fontsize=8.5)
             if number % columns == 0 or not shared:
                 at.set_ylabel(panel.ylabel)
             below = panels[number + columns] if number + columns < len(panels) else None
