@@ -49,8 +49,8 @@ def sheet(names: Sequence[str], canvases: Sequence[Pixels], faces: Sequence[Face
                 shown = Image.fromarray(changed).resize((side, side), Image.Resampling.NEAREST)
                 at = (MARGIN + level * cell, top + CAPTION + 4 + row * line)
                 page.paste(shown, at)
-                number = f"{100 * achieved:.0f} %" if what.achieved == COVERAGE else f"{achieved:.3g}"
-                text = "clean" if level == 0 else f"{level}: {number}"
+                amount = f"{100 * achieved:.0f} %" if what.achieved == COVERAGE else f"{achieved:.3g}"
+                text = "clean" if level == 0 else f"{level}: {amount}"
                 pen.text((at[0], at[1] + side), text, fill=_INK)
     return page
 
