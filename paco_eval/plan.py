@@ -153,12 +153,12 @@ def lines_of(cells: Sequence[Cell]) -> list[str]:
     """Return the plan as text, a line for each cell and one for all."""
     lines = []
     for cell in cells:
-        what = (
-            f"{cell.passes:,} forward passes, about {cell.seconds:.0f} s"
-            if cell.passes is not None
-            else cell.problem
-        )
-        lines.append(f"{cell.encoder}  {cell.task}  {cell.protocol}  {cell.pictures:,} pictures, {what}")
+        what = cell.problem
+        if cell.passes is not None:
+            what = f"{cell.passes:,} forward passes, about {cell.seconds:.0f} s"
+        if cell.pictures:
+            what = f"{cell.pictures:,} pictures, {what}"
+        lines.append("  ".join(filter(None, (cell.encoder, cell.task, cell.protocol, what))))
     passes, seconds = sum(cell.passes or 0 for cell in cells), sum(cell.seconds for cell in cells)
     return [
         *lines,

@@ -68,6 +68,6 @@ def test_own_data_is_planned(root: Path) -> None:
         (folder / name).mkdir(parents=True)
     code, text = run("evaluate", "pixels", "--folder", f"expression={folder}", "--dry-run")
     assert code == 0
-    assert text.startswith("pixels  expression/own v1  frozen  0 pictures")
+    assert text.startswith(f"pixels  expression/own v1  {folder}: no images")
     assert "no images" in text
     assert run("evaluate", "pixels", "--folder", "expresion=x", "--dry-run")[0] == 2
