@@ -23,6 +23,9 @@ from paco_fr.regions import mirrored_points, region_map, region_map_of
 TRIES = 64
 """Pictures in a row that may be unreadable before a run gives up, whatever their share."""
 
+IN_CACHE = 600_000
+"""Values prepared at once on a CPU, whose cache holds as many: a batch of large pictures would go through memory."""
+
 
 @dataclass(frozen=True)
 class Views:
@@ -157,16 +160,23 @@ def prepare(images: npt.NDArray[np.uint8] | Tensor, contract: PixelContract) -> 
         images = torch.from_numpy(np.require(images, requirements=["C", "W"]))
     if contract.channels == "BGR":
         images = images.flip(-1)
-    pixels = images.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-    # In place, on rows of S * 3 values: a constant for each of 3 adjacent channels would be no loop to vectorise.
-    rows = pixels.view(-1, pixels.shape[2] * 3)
-    rows /= 255
+    pixels = torch.empty(images.shape, device=images.device)
     low, high = contract.value_range
-    if (low, high) != (0.0, 1.0):
-        rows *= high - low
-        rows += low
-    for values, apply in ((contract.mean, rows.sub_), (contract.std, rows.div_)):
-        apply(torch.tensor(values, device=rows.device).repeat(pixels.shape[2]))
+    mean, std = (
+        torch.tensor(values, device=images.device).repeat(images.shape[2])
+        for values in (contract.mean, contract.std)
+    )
+    few = max(1, len(images) if images.is_cuda else IN_CACHE // images.shape[1:].numel())
+    # In place, on rows of S * 3 values: a constant for each of 3 adjacent channels would be no loop to vectorise.
+    for part, made in zip(images.split(few), pixels.split(few), strict=True):
+        rows = made.view(-1, made.shape[2] * 3)
+        rows.copy_(part.reshape(rows.shape))
+        rows /= 255
+        if (low, high) != (0.0, 1.0):
+            rows *= high - low
+            rows += low
+        rows -= mean
+        rows /= std
     return pixels.permute(0, 3, 1, 2)
 
 
