@@ -168,7 +168,7 @@ def prepare(images: npt.NDArray[np.uint8] | Tensor, contract: PixelContract) -> 
     )
     few = max(1, len(images) if images.is_cuda else IN_CACHE // images.shape[1:].numel())
     # In place, on rows of S * 3 values: a constant for each of 3 adjacent channels would be no loop to vectorise.
-    for part, made in zip(images.split(few), pixels.split(few), strict=True):
+    for part, made in zip(torch.split(images, few), torch.split(pixels, few), strict=True):
         rows = made.view(-1, made.shape[2] * 3)
         rows.copy_(part.reshape(rows.shape))
         rows /= 255
