@@ -18,8 +18,9 @@ from accelerate import PartialState
 from datasets import Dataset
 
 from paco_eval.encoders import load_encoder
-from paco_eval.extraction import BATCH, extract
+from paco_eval.extraction import extract
 from paco_eval.forward import PRECISIONS, set_up
+from paco_eval.preparing import BATCH
 from paco_eval.testing import reference_pictures
 from paco_fr import records
 from paco_fr.contracts import CROPS

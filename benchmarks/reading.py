@@ -23,7 +23,7 @@ import pandas as pd
 from datasets import Dataset
 from PIL import Image
 
-from paco_eval.extraction import BATCH, batches_of, cut_batch
+from paco_eval.preparing import BATCH, batches_of, cut_batch
 from paco_fr.alignment import crop_transform
 from paco_fr.contracts import CropContract
 from tasks.units import Units

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from accelerate import PartialState
 
-from paco_eval.extraction import batches_of, prepared_batches, together
 from paco_eval.inputs import Data
+from paco_eval.preparing import batches_of, prepared_batches
+from paco_eval.processes import together
 from paco_eval.protocol import Choice
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, write_row

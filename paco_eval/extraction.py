@@ -1,46 +1,36 @@
-"""One forward pass, every feature: cut, prepare, encode, reduce, and keep by picture.
+"""One forward pass, every feature: encode, reduce, and keep by picture.
 
-Decoding runs in threads (Pillow releases the interpreter lock) while the model computes. Under several
-processes each extracts its own part of what the cache lacks; afterwards all read the same files, so
-features and scores do not depend on their number.
+Pictures come prepared (:mod:`paco_eval.preparing`) while the model computes. Under several processes each extracts
+its own part of what the cache lacks; afterwards all read the same files, so features and scores do not depend on
+their number.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import torch.nn.functional as F
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from paco_eval.cache import Address, Keys, find, keep_to_limit, store
 from paco_eval.cache_use import keeping
-from paco_eval.failures import in_a_line
 from paco_eval.forward import Forward, precision_of
-from paco_fr.alignment import crop_image
-from paco_fr.contracts import PixelContract
+from paco_eval.preparing import BATCH, batches_of, prepared_batches
+from paco_eval.processes import together
 from paco_fr.encoder import Encoder, Tokens
 from paco_fr.errors import PacoError, unknown_name
-from paco_fr.images import ImageError, Pixels, read_bytes, read_image
-from paco_fr.views import prepare
+from paco_fr.images import ImageError, read_bytes
 from tasks.kinds.labels import finite_rows
 from tasks.units import Units
 
-BATCH = 64
 CHUNK = 2048
 """Units whose features are stored at once: what a killed run loses at most."""
 MAX_BYTES = 8 * 2**30
@@ -52,7 +42,6 @@ Addresses = dict[tuple[Layer, bool], Address]
 """Of every layer, of the crops and of the mirrored ones."""
 REDUCTIONS = ("mean", "grid4", "global", "flat", "tokens")
 """Ways to summarise the tokens of a picture."""
-Broken = TypeVar("Broken")
 
 
 @dataclass(frozen=True)
@@ -305,111 +294,6 @@ def check_finite(
         raise PacoError(
             f"{encoder.name}: features of block {layer[0]} ({layer[1]}) are not finite for picture {name}."
         )
-
-
-Prepared = tuple[list[int], Tensor, dict[int, str]]
-
-
-def batches_of(units: list[int]) -> list[list[int]]:
-    """Return units in batches, in their order."""
-    return [units[at : at + BATCH] for at in range(0, len(units), BATCH)]
-
-
-def decoding_threads() -> int:
-    """Return how many threads decode: two beside a model that computes on the same cores, else our share of them."""
-    state = PartialState()
-    if state.device.type == "cpu":
-        return 2
-    return max(2, min(16, len(os.sched_getaffinity(0)) // max(1, torch.cuda.device_count())))
-
-
-def prepared_batches(
-    units: Units, batches: Sequence[list[int]], contract: PixelContract
-) -> Iterator[Prepared]:
-    """Yield (readable units, prepared pictures, failures) of each batch in order, decoded a few batches ahead."""
-    cells = units.records.select_columns(["image"])
-    threads = decoding_threads()
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[Future[Prepared]] = deque()
-        for batch in batches:
-            sources = cells[units.rows[batch].tolist()]["image"]
-            ahead.append(pool.submit(_prepare_batch, batch, sources, units, contract))
-            if len(ahead) > threads + 1:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-
-
-def cut_batch(batch: list[int], sources: list[dict[str, Any]], units: Units) -> dict[int, Pixels | str]:
-    """Return the canvas of each unit, or why there is none: an unreadable picture, or a box that cannot be cut."""
-    canvases: dict[int, Pixels | str] = {}
-    for unit, source in zip(batch, sources, strict=True):
-        try:
-            canvases[unit] = crop_image(read_image(source), units.transforms[unit], units.canvas)
-        except PacoError as error:
-            canvases[unit] = str(error)
-    return canvases
-
-
-def _prepare_batch(
-    batch: list[int], sources: list[dict[str, Any]], units: Units, contract: PixelContract
-) -> Prepared:
-    canvases = cut_batch(batch, sources, units)
-    broken = {unit: canvas for unit, canvas in canvases.items() if isinstance(canvas, str)}
-    pictures = [resize(canvas, contract) for canvas in canvases.values() if not isinstance(canvas, str)]
-    return [unit for unit in batch if unit not in broken], batch_of(pictures, contract), broken
-
-
-def batch_of(pictures: list[Pixels], contract: PixelContract) -> Tensor:
-    """Return prepared pictures (B, 3, S, S) of canvases at the input size, where a GPU can fetch them fast."""
-    if not pictures:
-        return torch.empty(0)
-    tensor = prepare(np.stack(pictures), contract)
-    return tensor.pin_memory() if PartialState().device.type == "cuda" else tensor
-
-
-def resize(canvas: Pixels, contract: PixelContract) -> Pixels:
-    """Return the canvas at the input size of a pixel contract, antialiased."""
-    if canvas.shape[0] == contract.size:
-        return canvas
-    resample = Image.Resampling.BICUBIC if contract.interpolation == "bicubic" else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(canvas).resize((contract.size, contract.size), resample))
-
-
-def gather(broken: Broken, state: PartialState) -> list[Broken]:
-    """Return what every process found, in the order of their ranks."""
-    if state.num_processes == 1:
-        return [broken]
-    parts = [broken] * state.num_processes
-    torch.distributed.all_gather_object(parts, broken)
-    return parts
-
-
-def together(work: Callable[[], Broken], state: PartialState) -> list[Broken]:
-    """Return what the work of every process found; an error in one is raised in all, which would wait in vain.
-
-    Raises:
-        PacoError: of the first process whose work raised an error, if it is one.
-        RuntimeError: the first error is another, in another process; it is told with its traceback as the cause.
-
-    """
-    found: Broken | None = None
-    own: Exception | None = None
-    told = unforeseen = ""
-    try:
-        found = work()
-    except Exception as error:  # whatever someone else's encoder raises
-        own, told = error, in_a_line(error)
-        unforeseen = "" if isinstance(error, PacoError) else traceback.format_exc()
-    parts = gather((found, told, unforeseen), state)
-    for rank, (_, line, trace) in enumerate(parts):
-        if line and own is not None and rank == state.process_index:
-            raise own
-        if trace:
-            raise RuntimeError(f"{line}, in process {rank}") from RuntimeError(trace)
-        if line:
-            raise PacoError(line)
-    return [part for part, _, _ in parts if part is not None]
 
 
 def _spread(failures: dict[int, str], keys: Keys) -> dict[int, str]:

@@ -11,8 +11,8 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from paco_eval.extraction import resize
 from paco_eval.perturbed import faces_of
+from paco_eval.preparing import resize
 from paco_eval.stability import covered_places
 from paco_fr.alignment import crop_image
 from paco_fr.config import PretrainConfig

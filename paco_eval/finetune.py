@@ -34,8 +34,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from paco_eval.elsewhere import PEOPLE_KINDS
 from paco_eval.encoders.timm import TimmEncoder
-from paco_eval.extraction import prepared_batches, together
 from paco_eval.inputs import Data
+from paco_eval.preparing import prepared_batches
+from paco_eval.processes import together
 from paco_eval.protocol import Choice
 from paco_eval.recording import Say, identity_of, row_of, wanted_of
 from paco_eval.rows import Row, row_key, write_row

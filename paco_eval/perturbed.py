@@ -22,20 +22,10 @@ from tqdm import tqdm
 
 from paco_eval.cache import Address, Keys, find, keep_to_limit, store
 from paco_eval.cache_use import keeping
-from paco_eval.extraction import (
-    BATCH,
-    Layer,
-    address_of,
-    batch_of,
-    check_finite,
-    cut_batch,
-    decoding_threads,
-    reduce,
-    resize,
-    together,
-    unit_keys,
-)
+from paco_eval.extraction import Layer, address_of, check_finite, reduce, unit_keys
 from paco_eval.forward import Forward
+from paco_eval.preparing import BATCH, batch_of, cut_batch, decoding_threads, resize
+from paco_eval.processes import together
 from paco_fr.alignment import apply
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Encoder

@@ -20,9 +20,10 @@ from tqdm import tqdm
 
 from paco_eval.cell_items import compact
 from paco_eval.diagnosing import NOTHING_DECIDED, diagnostics_of
-from paco_eval.extraction import batches_of, prepared_batches, together
 from paco_eval.inputs import Data
 from paco_eval.perturbed import CLEAN_PICTURE, Condition, prepared_under
+from paco_eval.preparing import batches_of, prepared_batches
+from paco_eval.processes import together
 from paco_eval.recording import Say, row_of, wanted_of
 from paco_eval.rows import Row, write_row
 from paco_eval.sweep import (

@@ -12,8 +12,8 @@ import torch
 
 from paco_eval.diagnosing import evaluate_diagnosis
 from paco_eval.encoders import load_encoder
-from paco_eval.extraction import batches_of, prepared_batches
 from paco_eval.inputs import Data
+from paco_eval.preparing import batches_of, prepared_batches
 from paco_eval.rows import read_items
 from paco_eval.runner import evaluate_all
 from paco_fr.checkpoint import load_objective, save_checkpoint

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 import paco_eval.extraction as extraction
+import paco_eval.preparing as preparing
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.encoders.module import FunctionEncoder
-from paco_eval.extraction import extract, layers_of, reduce, resize
+from paco_eval.extraction import extract, layers_of, reduce
+from paco_eval.preparing import resize
 from paco_eval.runner import evaluate_all
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Tokens
@@ -63,7 +65,8 @@ def test_pixels_are_the_picture():
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_any_batch_size_gives_the_same_features(batch, monkeypatch):
     made = units(people=4)
-    monkeypatch.setattr(extraction, "BATCH", batch)
+    for room in (extraction, preparing):
+        monkeypatch.setattr(room, "BATCH", batch)
     table = extract(load_encoder("random:tiny"), made, ("grid4",)).layers["4", "grid4"]
     reference = Path(os.environ["PACO_CACHE"]).parent / "reference.npy"
     if not reference.exists():
@@ -154,7 +157,8 @@ torch.set_num_threads(1)
 from accelerate import PartialState
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.baselines import Pixels
-from paco_eval.extraction import extract, gather
+from paco_eval.extraction import extract
+from paco_eval.processes import gather
 from paco_fr.errors import PacoError
 from tests.paco_eval.test_extraction import units
 found = extract(load_encoder("random:tiny"), units(people=7, broken=1), ("mean",))

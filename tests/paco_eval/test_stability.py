@@ -12,9 +12,9 @@ import torch
 
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.baselines import Pixels
-from paco_eval.extraction import resize
 from paco_eval.inputs import Data
 from paco_eval.perturbed import faces_of
+from paco_eval.preparing import resize
 from paco_eval.report.robustness_figures import sweep_figures
 from paco_eval.robustness import sweeps
 from paco_eval.rows import Row, load_rows, read_items

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from datasets import Dataset
 
-import paco_eval.extraction as extraction
 import paco_eval.perturbed as perturbed
+import paco_eval.preparing as preparing
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.inputs import Data
 from paco_eval.perturbed import Condition, extract_perturbed
@@ -115,8 +115,8 @@ def test_lists_of_labels_are_kept_with_every_cell(tmp_path):
 
 def test_each_picture_is_decoded_once_and_encoded_once_a_condition(tmp_path, monkeypatch):
     decoded, encoded = [], []
-    read = extraction.read_image
-    monkeypatch.setattr(extraction, "read_image", lambda source: decoded.append(1) or read(source))
+    read = preparing.read_image
+    monkeypatch.setattr(preparing, "read_image", lambda source: decoded.append(1) or read(source))
     encoder = Pixels()
     tokens = encoder.tokens
     monkeypatch.setattr(
@@ -137,8 +137,8 @@ def test_each_picture_is_decoded_once_and_encoded_once_a_condition(tmp_path, mon
 def test_five_levels_of_eight_kinds_are_forty_one_passes(tmp_path, monkeypatch):
     """The set is encoded once clean and once for each of 40 conditions, and decoded once for all 41."""
     counted = {"decoded": [], "pictures": []}
-    read = extraction.read_image
-    monkeypatch.setattr(extraction, "read_image", lambda s: counted["decoded"].append(1) or read(s))
+    read = preparing.read_image
+    monkeypatch.setattr(preparing, "read_image", lambda s: counted["decoded"].append(1) or read(s))
     monkeypatch.setattr("paco_eval.recording._flops", lambda encoder: 0.0)  # counted on one picture more
     encoder = Pixels(blocks=("4x4",), default_block="4x4")
     tokens = encoder.tokens
@@ -163,13 +163,13 @@ def test_five_levels_of_eight_kinds_are_forty_one_passes(tmp_path, monkeypatch):
 def test_no_picture_of_a_sweep_is_decoded_a_second_time(encoders, flip, tmp_path, monkeypatch):
     """Neither for its clean features nor for another encoder; those that heads are fitted on, by each encoder."""
     decoded: dict[bytes, int] = {}
-    read = extraction.read_image
+    read = preparing.read_image
 
     def counting(source):
         decoded[source["bytes"]] = decoded.get(source["bytes"], 0) + 1
         return read(source)
 
-    monkeypatch.setattr(extraction, "read_image", counting)
+    monkeypatch.setattr(preparing, "read_image", counting)
     task = swept("quality", ("blur", "noise"), flip=flip)
     units = Data.load(task, None).views["all"][0]
     several = [Pixels(), Constant()][:encoders]
@@ -197,9 +197,9 @@ def test_a_sweep_that_was_cut_short_goes_on_where_it_stopped(tmp_path, monkeypat
     task = swept("quality", ("blur", "noise"), reader_options={"people": 300, "pictures": 2}, split="test_only",
                  kind="verification", options={"impostors": 50})  # fmt: skip
     data, decoded, stored = Data.load(task, None), [], []
-    read, store = extraction.read_image, perturbed.store
+    read, store = preparing.read_image, perturbed.store
     monkeypatch.setattr(perturbed, "HELD", 1)
-    monkeypatch.setattr(extraction, "read_image", lambda source: decoded.append(1) or read(source))
+    monkeypatch.setattr(preparing, "read_image", lambda source: decoded.append(1) or read(source))
 
     def dying(*given):
         if len(stored) == 12:
