@@ -186,7 +186,7 @@ def ablation_table(grid: Sequence[Variant], out: Path) -> Table:
     return replace(table, columns=columns, lines=tuple(told), caption=caption)
 
 
-def validated(table: Table, grid: Sequence[Variant], out: Path) -> Table:
+def validated(table: Table) -> Table:
     """Return what the lines of a grid's table score on validation people, see :mod:`paco_eval.trials`."""
     kept = [at for at, column in enumerate(table.columns) if column.task != COST]
     columns = tuple(table.columns[at] for at in kept)
@@ -211,7 +211,7 @@ def write_ablation(grid: Sequence[Variant], out: Path) -> list[Path]:
     """
     table = ablation_table(grid, out)
     files = []
-    for name, shown in (("ablation", table), ("trials", validated(table, grid, out))):
+    for name, shown in (("ablation", table), ("trials", validated(table))):
         for suffix, text in (("md", to_markdown(shown)), ("csv", to_csv([shown])), ("tex", to_latex(shown))):
             with atomic_file(out / f"{name}.{suffix}") as path:
                 path.write_text(text, encoding="utf-8")

@@ -24,7 +24,7 @@ from paco_eval.cache import Address, Keys, find, keep_to_limit, store
 from paco_eval.cache_use import keeping
 from paco_eval.extraction import Layer, address_of, check_finite, reduce, unit_keys
 from paco_eval.forward import Forward
-from paco_eval.preparing import BATCH, batch_of, cut_batch, decoding_threads, resize
+from paco_eval.preparing import BATCH, batch_of, batches_of, cut_batch, decoding_threads, resize
 from paco_eval.processes import together
 from paco_fr.alignment import apply
 from paco_fr.contracts import PixelContract
@@ -265,7 +265,7 @@ def prepared_under(
     contracts: Sequence[PixelContract], units: Units, chunk: list[int], missing: dict[Condition, npt.NDArray[np.bool_]]
 ) -> Iterator[tuple[Condition, Prepared]]:  # fmt: skip
     """Yield batches of pictures under each condition, in order, made a few ahead of the encoders."""
-    batches = [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
+    batches = batches_of(chunk)
     cells = units.records.select_columns(["image"])
     faces = dict(zip(chunk, _faces(units.only(np.array(chunk, dtype=np.intp))), strict=True))
     threads = decoding_threads()

@@ -26,11 +26,10 @@ from paco_eval.plots.style import (
     new_figure,
     short_name,
 )
+from paco_eval.robustness import CONSTANT
 
 _BLUE = "#0072b2"
 _COLUMNS = 4
-CONSTANT = "constant"
-"""Encoder whose score is that of knowing nothing of a picture."""
 
 
 @dataclass(frozen=True)
