@@ -75,6 +75,7 @@ def variants(
     *,
     fixed: Mapping[str, Any] | None = None,
     one_at_a_time: bool = False,
+    lines: Sequence[Mapping[str, Any]] = (),
 ) -> list[Variant]:
     """Return the lines of a grid, every configuration checked before anything is trained.
 
@@ -84,6 +85,7 @@ def variants(
         seeds: pretraining seeds of each line, counted from the recipe's.
         fixed: fields that all lines have changed alike.
         one_at_a_time: instead of all combinations, the recipe itself and each value alone.
+        lines: further lines, each of several fields changed together.
 
     Raises:
         PacoError: an unknown field, or a combination that is impossible.
@@ -96,7 +98,7 @@ def variants(
     else:
         changes = [dict(zip(vary, values, strict=True)) for values in product(*vary.values())]
     found = {}
-    for change in changes:
+    for change in [*changes, *lines]:
         label = ",".join(f"{key}={_text(value)}" for key, value in change.items())
         named = [load_recipe(recipe).name, *(part for part in label.split(",") if part)]
         name = ", ".join(part for part in named if not part.startswith("objective="))

@@ -7,6 +7,9 @@ A table of many differences finds some by chance alone. So p-values are adjusted
 differences of one protocol of which anything can be claimed, those with at least two pretraining seeds on
 either side or none to rule out; the verdict rests on the adjusted one. Intervals stay those of one difference.
 
+Tasks of a family are also summed up, see :mod:`paco_eval.families`. Tasks over the same people meet the same draws
+of them, other tasks other draws, and all tasks the same draws of pretraining seeds.
+
 Rows of a sweep (clean, kinds and levels of a derived task) are compared together: by their mean drop. Of these
 ``constant`` has none: it would win them all, having nothing to lose.
 """
@@ -17,14 +20,15 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, get_args
+from typing import NamedTuple, TypeVar, get_args
 
 import pandas as pd
 
+from paco_eval.families import FamilyDifference, mean_over_tasks, standardised
 from paco_eval.judging import MetricOf
-from paco_eval.robustness import CONSTANT, Sweep, drops_test, sweeps
+from paco_eval.robustness import CONSTANT, Sweep, replicated_drops, sweeps
 from paco_eval.rows import Row, Stored
-from paco_eval.statistics import ALPHA, Interval, Verdict, difference_test, holm, mean_rank, verdict
+from paco_eval.statistics import ALPHA, Interval, Replicates, Verdict, holm, mean_rank, replicated, verdict
 from paco_eval.tables import Column, column_of, line_label, line_order, methods_with_seeds
 from paco_fr.errors import PacoError, unknown_name
 
@@ -86,11 +90,15 @@ class Difference:
         return verdict(self.interval, bool(self.column.higher_is_better), self.seeds, self.p_adjusted)
 
 
+Tested = TypeVar("Tested", Difference, FamilyDifference)
+
+
 class Comparison(NamedTuple):
-    """Differences of all encoders to one baseline, what they sum up to, and what could not be compared."""
+    """Differences of all encoders to one baseline, by task and by family, their sum, and what was not compared."""
 
     baseline: str
     differences: list[Difference]
+    families: list[FamilyDifference]
     summary: pd.DataFrame
     problems: list[str]
 
@@ -127,22 +135,20 @@ def compare(
     if replicates is None:
         wanted = REPLICATES_PER_DIFFERENCE * sum(len(places) for places in by_line.values())
         replicates = max(1000, min(wanted, MOST_REPLICATES))
-    found = _adjusted(
-        [
-            difference
-            for label in sorted(by_line, key=line_order)
-            if label != baseline
-            for difference in _differences(
-                label, by_line[label], by_line[baseline], metric_of, replicates, problems
-            )
-        ]
-    )
+    found: list[Difference] = []
+    families: list[FamilyDifference] = []
+    for label in sorted(by_line, key=line_order):
+        if label != baseline:
+            drawn = _differences(label, by_line[label], by_line[baseline], metric_of, replicates, problems)
+            found += [difference for difference, _ in drawn]
+            families += _families(drawn)
+    found, families = _adjusted(found), _adjusted(families)
     tests = max(Counter(d.protocol for d in found if d.claimable).values(), default=0)
     if 2 * tests > ALPHA * replicates:
         problems.append(
             f"{tests} differences need more than {replicates} replicates for any to be told apart."
         )
-    return Comparison(baseline, found, _summary(by_line, baseline, found, problems), problems)
+    return Comparison(baseline, found, families, _summary(by_line, baseline, found, problems), problems)
 
 
 def _row(run: Run) -> Row:
@@ -170,7 +176,7 @@ def _differences(
     metric_of: MetricOf,
     replicates: int,
     problems: list[str],
-) -> list[Difference]:
+) -> list[tuple[Difference, Replicates]]:
     found = []
     for place in sorted(mine):
         protocol, column = place
@@ -184,7 +190,7 @@ def _differences(
             problems.append(f"{where}: {unlike}; not compared.")
             continue
         try:
-            tested = _tested(a, b, metric_of, replicates)
+            drawn = _replicated(a, b, metric_of, replicates)
         except PacoError as error:
             problems.append(f"{where}: {error}")
             continue
@@ -192,26 +198,43 @@ def _differences(
             problems.append(f"{where}: the items have no column {error}; evaluate again.")
             continue
         values, seeds = (_mean(column, a), _mean(column, b)), min(_seeds(a), _seeds(b))
-        found.append(Difference(label, protocol, column, *values, *tested, seeds, _rows((*a, *b))))
+        difference = Difference(label, protocol, column, *values, *drawn.tested(), seeds, _rows((*a, *b)))
+        found.append((difference, drawn))
     return found
 
 
-def _tested(
+def _replicated(
     ours: Sequence[Run], baseline: Sequence[Run], metric_of: MetricOf, replicates: int
-) -> tuple[Interval, float]:
-    """Return the paired difference of two sides of one place and its p-value."""
+) -> Replicates:
+    """Return the paired difference of two sides of one place under resampling."""
+    row = _row(ours[0])
     mine, others = ([run for run in side if isinstance(run, Sweep)] for side in (ours, baseline))
     if mine and others:
-        return drops_test(mine, others, replicates=replicates)
-    row = _row(ours[0])
+        return replicated_drops(mine, others, replicates=replicates, joint=True)
     definition = metric_of(row, row.main_metric)
     if definition is None:
         raise PacoError("no definition of its metric; not compared.")
     tables = [[stored.items() for stored in _rows(side)] for side in (ours, baseline)]
-    return difference_test(definition, *tables, replicates=replicates)
+    return replicated(definition, *tables, replicates=replicates, joint=True)
 
 
-def _adjusted(differences: Sequence[Difference]) -> list[Difference]:
+def _families(drawn: Sequence[tuple[Difference, Replicates]]) -> list[FamilyDifference]:
+    """Return one encoder's families, over its whole tasks: subsets of them would count people twice."""
+    members: dict[tuple[str, str], list[tuple[Difference, Replicates]]] = defaultdict(list)
+    for difference, replicates in drawn:
+        if difference.column.subset == "all" and difference.column.split == "test":
+            family = difference.column.task.partition("/")[0]
+            members[difference.protocol, family].append((difference, replicates))
+    found = []
+    for (protocol, family), parts in members.items():
+        mean = mean_over_tasks([standardised(r, bool(d.column.higher_is_better)) for d, r in parts])
+        tasks = tuple(difference.column.task for difference, _ in parts)
+        seeds = min(difference.seeds for difference, _ in parts)
+        found.append(FamilyDifference(parts[0][0].encoder, protocol, family, tasks, *mean.tested(), seeds))
+    return found
+
+
+def _adjusted(differences: Sequence[Tested]) -> list[Tested]:
     """Return the differences with p-values adjusted over those of their protocol that can be claimed."""
     adjusted: dict[int, float] = {}
     for protocol in {difference.protocol for difference in differences}:

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 
 from paco_eval.compare import Comparison, Difference
+from paco_eval.families import FamilyDifference
 from paco_eval.statistics import ALPHA, Verdict
 from paco_eval.tables import Cell, Column, Line, Table
 
@@ -35,8 +36,8 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
-    """Return the summary and, for each protocol, the differences, for the renderers of tables."""
-    tables = [_summary_table(comparison)]
+    """Return the summary and, for each protocol, families and differences, for the renderers of tables."""
+    tables = [_summary_table(comparison), *_family_tables(comparison)]
     for protocol in sorted({difference.protocol for difference in comparison.differences}):
         found = [d for d in comparison.differences if d.protocol == protocol]
         columns = tuple(sorted({d.column for d in found}))
@@ -57,6 +58,49 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
         family = f"difference to {comparison.baseline}"
         tables.append(Table(family, protocol, False, columns, lines, caption, compared=True))
     return tables
+
+
+def _family_tables(comparison: Comparison) -> list[Table]:
+    tables = []
+    for protocol in sorted({family.protocol for family in comparison.families}):
+        found = [family for family in comparison.families if family.protocol == protocol]
+        names = list(dict.fromkeys(family.family for family in found))
+        columns = tuple(
+            Column(f"family/{name}", 0, "test", "all", -1, order, "mean difference", "sd", True, main=True)
+            for order, name in enumerate(names)
+        )
+        cells = {(family.encoder, family.family): _family_cell(family) for family in found}
+        lines = tuple(
+            Line(label, "", tuple(cells.get((label, name)) for name in names))
+            for label in dict.fromkeys(family.encoder for family in found)
+        )
+        tests = sum(family.claimable for family in found)
+        caption = (
+            f"Protocol: {protocol}. Encoder less {comparison.baseline}, positive is better: the difference in the main "
+            "metric of a task, in its standard deviations between people, mean over the tasks of the family "
+            f"({_tasks_told(comparison, protocol)}), with the 95 % interval; people and seeds are resampled together. "
+            f"Better: the family is won, its p-value, adjusted by Holm's method over {tests} families, is below {ALPHA}. "
+            "n.d.: not distinguishable. Observed: one pretraining seed. Families of derived tasks compare drops."
+        )
+        heading = f"families, difference to {comparison.baseline}"
+        tables.append(Table(heading, protocol, False, columns, lines, caption, compared=True))
+    return tables
+
+
+def _tasks_told(comparison: Comparison, protocol: str) -> str:
+    tasks: dict[str, dict[str, None]] = {}
+    for family in comparison.families:
+        if family.protocol == protocol:
+            names = tasks.setdefault(family.family, {})
+            names.update(dict.fromkeys(name.partition("/")[2] for name in family.tasks))
+    return "; ".join(f"{family}: {', '.join(names)}" for family, names in tasks.items())
+
+
+def _family_cell(family: FamilyDifference) -> Cell:
+    known = not math.isnan(family.interval.low)
+    value = f"{family.interval.value:+.2f}".replace("-", "−")
+    low, high = (family.interval.low, family.interval.high) if known else (None, None)
+    return Cell(family.interval.value, low, high, printed=f"{value} {SHORT[family.verdict]}")
 
 
 def _difference_cell(difference: Difference) -> Cell:

@@ -19,9 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.rows import Row, Stored
-from paco_eval.statistics import Interval, aligned, coded, resamples, tested
+from paco_eval.statistics import Interval, Replicates, aligned, coded, joint_seed, of_runs, resamples
 from paco_fr.errors import PacoError
-from paco_fr.randomness import generator
 from tasks.kinds import load_kind
 from tasks.metrics.metric import Array, Metric
 from tasks.registry import select
@@ -181,21 +180,21 @@ def compare_drops(
 ) -> Interval:
     """Return the mean drop of one encoder less that of another, with its interval; negative: ours drops less.
 
-    As :func:`drops_test`, without the p-value.
+    The interval of :func:`replicated_drops`.
     """
-    return drops_test(ours, baseline, kinds=kinds, replicates=replicates, seed=seed, level=level)[0]
+    return replicated_drops(ours, baseline, kinds=kinds, replicates=replicates, seed=seed).interval(level)
 
 
-def drops_test(
+def replicated_drops(
     ours: Sequence[Sweep],
     baseline: Sequence[Sweep],
     *,
     kinds: Sequence[str] | None = None,
     replicates: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
-) -> tuple[Interval, float]:
-    """Return the mean drop of one encoder less that of another with its interval, and the p-value of no difference.
+    joint: bool = False,
+) -> Replicates:
+    """Return the mean drop of one encoder less that of another, under resampling.
 
     A replicate draws groups once for all tables of both sides, so the same people are clean and perturbed
     everywhere, and seeds of either side where there are several.
@@ -206,7 +205,7 @@ def drops_test(
         kinds: which to average; by default all that every sweep has.
         replicates: number of bootstrap replicates.
         seed: draws them.
-        level: share of the replicates inside the interval.
+        joint: as in :func:`paco_eval.statistics.replicated`.
 
     Raises:
         PacoError: a side is empty, the tasks differ, no kind is shared, or tables are not of the same units.
@@ -225,21 +224,17 @@ def drops_test(
     if len({tuple(cells) for cells in order}) > 1:
         raise PacoError("These sweeps were measured at different levels; measure the missing ones.")
     items = [[run.cells[cell].items() for cell in cells] for run, cells in zip(runs, order, strict=True)]
-    tables = [coded(table)[0] for table in aligned([table for run in items for table in run])]
-    groups = coded(tables[0])[1]
+    same = aligned([table for run in items for table in run])
+    tables, groups = [coded(table)[0] for table in same], coded(same[0])[1]
     share = np.array([1.0, *(-1.0 / len(shared) / len(runs[0].kind_cells(kind)) for kind, _ in order[0][1:])])
     direction = 1.0 if metric.higher_is_better else -1.0
     shape, sides = (len(runs), len(order[0])), [len(ours), len(baseline)]
-    signs = np.repeat([1.0, -1.0], sides) / np.repeat(sides, sides)
-    point = np.array([metric.value(table) for table in tables]).reshape(shape) @ share * direction
-    rng, values = generator("bootstrap seeds", seed), []
-    for weights in resamples(groups, replicates, seed):
-        drawn = np.concatenate(
-            [rng.multinomial(n, np.full(n, 1.0 / n), size=len(weights)) for n in sides], axis=1
-        )
+    value = np.array([metric.value(table) for table in tables]).reshape(shape) @ share * direction
+    by_run = []
+    for weights in resamples(groups, replicates, joint_seed(same[0], seed) if joint else seed):
         cells = np.stack([metric.compute(table, weights) for table in tables], axis=1).reshape(-1, *shape)
-        values.append(((cells @ share * direction) * drawn * signs).sum(axis=1))
-    return tested(float(point @ signs), np.concatenate(values), groups, level)
+        by_run.append(cells @ share * direction)
+    return of_runs(value, np.concatenate(by_run), sides, groups, seed)
 
 
 def _ordered(run: Sweep, kinds: Sequence[str]) -> list[tuple[str, int]]:

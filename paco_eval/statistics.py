@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import rankdata
 
+from paco_fr.contracts import content_hash
 from paco_fr.errors import PacoError
 from paco_fr.randomness import generator
 from tasks.metrics.metric import COMPUTE_CELLS, Array, Metric, group_codes
@@ -137,7 +138,7 @@ def over_seeds(
         PacoError: no runs, or tables that are not of the same units and groups.
 
     """
-    return percentile_interval(*_replicated(metric, runs, baseline, replicates, seed), level)
+    return replicated(metric, runs, baseline, replicates=replicates, seed=seed).interval(level)
 
 
 def difference_test(
@@ -155,41 +156,93 @@ def difference_test(
     that it is never 0 (Davison and Hinkley 1997, section 4.4): below 0.05 where the 95 % interval excludes zero.
     NaN where the interval is undefined.
     """
-    value, values, groups = _replicated(metric, runs, baseline, replicates, seed)
-    return tested(value, values, groups, level)
+    return replicated(metric, runs, baseline, replicates=replicates, seed=seed).tested(level)
 
 
-def tested(value: float, values: Array, groups: int, level: float) -> tuple[Interval, float]:
-    """Return the interval of a difference and its p-value from replicates (R,), see :func:`difference_test`."""
-    interval = percentile_interval(value, values, groups, level)
-    if np.isnan(interval.low):
-        return interval, np.nan
-    defined = values[~np.isnan(values)]
-    beyond = min((defined <= 0).sum(), (defined >= 0).sum())
-    return interval, min(1.0, float(2 * (beyond + 1) / (len(defined) + 1)))
+class Replicates(NamedTuple):
+    """A number under resampling.
+
+    Attributes:
+        value: of the items themselves.
+        drawn: (R,) its replicates, groups and pretraining seeds drawn.
+        by_groups: (R,) the same with all seeds kept: what people alone vary.
+        groups: number of groups.
+
+    """
+
+    value: float
+    drawn: Array
+    by_groups: Array
+    groups: int
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Return the value with its percentile interval."""
+        return percentile_interval(self.value, self.drawn, self.groups, level)
+
+    def tested(self, level: float = 0.95) -> tuple[Interval, float]:
+        """Return the interval and the p-value of no difference, see :func:`difference_test`."""
+        interval = self.interval(level)
+        if np.isnan(interval.low):
+            return interval, np.nan
+        defined = self.drawn[~np.isnan(self.drawn)]
+        beyond = min((defined <= 0).sum(), (defined >= 0).sum())
+        return interval, min(1.0, float(2 * (beyond + 1) / (len(defined) + 1)))
 
 
-def _replicated(
+def replicated(
     metric: Metric,
     runs: Sequence[pd.DataFrame],
     baseline: Sequence[pd.DataFrame],
-    replicates: int,
-    seed: int,
-) -> tuple[float, Array, int]:
-    """Return the mean over runs less that over the baseline, its replicates (R,) and the number of groups."""
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    joint: bool = False,
+) -> Replicates:
+    """Return the mean over runs less that over the baseline, under resampling, see :func:`over_seeds`.
+
+    Args:
+        metric: what to compute.
+        runs: items of one encoder, a table per pretraining seed.
+        baseline: those of the other.
+        replicates: number of bootstrap replicates.
+        seed: draws the replicates.
+        joint: so that results can be added up replicate by replicate: any table of the same groups meets the
+            same draws of them, other groups meet draws of their own, and all the same draws of runs.
+
+    """
     if not runs:
         raise PacoError("There are no runs to average.")
-    tables, sides = [coded(table)[0] for table in aligned([*runs, *baseline])], [len(runs), len(baseline)]
-    signs = np.repeat([1.0, -1.0], sides) / np.repeat(sides, sides)
-    groups = coded(tables[0])[1]
+    same = aligned([*runs, *baseline])
+    tables, groups = [coded(table)[0] for table in same], coded(same[0])[1]
+    value = np.array([metric.value(table) for table in tables])
+    by_run = [
+        np.stack([metric.compute(table, weights) for table in tables], axis=1)
+        for weights in resamples(groups, replicates, joint_seed(same[0], seed) if joint else seed)
+    ]
+    return of_runs(value, np.concatenate(by_run), [len(runs), len(baseline)], groups, seed)
+
+
+def joint_seed(items: pd.DataFrame, seed: int) -> int:
+    """Return a seed that is a function of the groups' names."""
+    return int(content_hash([seed, *map(str, group_codes(items)[1])]), 16)
+
+
+def of_runs(value: Array, by_run: Array, sides: Sequence[int], groups: int, seed: int) -> Replicates:
+    """Return the first side's mean over its runs less the second's, where a replicate draws runs of either side.
+
+    Args:
+        value: (runs,) of the items themselves, one side's after the other's.
+        by_run: (R, runs) replicates, in which groups alone were drawn.
+        sides: number of runs of either side.
+        groups: number of groups.
+        seed: draws the runs.
+
+    """
     rng = generator("bootstrap seeds", seed)
-    values = []
-    for weights in resamples(groups, replicates, seed):
-        drawn = [rng.multinomial(n, np.full(n, 1.0 / n), size=len(weights)) for n in sides if n]
-        by_run = np.stack([metric.compute(table, weights) for table in tables], axis=1)
-        values.append((by_run * np.concatenate(drawn, axis=1) * signs).sum(axis=1))
-    value = float(np.dot([metric.value(table) for table in tables], signs))
-    return value, np.concatenate(values), groups
+    counts = [rng.multinomial(n, np.full(n, 1.0 / n), size=len(by_run)) for n in sides if n]
+    signs = np.repeat([1.0, -1.0], sides) / np.repeat(sides, sides)
+    drawn = (by_run * np.concatenate(counts, axis=1) * signs).sum(axis=1)
+    return Replicates(float(value @ signs), drawn, by_run @ signs, groups)
 
 
 def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:

@@ -16,6 +16,8 @@ from paco_eval.cli.options import overrides
 @click.option("--vary", "pairs", multiple=True, required=True, metavar="KEY=A,B,C",
               help="Values of a field, e.g. codebook.candidates=1,4,8 or objective=paco,simmim,untrained.")  # fmt: skip
 @click.option("--one-at-a-time", is_flag=True, help="The recipe and each value alone, not all combinations.")
+@click.option("--line", "lines", multiple=True, metavar="KEY=A,KEY=B",
+              help="One more line, of several fields changed together.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds of each cell.")
 @click.option("--presentations", type=click.IntRange(min=1), help="Pictures shown in each cell.")
 @click.option("--set", "fixed", multiple=True, metavar="KEY=VALUE", help="Override a field in all cells.")
@@ -29,8 +31,8 @@ from paco_eval.cli.options import overrides
 @data_root_option
 @click.option("--dry-run", is_flag=True, help="Print the grid and stop.")
 def command(
-    recipe: str, pairs: tuple[str, ...], one_at_a_time: bool, seeds: int, presentations: int | None,
-    fixed: tuple[str, ...], tasks: str, out: Path, data_root: Path | None, dry_run: bool,
+    recipe: str, pairs: tuple[str, ...], one_at_a_time: bool, lines: tuple[str, ...], seeds: int,
+    presentations: int | None, fixed: tuple[str, ...], tasks: str, out: Path, data_root: Path | None, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train and measure a grid of settings: a table with intervals over people and seeds, and the cost of each.
 
@@ -44,7 +46,10 @@ def command(
     changes = overrides(fixed)
     if presentations is not None:
         changes["optimiser.presentations"] = presentations
-    grid = variants(recipe, _values(pairs), seeds, fixed=changes, one_at_a_time=one_at_a_time)
+    grid = variants(
+        recipe, _values(pairs), seeds, fixed=changes, one_at_a_time=one_at_a_time,
+        lines=[overrides(tuple(line.split(","))) for line in lines],
+    )  # fmt: skip
     chosen = [task for task, named in select(tasks) if named or not task.missing(data_root)]
     if dry_run:
         for variant in grid:

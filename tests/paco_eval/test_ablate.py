@@ -44,6 +44,14 @@ def test_a_grid_is_all_combinations_or_one_value_at_a_time():
         "", "codebook.candidates=1", "codebook.candidates=4", "objective=paco", "objective=mae", "masking.pairs=true",
     ]  # fmt: skip
     assert len({v.folder(Path("out"), v.seeds[0]) for v in alone}) == 6
+    both = {"codebook.candidates": 8, "masking.ratio": 0.75}
+    told = variants("tiny", {"codebook.candidates": [8]}, 1, one_at_a_time=True, lines=[both])
+    assert [v.label for v in told] == [
+        "",
+        "codebook.candidates=8",
+        "codebook.candidates=8,masking.ratio=0.75",
+    ]
+    assert (told[2].seeds[0].codebook.candidates, told[2].seeds[0].masking.ratio) == (8, 0.75)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,29 @@ def test_differences_and_verdicts(comparison: Comparison) -> None:
     assert (frame.value - frame.baseline_value - frame.difference).abs().max() < 1e-9
 
 
+def test_families_are_won_and_lost_over_their_tasks(run: Path) -> None:
+    hard = Made("pose/synthetic_hard", "mae", "deg", False, 9.0, 5.4)
+    for encoder in ("paco", "mae"):
+        seeds(run, encoder, 1.0 if encoder == "paco" else 0.0, hard)
+    store(run, "pixels", 4.0, hard, subset="frontal")
+    known = [Task(name, 1, "pose", "tests:none", CROPS["box"], "mae", licence="", obtain="") for name in (
+        "pose/synthetic", "pose/synthetic_hard")]  # fmt: skip
+    landmarks = METRIC_OF
+    poses = metrics_of_tasks(known)
+    found = compare(
+        load_rows(run).rows, "mae", replicates=400,
+        metric_of=lambda row, name: poses(row, name) or landmarks(row, name),
+    ).families  # fmt: skip
+    by_name = {(family.encoder, family.family): family for family in found}
+    assert by_name["paco", "pose"].tasks == ("pose/synthetic", "pose/synthetic_hard")
+    assert by_name["pixels", "pose"].tasks == ("pose/synthetic",), "subsets are no tasks of their own"
+    assert {key: family.verdict for key, family in by_name.items()} == {
+        ("paco", "landmarks"): "worse", ("paco", "pose"): "worse", ("pixels", "landmarks"): "worse",
+        ("pixels", "pose"): "worse", ("simmim-tiny", "landmarks"): "observed", ("simmim-tiny", "pose"): "observed",
+    }  # fmt: skip
+    assert all(family.interval.value < 0 for family in found), "positive is better, these are errors above"
+
+
 def test_the_other_way_round(run: Path) -> None:
     frame = comparison_frame(compare(load_rows(run).rows, "pixels", metric_of=METRIC_OF, replicates=200))
     assert set(frame[frame.encoder == "mae"].verdict) == {"better"}
@@ -151,7 +174,7 @@ def test_one_lucky_difference_among_many_is_no_claim(tmp_path: Path) -> None:
     assert (frame.verdict == "not distinguishable").all()
     few = compare(rows, "pixels", metric_of=METRIC_OF, replicates=50)
     assert any("12 differences need more than 50 replicates" in problem for problem in few.problems)
-    assert "over the 12 differences" in to_markdown(comparison_tables(few)[1])
+    assert "over the 12 differences" in to_markdown(comparison_tables(few)[-1])
 
 
 def test_a_baseline_that_is_not_there(run: Path) -> None:
@@ -196,7 +219,9 @@ def test_other_items_are_told(run: Path) -> None:
 
 
 def test_tables_and_report(run: Path, comparison: Comparison) -> None:
-    summary, differences = comparison_tables(comparison)
+    summary, families, differences = comparison_tables(comparison)
+    assert [column.task for column in families.columns] == ["family/landmarks", "family/pose"]
+    assert "observed" in to_markdown(families) and "landmarks: synthetic; pose: synthetic" in families.caption
     headings = [column.heading for column in summary.columns]
     assert headings[:3] == ["better ↑", "worse ↓", "not distinguishable"]
     text = to_markdown(differences)
@@ -245,3 +270,5 @@ def test_sweeps_are_compared_by_their_drops(tmp_path: Path) -> None:
     build_report(tmp_path, tmp_path / "out", formats=["md", "html"], comparison=found)
     text = (tmp_path / "out" / "tables.md").read_text()
     assert "−3.00 better" in text and "drop (°) ↓" in text
+    families = {family.encoder: family for family in found.families}
+    assert families["paco/tiny"].interval.value > 0, "a smaller drop is better"
