@@ -17,9 +17,11 @@ from typing import Any
 import pandas as pd
 from accelerate import PartialState
 
-from paco_eval.judging import registered_judge
+from paco_eval.compare import compare
+from paco_eval.compare_tables import comparison_tables
+from paco_eval.judging import MetricOf, metrics_of_tasks, registered_judge
 from paco_eval.plots import dot_and_interval, save
-from paco_eval.rows import load_rows
+from paco_eval.rows import Stored, load_rows
 from paco_eval.runner import evaluate_all
 from paco_eval.table_formats import to_csv, to_latex, to_markdown
 from paco_eval.tables import Cell, Column, Line, Table, family_tables
@@ -27,7 +29,7 @@ from paco_eval.trials import trials_table
 from paco_fr.checkpoint import read_card
 from paco_fr.config import PretrainConfig, load_recipe
 from paco_fr.contracts import content_hash
-from paco_fr.errors import PacoError
+from paco_fr.errors import BusyError, PacoError
 from paco_fr.files import atomic_file
 from paco_fr.interruption import Interrupted
 from paco_fr.objectives import build_objective
@@ -38,6 +40,9 @@ COSTS = {"images/s": True, "seconds": False, "parameters, millions": False}
 """Columns of cost and whether more is better: of the whole training, what is thrown away included."""
 
 COST = "cost/pretraining"
+
+DIFFERENCE_REPLICATES = 2000
+"""Behind every paired difference from the first line; few, because every call writes the table anew."""
 
 Say = Callable[[str], None]
 
@@ -120,7 +125,8 @@ def ablate(
 ) -> int:
     """Train and measure every cell of a grid, write table and plots below ``out``, return how many cells failed.
 
-    A cell that fails is told and the others go on. Seeds are the outer loop, so that an unfinished grid has
+    A cell that fails is told and the others go on; one that another process trains is left to it, so that
+    several may share ``out``. Seeds are the outer loop, so that an unfinished grid has
     all lines with fewer seeds, not fewer lines.
 
     Raises:
@@ -142,13 +148,18 @@ def ablate(
                 )
             except Interrupted:
                 raise
+            except BusyError:
+                say(f"{variant.label or config.name}, seed {config.seed}: another process is at it")
+                continue
             except PacoError as error:
                 say(f"{variant.label or config.name}, seed {config.seed}: {error}")
                 failed += 1
                 continue
-            failed += len(evaluate_all([f"paco:{folder}"], tasks, out=out, data_root=data_root, say=say))
+            failed += len(
+                evaluate_all([f"paco:{folder}"], tasks, out=out, data_root=data_root, say=say, wait=True)
+            )
     if PartialState().is_main_process:
-        for path in write_ablation(grid, out):
+        for path in write_ablation(grid, out, metrics_of_tasks(tasks)):
             say(str(path))
     return failed
 
@@ -160,10 +171,7 @@ def ablation_table(grid: Sequence[Variant], out: Path) -> Table:
         PacoError: there is no row of the grid under ``out``.
 
     """
-    lines = {f"paco:{variant.folder(out, config)}": variant for variant in grid for config in variant.seeds}
-    rows = [stored for stored in load_rows(out / "rows").rows if stored.row.encoder in lines]
-    if not rows:
-        raise PacoError(f"No rows of this grid under {out}. Were any tasks measured?")
+    rows = _rows(grid, out)
     (table, *others) = family_tables(rows, judge=registered_judge(), heading="ablation")
     if others:
         raise PacoError(f"{out} holds rows of several protocols; give the grid an --out of its own.")
@@ -188,6 +196,38 @@ def ablation_table(grid: Sequence[Variant], out: Path) -> Table:
     return replace(table, columns=columns, lines=tuple(told), caption=caption)
 
 
+def _rows(grid: Sequence[Variant], out: Path) -> list[Stored]:
+    names = {f"paco:{variant.folder(out, config)}" for variant in grid for config in variant.seeds}
+    rows = [stored for stored in load_rows(out / "rows").rows if stored.row.encoder in names]
+    if not rows:
+        raise PacoError(f"No rows of this grid under {out}. Were any tasks measured?")
+    return rows
+
+
+def differences(grid: Sequence[Variant], out: Path, metric_of: MetricOf) -> list[Table]:
+    """Return what each line gains over the first by families, and its paired difference from it by tasks.
+
+    See :mod:`paco_eval.compare`; none where the first line, or all others, were not measured.
+    """
+    rows = [
+        replace(stored, row=stored.row.model_copy(update={"encoder": stored.row.method}))
+        for stored in _rows(grid, out)
+    ]
+    baseline = grid[0].method
+    if {stored.row.method for stored in rows} <= {baseline} or not any(
+        stored.row.method == baseline for stored in rows
+    ):
+        return []
+    _, *tables = comparison_tables(
+        compare(rows, baseline, metric_of=metric_of, replicates=DIFFERENCE_REPLICATES)
+    )
+    places = {variant.method: at for at, variant in enumerate(grid)}
+    return [
+        replace(table, lines=tuple(sorted(table.lines, key=lambda line: places[line.label])))
+        for table in tables
+    ]
+
+
 def validated(table: Table) -> Table:
     """Return what the lines of a grid's table score on validation people, see :mod:`paco_eval.trials`."""
     kept = [at for at, column in enumerate(table.columns) if column.task != COST]
@@ -206,15 +246,26 @@ def validated(table: Table) -> Table:
     return trials_table(shown, scores, seeds)
 
 
-def write_ablation(grid: Sequence[Variant], out: Path) -> list[Path]:
+def write_ablation(grid: Sequence[Variant], out: Path, metric_of: MetricOf) -> list[Path]:
     """Write the tables as Markdown, CSV and LaTeX and a plot for each main metric; return the files.
 
-    ``ablation`` is measured on the test part; ``trials`` on validation people, for choosing settings.
+    ``ablation`` is measured on the test part, ``differences`` from the first line likewise; ``trials`` on
+    validation people, for choosing settings.
     """
     table = ablation_table(grid, out)
     files = []
-    for name, shown in (("ablation", table), ("trials", validated(table))):
-        for suffix, text in (("md", to_markdown(shown)), ("csv", to_csv([shown])), ("tex", to_latex(shown))):
+    named = {
+        "ablation": [table],
+        "differences": differences(grid, out, metric_of),
+        "trials": [validated(table)],
+    }
+    for name, shown in named.items():
+        texts = {
+            "md": "\n".join(map(to_markdown, shown)),
+            "csv": to_csv(shown),
+            "tex": "\n".join(map(to_latex, shown)),
+        }
+        for suffix, text in texts.items() if shown else ():
             with atomic_file(out / f"{name}.{suffix}") as path:
                 path.write_text(text, encoding="utf-8")
             files.append(out / f"{name}.{suffix}")

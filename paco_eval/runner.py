@@ -57,6 +57,7 @@ def evaluate_all(
     head: TunedHead = "linear",
     crop: str = "",
     cache_limit: str = "",
+    wait: bool = False,
     say: Say = print,
 ) -> list[str]:
     """Evaluate every encoder on every task and return a line for each cell that failed.
@@ -83,13 +84,14 @@ def evaluate_all(
         crop: name of a crop in place of those of the tasks; rows say so.
         cache_limit: size such as 20GB that the cache of features is kept to, by removing what was unused for
             longest; what this evaluation uses stays. By default ``PACO_CACHE_LIMIT``, empty for none.
+        wait: until another run into ``out`` has ended, instead of refusing.
         say: takes lines for the user.
 
     """
     loaded = [load_encoder(one) if isinstance(one, str) else one for one in encoders]
     state = PartialState()
     failed: list[str] = []
-    with keeping(cache_limit), owned_folder(out) if state.is_main_process else nullcontext():
+    with keeping(cache_limit), owned_folder(out, wait=wait) if state.is_main_process else nullcontext():
         for task in tasks:
             try:
                 data = Data.load(task, data_root, limit, train_identities, crop)

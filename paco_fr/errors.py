@@ -14,6 +14,10 @@ class MissingDataError(PacoError):
     """A dataset that was asked for is not on this machine."""
 
 
+class BusyError(PacoError):
+    """Another run holds the folder."""
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> PacoError:
     """Return an error for a name that nothing answers to, with the nearest names that exist."""
     names = sorted(known)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from paco_fr.errors import PacoError
+from paco_fr.errors import BusyError, PacoError
 
 
 def cache_folder(name: str) -> Path:
@@ -64,14 +64,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def owned_folder(folder: Path) -> Iterator[Path]:
-    """Hold a folder for one run; a second run into it is told so at once."""
+def owned_folder(folder: Path, *, wait: bool = False) -> Iterator[Path]:
+    """Hold a folder for one run; a second run into it waits or is told so at once (:class:`BusyError`)."""
     writable_folder(folder)
     with (folder / ".lock").open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
-            raise PacoError(
+            raise BusyError(
                 f"Another run is writing to {folder}. Wait for it or choose another --out."
             ) from error
         yield folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from paco_eval.ablate import ablate, ablation_table, variants
 from paco_eval.cli import main
 from paco_fr.errors import PacoError
+from paco_fr.files import owned_folder
 from paco_fr.interruption import Interrupted
 from paco_fr.objectives import build_objective
 from tests.paco_eval.conftest import blob_task
@@ -110,6 +112,14 @@ def test_a_micro_grid_is_trained_measured_and_laid_out_and_goes_on(tmp_path, fix
         assert {line["encoder"] for line in csv.DictReader(file)} == {line.label for line in table.lines}
     assert (tmp_path / "out/plots/ablation-pose-blobs.png").stat().st_size > 5000
     assert "| paco/tiny" in (tmp_path / "out/ablation.md").read_text()
+    told = (tmp_path / "out/differences.md").read_text()
+    assert "### Families, difference to paco/tiny" in told and "### Difference to paco/tiny" in told
+    assert "| simmim/tiny" in told and "| paco/tiny |" not in told
+    with (tmp_path / "out/differences.csv").open() as file:
+        apart = {line["encoder"]: float(line["value"]) for line in csv.DictReader(file)
+                 if (line["task"], line["metric"]) == ("pose/blobs", "mae")}  # fmt: skip
+    paco = next(line for line in table.lines if line.label == "paco/tiny").cells[1].value
+    assert apart["simmim/tiny"] == pytest.approx(cell.value - paco)
     with (tmp_path / "out/trials.csv").open() as file:
         trials = {
             line["encoder"]: float(line["value"]) for line in csv.DictReader(file) if line["metric"] == "mae"
@@ -126,6 +136,24 @@ def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, fixed):
     assert any("codebook.tokens 25 exceed the 24 patches" in line for line in said)
     (line,) = ablation_table(grid, tmp_path / "out").lines
     assert line.label == "paco/tiny, codebook.tokens=8" and line.note == "1 seed, observed"
+
+
+def test_several_processes_share_a_grid(tmp_path, fixed):
+    """A cell that another trains is left to it, and rows wait for their turn."""
+    grid = variants("tiny", {"codebook.tokens": [8, 4]}, 1, fixed={**fixed, "optimiser.presentations": 16})
+    out, said = tmp_path / "out", []
+    with owned_folder(grid[0].folder(out, grid[0].seeds[0])), owned_folder(out):
+        other = Thread(target=lambda: ablate(grid, [blob_task("pose")], out=out, say=said.append))
+        other.start()
+        other.join(timeout=0.2)
+        while not (grid[1].folder(out, grid[1].seeds[0]) / "card.json").exists():
+            assert other.is_alive()
+            other.join(timeout=0.2)
+        assert not list(out.glob("rows/*.json"))
+    other.join()
+    assert "codebook.tokens=8, seed 0: another process is at it" in said
+    (line,) = ablation_table(grid, out).lines
+    assert line.label == "paco/tiny, codebook.tokens=4" and not (out / "differences.md").exists()
 
 
 def test_the_command_shows_its_grid_and_refuses_what_it_cannot_read():
