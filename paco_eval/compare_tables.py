@@ -50,9 +50,8 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
         caption = (
             f"Protocol: {protocol}. Encoder less {comparison.baseline} in the main metric, with the 95 % "
             "interval of the paired difference over the same items; people and seeds are resampled together. "
-            f"Better and worse: the p-value, adjusted by Holm's method over the {tests} differences that can be "
-            f"claimed, is below {ALPHA}; an interval is that of its difference alone. n.d.: not distinguishable. "
-            "Observed: one pretraining seed, so another might turn it round. Of derived tasks the drop is compared, how "
+            f"{_claims(tests, 'differences', 'better and worse')} An interval is that of its difference "
+            "alone. Of derived tasks the drop is compared, how "
             "much worse than clean, mean over kinds and levels."
         )
         family = f"difference to {comparison.baseline}"
@@ -79,12 +78,21 @@ def _family_tables(comparison: Comparison) -> list[Table]:
             f"Protocol: {protocol}. Encoder less {comparison.baseline}, positive is better: the difference in the main "
             "metric of a task, in its standard deviations between people, mean over the tasks of the family "
             f"({_tasks_told(comparison, protocol)}), with the 95 % interval; people and seeds are resampled together. "
-            f"Better: the family is won, its p-value, adjusted by Holm's method over {tests} families, is below {ALPHA}. "
-            "n.d.: not distinguishable. Observed: one pretraining seed. Families of derived tasks compare drops."
+            f"{_claims(tests, 'families', 'better, the family is won,')} Families of derived tasks compare drops."
         )
         heading = f"families, difference to {comparison.baseline}"
         tables.append(Table(heading, protocol, False, columns, lines, caption, compared=True))
     return tables
+
+
+def _claims(tests: int, what: str, words: str) -> str:
+    observed = "Observed: one pretraining seed, so another might turn it round."
+    if not tests:
+        return observed
+    return (
+        f"To be called {words} the p-value, adjusted by Holm's method over the {tests} {what} that can be claimed, is "
+        f"below {ALPHA}. n.d.: not distinguishable. {observed}"
+    )
 
 
 def _tasks_told(comparison: Comparison, protocol: str) -> str:
