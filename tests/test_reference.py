@@ -8,9 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from paco_eval.retraining import retrain_command
 from paco_eval.robustness import compare_drops, sweeps
 from paco_eval.rows import load_rows
 from paco_eval.statistics import Interval, over_seeds, paired_difference
+from paco_fr.config import load_recipe
 from tasks.kinds import load_kind
 from tasks.metrics.metric import Metric
 from tasks.registry import all_tasks, derived
@@ -200,3 +202,31 @@ def test_difficulty_leaves_room_on_both_sides(family):
     normal, hard = shares
     assert 0.1 <= normal <= 0.7
     assert hard < normal
+
+
+TUNED = ["paco", "mae", "simmim"]
+
+
+@pytest.mark.parametrize("objective", TUNED)
+def test_settings_are_the_best_of_twelve_trials_on_validation_people(objective):
+    trials = pd.read_csv(FOLDER / "trials" / f"{objective}.csv")
+    gains = trials[trials.metric == "mean gain"].set_index("encoder").value
+    assert len(gains) == 12 and set(trials.split) == {"validation"}
+    chosen = dict(part.split("=") for part in str(gains.idxmax()).split(", ")[1:])
+    tuned = load_recipe(str(FOLDER / "recipes" / f"{objective}.toml"))
+    plain = {
+        "name": "tuned", "objective": objective, "data.source": tuned.data.source,
+        "optimiser.presentations": 400_000, "optimiser.precision": "bf16",
+    }  # fmt: skip
+    assert tuned == load_recipe("tiny", plain | chosen)
+
+
+def test_tuned_rows_are_of_these_recipes():
+    for objective in TUNED:
+        recipe = load_recipe(str(FOLDER / "recipes" / f"{objective}.toml"))
+        for task in FAMILIES:
+            rows = stored(f"{task}/synthetic", f"{objective}/tuned")
+            assert [found.row.pretrain_seed for found in rows] == [0, 1, 2]
+            for found in rows:
+                seeded = recipe.model_copy(update={"seed": found.row.pretrain_seed})
+                assert found.row.retrain == retrain_command(seeded)
