@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from paco_eval.compare import compare
+from paco_eval.judging import registered_metrics
 from paco_eval.retraining import retrain_command
 from paco_eval.robustness import compare_drops, sweeps
 from paco_eval.rows import load_rows
@@ -230,3 +232,26 @@ def test_tuned_rows_are_of_these_recipes():
             for found in rows:
                 seeded = recipe.model_copy(update={"seed": found.row.pretrain_seed})
                 assert found.row.retrain == retrain_command(seeded)
+
+
+@pytest.mark.parametrize("rival", ["mae/tuned", "simmim/tuned"])
+def test_at_equal_steps_tuned_paco_wins_pose_and_landmarks(rival):
+    tasks = [f"{family}/synthetic" for family in FAMILIES]
+    rows = [found for task in tasks for method in ("paco/tuned", rival) for found in stored(task, method)]
+    found = compare(rows, rival, metric_of=registered_metrics(), replicates=2000)
+    assert {family.family: family.verdict for family in found.families} == {
+        "pose": "better", "landmarks": "better", "expression": "not distinguishable",
+        "recognition": "not distinguishable",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tuned_paco_beats_the_untrained_encoder_and_pixels_but_in_recognition(family):
+    task = f"{family}/synthetic"
+    sign = 1 if main_metric(task).higher_is_better else -1
+    untrained, pixels = (difference(task, "paco/tuned", rival) for rival in ("random:tiny", "pixels"))
+    assert min(sign * untrained.low, sign * untrained.high) > 0
+    if family == "recognition":
+        assert max(sign * pixels.low, sign * pixels.high) < 0
+    else:
+        assert min(sign * pixels.low, sign * pixels.high) > 0
