@@ -213,10 +213,8 @@ def differences(grid: Sequence[Variant], out: Path, metric_of: MetricOf) -> list
         replace(stored, row=stored.row.model_copy(update={"encoder": stored.row.method}))
         for stored in _rows(grid, out)
     ]
-    baseline = grid[0].method
-    if {stored.row.method for stored in rows} <= {baseline} or not any(
-        stored.row.method == baseline for stored in rows
-    ):
+    baseline, measured = grid[0].method, {stored.row.method for stored in rows}
+    if baseline not in measured or len(measured) == 1:
         return []
     _, *tables = comparison_tables(
         compare(rows, baseline, metric_of=metric_of, replicates=DIFFERENCE_REPLICATES)

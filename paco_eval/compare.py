@@ -28,7 +28,17 @@ from paco_eval.families import FamilyDifference, mean_over_tasks, standardised
 from paco_eval.judging import MetricOf
 from paco_eval.robustness import CONSTANT, Sweep, replicated_drops, sweeps
 from paco_eval.rows import Row, Stored
-from paco_eval.statistics import ALPHA, Interval, Replicates, Verdict, holm, mean_rank, replicated, verdict
+from paco_eval.statistics import (
+    ALPHA,
+    Claim,
+    Interval,
+    Replicates,
+    Verdict,
+    holm,
+    mean_rank,
+    replicated,
+    verdict,
+)
 from paco_eval.tables import Column, column_of, line_label, line_order, methods_with_seeds
 from paco_fr.errors import PacoError, unknown_name
 
@@ -51,7 +61,7 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Claim):
     """An encoder less the baseline in the main metric of one task.
 
     Attributes:
@@ -78,11 +88,6 @@ class Difference:
     seeds: int
     rows: tuple[Stored, ...]
     p_adjusted: float = math.nan
-
-    @property
-    def claimable(self) -> bool:
-        """Whether more than an observation can come of it."""
-        return self.seeds >= 2 and not math.isnan(self.p_value)
 
     @property
     def verdict(self) -> Verdict:

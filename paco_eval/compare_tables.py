@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import pandas as pd
 
@@ -10,6 +12,8 @@ from paco_eval.compare import Comparison, Difference
 from paco_eval.families import FamilyDifference
 from paco_eval.statistics import ALPHA, Verdict
 from paco_eval.tables import Cell, Column, Line, Table
+
+Place = TypeVar("Place", Column, str)
 
 SHORT: dict[Verdict, str] = {
     "better": "better", "worse": "worse", "not distinguishable": "n.d.", "observed": "observed",
@@ -42,10 +46,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
         found = [d for d in comparison.differences if d.protocol == protocol]
         columns = tuple(sorted({d.column for d in found}))
         cells = {(d.encoder, d.column): _difference_cell(d) for d in found}
-        lines = tuple(
-            Line(label, "", tuple(cells.get((label, column)) for column in columns))
-            for label in dict.fromkeys(d.encoder for d in found)
-        )
+        lines = _lines(cells, columns)
         tests = sum(difference.claimable for difference in found)
         caption = (
             f"Protocol: {protocol}. Encoder less {comparison.baseline} in the main metric, with the 95 % "
@@ -69,10 +70,7 @@ def _family_tables(comparison: Comparison) -> list[Table]:
             for order, name in enumerate(names)
         )
         cells = {(family.encoder, family.family): _family_cell(family) for family in found}
-        lines = tuple(
-            Line(label, "", tuple(cells.get((label, name)) for name in names))
-            for label in dict.fromkeys(family.encoder for family in found)
-        )
+        lines = _lines(cells, names)
         tests = sum(family.claimable for family in found)
         caption = (
             f"Protocol: {protocol}. Encoder less {comparison.baseline}, positive is better: the difference in the main "
@@ -83,6 +81,14 @@ def _family_tables(comparison: Comparison) -> list[Table]:
         heading = f"families, difference to {comparison.baseline}"
         tables.append(Table(heading, protocol, False, columns, lines, caption, compared=True))
     return tables
+
+
+def _lines(cells: Mapping[tuple[str, Place], Cell], places: Sequence[Place]) -> tuple[Line, ...]:
+    """Return a line per encoder, in the order of the cells, with its cell or none at each place."""
+    return tuple(
+        Line(label, "", tuple(cells.get((label, place)) for place in places))
+        for label in dict.fromkeys(label for label, _ in cells)
+    )
 
 
 def _claims(tests: int, what: str, words: str) -> str:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paco_eval.statistics import Interval, Replicates, Verdict, verdict
+from paco_eval.statistics import Claim, Interval, Replicates, Verdict, verdict
 
 
 @dataclass(frozen=True)
-class FamilyDifference:
+class FamilyDifference(Claim):
     """An encoder less the baseline over the tasks of one family.
 
     Attributes:
@@ -41,11 +41,6 @@ class FamilyDifference:
     p_value: float
     seeds: int
     p_adjusted: float = math.nan
-
-    @property
-    def claimable(self) -> bool:
-        """Whether more than an observation can come of it."""
-        return self.seeds >= 2 and not math.isnan(self.p_value)
 
     @property
     def verdict(self) -> Verdict:

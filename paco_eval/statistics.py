@@ -141,24 +141,6 @@ def over_seeds(
     return replicated(metric, runs, baseline, replicates=replicates, seed=seed).interval(level)
 
 
-def difference_test(
-    metric: Metric,
-    runs: Sequence[pd.DataFrame],
-    baseline: Sequence[pd.DataFrame],
-    *,
-    replicates: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> tuple[Interval, float]:
-    """Return what :func:`over_seeds` returns and the p-value of no difference, from the same replicates.
-
-    The p-value is twice the share of replicates on the other side of zero, the estimate itself counted in, so
-    that it is never 0 (Davison and Hinkley 1997, section 4.4): below 0.05 where the 95 % interval excludes zero.
-    NaN where the interval is undefined.
-    """
-    return replicated(metric, runs, baseline, replicates=replicates, seed=seed).tested(level)
-
-
 class Replicates(NamedTuple):
     """A number under resampling.
 
@@ -180,7 +162,12 @@ class Replicates(NamedTuple):
         return percentile_interval(self.value, self.drawn, self.groups, level)
 
     def tested(self, level: float = 0.95) -> tuple[Interval, float]:
-        """Return the interval and the p-value of no difference, see :func:`difference_test`."""
+        """Return the interval and the p-value of no difference, from the same replicates.
+
+        The p-value is twice the share of replicates on the other side of zero, the estimate itself counted in, so
+        that it is never 0 (Davison and Hinkley 1997, section 4.4): below 0.05 where the 95 % interval excludes
+        zero. NaN where the interval is undefined.
+        """
         interval = self.interval(level)
         if np.isnan(interval.low):
             return interval, np.nan
@@ -370,6 +357,18 @@ def mean_rank(
     ]
     table = pd.DataFrame(rows, index=scores.index).rename(columns={"value": "mean_rank"})
     return table.sort_values("mean_rank", kind="stable")
+
+
+class Claim:
+    """A tested difference, as far as saying something of it goes."""
+
+    seeds: int
+    p_value: float
+
+    @property
+    def claimable(self) -> bool:
+        """Whether more than an observation can come of it."""
+        return self.seeds >= 2 and not np.isnan(self.p_value)
 
 
 def verdict(difference: Interval, higher_is_better: bool, seeds: int, p_value: float) -> Verdict:

@@ -13,12 +13,12 @@ from paco_eval.statistics import (
     Interval,
     bootstrap,
     bootstrap_all,
-    difference_test,
     holm,
     mean_rank,
     over_seeds,
     paired_difference,
     permutation_test,
+    replicated,
     resamples,
     verdict,
 )
@@ -257,27 +257,29 @@ def test_one_seed_is_never_better(low, high, higher, seeds, p_value, expected):
 
 def test_p_value_of_a_difference_against_all_256_draws():
     errors = np.array([0.5, 1.5, -0.9, 0.2])
-    interval, found = difference_test(MEAN, [table(errors + 3)], [table(np.full(4, 3.0))], replicates=20_000)
+    interval, found = replicated(
+        MEAN, [table(errors + 3)], [table(np.full(4, 3.0))], replicates=20_000
+    ).tested()
     means = np.array([np.mean(draw) for draw in itertools.product(errors, repeat=4)])
     assert found == pytest.approx(2 * (means <= 0).mean(), rel=0.1) and interval.value == pytest.approx(0.325)
-    _, mirrored = difference_test(MEAN, [table(3 - errors)], [table(np.full(4, 3.0))], replicates=20_000)
+    _, mirrored = replicated(MEAN, [table(3 - errors)], [table(np.full(4, 3.0))], replicates=20_000).tested()
     assert mirrored == found
 
 
 def test_p_value_has_a_floor_and_a_ceiling_and_may_be_undefined():
     errors = np.random.default_rng(0).gamma(2.0, 2.0, 50)
-    clear = difference_test(MEAN, [table(errors + 1)], [table(errors)], replicates=999)[1]
+    clear = replicated(MEAN, [table(errors + 1)], [table(errors)], replicates=999).tested()[1]
     assert clear == 2 / 1000
-    assert difference_test(MEAN, [table(errors)], [table(errors)])[1] == 1.0
+    assert replicated(MEAN, [table(errors)], [table(errors)]).tested()[1] == 1.0
     alone = np.full(50, "one person")
-    assert np.isnan(difference_test(MEAN, [table(errors, alone)], [table(errors + 1, alone)])[1])
+    assert np.isnan(replicated(MEAN, [table(errors, alone)], [table(errors + 1, alone)]).tested()[1])
 
 
 @pytest.mark.parametrize("shift", np.linspace(0, 1.2, 7))
 def test_p_value_and_interval_agree(shift):
     rng = np.random.default_rng(1)
     a, b = rng.normal(shift, 1, 40), rng.normal(0, 1, 40)
-    interval, p_value = difference_test(MEAN, [table(a)], [table(b)], replicates=2000)
+    interval, p_value = replicated(MEAN, [table(a)], [table(b)], replicates=2000).tested()
     assert (interval.low > 0 or interval.high < 0) == (p_value < 0.05)
 
 
