@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from accelerate import PartialState
 
-from paco_fr.distributed import on_cpus
+from paco_fr.distributed import leave_group_at_exit, on_cpus
 from paco_fr.errors import PacoError
 
 
@@ -23,6 +23,7 @@ def use_device(name: str) -> torch.device:
             f"No GPU that torch {torch.__version__} can use was found. Check the driver, or leave --device out."
         )
     state = PartialState(cpu=True) if name == "cpu" or on_cpus() else PartialState()
+    leave_group_at_exit()
     device: torch.device = state.device
     if name != "auto" and device.type != name:
         raise PacoError(f"This process already runs on {device.type}; {name} has to be chosen before.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
 import torch
@@ -16,6 +17,22 @@ def on_cpus() -> bool:
     """
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
     return asked or not (torch.cuda.is_available() or torch.backends.mps.is_available())
+
+
+def leave_group_at_exit() -> None:
+    """Have this process leave its group before the interpreter ends: what every place that joins a group calls.
+
+    A thread of Gloo that still held a tensor then would wait for an interpreter that is gone, which aborts the
+    process after its work is done (pytorch issue 190489). Groups of GPUs are left to the launcher: NCCL waits for
+    the others, which after an error in one process may never come.
+    """
+    atexit.unregister(_leave_group)
+    atexit.register(_leave_group)
+
+
+def _leave_group() -> None:
+    if dist.is_available() and dist.is_initialized() and dist.get_backend() == "gloo":
+        dist.destroy_process_group()
 
 
 def summed(value: Tensor) -> Tensor:

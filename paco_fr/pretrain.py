@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from paco_fr.checkpoint import load_into, read_card, save_checkpoint
 from paco_fr.config import PretrainConfig
-from paco_fr.distributed import highest, on_cpus, summed
+from paco_fr.distributed import highest, leave_group_at_exit, on_cpus, summed
 from paco_fr.errors import PacoError
 from paco_fr.faces import open_faces
 from paco_fr.feed import feed, share
@@ -77,6 +77,7 @@ def pretrain(
         log_with=list(config.run.trackers) or None,
         project_dir=out,
     )
+    leave_group_at_exit()
     if config.optimiser.batch % (accelerator.num_processes * config.optimiser.accumulate):
         raise PacoError(
             f"optimiser.batch {config.optimiser.batch} is not divisible by {accelerator.num_processes} processes "

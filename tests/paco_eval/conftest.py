@@ -73,16 +73,22 @@ def blob_task(kind: str, **changes: Any) -> Task:
 
 
 GROUP = """
+import atexit, os
+import torch.distributed
+atexit.register(lambda: torch.distributed.is_initialized() and os._exit(3))  # registered first, called last
+from paco_eval.device import use_device
+use_device('auto')
 from accelerate import PartialState
 assert PartialState().num_processes == {number}
 """
 
 
 def in_processes(number: int, script: str, **environment: str) -> str:
-    """Run a script in several processes of one group, as a launcher starts them; return what the first printed."""
-    script = (
-        f"from paco_eval.device import use_device\nuse_device('auto')\n{GROUP.format(number=number)}{script}"
-    )
+    """Run a script in several processes of one group, as a launcher starts them; return what the first printed.
+
+    A process that has not left the group at its end exits with 3.
+    """
+    script = GROUP.format(number=number) + script
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

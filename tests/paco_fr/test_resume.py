@@ -26,10 +26,11 @@ from paco_fr.states import load_state, save_state, state_files
 from tests.paco_fr.conftest import config_on, small_config
 
 RUN = """
-import json, os, signal, sys
+import atexit, json, os, signal, sys
 from pathlib import Path
 from types import SimpleNamespace
 import torch
+atexit.register(lambda: torch.distributed.is_initialized() and os._exit(3))  # registered first, called last
 import paco_fr.pretrain as loop
 import paco_fr.states as states
 from paco_fr.config import parse_config
