@@ -26,8 +26,7 @@ def leave_group_at_exit() -> None:
     process after its work is done (pytorch issue 190489). Groups of GPUs are left to the launcher: NCCL waits for
     the others, which after an error in one process may never come.
     """
-    atexit.unregister(_leave_group)
-    atexit.register(_leave_group)
+    atexit.register(_leave_group)  # a second call finds no group
 
 
 def _leave_group() -> None:
