@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from paco_eval.statistics import bootstrap
+from paco_eval.analysis.statistics import bootstrap
 from tasks.metrics.metric import mean_of
 
 

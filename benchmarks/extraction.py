@@ -18,13 +18,13 @@ from accelerate import PartialState
 from datasets import Dataset
 
 from paco_eval.encoders import load_encoder
-from paco_eval.extraction import extract
-from paco_eval.forward import PRECISIONS, set_up
-from paco_eval.preparing import BATCH
+from paco_eval.features.batches import BATCH
+from paco_eval.features.extract import extract
+from paco_eval.features.forward import PRECISIONS, set_up
 from paco_eval.testing import reference_pictures
-from paco_fr import records
 from paco_fr.contracts import CROPS
-from paco_fr.images import encode_png
+from paco_fr.faces import records
+from paco_fr.faces.decode import encode_png
 from tasks.units import Units, units_of
 
 

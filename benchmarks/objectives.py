@@ -22,11 +22,11 @@ from accelerate import Accelerator
 
 from paco_eval.cli.options import overrides
 from paco_fr.config import PretrainConfig, load_recipe
-from paco_fr.plan import flops_per_picture, stand_in
-from paco_fr.pretrain import fresh_model, take_step
-from paco_fr.randomness import generator
-from paco_fr.schedule import build_optimiser
-from paco_fr.views import Views
+from paco_fr.train.batches import Views
+from paco_fr.train.dry_run import flops_per_picture, stand_in
+from paco_fr.train.pretrain import fresh_model, take_step
+from paco_fr.train.schedule import build_optimiser
+from paco_fr.utils.random import generator
 
 OBJECTIVES = ("simmim", "paco", "mae", "simmim-spatial")
 PAST_INCUBATION = 10

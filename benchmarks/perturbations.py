@@ -14,7 +14,7 @@ import click
 import numpy as np
 from PIL import Image
 
-from paco_fr.images import Pixels
+from paco_fr.faces.decode import Pixels
 from paco_fr.synthetic import FaceSpec, face_parameters, render
 from tasks.perturbations.apply import Face, perturb
 from tasks.perturbations.catalogue import PERTURBATIONS

@@ -5,11 +5,11 @@
     python benchmarks/pretraining.py --recipe base-2m --set optimiser.batch=256 --pictures 4096 --rounds 2
                                                                  on a GPU: ViT-B/16, 224 px, bf16, compiled
 
-``loop``: images/s of :func:`paco_fr.pretrain.pretrain` itself (order, masks, flips, optimiser, codebook, checks, log)
+``loop``: images/s of :func:`paco_fr.train.pretrain.pretrain` itself (order, masks, flips, optimiser, codebook, checks, log)
 on packed faces, as its own log says them, against forward and backward of the same modules on one batch in memory,
 in the same precision, compiled alike. Wanted: 0.85 of it on a CPU, 0.9 on a GPU. ``waiting`` is the share of time
 in which the loop had no batch, at most which a GPU idles for data; wanted on a GPU: under 0.05. ``mfu`` is the share of
-the GPU's peak that the work of a picture (:func:`paco_fr.plan.flops_per_picture`) makes up. Where blocks are compiled,
+the GPU's peak that the work of a picture (:func:`paco_fr.train.dry_run.flops_per_picture`) makes up. Where blocks are compiled,
 timm's whole encoder, compiled, all tokens, forward and backward, stands beside the objectives.
 
 ``reader``: images/s of packed faces through the run's own feed, masks and all, against torchvision's
@@ -36,14 +36,14 @@ from PIL import Image
 
 from paco_eval.cli.options import overrides
 from paco_fr.config import PretrainConfig, load_recipe
-from paco_fr.faces import open_faces
-from paco_fr.feed import feed
-from paco_fr.packing import pack
-from paco_fr.plan import flops_per_picture
-from paco_fr.pretrain import LOG_EVERY_STEPS, attention_kernel, fresh_model, pretrain
-from paco_fr.randomness import generator
-from paco_fr.views import Views, prepared
-from paco_fr.vit import build_encoder
+from paco_fr.data.open import open_faces
+from paco_fr.data.pack import pack
+from paco_fr.model.vit import build_encoder
+from paco_fr.train.batches import Views, prepared
+from paco_fr.train.dry_run import flops_per_picture
+from paco_fr.train.feed import feed
+from paco_fr.train.pretrain import LOG_EVERY_STEPS, attention_kernel, fresh_model, pretrain
+from paco_fr.utils.random import generator
 
 OBJECTIVES = ("paco", "mae", "simmim")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -23,9 +23,9 @@ import pandas as pd
 from datasets import Dataset
 from PIL import Image
 
-from paco_eval.preparing import BATCH, batches_of, cut_batch
-from paco_fr.alignment import crop_transform
+from paco_eval.features.batches import BATCH, batches_of, cut_batch
 from paco_fr.contracts import CropContract
+from paco_fr.faces.crop import crop_transform
 from tasks.units import Units
 
 CANVAS = 112

@@ -16,15 +16,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from paco_fr.synthetic import (
-    FaceParameters,
-    FaceSpec,
-    face_parameters,
-    heads,
-    photo_landmarks,
-    render,
-    renderer,
-)
+from paco_fr.synthetic import FaceParameters, FaceSpec, face_parameters, photo_landmarks, render
+from paco_fr.synthetic.head import assemble as heads
+from paco_fr.synthetic.rendering import renderer
 
 EYES_AND_MOUTH = np.array([[0.30, 0.42], [0.70, 0.42], [0.50, 0.80]])
 

@@ -14,11 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from paco_eval.plots import looks
 from paco_eval.report.figures import table_figures
 from paco_eval.report.page import Contents, render
-from paco_eval.rows import Interval, Metric, Row, Stored
-from paco_eval.tables import family_tables
+from paco_eval.report.plots import looks
+from paco_eval.report.tables.table import family_tables
+from paco_eval.rows.store import Interval, Metric, Row, Stored
 
 ENCODERS, TASKS, RUNS = 50, 100, 5
 

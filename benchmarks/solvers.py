@@ -19,8 +19,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge
 from threadpoolctl import threadpool_limits
 
-from paco_eval.solvers import logistic, ridge
-from paco_eval.solvers.features import Standardiser
+from paco_eval.probes.solvers import logistic, ridge
+from paco_eval.probes.solvers.standardise import Standardiser
 
 STRENGTHS = tuple(float(strength) for strength in np.logspace(1, -6, 45))
 """Dense, as a rival's grid would be; the solver's own path takes the same range in 15 steps."""

@@ -10,9 +10,9 @@ from typing import Any
 
 _PUBLIC = {
     "load_encoder": "paco_eval.encoders",
-    "evaluate": "paco_eval.notebook",
+    "evaluate": "paco_eval.api",
     "PixelContract": "paco_fr.contracts",
-    "load_results": "paco_eval.rows",
+    "load_results": "paco_eval.rows.store",
 }
 
 __all__ = ["PixelContract", "evaluate", "load_encoder", "load_results"]

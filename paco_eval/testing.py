@@ -17,13 +17,13 @@ from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from paco_eval.encoders.contract_check import check_contract
-from paco_eval.extraction import REDUCTIONS, reduce
-from paco_eval.rows import Metric, Row, Unit
+from paco_eval.encoders._contract_check import check_contract
+from paco_eval.features.extract import REDUCTIONS, reduce
+from paco_eval.rows.store import Metric, Row, Unit
 from paco_fr.encoder import Encoder, Tokens
-from paco_fr.errors import PacoError
-from paco_fr.randomness import generator
-from paco_fr.views import prepare
+from paco_fr.train.batches import prepare
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.random import generator
 from tasks.kinds import load_kind
 from tasks.task import Task
 from tasks.testing import Checked, ConformanceError, inspect

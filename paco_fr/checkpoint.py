@@ -19,10 +19,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from paco_fr.config import PretrainConfig, parse_config
-from paco_fr.errors import PacoError
-from paco_fr.files import atomic_file
-from paco_fr.objectives import build_objective
-from paco_fr.vit import build_encoder
+from paco_fr.model.objective import build_objective
+from paco_fr.model.vit import build_encoder
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import atomic_file
 
 FORMAT = 1
 SHIPPED = Path(__file__).parent / "weights"

@@ -53,7 +53,7 @@ class CropContract:
         rule: ``template`` maps five points by a similarity onto a named template; ``box`` takes the square
             around the centre of the record's box with side ``(1 + 2 * margin) * max(width, height)``;
             ``whole`` fits the whole photograph (letterboxed).
-        template: name of the template in :mod:`paco_fr.alignment`, only for rule ``template``.
+        template: name of the template in :mod:`paco_fr.faces.crop`, only for rule ``template``.
         margin: share of the box's larger side added on each side, only for rule ``box``.
         canvas: side of the canvas in pixels.
         jitter: largest relative shift and scale change of a box crop, drawn from (seed, image); 0 for none.

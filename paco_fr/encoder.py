@@ -12,7 +12,7 @@ from paco_fr.contracts import CropContract, PixelContract
 
 Diagnostics: TypeAlias = Callable[..., Mapping[str, Tensor]]
 """What an encoder may offer as ``diagnostics``: of prepared pictures (B, 3, size, size), what
-:func:`paco_fr.showing.diagnose` says of a codebook and the belief in it. A second argument, where given, holds
+:func:`paco_fr.model.diagnostics.diagnose` says of a codebook and the belief in it. A second argument, where given, holds
 the pictures that masks are drawn from, so that a changed picture is looked at under the mask of the clean one."""
 
 
@@ -40,7 +40,7 @@ class Encoder(Protocol):
         weight_hash: sixteen hex digits of the weights; two encoders with equal hashes are equal.
         blocks: names of the blocks whose tokens can be had, first to last.
         default_block: the block to use where no validation split can choose.
-        reductions: ways in which the tokens of a picture may be summarised, see paco_eval.extraction.
+        reductions: ways in which the tokens of a picture may be summarised, see paco_eval.features.extract.
         required_crop: crop that the weights cannot do without, or None.
         adapter_version: raised when the same weights would give other tokens.
 

@@ -21,10 +21,10 @@ from torch import Tensor
 
 from paco_fr.checkpoint import SHIPPED, load_encoder, load_into, load_weights, read_card, weight_hash
 from paco_fr.config import PretrainConfig
-from paco_fr.errors import PacoError
-from paco_fr.files import atomic_file, writable_folder
-from paco_fr.randomness import generator
-from paco_fr.vit import build_encoder
+from paco_fr.model.vit import build_encoder
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import atomic_file, writable_folder
+from paco_fr.utils.random import generator
 
 TOLERANCE = 1e-4
 """Largest absolute difference of features that onnxruntime may show."""

@@ -19,7 +19,7 @@ from dataclasses import replace
 from tasks.perturbations.catalogue import FACTORS, LEVELS, PERTURBATIONS, kinds_of
 from tasks.task import Sweep, Task
 
-RENDERING_READER = "tasks.readers.synthetic:read_faces"
+RENDERING_READER = "tasks.readers.synthetic.drawn:read_faces"
 
 RENDERED: dict[str, tuple[str, ...]] = {
     "occlusion": ("sunglasses", "surgical_mask", "scarf", "hand"),

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_fr.contracts import content_hash
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 from tasks.task import Task
 
 Ids = npt.NDArray[Any]

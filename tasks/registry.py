@@ -1,4 +1,4 @@
-"""Finding tasks by name or pattern: every ``tasks/<family>/<benchmark>.py`` that declares ``TASK``.
+"""Finding tasks by name or pattern: every ``tasks/families/<family>/<benchmark>.py`` that declares ``TASK``.
 
 A benchmark is added by adding its file. Third parties add theirs by the entry point ``paco_eval.tasks``
 (a :class:`Task`) or by ``--tasks-from FILE``.
@@ -17,23 +17,18 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from traceback import extract_tb
 
-import tasks
-from paco_fr.errors import PacoError, unknown_name
+from paco_fr.utils.errors import PacoError, unknown_name
+from tasks import families
 from tasks.derived import NAMES, derived_tasks
 from tasks.task import Task
-
-SHARED = {"kinds", "metrics", "mimics", "readers", "heads", "perturbations"}
-"""Sub-packages of ``tasks`` that hold no declarations."""
 
 
 @cache
 def _declared() -> dict[str, Task]:
     found: dict[str, Task] = {}
-    for family in pkgutil.iter_modules(tasks.__path__):
-        if family.ispkg and family.name not in SHARED:
-            package = import_module(f"tasks.{family.name}")
-            for benchmark in pkgutil.iter_modules(package.__path__):
-                _add(found, import_module(f"tasks.{family.name}.{benchmark.name}").TASK)
+    for family in pkgutil.iter_modules(families.__path__, "tasks.families."):
+        for benchmark in pkgutil.iter_modules(import_module(family.name).__path__, f"{family.name}."):
+            _add(found, import_module(benchmark.name).TASK)
     for entry in entry_points(group="paco_eval.tasks"):
         try:
             task = entry.load()

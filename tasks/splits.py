@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_fr.contracts import content_hash
-from paco_fr.errors import PacoError
-from paco_fr.randomness import generator
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.random import generator
 from tasks.task import Task
 
 Indices = npt.NDArray[np.intp]

@@ -28,9 +28,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_fr.errors import PacoError
-from paco_fr.randomness import generator
-from paco_fr.records import check
+from paco_fr.faces.records import check
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.random import generator
 from tasks import splits
 from tasks.kinds import KINDS, Kind, load_kind
 from tasks.metrics.metric import Metric

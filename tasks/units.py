@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 from datasets import Dataset
 
-from paco_fr.alignment import crop_transform
 from paco_fr.contracts import CropContract
-from paco_fr.images import ImageError, image_size
+from paco_fr.faces.crop import crop_transform
+from paco_fr.faces.decode import ImageError, image_size
 from tasks.task import Task
 
 

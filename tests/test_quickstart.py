@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paco_eval.rows import load_rows, read_items
+from paco_eval.rows.store import load_rows, read_items
 from paco_fr.checkpoint import shipped
 
 FAMILIES = {"recognition", "pose", "landmarks", "expression"}

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paco_eval.compare import compare
-from paco_eval.judging import registered_metrics
-from paco_eval.retraining import retrain_command
-from paco_eval.robustness import compare_drops, sweeps
-from paco_eval.rows import load_rows
-from paco_eval.statistics import Interval, over_seeds, paired_difference
+from paco_eval.analysis.compare import compare
+from paco_eval.analysis.robustness import compare_drops, sweeps
+from paco_eval.analysis.significance import registered_metrics
+from paco_eval.analysis.statistics import Interval, over_seeds, paired_difference
+from paco_eval.encoders.retraining import retrain_command
+from paco_eval.rows.store import load_rows
 from paco_fr.config import load_recipe
 from tasks.kinds import load_kind
 from tasks.metrics.metric import Metric

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from paco_fr import __version__
-from paco_fr.errors import MissingDataError, PacoError
+from paco_fr.utils.errors import MissingDataError, PacoError
 
 COMMANDS = {
     "quickstart": "quickstart",

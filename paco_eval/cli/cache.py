@@ -15,7 +15,7 @@ def command() -> None:
 @command.command("list")
 def list_entries() -> None:
     """Print a line for each kind of features, the longest unused first."""
-    from paco_eval.cache import entries
+    from paco_eval.features.cache import entries
 
     found = entries()
     for entry in found:
@@ -44,7 +44,7 @@ def prune_entries(limit: str, unused: int | None) -> None:
 
     With --unused alone only those go; otherwise the cache shrinks to --to (by default it is emptied).
     """
-    from paco_eval.cache import entries, prune, size_of
+    from paco_eval.features.cache import entries, prune, size_of
 
     size = size_of(limit)
     since = 0.0

@@ -18,13 +18,13 @@ import click
 )
 def command(runs: tuple[Path, ...], baseline: str, published: bool, out: Path | None) -> None:
     """Who wins where against a baseline, by how much, and whether it is more than chance."""
-    from paco_eval.compare import compare
-    from paco_eval.compare_tables import comparison_tables
-    from paco_eval.judging import by_resampling, registered_metrics
+    from paco_eval.analysis.compare import compare
+    from paco_eval.analysis.significance import by_resampling, registered_metrics
     from paco_eval.report import build_report
-    from paco_eval.rows import load_rows
-    from paco_eval.table_formats import to_markdown
-    from paco_fr.errors import PacoError
+    from paco_eval.report.tables.comparison import comparison_tables
+    from paco_eval.report.tables.formats import to_markdown
+    from paco_eval.rows.store import load_rows
+    from paco_fr.utils.errors import PacoError
 
     definitions = registered_metrics()
     comparison, wrong = None, None

@@ -13,7 +13,7 @@ from paco_eval.cli.data_pack import pack
 from paco_eval.cli.options import data_root as data_root_option
 
 if TYPE_CHECKING:
-    from tasks.passport import Passport
+    from tasks.data_check import Passport
 
 
 @click.group("data")
@@ -33,8 +33,8 @@ def check(names: str, data_root: Path | None, quick: bool, style: str) -> None:
 
     Exit status 1: something is not as expected. 3: a task named outright has no data.
     """
-    from paco_fr.errors import MissingDataError
-    from tasks.passport import passport
+    from paco_fr.utils.errors import MissingDataError
+    from tasks.data_check import passport
     from tasks.registry import select
 
     chosen = [(task, named) for task, named in select(names) if named or task.files]
@@ -104,7 +104,7 @@ def mimic_command(names: str, out: Path, faces: int) -> None:
 
     Rows measured on them say so and stay out of reports unless asked for.
     """
-    from paco_fr.errors import PacoError
+    from paco_fr.utils.errors import PacoError
     from tasks.mimics import WRITERS, mimic
     from tasks.registry import select
 
@@ -133,15 +133,15 @@ def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) 
     SOURCE is synthetic[:n=N,seed=S], a folder, parquet, or hf:OWNER/NAME; a few synthetic faces by default.
     paco:FOLDER shows masks, where the belief looks and the nearest tokens of a run.
     """
-    from paco_eval.describe import describe, describe_levels
-    from paco_fr.errors import MissingDataError
-    from paco_fr.files import writable_folder
-    from paco_fr.sources import load_source
+    from paco_eval.report.inspect.faces import describe, describe_levels
+    from paco_fr.data.sources import load_source
+    from paco_fr.utils.errors import MissingDataError
+    from paco_fr.utils.files import writable_folder
     from tasks.registry import all_tasks
     from tasks.task import resolve
 
     if what.startswith("paco:"):
-        from paco_eval.describe_checkpoint import describe_checkpoint
+        from paco_eval.report.inspect.checkpoint import describe_checkpoint
 
         checkpoint = Path(what.removeprefix("paco:"))
         for path in describe_checkpoint(checkpoint, writable_folder(out / f"checkpoint-{checkpoint.name}")):
@@ -160,7 +160,7 @@ def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) 
         records = load_source(what)
     folder = writable_folder(out / what.replace("/", "-").replace(":", "-"))
     if perturb:
-        from paco_eval.describe_perturbed import describe_perturbed
+        from paco_eval.report.inspect.perturbations import describe_perturbed
 
         click.echo(str(describe_perturbed(records, perturb, folder, crop=crop)[0]))
         return

@@ -58,8 +58,8 @@ def align(
     """
     from typing import Any
 
-    from paco_fr.aligning import Rules
-    from paco_fr.aligning import align as run
+    from paco_fr.data.align import Rules
+    from paco_fr.data.align import align as run
 
     settings: dict[str, Any] = {"several": several, "template": template}
     rules = Rules(canvas=canvas, min_score=min_score, min_side=min_side, max_turn=max_turn, **settings)

@@ -45,7 +45,7 @@ def pack(
     from typing import Any
 
     from paco_fr.config import load_recipe
-    from paco_fr.packing import pack as run
+    from paco_fr.data.pack import pack as run
 
     config = load_recipe(recipe, overrides(pairs))
     settings: dict[str, Any] = {"encoding": encoding, "quality": quality, "shard_size": shard_size}

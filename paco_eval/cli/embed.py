@@ -34,11 +34,11 @@ def command(
     """
     from accelerate import PartialState
 
-    from paco_eval.device import use_device
-    from paco_eval.embedding import embed, write_embedding
     from paco_eval.encoders import load_encoder
-    from paco_eval.forward import set_up
-    from paco_fr.errors import PacoError
+    from paco_eval.features.device import use_device
+    from paco_eval.features.embed import embed, write_embedding
+    from paco_eval.features.forward import set_up
+    from paco_fr.utils.errors import PacoError
 
     if out.suffix not in (".parquet", ".npy"):
         raise PacoError(f"{out}: features are written as .parquet or .npy.")

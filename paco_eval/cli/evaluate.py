@@ -94,11 +94,11 @@ def command(
     if job_pairs and not jobs:
         raise click.UsageError("--job-set says how --jobs run; give --jobs, too.")
 
-    from paco_eval.cache import size_of
-    from paco_fr.errors import MissingDataError
-    from tasks.own import own_task
+    from paco_eval.features.cache import size_of
+    from paco_fr.utils.errors import MissingDataError
     from tasks.registry import select
     from tasks.registry import tasks_from as read_tasks
+    from tasks.user_tasks import own_task
 
     if cache_limit:
         size_of(cache_limit)  # a wrong one stops the call before anything is computed
@@ -126,9 +126,9 @@ def command(
         _end(out, failures, absent, "jobs")
         return
 
-    from paco_eval.device import use_device
     from paco_eval.encoders import load_encoder
-    from paco_eval.forward import set_up
+    from paco_eval.features.device import use_device
+    from paco_eval.features.forward import set_up
 
     use_device(device)
     names = [*encoders, *(f"file:{own_encoder}" for own_encoder in own_encoders)]
@@ -138,8 +138,8 @@ def command(
     if dry_run:
         from functools import partial
 
-        from paco_eval.plan import lines_of, plan
-        from paco_eval.protocols import variants
+        from paco_eval.evaluation.dry_run import lines_of, plan
+        from paco_eval.evaluation.protocols import variants
 
         measured = partial(
             variants, protocol, shots=shots.split(","), seeds=seeds, epochs=epochs, margin=margin, head=head
@@ -148,7 +148,7 @@ def command(
             click.echo(line)
         return
 
-    from paco_eval.runner import evaluate_all
+    from paco_eval.evaluation.runner import evaluate_all
 
     failures = evaluate_all(
         loaded, usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit, protocol=protocol,
@@ -156,7 +156,7 @@ def command(
         crop=crop or "", cache_limit=cache_limit or "", say=lambda text: click.echo(text, err=True),
     )  # fmt: skip
     if sensitive:
-        from paco_eval.sensitivity import spreads
+        from paco_eval.experiments.sensitivity import spreads
 
         for line in spreads(loaded, usable, out=out, data_root=data_root, limit=limit):
             click.echo(line)
@@ -165,7 +165,7 @@ def command(
 
 def _jobs(context: click.Context, tasks: list[Task], cluster: str, settings: dict[str, Any]) -> list[str]:
     """Submit the call as jobs and return what failed; with --dry-run say which there would be."""
-    from paco_eval.cluster import jobs_of, run_jobs
+    from paco_eval.cli.jobs import jobs_of, run_jobs
     from paco_eval.encoders import load_encoder
 
     call = context.params
@@ -197,7 +197,7 @@ def _end(out: Path, failures: list[str], absent: list[str], what: str) -> None:
         for failure in failures:
             click.echo(f"  {failure}", err=True)
     if absent:
-        from paco_fr.errors import MissingDataError
+        from paco_fr.utils.errors import MissingDataError
 
         raise MissingDataError("\n".join(absent))
     if failures:

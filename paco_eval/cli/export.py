@@ -36,7 +36,7 @@ def command(checkpoint: Path, form: str, out: Path | None, run: Path | None) -> 
     folder = out or checkpoint / form
     scores = None
     if run is not None:
-        from paco_eval.card_scores import card_scores
+        from paco_eval.report.tables.model_card import card_scores
 
         measurable = folder if form == "half" else checkpoint  # rounded weights have scores of their own
         scores = partial(card_scores, run, encoder=f"paco:{measurable}")

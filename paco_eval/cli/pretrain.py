@@ -46,16 +46,16 @@ def command(
     }
 
     from paco_fr.config import load_recipe
-    from paco_fr.interruption import Interrupted
+    from paco_fr.train.signals import Interrupted
 
     config = load_recipe(recipe, changes)
     if dry_run:
-        from paco_fr.plan import plan
+        from paco_fr.train.dry_run import plan
 
         click.echo(plan(config))
         return
 
-    from paco_fr.pretrain import pretrain
+    from paco_fr.train.pretrain import pretrain
 
     folder = out or Path("paco-results") / "pretrain" / f"{config.objective}-{config.name}-{config.seed}"
     main = os.environ.get("RANK", "0") == "0"

@@ -12,7 +12,7 @@ import click
               show_default=True, help="Folder for everything that is made.")  # fmt: skip
 def command(out: Path) -> None:
     """The whole line in minutes, offline: faces, two encoders, tables and a page to look at."""
-    from paco_eval.quickstart import Scale, quickstart
+    from paco_eval.experiments.quickstart import Scale, quickstart
 
     report = quickstart(out, scale=Scale(), say=lambda text: click.echo(text, err=True))
     click.echo((report / "tables.md").read_text(encoding="utf-8"))

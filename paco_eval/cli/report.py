@@ -30,7 +30,7 @@ def command(
     """Tables, plots and one page to look at, from the rows of one or several runs."""
     from typing import cast
 
-    from paco_eval.judging import registered_judge
+    from paco_eval.analysis.significance import registered_judge
     from paco_eval.report import build_report
     from paco_eval.report.build import Format, Style
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from paco_fr.errors import PacoError, unknown_name
+from paco_fr.utils.errors import PacoError, unknown_name
 
 if TYPE_CHECKING:
     from paco_fr.encoder import Encoder

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from paco_fr.contracts import CropContract, PixelContract, content_hash
 from paco_fr.encoder import Tokens
-from paco_fr.errors import unknown_name
+from paco_fr.utils.errors import unknown_name
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 How insightface feeds its recognisers (python-package, ``arcface_onnx.py``): RGB of 112 x 112 aligned to the
 ArcFace template, (value - 127.5) / 127.5; files converted from MXNet subtract and scale by themselves and
-take 0..255. Other files say their contract in the name, see :mod:`paco_eval.encoders.options`.
+take 0..255. Other files say their contract in the name, see :mod:`paco_eval.encoders._options`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from paco_eval.encoders.contract_check import check_contract
-from paco_eval.encoders.module import FunctionEncoder
-from paco_eval.encoders.options import PIXELS, crop_option, pixel_contract, split_options
+from paco_eval.encoders._contract_check import check_contract
+from paco_eval.encoders._function import FunctionEncoder
+from paco_eval.encoders._options import PIXELS, crop_option, pixel_contract, split_options
 from paco_fr.contracts import CROPS, PixelContract
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 
 ARCFACE = PixelContract(
     112, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), value_range=(-1.0, 1.0), interpolation="bilinear"

@@ -9,9 +9,9 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
-from paco_eval.encoders.contract_check import check_contract
+from paco_eval.encoders._contract_check import check_contract
 from paco_fr.encoder import Encoder
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 
 GROUP = "paco_eval.encoders"
 MEMBERS = ("name", "pixels", "weight_hash", "blocks", "default_block", "reductions", "required_crop",

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from paco_eval.encoders.retraining import retrain_command
 from paco_eval.encoders.timm import TimmEncoder
-from paco_eval.retraining import retrain_command
 from paco_fr.checkpoint import SHIPPED, load_encoder, load_objective, shipped
-from paco_fr.showing import diagnose
+from paco_fr.model.diagnostics import diagnose
 
 
 class PaCoEncoder(TimmEncoder):
@@ -20,7 +20,7 @@ class PaCoEncoder(TimmEncoder):
 
     @torch.inference_mode()
     def diagnostics(self, images: Tensor, masks_of: Tensor | None = None) -> Mapping[str, Tensor]:
-        """Return tokens, belief and truth of prepared pictures, see :func:`paco_fr.showing.diagnose`."""
+        """Return tokens, belief and truth of prepared pictures, see :func:`paco_fr.model.diagnostics.diagnose`."""
         if not hasattr(self, "objective"):
             self.objective, self.config = load_objective(folder_of(self.name))
             self.objective.to(self.device)

@@ -8,8 +8,8 @@ from torch import nn
 from paco_eval.encoders import timm as timm_adapter
 from paco_eval.encoders.timm import TimmEncoder
 from paco_fr.config import load_recipe, recipes
-from paco_fr.errors import PacoError
-from paco_fr.vit import build_encoder
+from paco_fr.model.vit import build_encoder
+from paco_fr.utils.errors import PacoError
 
 
 def load(name: str) -> TimmEncoder:

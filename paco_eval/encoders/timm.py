@@ -15,14 +15,14 @@ from timm.data.config import resolve_model_data_config
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
 
-from paco_eval.encoders.contract_check import check_contract
-from paco_eval.encoders.options import size_option, split_options
-from paco_eval.encoders.state import read_tensors
+from paco_eval.encoders._contract_check import check_contract
+from paco_eval.encoders._options import size_option, split_options
+from paco_eval.encoders._weights import read_tensors
 from paco_eval.encoders.vit import load_exactly
 from paco_fr.checkpoint import weight_hash
 from paco_fr.contracts import CropContract, PixelContract
 from paco_fr.encoder import Tokens
-from paco_fr.errors import PacoError, unknown_name
+from paco_fr.utils.errors import PacoError, unknown_name
 
 HUBS = ("hf-hub:", "local-dir:")
 UNTRAINED_TOKEN = ("mae", "mim", "beit", "simmim")

@@ -9,10 +9,10 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from paco_eval.encoders.contract_check import check_contract
-from paco_eval.encoders.module import FunctionEncoder
-from paco_eval.encoders.options import PIXELS, crop_option, pixel_contract, split_options
-from paco_fr.errors import PacoError
+from paco_eval.encoders._contract_check import check_contract
+from paco_eval.encoders._function import FunctionEncoder
+from paco_eval.encoders._options import PIXELS, crop_option, pixel_contract, split_options
+from paco_fr.utils.errors import PacoError
 
 
 def load(name: str) -> FunctionEncoder:

@@ -8,7 +8,7 @@ from functools import partial
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
 
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 
 HEAD_WIDTH = 64
 WIDE_HEADS = {1280: 16}

@@ -8,13 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from paco_eval import plots
-from paco_eval.compare import Comparison
-from paco_eval.compare_tables import comparison_tables
-from paco_eval.judging import BY_INTERVALS, Judge
-from paco_eval.presets import ROBUSTNESS, preset_tables
-from paco_eval.published import beside_measured, load_published
-from paco_eval.report.artefacts import checkpoints, pretrainings
+from paco_eval.analysis.compare import Comparison
+from paco_eval.analysis.significance import BY_INTERVALS, Judge
+from paco_eval.report import plots
 from paco_eval.report.figures import (
     Drawn,
     few_shot_figures,
@@ -25,11 +21,15 @@ from paco_eval.report.figures import (
 )
 from paco_eval.report.page import Contents, render, slug
 from paco_eval.report.robustness_figures import overview_figures, sweep_figures
-from paco_eval.robustness_tables import over_levels
-from paco_eval.rows import Stored, load_rows
-from paco_eval.table_formats import latex_document, to_csv, to_markdown
-from paco_eval.tables import Table, family_tables
-from paco_fr.errors import PacoError
+from paco_eval.report.tables.comparison import comparison_tables
+from paco_eval.report.tables.formats import latex_document, to_csv, to_markdown
+from paco_eval.report.tables.presets import ROBUSTNESS, preset_tables
+from paco_eval.report.tables.published import beside_measured, load_published
+from paco_eval.report.tables.robustness import over_levels
+from paco_eval.report.tables.table import Table, family_tables
+from paco_eval.rows.artefacts import checkpoints, pretrainings
+from paco_eval.rows.store import Stored, load_rows
+from paco_fr.utils.errors import PacoError
 
 Format = Literal["html", "md", "csv", "latex", "figures"]
 Style = Literal["families", "paper"]
@@ -58,15 +58,15 @@ def build_report(
 
     Args:
         run_folders: folders with ``rows/`` and perhaps ``pretrain/``, see
-            :mod:`paco_eval.report.artefacts`.
+            :mod:`paco_eval.rows.artefacts`.
         out: folder to write into; made if it is not there.
         formats: which of the files.
         include_mimic: whether rows of miniatures get tables of their own.
-        judge: decides what is printed bold, see :mod:`paco_eval.judging`.
+        judge: decides what is printed bold, see :mod:`paco_eval.analysis.significance`.
         published: whether numbers from the literature stand below measured ones of the same column.
         style: a table per family with all tasks, or the columns that papers print
-            (:mod:`paco_eval.presets`).
-        comparison: from :func:`paco_eval.compare.compare`; its tables come first.
+            (:mod:`paco_eval.report.tables.presets`).
+        comparison: from :func:`paco_eval.analysis.compare.compare`; its tables come first.
         title: heading of the page.
 
     Raises:

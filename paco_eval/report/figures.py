@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paco_eval import plots
-from paco_eval.judging import registered_metrics
-from paco_eval.report.artefacts import Pretraining, load_arrays
-from paco_eval.robustness import PITCH_EDGES, YAW_EDGES, by_angle, knows_angle
-from paco_eval.rows import Stored
-from paco_eval.tables import Cell, Column, Table
-from paco_fr.errors import PacoError
+from paco_eval.analysis.columns import Column
+from paco_eval.analysis.robustness import PITCH_EDGES, YAW_EDGES, by_angle, knows_angle
+from paco_eval.analysis.significance import registered_metrics
+from paco_eval.report import plots
+from paco_eval.report.tables.table import Cell, Table
+from paco_eval.rows.artefacts import Pretraining, load_arrays
+from paco_eval.rows.store import Stored
+from paco_fr.utils.errors import PacoError
 from tasks.metrics.metric import Metric
 
 ANGLES = (("yaw", YAW_EDGES, "nose to the left of the picture"), ("pitch", PITCH_EDGES, "nose up"))
@@ -186,7 +187,7 @@ def _failure_threshold(stored: Stored) -> float:
 
 
 def _confusion(task: str, title: str, items: pd.DataFrame) -> Drawn:
-    from paco_fr.records import EXPRESSIONS  # brings in a large library, needed here only
+    from paco_fr.faces.records import EXPRESSIONS  # brings in a large library, needed here only
 
     scored = items[items.prediction >= 0]
     codes = sorted(set(scored.truth) | set(scored.prediction))

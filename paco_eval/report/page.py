@@ -15,12 +15,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from paco_eval.plots import Look, to_svg
-from paco_eval.report.artefacts import Pretraining
+from paco_eval.analysis.columns import Column
 from paco_eval.report.figures import Drawn
+from paco_eval.report.plots import Look, to_svg
+from paco_eval.report.tables.table import Cell, Table
 from paco_eval.report.theme import inline_svg, themed, variables
-from paco_eval.rows import Row, Stored
-from paco_eval.tables import Cell, Column, Table
+from paco_eval.rows.artefacts import Pretraining
+from paco_eval.rows.store import Row, Stored
 from paco_fr.contracts import content_hash
 
 

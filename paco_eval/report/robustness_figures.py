@@ -14,12 +14,13 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 
-from paco_eval import plots
-from paco_eval.plots.robustness import Panel
+from paco_eval.analysis.columns import Column
+from paco_eval.analysis.robustness import CLEAN, CONSTANT, angle_by_level, knows_angle, sweeps
+from paco_eval.report import plots
 from paco_eval.report.figures import ANGLES, Drawn
-from paco_eval.robustness import CLEAN, CONSTANT, angle_by_level, knows_angle, sweeps
-from paco_eval.tables import FAMILIES, Cell, Column, Line, Table
-from paco_fr.errors import PacoError
+from paco_eval.report.plots.robustness import Panel
+from paco_eval.report.tables.table import FAMILIES, Cell, Line, Table
+from paco_fr.utils.errors import PacoError
 from tasks.derived import PREFIX
 from tasks.perturbations.catalogue import FACTORS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from paco_eval.plots.style import GREYS, INK, MUTED, PALETTE, PAPER, RULE
+from paco_eval.report.plots.style import GREYS, INK, MUTED, PALETTE, PAPER, RULE
 
 _DARK_PALETTE = (
     "#4da3dc", "#f0813c", "#35b98f", "#dc7fb4", "#dba63a",
@@ -39,7 +39,7 @@ def inline_svg(svg: str, name: str, label: str) -> str:
     """Return an SVG of matplotlib made fit for a page: its fonts, its colours, its width, ids of its own.
 
     Args:
-        svg: from :func:`paco_eval.plots.to_svg`.
+        svg: from :func:`paco_eval.report.plots.to_svg`.
         name: no other figure of the page has it; letters, digits and hyphens.
         label: says in words what the figure shows; must be escaped already.
 

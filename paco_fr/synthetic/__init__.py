@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from paco_fr.synthetic.dataset import records
     from paco_fr.synthetic.parameters import FaceParameters
-    from paco_fr.synthetic.renderer import RenderedFace, photo_landmarks, render
+    from paco_fr.synthetic.rendering.renderer import RenderedFace, photo_landmarks, render
     from paco_fr.synthetic.sampling import face_parameters
     from paco_fr.synthetic.spec import RENDERER_VERSION, FaceSpec
 
@@ -34,9 +34,9 @@ _HOME = {
     "RENDERER_VERSION": "spec",
     "FaceSpec": "spec",
     "FaceParameters": "parameters",
-    "RenderedFace": "renderer",
-    "photo_landmarks": "renderer",
-    "render": "renderer",
+    "RenderedFace": "rendering.renderer",
+    "photo_landmarks": "rendering.renderer",
+    "render": "rendering.renderer",
     "face_parameters": "sampling",
     "records": "dataset",
 }

@@ -14,9 +14,9 @@ from datasets import Dataset
 from PIL import Image
 from tqdm import tqdm
 
-from paco_fr.records import EXPRESSIONS, check, features
-from paco_fr.rotation import angles_from_rotation
-from paco_fr.synthetic.renderer import render
+from paco_fr.faces.records import EXPRESSIONS, check, features
+from paco_fr.faces.rotation import angles_from_rotation
+from paco_fr.synthetic.rendering.renderer import render
 from paco_fr.synthetic.sampling import face_parameters
 from paco_fr.synthetic.spec import FaceSpec
 

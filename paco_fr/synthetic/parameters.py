@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from paco_fr.synthetic.expression import ACTIONS
-from paco_fr.synthetic.identity import SKEWS, shape_names
+from paco_fr.synthetic.shape.expression import ACTIONS
+from paco_fr.synthetic.shape.identity import SKEWS, shape_names
 
 Colour = tuple[float, float, float]
 
@@ -58,7 +58,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Pose:
-    """Head angles by :mod:`paco_fr.rotation`, and how far the body turns along."""
+    """Head angles by :mod:`paco_fr.faces.rotation`, and how far the body turns along."""
 
     yaw: float
     pitch: float

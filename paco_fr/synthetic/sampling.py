@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paco_fr.randomness import generator
-from paco_fr.synthetic import expression, palette
-from paco_fr.synthetic.identity import shape_names
+from paco_fr.synthetic import palette
 from paco_fr.synthetic.parameters import (
     Background,
     Beard,
@@ -26,7 +24,10 @@ from paco_fr.synthetic.parameters import (
     Patch,
     Pose,
 )
+from paco_fr.synthetic.shape import expression
+from paco_fr.synthetic.shape.identity import shape_names
 from paco_fr.synthetic.spec import FaceSpec, Level, Range
+from paco_fr.utils.random import generator
 
 BLOTCHES = 8
 FRONTAL_SHARE = 0.45

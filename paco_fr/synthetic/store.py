@@ -6,8 +6,8 @@ import os
 
 from datasets import Dataset, load_from_disk
 
-from paco_fr.files import atomic_folder, cache_folder
 from paco_fr.synthetic import FaceSpec, records
+from paco_fr.utils.files import atomic_folder, cache_folder
 
 
 def stored_records(spec: FaceSpec, *, workers: int = 0, progress: bool = False) -> Dataset:

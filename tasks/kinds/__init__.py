@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
-from paco_fr.errors import unknown_name
+from paco_fr.utils.errors import unknown_name
 
 if TYPE_CHECKING:
     import numpy as np

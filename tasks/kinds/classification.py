@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 from tasks.kinds import HeadName
 from tasks.kinds.labels import finite_rows, start_items
 from tasks.metrics import classification as scores
@@ -24,7 +24,7 @@ def class_names(task: Task) -> tuple[str, ...]:
     """Return the names of the classes, in the order of their codes."""
     if "classes" in task.options:
         return tuple(task.options["classes"])
-    from paco_fr.records import EXPRESSIONS
+    from paco_fr.faces.records import EXPRESSIONS
 
     return EXPRESSIONS
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 from tasks.kinds.labels import finite_rows
 from tasks.metrics.metric import Array
 

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 from tasks.kinds import HeadName
 from tasks.kinds.embeddings import as_embeddings, pooled, template_columns
 from tasks.kinds.labels import NO_OUTPUT, subset_flags

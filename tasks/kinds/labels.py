@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 from tasks.metrics.metric import Array
 
 CARRIED = ("image_id", "yaw", "pitch", "light", "occluder")

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_fr.errors import PacoError, unknown_name
+from paco_fr.utils.errors import PacoError, unknown_name
 from tasks.kinds import HeadName
 from tasks.kinds.labels import finite_rows, stacked, start_items
 from tasks.metrics import landmarks as scores

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 from tasks.kinds import HeadName
 from tasks.kinds.labels import finite_rows, stacked, start_items
 from tasks.metrics.metric import Array, Metric

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_fr.rotation import angles_from_rotation, rotation_from_angles
+from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
 from tasks.kinds import HeadName
 from tasks.kinds.labels import finite_rows, stacked, start_items
 from tasks.metrics import pose as scores

@@ -20,9 +20,9 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from paco_fr.alignment import ALIGNED, apply, compose, invert
-from paco_fr.errors import PacoError
-from paco_fr.images import read_image
+from paco_fr.faces.crop import ALIGNED, apply, compose, invert
+from paco_fr.faces.decode import read_image
+from paco_fr.utils.errors import PacoError
 from tasks.kinds import HeadName
 from tasks.kinds.labels import start_items
 from tasks.metrics import segmentation as scores

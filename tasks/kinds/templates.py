@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 from tasks.kinds import HeadName
 from tasks.kinds.embeddings import pooled, scores_of_pairs, template_columns
 from tasks.kinds.labels import NO_OUTPUT

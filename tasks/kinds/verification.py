@@ -25,8 +25,8 @@ import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from paco_fr.errors import PacoError, unknown_name
-from paco_fr.randomness import generator
+from paco_fr.utils.errors import PacoError, unknown_name
+from paco_fr.utils.random import generator
 from tasks.kinds import HeadName
 from tasks.kinds.embeddings import as_embeddings, scores_of_pairs
 from tasks.kinds.labels import NO_OUTPUT

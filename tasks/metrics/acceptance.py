@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from paco_fr.synthetic.compiled import compiled
+from paco_fr.utils.jit import compiled
 
 Array = npt.NDArray[np.float64]
 

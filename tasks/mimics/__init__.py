@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paco_fr.errors import PacoError, unknown_name
+from paco_fr.utils.errors import PacoError, unknown_name
 from tasks.task import MANIFEST, Task, resolve
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from paco_fr.points import five_points
+from paco_fr.faces.landmarks import five_points
 from tasks.mimics.faces import PARTS, Cast, Face, save, write_lines
-from tasks.readers.sources import CELEBA_ATTRIBUTES
+from tasks.readers.dataset_info import CELEBA_ATTRIBUTES
 
 WIDTH, HEIGHT = 178, 218
 """Size of CelebA's aligned pictures."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from paco_fr.records import EXPRESSIONS
+from paco_fr.faces.records import EXPRESSIONS
 from tasks.mimics.faces import Cast, Face, face_crop, save, write_lines
-from tasks.readers import fer2013, ferplus, rafdb
+from tasks.readers.expression import fer2013, ferplus, rafdb
 
 
 def write_rafdb(root: Path, cast: Cast) -> dict[str, int]:

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from paco_fr.images import Pixels, read_image
-from paco_fr.points import box_of
-from paco_fr.records import EXPRESSIONS
+from paco_fr.faces.decode import Pixels, read_image
+from paco_fr.faces.landmarks import box_of
+from paco_fr.faces.records import EXPRESSIONS
 from paco_fr.synthetic import FaceSpec
 from paco_fr.synthetic.store import stored_records
 
@@ -126,8 +126,8 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 def face_crop(face: Face, side: int) -> Pixels:
     """Return the square around the face at ``side`` pixels, for sets of ready-made crops."""
-    from paco_fr.alignment import crop_image, crop_transform
     from paco_fr.contracts import CropContract
+    from paco_fr.faces.crop import crop_image, crop_transform
 
     contract = CropContract("box", margin=0.15, canvas=side)
     return crop_image(face.image, crop_transform(contract, box=face.box), side)

@@ -11,8 +11,8 @@ from scipy.io import savemat
 
 from tasks.mimics.faces import SIDE, Cast, Face, save, write_lines
 from tasks.mimics.points import derived, derived_visible
-from tasks.readers.cofw import PARTS as COFW_PARTS
-from tasks.readers.wflw import FLAGS, LIST
+from tasks.readers.landmarks.cofw import PARTS as COFW_PARTS
+from tasks.readers.landmarks.wflw import FLAGS, LIST
 
 
 def write_300w(root: Path, cast: Cast) -> dict[str, int]:

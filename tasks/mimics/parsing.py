@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from paco_fr.images import encode_png
+from paco_fr.faces.decode import encode_png
 from tasks.mimics.faces import PARTS, SIDE, Cast, Face, save, write_lines
-from tasks.readers.celebamask import SIDE as MASK_SIDE
-from tasks.readers.sources import LAPA_CLASSES
+from tasks.readers.dataset_info import LAPA_CLASSES
+from tasks.readers.parsing.celebamask import SIDE as MASK_SIDE
 
 Array = npt.NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from scipy.io import savemat
 
-from paco_fr.rotation import rotation_from_angles
+from paco_fr.faces.rotation import rotation_from_angles
 from tasks.mimics.faces import Cast, Face, save, write_lines
-from tasks.readers.head_pose import HEAD_MM, PARTS_300W_LP, test_sequences, yaw_bin
+from tasks.readers.pose.head_pose import HEAD_MM, PARTS_300W_LP, test_sequences, yaw_bin
 
 _FOCAL, _CENTRE = 600.0, 63.5
 _TURNED = 120.0

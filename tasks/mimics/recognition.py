@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from paco_fr.alignment import crop_image, crop_transform
 from paco_fr.contracts import CROPS
-from paco_fr.points import five_points
+from paco_fr.faces.crop import crop_image, crop_transform
+from paco_fr.faces.landmarks import five_points
 from tasks.mimics.faces import Cast, Face, save, write_lines
 
 FOLDS, PER_KIND = 10, 2

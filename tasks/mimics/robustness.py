@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from paco_fr.images import encode_png
-from paco_fr.records import EXPRESSIONS
+from paco_fr.faces.decode import encode_png
+from paco_fr.faces.records import EXPRESSIONS
 from tasks.mimics.expression import write_ferplus, write_rafdb
 from tasks.mimics.faces import Cast, Face, face_crop, save, write_lines
 from tasks.mimics.recognition import FOLDS, PER_KIND, pairs_of
-from tasks.readers.affectnet import COLUMNS
-from tasks.readers.challenge import SUBSETS
-from tasks.readers.multipie import FRONTAL_FLASH, NEUTRAL, VIEWS
-from tasks.readers.sources import CHALLENGE_FILES, CHALLENGE_FOLDER
-from tasks.readers.yale import subset_of_light
+from tasks.readers.dataset_info import CHALLENGE_FILES, CHALLENGE_FOLDER
+from tasks.readers.expression.affectnet import COLUMNS
+from tasks.readers.expression.challenge import SUBSETS
+from tasks.readers.recognition.multipie import FRONTAL_FLASH, NEUTRAL, VIEWS
+from tasks.readers.recognition.yale import subset_of_light
 
 
 def write_mfr2(root: Path, cast: Cast) -> dict[str, int]:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from paco_fr.errors import PacoError
-from paco_fr.images import Pixels
-from paco_fr.randomness import generator
+from paco_fr.faces.decode import Pixels
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.random import generator
 from tasks.perturbations.catalogue import Perturbation, perturbation
 from tasks.perturbations.head import Head, fit_head
 from tasks.perturbations.hull import face_hull
@@ -36,7 +36,7 @@ class Face:
     Attributes:
         side: of the canvas in pixels.
         points: (L, 2) landmarks in canvas pixels, the centre of the top-left pixel is (0, 0).
-        scheme: of the landmarks, see :mod:`paco_fr.points`.
+        scheme: of the landmarks, see :mod:`paco_fr.faces.landmarks`.
 
     """
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from paco_fr.errors import PacoError, unknown_name
+from paco_fr.utils.errors import PacoError, unknown_name
 
 Factor = Literal["occlusion", "illumination", "quality"]
 

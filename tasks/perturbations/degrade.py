@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
-from paco_fr.images import Pixels
+from paco_fr.faces.decode import Pixels
 from tasks.perturbations.apply import Picture
 from tasks.perturbations.linear import to_linear, to_srgb
 

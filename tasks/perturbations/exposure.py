@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from paco_fr.images import Pixels
+from paco_fr.faces.decode import Pixels
 from tasks.perturbations.apply import Picture
 from tasks.perturbations.linear import F32, LUMINANCE, TO_LINEAR, mean_luminance, to_linear, to_srgb
 

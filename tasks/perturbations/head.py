@@ -1,6 +1,6 @@
 """The mean head fitted to landmarks: pose, normals and depth for every pixel of the face.
 
-The renderer's mean head (:mod:`paco_fr.synthetic.geometry`) is posed by a scaled orthographic camera: the
+The renderer's mean head (:mod:`paco_fr.synthetic.shape.geometry`) is posed by a scaled orthographic camera: the
 affine camera of least squares through the known points (Ullman and Basri 1991), made orthonormal by an SVD,
 then the head's width and height fitted again under that rotation. All inner points of the 68-point scheme are
 used; of other schemes the five points that they share. Jaw points are not: they slide along the contour.
@@ -14,11 +14,12 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
-from paco_fr.errors import PacoError
-from paco_fr.points import FIVE_POINTS, five_points
-from paco_fr.synthetic import expression, identity, landmarks, light, rasteriser
-from paco_fr.synthetic import geometry as g
-from paco_fr.synthetic.compiled import compiled
+from paco_fr.faces.landmarks import FIVE_POINTS, five_points
+from paco_fr.synthetic.rendering import light, rasteriser
+from paco_fr.synthetic.shape import expression, identity, landmarks
+from paco_fr.synthetic.shape import geometry as g
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.jit import compiled
 from tasks.perturbations.linear import F32
 
 Array = npt.NDArray[np.float64]
@@ -35,7 +36,7 @@ class Head:
     """A posed mean head on a canvas.
 
     Attributes:
-        rotation: (3, 3) head to camera frame, signs by :mod:`paco_fr.rotation`.
+        rotation: (3, 3) head to camera frame, signs by :mod:`paco_fr.faces.rotation`.
         stretch: (3,) canvas pixels per head unit of 10 cm along the head's own axes.
         shift: (2,) canvas pixel of the head's origin.
         side: of the canvas.

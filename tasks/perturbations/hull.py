@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from paco_fr.errors import PacoError
-from paco_fr.synthetic.compiled import compiled
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.jit import compiled
 from tasks.perturbations.head import Head
 
 WITHOUT_JAW = ("five", "cofw29", "aflw19")

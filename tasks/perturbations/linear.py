@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from paco_fr.images import Pixels
-from paco_fr.synthetic.compiled import compiled
+from paco_fr.faces.decode import Pixels
+from paco_fr.utils.jit import compiled
 
 F32 = npt.NDArray[np.float32]
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from paco_fr.images import Pixels
-from paco_fr.synthetic import light
+from paco_fr.faces.decode import Pixels
+from paco_fr.synthetic.rendering import light
 from tasks.perturbations.apply import Picture
 from tasks.perturbations.head import Head, grid_normals
 from tasks.perturbations.linear import F32, mean_luminance, to_linear, to_srgb

@@ -17,8 +17,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from paco_fr.images import Pixels
-from paco_fr.randomness import generator
+from paco_fr.faces.decode import Pixels
+from paco_fr.utils.random import generator
 from tasks.perturbations.apply import Picture
 from tasks.perturbations.linear import F32, to_linear, to_srgb
 

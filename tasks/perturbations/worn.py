@@ -1,6 +1,6 @@
 """Things that people wear or hold before the face: sunglasses, surgical mask, scarf, hand, hair.
 
-The renderer's own occluders (:mod:`paco_fr.synthetic.occluders`), made for the mean head, posed with the head
+The renderer's own occluders (:mod:`paco_fr.synthetic.rendering.occluders`), made for the mean head, posed with the head
 that is fitted to the picture's landmarks, lit from above the camera as brightly as the face is, and drawn in
 linear light over the photograph with a depth test against the head. This is how MaskTheFace (Anwar and
 Raychowdhury 2020) and its like work, with a solid instead of a flat picture. Strength is the renderer's
@@ -15,14 +15,15 @@ from functools import cache, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from paco_fr.images import Pixels
-from paco_fr.randomness import generator
-from paco_fr.rotation import angles_from_rotation, rotation_from_angles
-from paco_fr.synthetic import geometry as g
-from paco_fr.synthetic import light, occluders, palette, rasteriser
-from paco_fr.synthetic.compiled import compiled
-from paco_fr.synthetic.hair import hair_shell, scalp_rays, strand_pattern
+from paco_fr.faces.decode import Pixels
+from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
+from paco_fr.synthetic import palette
+from paco_fr.synthetic.head.hair import hair_shell, scalp_rays, strand_pattern
 from paco_fr.synthetic.parameters import Hair, Occluder
+from paco_fr.synthetic.rendering import light, occluders, rasteriser
+from paco_fr.synthetic.shape import geometry as g
+from paco_fr.utils.jit import compiled
+from paco_fr.utils.random import generator
 from tasks.perturbations.apply import Picture
 from tasks.perturbations.head import FAR, Head, mean_surface
 from tasks.perturbations.linear import F32, luminance, to_linear, to_srgb

@@ -8,8 +8,8 @@ from typing import Any
 
 from datasets import Dataset
 
-from paco_fr import records
-from paco_fr.errors import MissingDataError, PacoError
+from paco_fr.faces import records
+from paco_fr.utils.errors import MissingDataError, PacoError
 
 
 class FormatError(PacoError):

@@ -14,11 +14,11 @@ import pytest
 import torch
 from datasets import Dataset
 
-from paco_fr import records
 from paco_fr.contracts import CropContract
-from paco_fr.images import encode_png
-from paco_fr.randomness import generator
-from paco_fr.rotation import rotation_from_angles
+from paco_fr.faces import records
+from paco_fr.faces.decode import encode_png
+from paco_fr.faces.rotation import rotation_from_angles
+from paco_fr.utils.random import generator
 from tasks.task import Task
 
 SIDE = 48
@@ -76,7 +76,7 @@ GROUP = """
 import atexit, os
 import torch.distributed
 atexit.register(lambda: torch.distributed.is_initialized() and os._exit(3))  # registered first, called last
-from paco_eval.device import use_device
+from paco_eval.features.device import use_device
 use_device('auto')
 from accelerate import PartialState
 assert PartialState().num_processes == {number}

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from paco_fr.config import PretrainConfig, parse_config
-from paco_fr.crops import CropPool
-from paco_fr.objectives import Batch
-from paco_fr.randomness import generator
-from paco_fr.views import Views
+from paco_fr.data.crops import CropPool
+from paco_fr.model.objective import Batch
+from paco_fr.train.batches import Views
+from paco_fr.utils.random import generator
 
 SMALL: dict[str, Any] = {
     "encoder": {"size": 32, "patch": 8, "dim": 24, "depth": 2, "heads": 2},

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from paco_fr import records
 from paco_fr.contracts import CROPS, CropContract, PixelContract, content_hash
 from paco_fr.encoder import Encoder
-from paco_fr.errors import PacoError, unknown_name
-from paco_fr.randomness import generator
-from paco_fr.rotation import angles_from_rotation, rotation_from_angles
+from paco_fr.faces import records
+from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
+from paco_fr.utils.errors import PacoError, unknown_name
+from paco_fr.utils.random import generator
 
 
 def test_hashes_change_with_every_field_and_with_nothing_else():

@@ -9,9 +9,9 @@ import torch
 from timm.data import resolve_data_config
 
 from paco_fr.checkpoint import load_encoder, weight_hash
-from paco_fr.errors import PacoError
 from paco_fr.export import export_half, export_onnx, export_timm
-from paco_fr.pretrain import pretrain
+from paco_fr.train.pretrain import pretrain
+from paco_fr.utils.errors import PacoError
 from tests.paco_fr.conftest import config_on
 
 

@@ -14,9 +14,9 @@ from datasets import Dataset
 
 from paco_eval.testing import check_task as check_with_row
 from paco_fr.contracts import CROPS
-from paco_fr.errors import MissingDataError
-from paco_fr.images import encode_png
-from paco_fr.records import features
+from paco_fr.faces.decode import encode_png
+from paco_fr.faces.records import features
+from paco_fr.utils.errors import MissingDataError
 from tasks.kinds import verification
 from tasks.metrics.metric import Metric
 from tasks.registry import all_tasks
@@ -58,7 +58,7 @@ def test_orl_with_its_row(data_root: Path) -> None:
 
 
 def test_bin_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.readers.bins.COUNTS", {})
+    monkeypatch.setattr("tasks.readers.recognition.bins.COUNTS", {})
     cells = [encode_png(np.full((8, 8, 3), n, np.uint8)) for n in range(80)]
     (tmp_path / "verification").mkdir()
     (tmp_path / "verification/cfp_fp.bin").write_bytes(
@@ -71,7 +71,7 @@ def test_bin_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["ijbb", "ijbc"])
 def test_ijb_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("tasks.readers.ijb.COUNTS", {})
+    monkeypatch.setattr("tasks.readers.recognition.ijb.COUNTS", {})
     meta = tmp_path / name.upper() / "meta"
     meta.mkdir(parents=True)
     (tmp_path / name.upper() / "loose_crop").mkdir()
@@ -168,7 +168,7 @@ def test_broken_declarations(changes: dict, message: str) -> None:
 
 
 def test_shared_groups_never_get_as_far_as_a_score() -> None:
-    from paco_fr.errors import PacoError
+    from paco_fr.utils.errors import PacoError
 
     with pytest.raises(PacoError, match="in both the fitted and the held part"):
         check_task(replace(GOOD, reader_options={"shared": True}))

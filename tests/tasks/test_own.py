@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from paco_eval.encoders import load_encoder
-from paco_eval.inputs import Data
-from paco_eval.rows import read_row
-from paco_eval.runner import evaluate_cell
-from paco_fr.errors import MissingDataError, PacoError
-from paco_fr.images import encode_png
-from tasks.own import OWN, own_task
-from tasks.readers.folder import drawn_part
+from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.rows.store import read_row
+from paco_fr.faces.decode import encode_png
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.readers.user.folder import drawn_part
 from tasks.task import Task, resolve
+from tasks.user_tasks import OWN, own_task
 
 
 def spot(number: int) -> tuple[bytes, float, float]:
@@ -128,7 +128,7 @@ def test_class_folders_are_learned(folder: Path, tmp_path: Path) -> None:
 
 
 def test_parts_by_folder_by_column_or_by_hash(folder: Path, table: Path, tmp_path: Path) -> None:
-    found = resolve("tasks.readers.folder:read_classes")(
+    found = resolve("tasks.readers.user.folder:read_classes")(
         None, folder=str(folder), classes=("fear", "neutral")
     )
     assert found["split"][:] == [drawn_part(ident) for ident in found["image_id"]]

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paco_fr.errors import MissingDataError, PacoError
-from paco_fr.images import encode_png
-from tasks.own import own_task
-from tasks.readers.own import read_own_pairs, read_pair_list, read_paired, read_people
+from paco_fr.faces.decode import encode_png
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.readers.user.own import read_own_pairs, read_pair_list, read_paired, read_people
 from tasks.task import bind, resolve
 from tasks.testing import check_task
+from tasks.user_tasks import own_task
 
 
 @pytest.fixture

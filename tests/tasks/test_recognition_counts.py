@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paco_fr.images import encode_png
-from tasks.passport import pairs_of, passport
+from paco_fr.faces.decode import encode_png
+from tasks.data_check import pairs_of, passport
 from tasks.registry import all_tasks
 from tasks.task import bind
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mypy import api
 
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 from tasks.splits import (
     Fold,
     Split,

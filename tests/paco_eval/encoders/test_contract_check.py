@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from paco_eval.encoders.contract_check import check_contract, training_colour
+from paco_eval.encoders._contract_check import check_contract, training_colour
 from paco_eval.encoders.timm import build
 from paco_eval.testing import reference_pictures
 from paco_fr.contracts import PixelContract
-from paco_fr.errors import PacoError
-from paco_fr.views import prepare
+from paco_fr.train.batches import prepare
+from paco_fr.utils.errors import PacoError
 
 IMAGENET = PixelContract(64)
 CONTRACTS = {

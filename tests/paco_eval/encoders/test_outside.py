@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from paco_eval.encoders import load_encoder, outside
-from paco_eval.encoders.module import FunctionEncoder
+from paco_eval.encoders._function import FunctionEncoder
 from paco_fr.contracts import CROPS, PixelContract
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from paco_eval.encoders import load_encoder
-from paco_fr.errors import PacoError
-from tests.paco_eval.encoders.published import (
+from paco_fr.utils.errors import PacoError
+from tests.fixtures.published import (
     DEPTH,
     GRID,
     PATCH,

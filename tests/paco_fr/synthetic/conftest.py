@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from paco_fr.synthetic import FaceParameters, FaceSpec, face_parameters
-from paco_fr.synthetic.expression import ACTIONS
+from paco_fr.synthetic.shape.expression import ACTIONS
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from paco_fr.records import COLUMNS, EXPRESSIONS
-from paco_fr.rotation import rotation_from_angles
+from paco_fr.faces.records import COLUMNS, EXPRESSIONS
+from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.synthetic import FaceSpec, records
 from paco_fr.synthetic.dataset import as_array
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from paco_fr.rotation import rotation_from_angles
-from paco_fr.synthetic import FaceSpec, face_parameters, landmarks, render, renderer
-from paco_fr.synthetic import geometry as g
-from paco_fr.synthetic.camera import Camera, flatten, framing_camera
-from paco_fr.synthetic.expression import ACTIONS, action_basis, side_field
-from paco_fr.synthetic.identity import shape_basis, shape_names
+from paco_fr.faces.rotation import rotation_from_angles
+from paco_fr.synthetic import FaceSpec, face_parameters, render
+from paco_fr.synthetic.rendering import renderer
+from paco_fr.synthetic.rendering.camera import Camera, flatten, framing_camera
+from paco_fr.synthetic.shape import geometry as g
+from paco_fr.synthetic.shape import landmarks
+from paco_fr.synthetic.shape.expression import ACTIONS, action_basis, side_field
+from paco_fr.synthetic.shape.identity import shape_basis, shape_names
 from tests.paco_fr.synthetic.conftest import plain_face
 
 

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from paco_fr.synthetic import FaceSpec, face_parameters, landmarks, renderer
-from paco_fr.synthetic.expression import ACTIONS, PROTOTYPES, prototype
-from paco_fr.synthetic.identity import SKEWS, shape_names
+from paco_fr.synthetic import FaceSpec, face_parameters
+from paco_fr.synthetic.rendering import renderer
+from paco_fr.synthetic.shape import landmarks
+from paco_fr.synthetic.shape.expression import ACTIONS, PROTOTYPES, prototype
+from paco_fr.synthetic.shape.identity import SKEWS, shape_names
 from paco_fr.synthetic.spec import (
     EXPRESSION_NAMES,
     LEVELS,

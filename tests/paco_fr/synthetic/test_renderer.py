@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from paco_fr.rotation import rotation_from_angles
-from paco_fr.synthetic import FaceSpec, face_parameters, heads, landmarks, render
-from paco_fr.synthetic import geometry as g
-from paco_fr.synthetic.expression import ACTIONS
+from paco_fr.faces.rotation import rotation_from_angles
+from paco_fr.synthetic import FaceSpec, face_parameters, render
+from paco_fr.synthetic.head import assemble as heads
+from paco_fr.synthetic.shape import geometry as g
+from paco_fr.synthetic.shape import landmarks
+from paco_fr.synthetic.shape.expression import ACTIONS
 from paco_fr.synthetic.spec import TEST_LIGHTS, TEST_OCCLUDERS, TRAIN_LIGHTS, TRAIN_OCCLUDERS
 from tests.paco_fr.synthetic.conftest import plain_face
 from tests.paco_fr.synthetic.tests_support import hidden_by_mesh

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from paco_fr.synthetic import heads, renderer
-from paco_fr.synthetic.canvas import SAMPLES
+from paco_fr.synthetic.head import assemble as heads
+from paco_fr.synthetic.rendering import renderer
+from paco_fr.synthetic.rendering.canvas import SAMPLES
 
 
 def hidden_by_mesh(face, drawn):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from paco_fr.contracts import CROPS
-from paco_fr.errors import PacoError
-from paco_fr.rotation import rotation_from_angles
+from paco_fr.faces.rotation import rotation_from_angles
+from paco_fr.utils.errors import PacoError
 from tasks.kinds import load_kind, multilabel
 from tasks.metrics.pose import angle_error, lenient_error
 from tasks.task import Task

@@ -6,8 +6,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from paco_fr.contracts import CROPS
-from paco_fr.errors import PacoError
-from paco_fr.rotation import rotation_from_angles
+from paco_fr.faces.rotation import rotation_from_angles
+from paco_fr.utils.errors import PacoError
 from tasks.kinds import classification, landmarks, pose, verification
 from tasks.task import Task
 

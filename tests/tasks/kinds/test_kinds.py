@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paco_eval.rows import plain_cells
-from paco_eval.solvers import load_solver
+from paco_eval.probes.solvers import load_solver
+from paco_eval.rows.store import plain_cells
 from paco_fr.contracts import CROPS
-from paco_fr.errors import PacoError
-from paco_fr.rotation import rotation_from_angles
+from paco_fr.faces.rotation import rotation_from_angles
+from paco_fr.utils.errors import PacoError
 from tasks.kinds import KINDS, load_kind
 from tasks.kinds.labels import stacked
 from tasks.task import Task

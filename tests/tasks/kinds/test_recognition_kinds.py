@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from paco_fr.contracts import CROPS
-from paco_fr.errors import PacoError
+from paco_fr.utils.errors import PacoError
 from tasks.kinds import load_kind
 from tasks.kinds.embeddings import pair_products, pooled, scores_of_pairs
 from tasks.kinds.templates import Scores, compare, tar_at, tar_near

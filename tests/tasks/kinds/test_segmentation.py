@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from paco_fr.contracts import CROPS
-from paco_fr.errors import PacoError
-from paco_fr.images import encode_png
+from paco_fr.faces.decode import encode_png
+from paco_fr.utils.errors import PacoError
 from tasks.kinds import segmentation
 from tasks.task import Task
 

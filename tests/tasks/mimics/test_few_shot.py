@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from paco_eval.encoders import load_encoder
-from paco_eval.inputs import Data
-from paco_eval.protocols import Shots, few_shot
-from paco_eval.rows import load_rows
-from paco_eval.runner import evaluate_all
+from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.protocols import Shots, few_shot
+from paco_eval.evaluation.runner import evaluate_all
+from paco_eval.rows.store import load_rows
 from tasks.kinds import load_kind
 from tasks.registry import all_tasks
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from paco_eval.encoders import load_encoder
-from paco_eval.inputs import Data
-from paco_eval.rows import Row, read_items, read_row
-from paco_eval.runner import evaluate_cell
+from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.rows.store import Row, read_items, read_row
+from tasks.data_check import passport
 from tasks.mimics import WRITERS
-from tasks.passport import passport
 from tasks.registry import all_tasks
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "pixels.json"

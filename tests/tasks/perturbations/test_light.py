@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paco_fr.rotation import angles_from_rotation
+from paco_fr.faces.rotation import angles_from_rotation
 from tasks.metrics.pose import geodesic_error
 from tasks.perturbations.apply import Face, perturb
 from tasks.perturbations.exposure import light_of, photo_electrons

@@ -8,8 +8,8 @@ from subprocess import run
 import numpy as np
 import pytest
 
-from paco_fr.errors import PacoError
-from paco_fr.points import five_points
+from paco_fr.faces.landmarks import five_points
+from paco_fr.utils.errors import PacoError
 from tasks.perturbations.apply import Face, perturb
 from tasks.perturbations.catalogue import LEVELS, PERTURBATIONS, kinds_of, perturbation
 from tasks.perturbations.linear import mean_luminance

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paco_fr.errors import MissingDataError, PacoError
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.data_check import passport
 from tasks.mimics import WRITERS
-from tasks.passport import passport
 from tasks.registry import all_tasks
 from tests.tasks.readers.damage import (
     Copied,

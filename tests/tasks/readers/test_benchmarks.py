@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from paco_fr.errors import PacoError
-from paco_fr.rotation import angles_from_rotation
-from tasks.passport import passport
-from tasks.readers.head_pose import read_biwi_pose, test_square
+from paco_fr.faces.rotation import angles_from_rotation
+from paco_fr.utils.errors import PacoError
+from tasks.data_check import passport
+from tasks.readers.pose.head_pose import read_biwi_pose, test_square
 from tasks.registry import all_tasks
 from tests.tasks.readers.damage import Copied, read
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from paco_fr.contracts import CROPS
-from paco_fr.errors import MissingDataError, PacoError
-from paco_fr.images import ImageError, encode_png, read_image
-from tasks.readers.bins import ADMITTED, COUNTS, read_bin, read_pairs, read_pictures
+from paco_fr.faces.decode import ImageError, encode_png, read_image
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.readers.recognition.bins import ADMITTED, COUNTS, read_bin, read_pairs, read_pictures
 from tasks.units import units_of
 
 PNG = encode_png(np.full((112, 112, 3), 7, np.uint8))

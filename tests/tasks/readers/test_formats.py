@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from paco_fr.errors import MissingDataError, PacoError
-from paco_fr.rotation import angles_from_rotation
-from tasks.readers.aflw2000 import drop_extreme, read_aflw2000, read_mat, read_table, within
-from tasks.readers.dlib_xml import read_dlib, read_faces
-from tasks.readers.ferplus import read_labels, read_votes
-from tasks.readers.head_pose import yaw_bin
-from tasks.readers.lfw import read_pairs
-from tasks.readers.ljson import read_ljson
-from tasks.readers.pts import read_pts
+from paco_fr.faces.rotation import angles_from_rotation
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.readers.expression.ferplus import read_labels, read_votes
+from tasks.readers.landmarks.dlib_xml import read_dlib, read_faces
+from tasks.readers.landmarks.ljson import read_ljson
+from tasks.readers.landmarks.pts import read_pts
+from tasks.readers.pose.aflw2000 import drop_extreme, read_aflw2000, read_mat, read_table, within
+from tasks.readers.pose.head_pose import yaw_bin
+from tasks.readers.recognition.lfw import read_pairs
 
 
 @pytest.fixture(scope="module")

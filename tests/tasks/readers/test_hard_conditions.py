@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from paco_eval.encoders import load_encoder
-from paco_eval.inputs import Data
-from paco_eval.rows import read_items
-from paco_eval.runner import evaluate_cell
-from tasks.readers.challenge import read_lists
-from tasks.readers.head_pose import yaw_bin
-from tasks.readers.mfr2 import read_pairs
-from tasks.readers.yale import subset_of_light
+from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.rows.store import read_items
+from tasks.readers.expression.challenge import read_lists
+from tasks.readers.pose.head_pose import yaw_bin
+from tasks.readers.recognition.mfr2 import read_pairs
+from tasks.readers.recognition.yale import subset_of_light
 from tasks.registry import all_tasks
 from tasks.task import bind
 from tests.tasks.readers.damage import Copied, read

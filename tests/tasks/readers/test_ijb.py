@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paco_fr.errors import MissingDataError, PacoError
-from tasks.readers.ijb import read_faces, read_search, read_template_pairs
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.readers.recognition.ijb import read_faces, read_search, read_template_pairs
 
 POINTS = "10.5 20 30 20 20 30 12 40 28 40"
 FILES = {

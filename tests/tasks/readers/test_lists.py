@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paco_fr.errors import MissingDataError, PacoError
-from paco_fr.images import encode_png, read_image
-from paco_fr.records import EXPRESSIONS
-from tasks.readers.ferplus import HEADER, majority, read_ferplus, read_labels, read_votes
+from paco_fr.faces.decode import encode_png, read_image
+from paco_fr.faces.records import EXPRESSIONS
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.readers.expression.ferplus import HEADER, majority, read_ferplus, read_labels, read_votes
 from tasks.readers.files import read_lines
-from tasks.readers.folder import read_expressions, read_images, read_people
-from tasks.readers.lfw import Pair, read_lfw, read_pairs
-from tasks.readers.orl import read_orl
+from tasks.readers.recognition.lfw import Pair, read_lfw, read_pairs
+from tasks.readers.recognition.orl import read_orl
+from tasks.readers.user.folder import read_expressions, read_images, read_people
 
 PNG = encode_png(np.zeros((4, 4, 3), np.uint8))
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paco_fr.alignment import apply, crop_transform, invert
 from paco_fr.contracts import CropContract
-from paco_fr.errors import MissingDataError, PacoError
-from paco_fr.images import encode_png
-from tasks.readers.london import POINTS, read_landmarks, read_recognition, selection_people
+from paco_fr.faces.crop import apply, crop_transform, invert
+from paco_fr.faces.decode import encode_png
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.readers.landmarks.london import POINTS, read_landmarks, read_recognition, selection_people
 
 
 def write_person(root: Path, person: str, shift: float = 0.0, *, smiling: bool = True) -> None:
@@ -99,7 +99,7 @@ def test_genuine_recognition(data_root: Path) -> None:
 
 def test_genuine_control_view_shows_no_face(data_root: Path) -> None:
     """The control crop, margin included, stays clear of every annotated point, hair and neck included."""
-    from tasks.readers.psychomorph import read_tem
+    from tasks.readers.landmarks.psychomorph import read_tem
 
     found = read_recognition(data_root)
     control = next(r for r in found if r["subsets"] == ["control"])

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paco_fr.errors import MissingDataError, PacoError
-from paco_fr.images import encode_png, read_image
-from tasks.readers.celebamask import CLASSES, SIDE, read_celebamask
-from tasks.readers.lapa import read_lapa
+from paco_fr.faces.decode import encode_png, read_image
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.readers.parsing.celebamask import CLASSES, SIDE, read_celebamask
+from tasks.readers.parsing.lapa import read_lapa
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paco_fr.errors import MissingDataError, PacoError
-from tasks.readers.psychomorph import read_tem
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.readers.landmarks.psychomorph import read_tem
 
 GOOD = ["3", "1.5\t2", "3\t4.25", "-1\t0", "1", "0", "2", "0 1"]
 

@@ -1,0 +1,1 @@
+"""Numbers out of rows: intervals, paired differences, what may be claimed."""

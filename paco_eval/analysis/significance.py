@@ -1,0 +1,140 @@
+"""Who may be called best: what tables and comparisons ask of statistics, with two ways to answer.
+
+:data:`BY_INTERVALS` needs rows only and is conservative. :func:`by_resampling` reads the items and resamples
+people (and pretraining seeds) together, paired between encoders; it needs the definitions of the metrics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from paco_eval.rows.store import Row, Stored
+from paco_fr.utils.errors import PacoError
+from tasks.kinds import load_kind
+from tasks.metrics.metric import Metric
+from tasks.task import Task
+
+Ends = tuple[float | None, float | None]
+MetricOf = Callable[[Row, str], Metric | None]
+"""The definition behind a metric of a row; None if it is not known, e.g. of an older task version."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How sure numbers are.
+
+    Attributes:
+        mean_interval: interval of the mean of a metric over the rows (seeds) of one method.
+        distinguishable: whether two encoders surely differ in a metric, given their rows.
+        words: for captions, what bold and intervals rest on.
+
+    """
+
+    mean_interval: Callable[[str, Sequence[Stored]], Ends]
+    distinguishable: Callable[[str, Sequence[Stored], Sequence[Stored]], bool]
+    words: str
+
+
+def widest_ends(metric: str, rows: Sequence[Stored]) -> Ends:
+    """Return the lowest low and the highest high over seeds; None, None if a seed has no interval."""
+    found = [stored.row.metrics[metric] for stored in rows]
+    lows = [m.low for m in found if m.low is not None]
+    highs = [m.high for m in found if m.high is not None]
+    return (min(lows), max(highs)) if len(lows) == len(found) else (None, None)
+
+
+def intervals_apart(metric: str, a: Sequence[Stored], b: Sequence[Stored]) -> bool:
+    """Say whether all intervals of ``a`` lie to one side of all of ``b``: surer than a paired difference."""
+    (low_a, high_a), (low_b, high_b) = widest_ends(metric, a), widest_ends(metric, b)
+    if low_a is None or high_a is None or low_b is None or high_b is None:
+        return False
+    return high_a < low_b or high_b < low_a
+
+
+BY_INTERVALS = Judge(
+    widest_ends,
+    intervals_apart,
+    "Distinguishable: intervals that do not overlap. Several seeds: mean, with the widest ends.",
+)
+"""Judges from the intervals in the rows alone."""
+
+
+def by_resampling(metric_of: MetricOf, *, replicates: int = 1000) -> Judge:
+    """Return a judge that resamples items; where definition or items are missing it is :data:`BY_INTERVALS`.
+
+    Args:
+        metric_of: gives the definition of a metric, see :func:`metrics_of_tasks`.
+        replicates: bootstrap replicates of every interval.
+
+    """
+    from paco_eval.analysis.statistics import over_seeds
+
+    read: dict[Path, pd.DataFrame] = {}
+
+    def runs(rows: Sequence[Stored]) -> list[pd.DataFrame]:
+        for stored in rows:
+            if stored.path not in read:
+                read[stored.path] = stored.items()
+        return [read[stored.path] for stored in rows]
+
+    def mean_interval(metric: str, rows: Sequence[Stored]) -> Ends:
+        definition = metric_of(rows[0].row, metric)
+        if len(rows) == 1 or definition is None or any(s.row.metrics[metric].value is None for s in rows):
+            return widest_ends(metric, rows)
+        try:
+            found = over_seeds(definition, runs(rows), replicates=replicates)
+        except (PacoError, KeyError):  # not scored on the same items, or items of an older layout
+            return widest_ends(metric, rows)
+        return (None, None) if math.isnan(found.low) else (found.low, found.high)
+
+    def distinguishable(metric: str, a: Sequence[Stored], b: Sequence[Stored]) -> bool:
+        definition = metric_of(a[0].row, metric)
+        if definition is None:
+            return intervals_apart(metric, a, b)
+        try:
+            found = over_seeds(definition, runs(a), baseline=runs(b), replicates=replicates)
+        except (PacoError, KeyError):
+            return False
+        return found.low > 0 or found.high < 0
+
+    words = (
+        f"Distinguishable: the paired difference over the same items keeps its sign in 95 % of {replicates} "
+        "bootstrap replicates. Several seeds: mean; people and seeds are resampled together."
+    )
+    return Judge(mean_interval, distinguishable, words)
+
+
+def metrics_of_tasks(tasks: Iterable[Task]) -> MetricOf:
+    """Return the definitions that the declared tasks have now; rows of other versions have none."""
+    declared = {task.name: task for task in tasks}
+
+    @cache
+    def definitions(name: str) -> dict[str, Metric]:
+        task = declared[name]
+        return {metric.name: metric for metric in load_kind(task.kind).metrics(task)}
+
+    def metric_of(row: Row, metric: str) -> Metric | None:
+        task = declared.get(row.task)
+        if task is None or task.version != row.task_version:
+            return None
+        return definitions(row.task).get(metric)
+
+    return metric_of
+
+
+def registered_metrics() -> MetricOf:
+    """Return the definitions of all tasks that are registered, and of those that derive from them."""
+    from tasks.registry import all_tasks, derived
+
+    return metrics_of_tasks([*all_tasks().values(), *derived().values()])
+
+
+def registered_judge(*, replicates: int = 1000) -> Judge:
+    """Return the resampling judge for all registered tasks; long pair lists take seconds a comparison."""
+    return by_resampling(registered_metrics(), replicates=replicates)

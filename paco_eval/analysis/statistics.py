@@ -1,0 +1,392 @@
+"""How sure a number is: intervals, paired differences, tests, ranks.
+
+Everything resamples groups (people, templates, photographs), never single items of one group, because items
+of a group are alike. A bootstrap replicate draws as many groups as there are, with replacement; a pair
+counts as often as the product of its identities' multiplicities, thresholds are chosen anew. Intervals
+are percentile intervals (Efron and Tibshirani 1993, chapter 13). Replicates in which a metric is undefined
+are left out; where more than one in twenty is, or where there is one group only, the interval is undefined
+(NaN), because it would be a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import rankdata
+
+from paco_fr.contracts import content_hash
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.random import generator
+from tasks.metrics.metric import COMPUTE_CELLS, Array, Metric, group_codes
+
+Verdict = Literal["better", "worse", "not distinguishable", "observed"]
+
+MOST_UNDEFINED = 0.05
+"""Largest share of undefined replicates that an interval may rest on."""
+
+
+ALPHA = 0.05
+"""Largest chance of any false claim in a table."""
+
+
+class Interval(NamedTuple):
+    """A number and the ends of its interval, in the unit of its metric; NaN ends where undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+def resamples(groups: int, replicates: int, seed: int) -> Iterator[Array]:
+    """Yield multiplicities (R_i, groups) of drawn groups, some replicates at a time, each row summing to G.
+
+    Row r is the same for any later number of replicates.
+    """
+    from paco_eval.analysis.draws import count_draws  # here, because the compiler takes its time to import
+
+    state = generator("bootstrap", seed).integers(0, 2**64, dtype=np.uint64)
+    step = max(1, COMPUTE_CELLS // groups)
+    for start in range(0, replicates, step):
+        counts = np.empty((min(step, replicates - start), groups))
+        state = np.uint64(count_draws(state, counts))
+        yield counts
+
+
+def bootstrap(
+    metric: Metric, items: pd.DataFrame, *, replicates: int = 1000, seed: int = 0, level: float = 0.95
+) -> Interval:
+    """Return the metric of the items with its percentile interval under resampled groups.
+
+    Args:
+        metric: what to compute.
+        items: one line per scored unit.
+        replicates: number of bootstrap replicates.
+        seed: draws the replicates.
+        level: share of the replicates inside the interval.
+
+    """
+    return bootstrap_all([metric], items, replicates=replicates, seed=seed, level=level)[metric.name]
+
+
+def bootstrap_all(
+    metrics: Sequence[Metric],
+    items: pd.DataFrame,
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Interval]:
+    """Return what :func:`bootstrap` returns for each metric by name, drawing the replicates once."""
+    items, groups = coded(items)
+    values: dict[str, list[Array]] = {metric.name: [] for metric in metrics}
+    for weights in resamples(groups, replicates, seed):
+        for metric in metrics:
+            values[metric.name].append(metric.compute(items, weights))
+    return {
+        metric.name: percentile_interval(
+            metric.value(items), np.concatenate(values[metric.name]), groups, level
+        )
+        for metric in metrics
+    }
+
+
+def paired_difference(
+    metric: Metric,
+    items_a: pd.DataFrame,
+    items_b: pd.DataFrame,
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Return metric(a) - metric(b) on the same units, both seeing the same replicates.
+
+    Raises:
+        PacoError: a and b are not items of the same units and groups.
+
+    """
+    return over_seeds(metric, [items_a], baseline=[items_b], replicates=replicates, seed=seed, level=level)
+
+
+def over_seeds(
+    metric: Metric,
+    runs: Sequence[pd.DataFrame],
+    *,
+    baseline: Sequence[pd.DataFrame] = (),
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Return the mean of the metric over pretraining seeds, less that of the baseline's, with its interval.
+
+    A replicate draws groups (the same for all runs) and, independently, seeds of either side. Few seeds are
+    few draws: three seeds give an interval that is somewhat too narrow, one seed says nothing of seeds.
+
+    Args:
+        metric: what to compute.
+        runs: items of one encoder, a table per pretraining seed.
+        baseline: items of the other encoder; none for the mean itself.
+        replicates: number of bootstrap replicates.
+        seed: draws the replicates.
+        level: share of the replicates inside the interval.
+
+    Raises:
+        PacoError: no runs, or tables that are not of the same units and groups.
+
+    """
+    return replicated(metric, runs, baseline, replicates=replicates, seed=seed).interval(level)
+
+
+class Replicates(NamedTuple):
+    """A number under resampling.
+
+    Attributes:
+        value: of the items themselves.
+        drawn: (R,) its replicates, groups and pretraining seeds drawn.
+        by_groups: (R,) the same with all seeds kept: what people alone vary.
+        groups: number of groups.
+
+    """
+
+    value: float
+    drawn: Array
+    by_groups: Array
+    groups: int
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Return the value with its percentile interval."""
+        return percentile_interval(self.value, self.drawn, self.groups, level)
+
+    def tested(self, level: float = 0.95) -> tuple[Interval, float]:
+        """Return the interval and the p-value of no difference, from the same replicates.
+
+        The p-value is twice the share of replicates on the other side of zero, the estimate itself counted in, so
+        that it is never 0 (Davison and Hinkley 1997, section 4.4): below 0.05 where the 95 % interval excludes
+        zero. NaN where the interval is undefined.
+        """
+        interval = self.interval(level)
+        if np.isnan(interval.low):
+            return interval, np.nan
+        defined = self.drawn[~np.isnan(self.drawn)]
+        beyond = min((defined <= 0).sum(), (defined >= 0).sum())
+        return interval, min(1.0, float(2 * (beyond + 1) / (len(defined) + 1)))
+
+
+def replicated(
+    metric: Metric,
+    runs: Sequence[pd.DataFrame],
+    baseline: Sequence[pd.DataFrame],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    joint: bool = False,
+) -> Replicates:
+    """Return the mean over runs less that over the baseline, under resampling, see :func:`over_seeds`.
+
+    Args:
+        metric: what to compute.
+        runs: items of one encoder, a table per pretraining seed.
+        baseline: those of the other.
+        replicates: number of bootstrap replicates.
+        seed: draws the replicates.
+        joint: so that results can be added up replicate by replicate: any table of the same groups meets the
+            same draws of them, other groups meet draws of their own, and all the same draws of runs.
+
+    """
+    if not runs:
+        raise PacoError("There are no runs to average.")
+    same = aligned([*runs, *baseline])
+    tables, groups = [coded(table)[0] for table in same], coded(same[0])[1]
+    value = np.array([metric.value(table) for table in tables])
+    by_run = [
+        np.stack([metric.compute(table, weights) for table in tables], axis=1)
+        for weights in resamples(groups, replicates, joint_seed(same[0], seed) if joint else seed)
+    ]
+    return of_runs(value, np.concatenate(by_run), [len(runs), len(baseline)], groups, seed)
+
+
+def joint_seed(items: pd.DataFrame, seed: int) -> int:
+    """Return a seed that is a function of the groups' names."""
+    return int(content_hash([seed, *map(str, group_codes(items)[1])]), 16)
+
+
+def of_runs(value: Array, by_run: Array, sides: Sequence[int], groups: int, seed: int) -> Replicates:
+    """Return the first side's mean over its runs less the second's, where a replicate draws runs of either side.
+
+    Args:
+        value: (runs,) of the items themselves, one side's after the other's.
+        by_run: (R, runs) replicates, in which groups alone were drawn.
+        sides: number of runs of either side.
+        groups: number of groups.
+        seed: draws the runs.
+
+    """
+    rng = generator("bootstrap seeds", seed)
+    counts = [rng.multinomial(n, np.full(n, 1.0 / n), size=len(by_run)) for n in sides if n]
+    signs = np.repeat([1.0, -1.0], sides) / np.repeat(sides, sides)
+    drawn = (by_run * np.concatenate(counts, axis=1) * signs).sum(axis=1)
+    return Replicates(float(value @ signs), drawn, by_run @ signs, groups)
+
+
+def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return item tables in the order of the first, or say which unit or group they do not share.
+
+    Raises:
+        PacoError: an id occurs twice, is missing from a table, or has another group there.
+
+    """
+    indexed = [table.set_index("id", drop=False) for table in tables]
+    first = indexed[0]
+    for table in indexed:
+        if not table.index.is_unique:
+            raise PacoError(f"Item '{table.index[table.index.duplicated()][0]}' occurs twice in one table.")
+        different = first.index.symmetric_difference(table.index)
+        if len(different):
+            raise PacoError(
+                f"The tables do not score the same units: '{different[0]}' is only in one of them."
+            )
+    ordered = [table.loc[first.index] for table in indexed]
+    columns = [name for name in ("group", "group_a", "group_b") if name in first]
+    for table in ordered:
+        if not table[columns].equals(first[columns]):
+            raise PacoError("The tables put the same units into different groups.")
+    return ordered
+
+
+def coded(items: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the items with numbers for group names, and the number of groups G.
+
+    A metric looks its groups up anew for every batch of replicates, which is quick for numbers only.
+    """
+    codes, names = group_codes(items)
+    columns = {"group": codes} if codes.ndim == 1 else dict(zip(("group_a", "group_b"), codes.T, strict=True))
+    return items.assign(**columns), len(names)
+
+
+def percentile_interval(value: float, values: Array, groups: int, level: float) -> Interval:
+    """Return a value with the quantiles of its replicates (R,), undefined under the rules of the module."""
+    defined = values[~np.isnan(values)]
+    if groups < 2 or len(defined) < (1.0 - MOST_UNDEFINED) * len(values):
+        return Interval(value, np.nan, np.nan)
+    low, high = np.quantile(defined, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    return Interval(value, float(low), float(high))
+
+
+def permutation_test(
+    differences: npt.ArrayLike, groups: Sequence[str], *, permutations: int = 10_000, seed: int = 0
+) -> float:
+    """Return the two-sided p-value that paired differences have mean 0, by flipping signs of whole groups.
+
+    If two encoders are equally good, swapping them for all items of a group changes nothing. Exact where
+    ``2^G`` sign patterns are no more than ``permutations``; else the share of drawn patterns at least as
+    extreme, the observed one counted in (Phipson and Smyth 2010).
+
+    Args:
+        differences: (n,) error of one encoder less that of the other, on the same items.
+        groups: group of every item.
+        permutations: number of sign patterns.
+        seed: draws them.
+
+    """
+    codes, names = pd.factorize(np.asarray(groups, dtype=object))
+    sums = np.bincount(codes, np.asarray(differences, dtype=np.float64), minlength=len(names))
+    exact = 2.0 ** len(names) <= permutations
+    observed = abs(sums.sum()) * (1.0 - 1e-12)  # the same sum in another order may round below itself
+    if exact:
+        patterns = np.arange(2 ** len(names))[:, None] >> np.arange(len(names)) & 1
+        return float((np.abs((2.0 * patterns - 1.0) @ sums) >= observed).mean())
+    rng, extreme = generator("permutation", seed), 0
+    step = max(1, COMPUTE_CELLS // len(names))
+    for start in range(0, permutations, step):
+        shape = (min(step, permutations - start), len(names))
+        flipped = rng.integers(0, 2, size=shape, dtype=np.int8).astype(np.float64) * 2.0 - 1.0
+        extreme += int((np.abs(flipped @ sums) >= observed).sum())
+    return (extreme + 1) / (permutations + 1)
+
+
+def holm(p_values: npt.ArrayLike) -> Array:
+    """Return p-values (m,) adjusted for m tests so that the family-wise error is held (Holm 1979)."""
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p-values are a list of numbers from 0 to 1, got {p}")
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def mean_rank(
+    scores: pd.DataFrame,
+    higher_is_better: Mapping[str, bool],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Return the mean rank of every encoder over tasks, 1 the best, with its interval over tasks.
+
+    Args:
+        scores: (encoders, tasks) values of the main metrics; equal values share their ranks.
+        higher_is_better: direction of every task.
+        replicates: number of bootstrap replicates, each drawing as many tasks as there are.
+        seed: draws the replicates.
+        level: share of the replicates inside the interval.
+
+    Returns:
+        A line per encoder with ``mean_rank``, ``low`` and ``high``, best first.
+
+    Raises:
+        PacoError: an encoder lacks a task, so that ranks would not mean the same.
+
+    """
+    for row, column in np.argwhere(scores.isna().to_numpy())[:1]:
+        where = f"{scores.index[row]} has no score on {scores.columns[column]}"
+        raise PacoError(f"{where}; rank only what every encoder was scored on.")
+    signs = np.array([-1.0 if higher_is_better[task] else 1.0 for task in scores.columns])
+    ranks = rankdata(scores.to_numpy(dtype=np.float64) * signs, axis=0).T
+    draws = [weights @ ranks / len(ranks) for weights in resamples(len(ranks), replicates, seed)]
+    replicated = np.concatenate(draws)
+    rows = [
+        percentile_interval(float(mean), values, len(ranks), level)
+        for mean, values in zip(ranks.mean(axis=0), replicated.T, strict=True)
+    ]
+    table = pd.DataFrame(rows, index=scores.index).rename(columns={"value": "mean_rank"})
+    return table.sort_values("mean_rank", kind="stable")
+
+
+class Claim:
+    """A tested difference, as far as saying something of it goes."""
+
+    seeds: int
+    p_value: float
+
+    @property
+    def claimable(self) -> bool:
+        """Whether more than an observation can come of it."""
+        return self.seeds >= 2 and not np.isnan(self.p_value)
+
+
+def verdict(difference: Interval, higher_is_better: bool, seeds: int, p_value: float) -> Verdict:
+    """Return what a difference from a baseline allows to say.
+
+    Args:
+        difference: encoder less baseline, with its interval.
+        higher_is_better: direction of the metric.
+        seeds: pretraining seeds on the side that has fewer. One seed cannot tell a method from its luck:
+            its differences are observed, whatever the interval over people.
+        p_value: of no difference, adjusted for all differences of the table (:func:`holm`). Better and worse
+            need both an interval without zero and an adjusted p-value below :data:`ALPHA`.
+
+    """
+    if seeds < 2:
+        return "observed"
+    if p_value < ALPHA and difference.low > 0:
+        return "better" if higher_is_better else "worse"
+    if p_value < ALPHA and difference.high < 0:
+        return "worse" if higher_is_better else "better"
+    return "not distinguishable"

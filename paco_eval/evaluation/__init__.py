@@ -1,0 +1,1 @@
+"""One measurement, from a task to its rows. Read ``runner`` first."""

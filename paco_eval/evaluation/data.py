@@ -1,0 +1,127 @@
+"""What a task is measured on: its pictures cut into units, and who plays which part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from paco_eval.probes import borrowed as elsewhere
+from paco_fr.contracts import CROPS, CropContract, content_hash
+from paco_fr.faces.records import fingerprint
+from paco_fr.utils.errors import unknown_name
+from tasks import splits
+from tasks.lists import restrict
+from tasks.registry import all_tasks
+from tasks.task import Task, bind, option_hashes, resolve
+from tasks.units import Units, units_of, view_of_units
+
+
+@dataclass(frozen=True)
+class Data:
+    """A task's pictures and roles, read once for all encoders.
+
+    Attributes:
+        task: the declaration.
+        views: view name ("all" is the main one) -> its units and split.
+        fingerprint: hash of the records.
+        protocol: name of the protocol with what departs from the task's own.
+        data_kind: what the pictures are; a miniature says so by its manifest.
+        probe_seed: which draw of the fitted units this is, None where nothing is drawn.
+        root: folder of the data sets.
+        people: what a set that is scored as a whole may be fitted on instead.
+        crop: name of the crop that the user put in place of the task's own, empty for none.
+
+    """
+
+    task: Task
+    views: dict[str, tuple[Units, splits.Split | splits.ScoredOnly]]
+    fingerprint: str
+    protocol: str
+    root: Path | None = None
+    people: elsewhere.TrainPeople | None = None
+    data_kind: str = "official"
+    probe_seed: int | None = None
+    crop: str = ""
+
+    @classmethod
+    def load(
+        cls,
+        task: Task,
+        data_root: Path | None,
+        limit: int | None = None,
+        train_identities: Path | None = None,
+        crop: str = "",
+    ) -> Data:
+        """Read the records of a task, cut units, by a crop of :data:`CROPS` if one is named, and give out roles."""
+        task = bind(task, data_root)
+        if crop:
+            task = replace(task, crop=named_crop(crop))
+        records: Dataset = resolve(task.reader)(data_root, **task.reader_options)
+        if limit is not None:
+            records = _limited(records, limit)
+        units = units_of(records, task.crop)
+        if limit is not None:
+            task = restrict(task, units.labels)
+        people = None
+        if train_identities is not None and task.split == "test_only":
+            people = elsewhere.TrainPeople.read(train_identities, task)
+            people.refuse_shared(units.labels)
+        member = view_of_units(units.labels, task)
+        views = {name: units.only(np.flatnonzero(member == name)) for name in ("all", *task.views)}
+        return cls(
+            task,
+            {name: (part, splits.roles(task, part.labels)) for name, part in views.items()},
+            _fingerprint(records, task),
+            ", ".join(_protocol(task, limit, people, crop)),
+            data_root,
+            people,
+            task.kind_of_data(data_root),
+            crop=crop,
+        )
+
+    @cached_property
+    def lender(self) -> Data:
+        """The task on whose validation part block and pooling are chosen, read once for all encoders."""
+        known = all_tasks()
+        if self.task.choice_from not in known:
+            raise unknown_name(
+                f"task, which {self.task.name} takes its choices from,", self.task.choice_from, known
+            )
+        return Data.load(known[self.task.choice_from], self.root, crop=self.crop)
+
+
+def named_crop(name: str) -> CropContract:
+    """Return a crop by its name; an unknown one is an error that suggests the nearest."""
+    if name not in CROPS:
+        raise unknown_name("crop", name, CROPS)
+    return CROPS[name]
+
+
+def _protocol(task: Task, limit: int | None, people: elsewhere.TrainPeople | None, crop: str) -> list[str]:
+    """Return the name of the protocol and what else decides over the number, for the key of the row."""
+    found = ["frozen"]
+    if people is not None:
+        found.append(f"fitted on {people.name} {people.fingerprint}")
+    elif task.choice_from:
+        found.append(f"chosen on {task.choice_from}")
+    found += [f"crop {crop}"] if crop else []
+    return found if limit is None else [*found, f"limit {limit}"]
+
+
+def _fingerprint(records: Dataset, task: Task) -> str:
+    """Return the hash of the records and of whatever lists came with them."""
+    lists = option_hashes(task)
+    return content_hash([fingerprint(records), lists]) if lists else fingerprint(records)
+
+
+def _limited(records: Dataset, limit: int) -> Dataset:
+    """Return at most ``limit`` records of each part, in their order."""
+    if "split" not in records.column_names:
+        return records.select(range(min(limit, len(records))))
+    part = pd.Series(records["split"][:])
+    return records.select(np.flatnonzero(part.groupby(part).cumcount() < limit))

@@ -1,0 +1,316 @@
+"""Derived tasks: one encoder on a task's test part, clean and under every kind and level of a sweep.
+
+Heads are chosen and fitted once, on clean pictures; clean features are those of the task itself. A picture that
+is changed is decoded once, looked at clean and under every condition; only where folds fit on what others score
+are choosing and changing two decodes. Rows carry the kind in ``subset`` and its severity in ``level``; the clean
+row of the sweep is subset ``clean``, level 0, on the pictures that the sweep shows, so that every curve is paired
+and complete within its task.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from accelerate import PartialState
+
+from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.record import Say, identity_of, row_of, wanted_of
+from paco_eval.features.extract import Features, Layer, extract
+from paco_eval.features.perturbed import (
+    CLEAN_PICTURE,
+    Condition,
+    Outcome,
+    Reader,
+    extract_perturbed,
+    fill_cache,
+)
+from paco_eval.probes.choice_cache import choice_path, remembered
+from paco_eval.probes.scorer import Decision, Scorer, choosing_units, decide, decide_elsewhere, held_of
+from paco_eval.rows.compact import compact, write_achieved
+from paco_eval.rows.store import Row, row_key, write_row
+from paco_fr.contracts import content_hash
+from paco_fr.encoder import Encoder
+from paco_fr.utils.errors import PacoError
+from tasks.perturbations.catalogue import perturbation
+from tasks.readers.synthetic.rendered import cell_spec, read_cell
+from tasks.splits import ScoredOnly, Split
+from tasks.task import Sweep, Task
+from tasks.units import Units, units_of
+
+Cell = tuple[str, int]
+"""(kind, level); the clean one is ("clean", 0)."""
+
+CLEAN: Cell = ("clean", 0)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a cell came to: items, units expected and failed, what was achieved by id of a picture, seconds."""
+
+    items: pd.DataFrame
+    expected: int
+    failed: int
+    achieved: pd.Series
+    seconds: float
+
+
+def evaluate_sweep(
+    encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print
+) -> list[Row]:
+    """Measure one encoder on one derived task and write a row for each cell; return the new rows.
+
+    Kinds that need landmarks are left out, and said to be, where the records have none.
+
+    Raises:
+        PacoError: as :func:`paco_eval.evaluation.runner.evaluate_cell`, or no kind can be applied.
+
+    """
+    task, (units, split) = data.task, data.views["all"]
+    sweep, identities = sweep_of(task), cell_identities(encoder, data, say)
+    wanted = wanted_of(encoder, data, identities, out, overwrite, say)
+    if not wanted:
+        return []
+    started = time.monotonic()
+    decision = _decided(encoder, data)
+    decided = time.monotonic()
+    layer, outcomes = decision.choice.layer, dict[Cell, Outcome]()
+    if sweep.source == "perturbed":
+        outcomes = _looked_at(encoder, data, layer, wanted)
+    looked = time.monotonic()
+    clean = extract(encoder, units, task.reductions, flip=task.flip, progress=True, only=layer)
+    run = _Run(encoder, units, clean, Scorer.fitted(task, split, decision, clean.layers, units.labels))
+    chose = time.monotonic() - looked + decided - started
+    if sweep.source == "rendered":
+        scored = run.rendered(wanted)
+    else:
+        scored = run.perturbed(wanted, outcomes, (looked - decided) / max(1, len(outcomes)))
+    rows = []
+    for cell, result in scored.items():
+        if not PartialState().is_main_process:
+            continue
+        items = compact(_with_achieved(result.items, result.achieved))
+        row = row_of(
+            encoder, data, identities[cell], decision, items, split, result.expected, result.failed,
+            {"extract": result.seconds, "choose": chose}, source=sweep.source,
+            achieved=mean_achieved(result.achieved.to_numpy()),
+            perturbation=None if cell == CLEAN or sweep.source == "rendered" else Condition(*cell).tag,
+        )  # fmt: skip
+        path = write_row(out / "rows", row, items, clean=clean_row(out, identities, cell))
+        if "achieved" not in items and result.achieved.notna().any():
+            write_achieved(path, result.achieved)
+        rows.append(row.model_copy(update={"key": path.stem}))
+    return rows
+
+
+def clean_row(out: Path, identities: dict[Cell, dict[str, Any]], cell: Cell) -> Path | None:
+    """Return the file of the clean row of a cell's sweep, where it is there; none for the clean one itself."""
+    path = out / "rows" / f"{row_key(identities[CLEAN])}.json"
+    return path if cell != CLEAN and path.exists() else None
+
+
+def share_pictures(encoders: Sequence[Encoder], data: Data, *, out: Path, overwrite: str = "missing") -> None:
+    """Show perturbed pictures to all encoders that lack them, so that each is made once, not once an encoder.
+
+    An encoder that cannot be measured is passed over here; :func:`evaluate_sweep` says why.
+    """
+    task, (units, split) = data.task, data.views["all"]
+    if sweep_of(task).source == "rendered" or len(encoders) < 2:
+        return
+    readers, cells = [], dict[Cell, None]()
+    for encoder in encoders:
+        try:
+            identities = cell_identities(encoder, data, lambda _: None)
+            wanted = wanted_of(encoder, data, identities, out, overwrite, lambda _: None)
+            if wanted:
+                layer = _decided(encoder, data).choice.layer
+                readers.append(Reader(encoder, layer, task.flip == "sum"))
+                cells |= dict.fromkeys(wanted)
+        except Exception:
+            continue
+    if not readers:
+        return
+    changed = units.only(changed_units(task, units.labels, split))
+    with suppress(Exception):  # of one encoder; the others are then measured one by one
+        fill_cache(readers, changed, [CLEAN_PICTURE, *_conditions(cells).values()], progress=True)
+
+
+def _decided(encoder: Encoder, data: Data) -> Decision:
+    """Return what is decided, looking at no picture that nothing is chosen on."""
+    task, (units, split) = data.task, data.views["all"]
+    if isinstance(split, ScoredOnly):
+        return decide_elsewhere(encoder, data)
+    memo = choice_path(encoder, task, data.fingerprint, split.select)
+    known = remembered(memo)
+    if known is not None:
+        return Decision(known)
+    seen = choosing_units(split)
+    features = extract(encoder, units.only(seen), task.reductions, flip=task.flip, progress=True)
+    return decide(task, features.spread(seen, len(units)), units.labels, split, memo)
+
+
+def _looked_at(encoder: Encoder, data: Data, layer: Layer, cells: Sequence[Cell]) -> dict[Cell, Outcome]:
+    """Return what the changed units come to under each condition; clean they are kept where extraction looks."""
+    task, (units, split) = data.task, data.views["all"]
+    changed, conditions = units.only(changed_units(task, units.labels, split)), _conditions(cells)
+    found = extract_perturbed(
+        encoder, changed, layer, [CLEAN_PICTURE, *conditions.values()], flip=task.flip, progress=True
+    )
+    return {cell: found[condition] for cell, condition in conditions.items()}
+
+
+def _conditions(cells: Iterable[Cell]) -> dict[Cell, Condition]:
+    return {cell: Condition(*cell) for cell in cells if cell != CLEAN}
+
+
+def sweep_of(task: Task) -> Sweep:
+    """Return the sweep of a derived task."""
+    if task.sweep is None:
+        raise PacoError(f"{task.name} is not a derived task.")
+    return task.sweep
+
+
+def _possible_kinds(task: Task, units: Units, say: Say) -> tuple[str, ...]:
+    """Return the kinds that the records allow."""
+    sweep = sweep_of(task)
+    if sweep.source == "rendered" or {"landmarks", "scheme"} <= set(units.labels):
+        return sweep.kinds
+    kinds = tuple(kind for kind in sweep.kinds if not perturbation(kind).needs_face)
+    left = ", ".join(kind for kind in sweep.kinds if kind not in kinds)
+    if not kinds:
+        raise PacoError(
+            f"{left} are anchored to landmarks, which {sweep.base} does not give. Its pictures can be swept by "
+            f"illumination/{sweep.base} and quality/{sweep.base}."
+        )
+    if left:
+        say(f"{task.name}: without {left}: anchored to landmarks, which {sweep.base} does not give.")
+    return kinds
+
+
+def cells_of(data: Data, say: Say = lambda _: None) -> list[Cell]:
+    """Return the cells that the records allow, the clean one first."""
+    kinds, levels = _possible_kinds(data.task, data.views["all"][0], say), sweep_of(data.task).levels
+    return [CLEAN, *((kind, level) for kind in kinds for level in levels)]
+
+
+def cell_identities(encoder: Encoder, data: Data, say: Say) -> dict[Cell, dict[str, Any]]:
+    """Return the identifying fields of every cell that the records allow, the clean one first."""
+    return {cell: _identity(encoder, data, cell) for cell in cells_of(data, say)}
+
+
+def _identity(encoder: Encoder, data: Data, cell: Cell) -> dict[str, Any]:
+    """Return the identifying fields of a cell's row; rendered pictures are named by their spec."""
+    kind, level = cell
+    found = {**identity_of(encoder, data, kind), "level": level}
+    if sweep_of(data.task).source == "rendered":
+        spec = None if cell == CLEAN else cell_spec(data.task, kind, level).fingerprint()
+        found["data_fingerprint"] = content_hash([data.fingerprint, spec])
+    return found
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Everything chosen and fitted, ready to score cells."""
+
+    encoder: Encoder
+    units: Units
+    clean: Features
+    scorer: Scorer
+
+    @property
+    def layer(self) -> Layer:
+        """Block and pooling that were chosen."""
+        return self.scorer.decision.choice.layer
+
+    def perturbed(
+        self, cells: list[Cell], outcomes: Mapping[Cell, Outcome], seconds: float
+    ) -> dict[Cell, Scored]:
+        """Score perturbed pictures of the test units; the others keep their clean features."""
+        task, scorer = self.scorer.task, self.scorer
+        shown = shown_units(task, self.units.labels, scorer.split)
+        changed = changed_units(task, self.units.labels, scorer.split)
+        clean, labels = self.clean.layers[self.layer], self.units.labels.iloc[shown].reset_index(drop=True)
+        apart = len(scorer.heads) < 2 or sweep_of(task).identities is not None
+        clean_failures = set(self.clean.failures) & set(shown.tolist())
+        scored = {}
+        for cell in cells:
+            table, achieved, failed = clean, np.full(len(clean), np.nan), clean_failures
+            if cell != CLEAN:
+                outcome = outcomes[cell]
+                table = clean.copy()
+                table[changed], achieved[changed] = outcome.features, outcome.achieved
+                failed = failed | {int(changed[unit]) for unit in outcome.failures}
+            items = (
+                scorer.items_apart(table[shown], labels) if apart else scorer.items(table, self.units.labels)
+            )
+            taken = 0.0 if cell == CLEAN else seconds
+            scored[cell] = Scored(items, len(shown), len(failed), _by_id(achieved[shown], labels), taken)
+        return scored
+
+    def rendered(self, cells: list[Cell]) -> dict[Cell, Scored]:
+        """Score pictures that were drawn again, and the clean ones of the same faces."""
+        task, held = self.scorer.task, held_of(self.scorer.split)
+        shown = set(self.units.labels["unit_id"].iloc[held])
+        first = next((cell for cell in cells if cell != CLEAN), (sweep_of(task).kinds[0], 1))
+        again = set(units_of(read_cell(task, *first), task.crop).labels["unit_id"]) & shown
+        scored = {}
+        for cell in cells:
+            source = self.units if cell == CLEAN else units_of(read_cell(task, *cell), task.crop)
+            units = source.only(np.flatnonzero(source.labels["unit_id"].isin(again).to_numpy()))
+            found = extract(
+                self.encoder, units, task.reductions, flip=task.flip, progress=True, only=self.layer
+            )
+            items = self.scorer.items_apart(found.layers[self.layer], units.labels)
+            achieved = np.full(len(units), np.nan) if cell == CLEAN else drawn_coverage(task, units.labels)
+            known = _by_id(achieved, units.labels)
+            scored[cell] = Scored(items, len(units), len(found.failures), known, found.seconds)
+        return scored
+
+
+def mean_achieved(achieved: npt.NDArray[np.floating]) -> float | None:
+    """Return the mean over pictures, as rows tell it; None where nothing is known."""
+    known = achieved[np.isfinite(achieved)]
+    return round(float(known.mean()), 6) if len(known) else None
+
+
+def shown_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> npt.NDArray[np.intp]:
+    """Return the scored units that a sweep shows: all, or those of its first identities."""
+    held, identities = held_of(split), sweep_of(task).identities
+    if identities is None:
+        return held
+    groups = labels["group"].iloc[held]
+    return held[groups.isin(pd.unique(groups)[:identities]).to_numpy()]
+
+
+def changed_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> npt.NDArray[np.intp]:
+    """Return which of the shown units are changed: probes where there is a gallery, else all."""
+    shown = shown_units(task, labels, split)
+    if task.options.get("pairs") == "gallery_probe":
+        probes: npt.NDArray[np.bool_] = (labels["media"].iloc[shown] == task.options["probe"]).to_numpy()
+        return shown[probes]
+    return shown
+
+
+def _by_id(achieved: npt.NDArray[np.floating], labels: pd.DataFrame) -> pd.Series:
+    return pd.Series(achieved.astype(np.float32), index=labels["unit_id"], name="achieved")
+
+
+def _with_achieved(items: pd.DataFrame, achieved: pd.Series) -> pd.DataFrame:
+    """Return items with what was achieved on their picture; those of pairs or templates as they are."""
+    known = items["id"].map(achieved)
+    return items.assign(achieved=known) if known.notna().any() else items
+
+
+def drawn_coverage(task: Task, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return the share of each face that the renderer hid, from the records' parameters; NaN for another factor."""
+    if sweep_of(task).factor != "occlusion":
+        return np.full(len(labels), np.nan)
+    return np.array([json.loads(text)["coverage"] for text in labels["parameters"]], dtype=np.float64)

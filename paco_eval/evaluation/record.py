@@ -1,0 +1,257 @@
+"""From items to a row: the metrics with their intervals, and everything needed to measure them again."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import PartialState
+
+from paco_eval.analysis.statistics import Interval, bootstrap_all
+from paco_eval.evaluation.data import Data
+from paco_eval.features.flops import flops_of
+from paco_eval.features.forward import precision_of
+from paco_eval.finetune.margin import DEFAULTS
+from paco_eval.probes.scorer import Decision
+from paco_eval.rows.store import Interval as RowInterval
+from paco_eval.rows.store import Metric as RowMetric
+from paco_eval.rows.store import Row, Unit, row_key
+from paco_fr.encoder import Encoder
+from paco_fr.utils.errors import PacoError
+from tasks import splits
+from tasks.kinds import load_kind
+from tasks.task import DataKind, Task, option_hashes
+
+Say = Callable[[str], None]
+Part = TypeVar("Part")
+"""Name of a view, a subset, or a kind and level."""
+
+REPLICATES = 1000
+"""Bootstrap replicates behind the intervals of a row."""
+
+
+def identity_of(encoder: Encoder, data: Data, view: str) -> dict[str, Any]:
+    """Return the fields of a row that say which measurement it is."""
+    facts = getattr(encoder, "facts", {})
+    return {
+        "task": data.task.name,
+        "task_version": data.task.version,
+        "encoder": encoder.name,
+        "weight_hash": encoder.weight_hash,
+        "pixel_hash": encoder.pixels.hash,
+        "crop_hash": data.task.crop.hash,
+        "protocol": _protocol(encoder, data),
+        "split": "test",
+        "subset": view,
+        "level": None,
+        "data_fingerprint": data.fingerprint,
+        "pretrain_seed": facts.get("pretrain_seed"),
+        "probe_seed": data.probe_seed,
+        "split_seed": None,
+    }
+
+
+def _protocol(encoder: Encoder, data: Data) -> str:
+    """Return the protocol with the precision of the features, where that is not full."""
+    precision = precision_of(encoder)
+    return data.protocol if precision == "float32" else f"{data.protocol}, {precision}"
+
+
+def crop_clashes(encoder: Encoder, data: Data) -> bool:
+    """Return whether the encoder requires another crop than the task's, and the user named none."""
+    return encoder.required_crop not in (None, data.task.crop) and not data.crop
+
+
+def wanted_of(
+    encoder: Encoder,
+    data: Data,
+    identities: Mapping[Part, dict[str, Any]],
+    out: Path,
+    overwrite: str,
+    say: Say,
+) -> list[Part]:
+    """Return the parts of a task that are to be measured, given the rows that are already there.
+
+    Raises:
+        PacoError: the task's crop is not the one the encoder requires and the user named no other, or rows
+            exist under ``never``.
+
+    """
+    task = data.task
+    if crop_clashes(encoder, data):
+        raise PacoError(
+            f"needs the crop {encoder.required_crop}, the task cuts {task.crop}. "
+            "To measure it all the same, say with --crop how to cut; the row will say so too."
+        )
+    absent = [
+        part for part, fields in identities.items() if not (out / "rows" / f"{row_key(fields)}.json").exists()
+    ]
+    if len(absent) < len(identities) and overwrite == "never":
+        raise PacoError("rows are already there and --overwrite is never.")
+    if overwrite == "always":
+        return list(identities)
+    if not absent:
+        say(f"{task.name}  {encoder.name}: already measured")
+    return absent
+
+
+def row_of(
+    encoder: Encoder, data: Data, identity: dict[str, Any], decision: Decision, items: pd.DataFrame,
+    split: splits.Split | splits.ScoredOnly, expected: int, failed: int, timings: dict[str, float],
+    images_per_s: float | None = None, **also: str | float | None,
+) -> Row:  # fmt: skip
+    """Return the row of these items; ``also`` joins what the row says was chosen."""
+    choice = decision.choice
+    note = "; ".join(filter(None, (split.note, decision.source)))
+    task, facts = data.task, getattr(encoder, "facts", {})
+    kind = load_kind(task.kind)
+    known = kind.metrics(task)
+    # Of a hundred cells of a sweep only the main metric is drawn with its interval.
+    drawn = [metric for metric in known if not identity["level"] or metric.name == task.main_metric]
+    nothing = {metric.name: Interval(metric.value(items), np.nan, np.nan) for metric in known}
+    intervals = nothing | bootstrap_all(drawn, items, replicates=REPLICATES)
+    metrics = {
+        metric.name: RowMetric(
+            value=_finite(intervals[metric.name].value),
+            low=_finite(intervals[metric.name].low),
+            high=_finite(intervals[metric.name].high),
+            higher_is_better=metric.higher_is_better,
+            unit=cast(Unit, metric.unit),
+        )
+        for metric in known
+    }
+    units = (
+        items["group"].nunique()
+        if "group" in items
+        else pd.unique(items[["group_a", "group_b"]].to_numpy().ravel()).size
+    )
+    return Row(
+        **identity,
+        family=task.family,
+        method=_method(encoder, facts),
+        data_kind=cast(DataKind, data.data_kind),
+        chosen={"block": choice.layer[0], "reduction": choice.layer[1], "strength": choice.strength,
+                "split": note, "split_hash": split.list_hash, "excluded": data.views["all"][0].excluded,
+                **{f"{name}_hash": value for name, value in option_hashes(task).items()}, **also},
+        val_score=_finite(choice.score),
+        metrics=metrics,
+        main_metric=task.main_metric,
+        interval=RowInterval(method="bootstrap percentile", unit=_resampled(items), n_units=int(units), replicates=REPLICATES),
+        n_expected=expected,
+        n_scored=expected - failed,
+        cost=_cost(encoder, images_per_s),
+        timings={name: round(seconds, 3) for name, seconds in (timings | _training(facts)).items()},
+        licences={"data": task.licence, "weights": str(facts.get("licence", "unknown"))},
+        versions=_versions(),
+        commit=_commit(),
+        hardware={"machine": platform.machine(), "device": str(PartialState().device), "threads": str(torch.get_num_threads())},
+        command=_command(encoder, task, str(identity["protocol"])),
+        repro="retrain" if encoder.name.startswith("paco:") else "evaluate",
+        retrain=str(facts.get("retrain", "")),
+    )  # fmt: skip
+
+
+def _resampled(items: pd.DataFrame) -> str:
+    """Return what a replicate draws: of pairs the people, or the pairs where nobody is named."""
+    if "group_a" not in items:
+        return "group"
+    return "pair" if (items["group_a"] == items["group_b"]).all() else "identity"
+
+
+def _cost(encoder: Encoder, images_per_s: float | None) -> dict[str, float]:
+    """Return what an encoder costs; its rate only where it was measured now, features may come from the cache."""
+    cost = {"parameters": float(encoder.parameters), "flops": _flops(encoder)}
+    return cost if images_per_s is None else {**cost, "images_per_s": round(images_per_s, 1)}
+
+
+_counted: dict[tuple[str, str], float] = {}
+
+
+def _flops(encoder: Encoder) -> float:
+    """Return the operations of an encoder, counted at its first row."""
+    key = encoder.name, encoder.weight_hash
+    if key not in _counted:
+        _counted[key] = flops_of(encoder)
+    return _counted[key]
+
+
+def _training(facts: dict[str, Any]) -> dict[str, float]:
+    """Return how long the weights were trained, where their card says."""
+    seconds = facts.get("pretrain_seconds")
+    return {} if seconds is None else {"pretrain": float(seconds)}
+
+
+def _command(encoder: Encoder, task: Task, protocol: str) -> str:
+    """Return the command of a row; data root, lists and own declarations are the user's to add."""
+    words = ["paco-eval", "evaluate", encoder.name]
+    declared = task.options.get("declared_as", f"--tasks {task.name}")
+    return " ".join([*map(shlex.quote, words), str(declared), *_protocol_options(protocol)])
+
+
+def _protocol_options(protocol: str) -> list[str]:
+    """Return the options of ``evaluate`` that a row's protocol stands for."""
+    name, *departures = protocol.split(", ")
+    kind, _, rest = name.partition(" ")
+    options = [] if kind == "frozen" else ["--protocol", kind]
+    if kind == "few-shot":
+        options += ["--shots", rest.removesuffix(" per class")]
+    elif kind == "fine-tune":
+        options += ["--epochs", rest.split()[0]]
+    for departure in departures:
+        what, _, value = departure.partition(" ")
+        if what in ("limit", "crop"):
+            options += [f"--{what}", value]
+        elif value == "head":
+            options += ["--head", what]
+        elif what in DEFAULTS:
+            options += ["--margin", what]
+    return options
+
+
+def _method(encoder: Encoder, facts: dict[str, Any]) -> str:
+    """Return the encoder without its seed: what several seeds of one recipe have in common."""
+    return str(facts.get("method") or encoder.name.partition("@")[0])
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("paco-fr", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "source"
+    return {**found, "python": platform.python_version()}
+
+
+@cache
+def _commit() -> str:
+    """Return the commit of a source checkout, marked where files differ from it; "unknown" for an install."""
+    folder = Path(__file__).parent
+    git = ["git", "-C", str(folder)]
+    try:
+        tracked = subprocess.run(
+            [*git, "ls-files", "--error-unmatch", __file__], capture_output=True, timeout=10
+        )
+        if tracked.returncode:
+            return "unknown"
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+        dirty = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")

@@ -1,0 +1,1 @@
+"""Runs of many measurements: ablation, quickstart, sensitivity, a row measured again."""

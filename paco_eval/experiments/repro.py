@@ -1,0 +1,297 @@
+"""Measuring a stored row again: do the numbers come out the same, and what is different today?
+
+The answer rests on numbers; the list of fields explains it. A number is *same* within a relative 1e-6, *within
+interval* inside the interval that it is judged by, else *different*.
+
+- A row of ``repro: evaluate`` answers by the worst of its metrics, each judged by the interval in the row:
+  weights and data are at hand, so all of them must come back.
+- A row of ``repro: retrain`` answers by its main metric, judged by the seed interval: the 95 % prediction
+  interval for one more seed, mean ± t(n-1) s √(1 + 1/n) over the rows of n ≥ 2 seeds of its method (Student's
+  distribution; our choice). With one seed there is none, and the interval over people stands in for it.
+- Another task version or crop is another score: *different*, whatever its value.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+from scipy.stats import t as student
+
+from paco_eval.evaluation.runner import evaluate_all
+from paco_eval.features.forward import PRECISIONS
+from paco_eval.finetune.margin import DEFAULTS
+from paco_eval.rows.store import Metric, Row, load_rows, read_row
+from paco_fr.utils.errors import MissingDataError, PacoError
+from tasks.task import Task
+
+Answer = Literal["same", "within interval", "different"]
+ORDER: tuple[Answer, ...] = ("same", "within interval", "different")
+"""From best to worst."""
+
+RELATIVE = 1e-6
+"""Largest relative difference of two numbers that count as the same: the rounding of other libraries."""
+
+REDEFINING = ("task_version", "crop_hash")
+"""Fields that say what a score means."""
+
+APART = {"key", "digest", "metrics", "timings", "command"}
+"""Fields that are compared by others, or differ between any two runs."""
+
+Ends = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Number:
+    """One metric then and now, with the ends of the interval that it was judged by."""
+
+    name: str
+    recorded: float | None
+    measured: float | None
+    low: float | None
+    high: float | None
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of measuring a row again.
+
+    Attributes:
+        answer: of the whole row.
+        recorded: the row as stored.
+        numbers: the metrics, the main one first.
+        fields: name -> (recorded, measured) of each field that differs; nested ones with a dot.
+        judged_by: in words, what decided.
+
+    """
+
+    answer: Answer
+    recorded: Row
+    numbers: list[Number]
+    fields: dict[str, tuple[Any, Any]]
+    judged_by: str
+
+
+def reproduce(
+    path: Path,
+    known: Mapping[str, Task],
+    *,
+    checkpoint: Path | None = None,
+    data_root: Path | None = None,
+    train_identities: Path | None = None,
+    cached: bool = False,
+    say: Callable[[str], None] = print,
+) -> Reproduction | None:
+    """Measure a row again in a temporary folder and compare; None in processes other than the first.
+
+    A row of a subset or of a level is measured with its whole task, of which it is a part.
+
+    Args:
+        path: the file of the row; rows of other seeds are looked for beside it.
+        known: tasks by name.
+        checkpoint: folder of weights trained again, for rows of ``repro: retrain``.
+        data_root: folder of the data sets.
+        train_identities: the folder of people that the row was fitted on, if it was.
+        cached: whether to trust features and rendered faces in the cache; else they are made anew.
+        say: is told how the evaluation goes.
+
+    Raises:
+        MissingDataError: the task's data is not under ``data_root``.
+        PacoError: the row cannot be read, its task or protocol is not known here, its weights have to be
+            trained first (the message says how), or the evaluation fails.
+
+    """
+    row = read_row(path)
+    if row.task not in known:
+        raise PacoError(
+            f"{path}: its task '{row.task}' is not known here; declare it with --folder or --tasks-from. "
+            f"The row was made by: {row.command or 'an unknown command'}"
+        )
+    task = known[row.task]
+    if absent := task.missing(data_root):
+        where = data_root or "--data-root (not given)"
+        raise MissingDataError(f"{row.task}: {', '.join(absent)} not under {where}. {task.obtain}")
+    if row.repro == "retrain" and checkpoint is None:
+        raise PacoError(f"{path}: {training(row)} Then: paco-eval repro {path} --checkpoint FOLDER")
+    if row.repro == "evaluate" and checkpoint is not None:
+        raise PacoError(f"{path}: '{row.encoder}' is not trained here; leave --checkpoint out.")
+    state, said = PartialState(), [""]
+
+    def tell(text: str) -> None:
+        said.append(text)
+        say(text)
+
+    with tempfile.TemporaryDirectory() as own:
+        out = Path(broadcast_object_list([own])[0])  # all processes evaluate into one folder
+        with nullcontext() if cached else _empty_cache(out / "cache"):
+            failed = evaluate_all(
+                [row.encoder if checkpoint is None else f"paco:{checkpoint}"], [task], out=out,
+                data_root=data_root, say=tell, **_settings(path, row, train_identities),
+            )  # fmt: skip
+        state.wait_for_everyone()
+        found = [stored.row for stored in load_rows(out / "rows").rows] if state.is_main_process else []
+        state.wait_for_everyone()
+    if not state.is_main_process:
+        return None
+    if failed:
+        raise PacoError(f"{path}: could not be measured again. {said[-1]}")
+    measured = next((other for other in found if _place(other) == _place(row)), None)
+    if measured is None:
+        raise PacoError(f"{path}: {row.task} has no subset '{row.subset}' at level {row.level} any more.")
+    return judge(row, measured, seeds_beside(path, row))
+
+
+@contextmanager
+def _empty_cache(folder: Path) -> Iterator[None]:
+    before = os.environ.get("PACO_CACHE")
+    os.environ["PACO_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["PACO_CACHE"]
+        if before is not None:
+            os.environ["PACO_CACHE"] = before
+
+
+def training(row: Row) -> str:
+    """Return a sentence that says how the weights of a row are trained again, and for how long."""
+    if not row.retrain:
+        return f"the weights of '{row.encoder}' are not at hand, and the row does not say how to train them."
+    seconds = row.timings.get("pretrain")
+    took = "" if seconds is None else f" ({seconds / 3600:.2g} hours when the row was made)"
+    return f"its weights are trained again by: {row.retrain}{took}."
+
+
+def _settings(path: Path, row: Row, train_identities: Path | None) -> dict[str, Any]:
+    """Return the arguments of an evaluation under the row's protocol."""
+    name, *departures = row.protocol.split(", ")
+    kind, _, rest = name.partition(" ")
+    settings: dict[str, Any] = {"protocol": kind, "seeds": 1 + (row.probe_seed or 0)}
+    if kind == "few-shot":
+        settings["shots"] = [rest.removesuffix(" per class")]
+    elif kind == "fine-tune":
+        settings["epochs"] = int(rest.split()[0])
+    elif kind not in ("frozen", "knn", "heatmap"):
+        raise PacoError(f"{path}: protocol '{row.protocol}' cannot be measured again by this version.")
+    for departure in departures:
+        what, _, rest = departure.partition(" ")
+        if what == "limit":
+            settings["limit"] = int(rest)
+        elif what == "crop":
+            settings["crop"] = rest
+        elif rest == "head":
+            settings["head"] = what
+        elif what in DEFAULTS:
+            settings["margin"] = what
+        elif what == "fitted":
+            if train_identities is None:
+                raise PacoError(f"{path}: was {departure}; give that folder as --train-identities.")
+            settings["train_identities"] = train_identities
+        elif what in PRECISIONS:
+            raise PacoError(f"{path}: features in {what} cannot be measured again by this version.")
+    return settings
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    return row.task, row.split, row.subset, row.level, row.probe_seed
+
+
+def seeds_beside(path: Path, row: Row) -> list[Row]:
+    """Return the rows in a row's folder that differ from it in pretraining seed only, itself among them."""
+    alike = ("method", "task_version", "protocol", "crop_hash", "data_fingerprint")
+    rows = [stored.row for stored in load_rows(path.parent).rows]
+    return [
+        other
+        for other in rows
+        if other.pretrain_seed is not None
+        and _place(other) == _place(row)
+        and all(getattr(other, name) == getattr(row, name) for name in alike)
+    ]
+
+
+def judge(recorded: Row, measured: Row, seeds: Sequence[Row] = ()) -> Reproduction:
+    """Return the comparison of a row with itself measured again.
+
+    Args:
+        recorded: the stored row.
+        measured: the row of today.
+        seeds: rows of the same method, one for each pretraining seed, for ``repro: retrain``.
+
+    """
+    retrained = recorded.repro == "retrain"
+    names = sorted(recorded.metrics, key=lambda name: name != recorded.main_metric)
+    by_seeds = retrained and len({row.pretrain_seed for row in seeds}) > 1
+    numbers = []
+    for name in names:
+        then, now = recorded.metrics[name], measured.metrics.get(name)
+        ends = seed_interval(name, seeds) if by_seeds else (then.low, then.high)
+        value = None if now is None else now.value
+        numbers.append(Number(name, then.value, value, *ends, _answer(then, now, ends)))
+    deciding = numbers[:1] if retrained else numbers
+    answer = max((number.answer for number in deciding), key=ORDER.index)
+    judged_by = "the worst of all metrics, by the intervals in the row"
+    if retrained:
+        unit = f"{len(seeds)} seeds beside the row" if by_seeds else "people in the row, as there is one seed"
+        judged_by = f"the main metric, by the interval over {unit}"
+    fields = changed_fields(recorded, measured)
+    redefined = [name for name in REDEFINING if name in fields]
+    if redefined:
+        answer, judged_by = "different", f"another {' and '.join(redefined)}, so it is another score"
+    return Reproduction(answer, recorded, numbers, fields, judged_by)
+
+
+def _answer(then: Metric, now: Metric | None, ends: Ends) -> Answer:
+    if now is None or (then.value is None) != (now.value is None):
+        return "different"
+    if then.value is None or now.value is None or math.isclose(then.value, now.value, rel_tol=RELATIVE):
+        return "same"
+    low, high = ends
+    return (
+        "within interval"
+        if low is not None and high is not None and low <= now.value <= high
+        else "different"
+    )
+
+
+def seed_interval(metric: str, seeds: Sequence[Row]) -> Ends:
+    """Return the 95 % prediction interval of a metric for one more pretraining seed; None if undefined."""
+    values = [row.metrics[metric].value for row in seeds if metric in row.metrics]
+    found = np.array([value for value in values if value is not None])
+    if len(found) < 2 or len(found) < len(seeds):
+        return None, None
+    half = student.ppf(0.975, len(found) - 1) * found.std(ddof=1) * math.sqrt(1 + 1 / len(found))
+    return float(found.mean() - half), float(found.mean() + half)
+
+
+def changed_fields(recorded: Row, measured: Row) -> dict[str, tuple[Any, Any]]:
+    """Return the fields that differ: hashes, fingerprints, choices, versions, hardware, commit, ..."""
+    then, now = (dict(_flat(row.model_dump(mode="json", by_alias=True))) for row in (recorded, measured))
+    return {
+        name: (then.get(name), now.get(name))
+        for name in sorted({*then, *now})
+        if not _alike(then.get(name), now.get(name))
+    }
+
+
+def _flat(fields: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in fields.items():
+        if section or name not in APART:
+            yield from (
+                _flat(value, f"{section}{name}.") if isinstance(value, dict) else [(section + name, value)]
+            )
+
+
+def _alike(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=RELATIVE)
+    return bool(a == b)

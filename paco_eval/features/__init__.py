@@ -1,0 +1,1 @@
+"""Pictures to features, once: prepared ahead, encoded, cached. Read ``extract`` first."""

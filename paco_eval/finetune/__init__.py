@@ -1,0 +1,1 @@
+"""The whole encoder is trained on a task; read ``train`` first."""

@@ -1,0 +1,310 @@
+"""The fine-tuning protocol: the whole encoder is trained with a head, and the last epoch is the score.
+
+The head is linear; for recognition, centres of the people that the task gives for fitting, or of others where it is
+scored as a whole, under a margin loss (CosFace or ArcFace), after which the mean tokens are compared; for landmarks
+also, and for parsing only, that of FaRL, with its augmentation and rates (:mod:`paco_eval.finetune.farl`,
+:mod:`paco_eval.finetune.tuned_masks`).
+
+AdamW with layer decay, linear warm-up and cosine (as MAE and BEiT fine-tune), an average of the weights (EMA)
+that is what gets evaluated, augmentation by kind of task. Nothing is selected: the score is that of the last
+epoch. Beside it the row tells what the epoch best on validation gives on test, and, labelled as such, the epoch
+best on test, which some papers print. The defaults are our choice.
+
+Any number of processes trains the same model up to rounding: a batch is dealt out and its loss divided by the
+whole batch. The state of every epoch is kept until the row is written, so a killed run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator, PartialState
+from timm.utils import ModelEmaV3  # type: ignore[attr-defined]
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from paco_eval.encoders.timm import TimmEncoder
+from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.record import Say, identity_of, row_of, wanted_of
+from paco_eval.features.batches import prepared_batches
+from paco_eval.features.processes import together
+from paco_eval.finetune.data import Part, Parts, best_epochs, parts_of
+from paco_eval.finetune.farl import Points
+from paco_eval.finetune.model import (
+    Array,
+    Identities,
+    Settings,
+    Targets,
+    Tuned,
+    learning_rate,
+    parameter_groups,
+)
+from paco_eval.finetune.shaking import recoloured, shaken
+from paco_eval.finetune.tuned_masks import Masks
+from paco_eval.probes.borrowed import PEOPLE_KINDS
+from paco_eval.probes.probe import Choice
+from paco_eval.probes.scorer import Decision, held_of, members_of, subsets_of
+from paco_eval.rows.store import Row, row_key, write_row
+from paco_fr.contracts import content_hash
+from paco_fr.encoder import Encoder
+from paco_fr.train.batches import prepare, unprepare
+from paco_fr.utils.distributed import summed
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import atomic_file
+from paco_fr.utils.random import generator
+from tasks.kinds import load_kind
+from tasks.kinds.labels import finite_rows
+from tasks.units import Units
+
+MIRRORED = ("classification", "multilabel", *PEOPLE_KINDS)
+"""Kinds whose truth a mirrored picture keeps."""
+
+
+def evaluate_finetuned(
+    encoder: Encoder,
+    data: Data,
+    settings: Settings,
+    *,
+    out: Path,
+    overwrite: str = "missing",
+    say: Say = print,
+) -> list[Row]:
+    """Fine-tune one encoder on one task, once a scoring fold of every view; return the new rows.
+
+    As with frozen features there is a row for each view and for each subset of the main one. What the best epochs
+    would give stands in the rows of views; with several folds it is the mean over them, as is the validation score.
+
+    Raises:
+        NotApplicableError: the task is not fitted at all, or has a head that is not trained here.
+        PacoError: the encoder cannot be trained, or the loss is not finite.
+
+    """
+    task, subsets = data.task, subsets_of(data)
+    kind, parts = load_kind(task.kind), {view: parts_of(data, view) for view in data.views}
+    encoder = trainable(encoder)
+    identities = {part: identity_of(encoder, data, part) for part in (*data.views, *subsets)}
+    if not wanted_of(encoder, data, identities, out, overwrite, say):
+        return []
+    folder = out / "fine-tune" / content_hash([row_key(identities["all"]), asdict(settings)])
+    reduction = "maps" if settings.head == "farl" else "grid4" if kind.HEAD == "ridge" else "mean"
+    rows = []
+    for view, folds in parts.items():
+        started = time.monotonic()
+        runs = [_Run(encoder, fold, settings, data.probe_seed or 0, reduction) for fold in folds]
+        trained = [run.train(folder / f"{view}-{number}", say) for number, run in enumerate(runs)]
+        if not PartialState().is_main_process:
+            continue
+        (units, split), seconds = data.views[view], time.monotonic() - started
+        items = pd.concat(
+            [fold.test.items(outputs) for fold, (_, outputs) in zip(folds, trained, strict=True)],
+            ignore_index=True,
+        )
+        blank = [~finite_rows(outputs) for _, outputs in trained]
+        failures = held_of(split)[np.concatenate(blank)]
+        history = np.mean([scores for scores, _ in trained], axis=0)
+        choice = Choice(
+            (encoder.default_block, reduction), f"last of {settings.epochs} epochs", history[-1, 0]
+        )
+        for part in (view, *(subsets if view == "all" else ())):
+            held, members = members_of(part, view, items, units.labels, split)
+            row = row_of(
+                encoder, data, identities[part], Decision(choice, source=folds[0].source), members, split, len(held),
+                int(np.isin(held, failures).sum()), {"train": seconds}, settings=json.dumps(asdict(settings)),
+                **(best_epochs(history, folds[0]) if part == view else {}),
+            )  # fmt: skip
+            path = write_row(out / "rows", row, members)
+            rows.append(row.model_copy(update={"key": path.stem}))
+    if PartialState().is_main_process:
+        shutil.rmtree(folder, ignore_errors=True)
+    return rows
+
+
+def trainable(encoder: Encoder) -> TimmEncoder:
+    """Return an encoder that can be trained; any other is an error."""
+    if not isinstance(encoder, TimmEncoder):
+        raise PacoError("cannot be fine-tuned: only transformers and networks in timm's form can.")
+    return encoder
+
+
+@dataclass
+class _Run:
+    """One training."""
+
+    encoder: TimmEncoder
+    parts: Parts
+    settings: Settings
+    seed: int
+    reduction: str
+
+    def train(self, folder: Path, say: Say) -> tuple[list[list[float]], Array]:
+        """Train from the last kept epoch on; return (validation, test) score of each epoch and the last outputs."""
+        targets = self.parts.targets(self.settings)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            plain = _joint(Tuned(self.encoder, self.reduction, targets.head))
+        average = ModelEmaV3(plain, decay=self.settings.average, use_warmup=True)
+        optimiser = torch.optim.AdamW(
+            parameter_groups(plain, self.settings), lr=self.settings.rate, weight_decay=0.0
+        )
+        history = _resume(folder, plain, average, optimiser)
+        if history:
+            say(f"{self.parts.test.task.name}  {self.encoder.name}: goes on after epoch {len(history)}")
+        model = Accelerator().prepare_model(plain)
+        steps = math.ceil(len(self.parts.fit.indices) / self.settings.batch)
+        for epoch in range(len(history), self.settings.epochs):
+            with torch.random.fork_rng():  # dropout: the same in an epoch that is taken up again
+                torch.manual_seed(_seed("fine-tune dropout", self.seed, epoch, PartialState().process_index))
+                self._epoch(model, plain, average, optimiser, targets, epoch, steps)
+            held = self.parts.validation, self.parts.test
+            history.append([part.score(self._outputs(average.module, targets, part)) for part in held])
+            if PartialState().is_main_process:
+                _keep(folder, plain, average, optimiser, history)
+            PartialState().wait_for_everyone()
+        return history, self._outputs(average.module, targets, self.parts.test)
+
+    def _epoch(
+        self, model: nn.Module, plain: Tuned, average: ModelEmaV3, optimiser: torch.optim.Optimizer,
+        targets: Targets | Identities | Points | Masks, epoch: int, steps: int,
+    ) -> None:  # fmt: skip
+        state, settings, part = PartialState(), self.settings, self.parts.fit
+        order = generator("fine-tune order", self.seed, epoch).permutation(part.indices)
+        units = part.units
+        if isinstance(targets, Points | Masks):
+            units, targets = shaken(units, targets, part.indices, self.seed, epoch)
+        dealt = [
+            order[at : at + settings.batch][state.process_index :: state.num_processes].tolist()
+            for at in range(0, len(order), settings.batch)
+        ]
+        model.train()
+        for step, (members, pictures) in enumerate(self._batches(units, dealt)):
+            for group in optimiser.param_groups:
+                group["lr"] = group["lr_scale"] * learning_rate(
+                    settings, epoch * steps + step, settings.epochs * steps
+                )
+            total = summed(torch.tensor(float(len(members)), device=state.device))
+            if self.reduction == "maps" and total < 2:
+                continue  # one picture has no spread that its maps could be normalised by
+            images = self._augmented(pictures, members, epoch).to(state.device)
+            # A process without a picture still takes part in the step, with a loss of nothing.
+            loss = targets.loss(model(images), members) if members else model(images).sum() * 0
+            if bool(summed((~torch.isfinite(loss)).float())):  # in any process: all have to stop
+                raise PacoError(f"the loss is not finite in epoch {epoch + 1}; lower the rate.")
+            shared = state.num_processes if isinstance(model, DistributedDataParallel) else 1
+            (loss * shared / total.clamp_min(1)).backward()
+            nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            average.update(plain, step=epoch * steps + step)
+
+    def _batches(self, units: Units, dealt: list[list[int]]) -> Iterator[tuple[list[int], Tensor]]:
+        """Yield the readable units of each batch with their prepared pictures; one of zeros where there is none."""
+        size = self.encoder.pixels.size
+        for members, pictures, _ in prepared_batches(units, dealt, self.encoder.pixels):
+            yield members, pictures if members else torch.zeros(1, 3, size, size)
+
+    def _augmented(self, pictures: Tensor, members: list[int], epoch: int) -> Tensor:
+        """Change contrast and brightness, cover a box in a quarter of the pictures, mirror where the kind allows.
+
+        For FaRL's head do what its recipe does instead.
+        """
+        if self.settings.head == "farl":
+            contract, seeds = self.encoder.pixels, [(self.seed, epoch, unit) for unit in members]
+            plain = unprepare(pictures, contract)
+            covered = self.parts.fit.task.kind == "landmarks"
+            made = [
+                recoloured(one, generator("farl", *key), covered=covered)
+                for one, key in zip(plain, seeds, strict=False)
+            ]
+            return prepare(np.stack(made), contract) if made else pictures
+        changed = pictures.clone()
+        side = pictures.shape[-1]
+        for row, unit in enumerate(members):
+            rng = generator("fine-tune augmentation", self.seed, epoch, unit)
+            if self.parts.test.task.kind in MIRRORED and rng.random() < 0.5:
+                changed[row] = changed[row].flip(-1)
+            changed[row] = changed[row] * float(rng.uniform(0.8, 1.25)) + float(rng.uniform(-0.2, 0.2))
+            height, width = (rng.uniform(0.1, 0.4, 2) * side).astype(int)
+            top, left = (int(rng.integers(0, side - length + 1)) for length in (height, width))
+            if rng.random() < 0.25:
+                changed[row, :, top : top + height, left : left + width] = changed[row].mean()
+        return changed
+
+    @torch.no_grad()
+    def _outputs(self, model: nn.Module, targets: Targets | Identities | Points | Masks, part: Part) -> Array:
+        """Return the outputs (n, T) of the held units, NaN for unreadable ones; the same in all processes."""
+        model.eval()
+        state, held, batch = PartialState(), part.indices.tolist(), self.settings.batch
+        own = held[state.process_index :: state.num_processes]
+        batches = [own[at : at + batch] for at in range(0, len(own), batch)]
+
+        def answered() -> dict[int, Array]:
+            found: dict[int, Array] = {}
+            for members, pictures, _ in prepared_batches(part.units, batches, self.encoder.pixels):
+                if members:
+                    images = pictures.to(state.device)
+                    made = model(images)
+                    if part.task.flip == "sum":
+                        made = made + model(images.flip(-1))
+                    found |= dict(zip(members, targets.answers(made), strict=True))
+            return found
+
+        known = {unit: row for found in together(answered, state) for unit, row in found.items()}
+        if not known:
+            raise PacoError(f"not one of {len(held)} pictures could be read.")
+        blank = np.full_like(next(iter(known.values())), np.nan)
+        return np.stack([known.get(unit, blank) for unit in held])
+
+
+def _seed(purpose: str, *key: int) -> int:
+    """Return a seed for torch's generator."""
+    return int(generator(purpose, *key).integers(2**31))
+
+
+def _joint(model: Tuned) -> Tuned:
+    """Return the model, whose batches are normalised over all processes as over one."""
+    state = PartialState()
+    if state.num_processes == 1 or not any(isinstance(part, nn.BatchNorm2d) for part in model.head.modules()):
+        return model
+    if state.device.type != "cuda":
+        raise PacoError(
+            "FaRL's head is normalised over a whole batch: several processes need GPUs, or use one."
+        )
+    model.head = nn.SyncBatchNorm.convert_sync_batchnorm(model.head)  # type: ignore[no-untyped-call]
+    return model
+
+
+def _keep(
+    folder: Path,
+    model: Tuned,
+    average: ModelEmaV3,
+    optimiser: torch.optim.Optimizer,
+    history: list[list[float]],
+) -> None:
+    state = {"model": model.state_dict(), "average": average.module.state_dict(),
+             "optimiser": optimiser.state_dict(), "history": history}  # fmt: skip
+    with atomic_file(folder / "state.pt") as temporary:
+        torch.save(state, temporary)
+
+
+def _resume(
+    folder: Path, model: Tuned, average: ModelEmaV3, optimiser: torch.optim.Optimizer
+) -> list[list[float]]:
+    """Take up the kept state, if there is one; return the scores of the epochs that are done."""
+    path = folder / "state.pt"
+    if not path.is_file():
+        return []
+    state = torch.load(path, map_location=PartialState().device, weights_only=True)
+    model.load_state_dict(state["model"])
+    average.module.load_state_dict(state["average"])
+    optimiser.load_state_dict(state["optimiser"])
+    history: list[list[float]] = state["history"]
+    return history

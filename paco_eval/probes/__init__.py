@@ -1,0 +1,1 @@
+"""Heads on frozen features: fitted on train, chosen on validation, scored once. Read ``probe`` first."""

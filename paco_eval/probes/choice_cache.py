@@ -1,0 +1,106 @@
+"""Choices on disk: what validation decided once is not decided again for the tasks derived from a task.
+
+The key of a choice holds everything that it depends on: weights, adapter, contracts and precision of the
+encoder; the declaration of the task without what its derived ones add; the records; who is fitted on and
+who is looked at; and the code that chooses with the versions of its libraries. A choice that cannot be read
+is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import paco_eval.probes.solvers
+import tasks.kinds
+import tasks.metrics
+from paco_eval.features.extract import layers_of
+from paco_eval.features.forward import precision_of
+from paco_eval.probes.probe import Choice
+from paco_fr.contracts import content_hash
+from paco_fr.encoder import Encoder
+from paco_fr.utils.files import atomic_file, cache_folder
+from tasks.splits import Fold, Validation
+from tasks.task import Task
+
+ADDED_BY_DERIVING = ("name", "version", "sweep", "tags")
+"""Fields of a derived task that differ from those of the task that it derives from."""
+
+
+def choice_path(
+    encoder: Encoder, task: Task, fingerprint: str, folds: Sequence[Fold[Validation]], rule: str = ""
+) -> Path:
+    """Return where the choice of this encoder for this task lies.
+
+    Args:
+        encoder: its weights, not its name, decide.
+        task: bound to its data, a derived one or its base.
+        fingerprint: hash of the records.
+        folds: for choosing.
+        rule: what else limits the choice.
+
+    """
+    parts = [part.indices for fold in folds for part in (fold.fit, fold.held)]
+    key = {
+        "encoder": [encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, precision_of(encoder)],
+        "layers": layers_of(encoder, task.reductions),
+        "task": _declared(task),
+        "records": fingerprint,
+        "folds": [hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest() for indices in parts],
+        "rule": rule,
+        "code": _code(),
+    }
+    return cache_folder("choices") / f"{content_hash(key)}.json"
+
+
+def remembered(path: Path) -> Choice | None:
+    """Return the choice in a file; None where there is none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        block, reduction = content["layer"]
+        strength, score = content["strength"], content["score"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    if not isinstance(strength, (int, float, str)) or not isinstance(score, float):
+        return None
+    return Choice((str(block), str(reduction)), strength, score)
+
+
+def chosen_once(path: Path, choose: Callable[[], Choice]) -> Choice:
+    """Return the choice in a file; make it and keep it where there is none. JSON keeps every bit of a number."""
+    known = remembered(path)
+    if known is not None:
+        return known
+    made = choose()
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(asdict(made)), encoding="utf-8")
+    return made
+
+
+def _declared(task: Task) -> dict[str, Any]:
+    """Return what a task shares with those derived from it, in plain values."""
+    base, number = (
+        (task.name, task.version) if task.sweep is None else (task.sweep.base, task.sweep.base_version)
+    )
+    shared = {
+        field.name: getattr(task, field.name) for field in fields(task) if field.name not in ADDED_BY_DERIVING
+    }
+    options = {name: getattr(value, "hash", None) or repr(value) for name, value in task.options.items()}
+    plain = {name: repr(value) for name, value in shared.items()}
+    return {**plain, "options": options, "base": [base, number]}
+
+
+@cache
+def _code() -> list[str]:
+    """Return hashes of the code that fits, scores and chooses, and the versions of what it computes with."""
+    files = [Path(__file__).with_name("probe.py")]
+    for package in (paco_eval.probes.solvers, tasks.kinds, tasks.metrics):
+        files += sorted(Path(str(package.__file__)).parent.glob("*.py"))
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    return [*hashes, *(version(name) for name in ("numpy", "scipy", "torch"))]

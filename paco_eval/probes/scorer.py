@@ -1,0 +1,153 @@
+"""What a task's test part is scored with: a choice made elsewhere than on it, and heads fitted elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paco_eval.evaluation.data import Data
+from paco_eval.features.extract import Features, Layer
+from paco_eval.probes import borrowed as elsewhere
+from paco_eval.probes.choice_cache import choice_path, chosen_once
+from paco_eval.probes.probe import Choice, choose, fit, score_fitted
+from paco_eval.probes.solvers import FittedPath
+from paco_fr.encoder import Encoder
+from paco_fr.utils.errors import PacoError
+from tasks.splits import Fold, ScoredOnly, Split, Test, Train
+from tasks.task import Task
+
+Tables = Mapping[Layer, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Block, pooling and strength; for a set that is scored as a whole also what was fitted, and whence."""
+
+    choice: Choice
+    path: FittedPath | None = None
+    source: str = ""
+
+
+def decide_elsewhere(encoder: Encoder, data: Data) -> Decision:
+    """Return what is decided for a set that is scored as a whole, on other pictures than its own."""
+    if data.people is not None:
+        choice, path = elsewhere.fitted_choice(encoder, data.task, data.people)
+        return Decision(choice, path, f"chosen and fitted on {data.people.name}")
+    if data.task.choice_from:
+        units, split = data.lender.views["all"]
+        if not isinstance(split, Split):
+            raise PacoError(
+                f"{data.lender.task.name} has no validation part to choose on; see {data.task.name}."
+            )
+        lender = replace(data.lender.task, reductions=data.task.reductions, flip=data.task.flip)
+        memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=elsewhere.RAW)
+        choice = chosen_once(memo, lambda: elsewhere.borrowed_choice(encoder, lender, units, split))
+        return Decision(choice, source=f"block and pooling by validation of {data.lender.task.name}")
+    choice = elsewhere.default_choice(encoder, data.task)
+    return Decision(choice, source="block and pooling: the encoder's default")
+
+
+def decide(task: Task, features: Features, labels: pd.DataFrame, split: Split, memo: Path) -> Decision:
+    """Return what is decided on the validation part, once: see :mod:`paco_eval.probes.choice_cache` for the file ``memo``."""
+    return Decision(chosen_once(memo, lambda: _chosen(task, features, labels, split)))
+
+
+def _chosen(task: Task, features: Features, labels: pd.DataFrame, split: Split) -> Choice:
+    """Return what validation chooses; features of all other units are blank here."""
+    seen, hidden = choosing_units(split), {}
+    for layer, table in features.layers.items():
+        hidden[layer] = np.full_like(table, np.nan)
+        hidden[layer][seen] = table[seen]
+    return choose(task, hidden, labels, split.select)
+
+
+def choosing_units(split: Split) -> npt.NDArray[np.intp]:
+    """Return the units that a choice is made on: those fitted on and those looked at."""
+    parts = [part.indices for fold in split.select for part in (fold.fit, fold.held)]
+    return np.unique(np.concatenate(parts))
+
+
+def held_of(split: Split | ScoredOnly) -> npt.NDArray[np.intp]:
+    """Return the units that are scored, in the order of their items."""
+    if isinstance(split, ScoredOnly):
+        return split.test.indices
+    return np.concatenate([fold.held.indices for fold in split.score])
+
+
+def subsets_of(data: Data) -> tuple[str, ...]:
+    """Return the task's subsets that any scored unit belongs to."""
+    units, split = data.views["all"]
+    if not data.task.subsets:
+        return ()
+    found = {name for cell in units.labels["subsets"].iloc[held_of(split)] for name in cell}
+    return tuple(name for name in data.task.subsets if name in found)
+
+
+def members_of(
+    part: str, view: str, items: pd.DataFrame, labels: pd.DataFrame, split: Split | ScoredOnly
+) -> tuple[npt.NDArray[np.intp], pd.DataFrame]:
+    """Return the held units and the items of a part: the whole view, or those of a subset.
+
+    An item need not be a unit (searches have a gallery), so either is asked for its own subsets.
+    """
+    held = held_of(split)
+    if part == view:
+        return held, items
+    inside = np.array([part in cell for cell in labels["subsets"].iloc[held]])
+    flags = items[f"subset:{part}"].eq(True).to_numpy()  # a fold without the subset has no value
+    return held[inside], items[flags].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A task with everything decided and fitted.
+
+    Attributes:
+        task: the declaration.
+        split: who plays which part.
+        decision: what was decided before.
+        heads: one for each scoring fold; none for a set that is scored as a whole.
+
+    """
+
+    task: Task
+    split: Split | ScoredOnly
+    decision: Decision
+    heads: Sequence[FittedPath] = ()
+
+    @classmethod
+    def fitted(
+        cls, task: Task, split: Split | ScoredOnly, decision: Decision, tables: Tables, labels: pd.DataFrame
+    ) -> Scorer:
+        """Fit the heads of the scoring folds on ``tables`` (n, D), where there are any to fit."""
+        if isinstance(split, ScoredOnly):
+            return cls(task, split, decision)
+        return cls(task, split, decision, fit(task, tables, labels, split.score, decision.choice))
+
+    def items(self, table: npt.NDArray[np.float32], labels: pd.DataFrame) -> pd.DataFrame:
+        """Return the items of the test part for features (n, D) of all units in the chosen layer."""
+        if isinstance(self.split, ScoredOnly):
+            return self._as_a_whole(table, labels, self.split.test)
+        return score_fitted(self.task, self.heads, table, labels, self.split.score, self.decision.choice)
+
+    def items_apart(self, table: npt.NDArray[np.float32], labels: pd.DataFrame) -> pd.DataFrame:
+        """Return the items of units (n, D) that stand for the test part and are all held."""
+        held = Test(np.arange(len(labels)))
+        if isinstance(self.split, ScoredOnly):
+            return self._as_a_whole(table, labels, held)
+        if len(self.heads) != 1:
+            raise PacoError(
+                f"{self.task.name}: units from elsewhere can be scored only by a task with one scoring fold."
+            )
+        # What the head was fitted on is not among these units; an index past them stands for it.
+        fold = Fold(Train(np.array([len(labels)])), held)
+        return score_fitted(self.task, self.heads, table, labels, [fold], self.decision.choice)
+
+    def _as_a_whole(self, table: npt.NDArray[np.float32], labels: pd.DataFrame, test: Test) -> pd.DataFrame:
+        choice, path = self.decision.choice, self.decision.path
+        return elsewhere.score_elsewhere(self.task, table, labels, test, choice, path)

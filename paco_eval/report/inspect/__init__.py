@@ -1,0 +1,1 @@
+"""What ``data describe`` shows: faces, perturbations, a checkpoint."""

@@ -1,0 +1,125 @@
+"""What a checkpoint looks like at work on synthetic faces: masks, belief and codebook, for the eye."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from paco_eval.report.inspect.inpainting import fill
+from paco_eval.report.plots import attention_sheet, nearest_tokens_sheet, picture_rows, save
+from paco_fr.checkpoint import load_objective, read_card
+from paco_fr.config import PretrainConfig
+from paco_fr.data.crops import crop_pool
+from paco_fr.data.sources import load_source
+from paco_fr.model.diagnostics import belief_attention, masked_batch, nearest_tokens
+from paco_fr.model.masking import draw_hidden
+from paco_fr.model.paco import PaCo
+from paco_fr.model.patches import patchify, put, take, unpatchify
+from paco_fr.model.regions import REGIONS, region_map
+from paco_fr.train.batches import prepare, unprepare
+from paco_fr.utils.random import generator
+
+FACES = "synthetic:identities=8,images_per_identity=1,seed=2"
+"""Faces that are shown: of none of the seeds that pretraining or a benchmark uses."""
+PARTS = ("left eye", "right eye", "nose", "mouth", "left cheek", "forehead")
+"""Face parts of which one patch each is looked at."""
+TOKENS = 8
+OCCLUDER = "surgical_mask"
+"""What a mouth is hidden by."""
+
+
+def describe_checkpoint(folder: Path, out: Path) -> list[Path]:
+    """Write what there is to see of a run of this package as PNG and SVG; return the files.
+
+    Masks by strategy for any objective; where the belief looks and the nearest tokens for PaCo-FR.
+    """
+    _, trained = read_card(folder)
+    data = trained.data.model_copy(update={"source": FACES, "crops": {"aligned": 1.0}, "jitter": 0.0})
+    template = trained.masking.model_copy(update={"regions": "template"})
+    config = trained.model_copy(update={"data": data, "masking": template})
+    faces = np.stack([np.asarray(image) for image in crop_pool(config).images])
+    images = prepare(faces, config.encoder.pixels)
+    name = f"{trained.objective}/{trained.name}, seed {trained.seed}"
+    files = [*save(picture_rows(_masks(config, images), title=f"{name} · masks by strategy"), out / "masks")]
+    if trained.objective != "paco":
+        return files
+    model: PaCo = load_objective(folder)[0]
+    batch = masked_batch(images, config)
+    cells = torch.tensor([_hidden_part(config, row.numpy(), at) for at, row in enumerate(batch.hidden)])
+    looked = belief_attention(model, batch)[torch.arange(len(cells)), cells].numpy()
+    with torch.no_grad():
+        completed = unpatchify(model(batch).corrupted, config.encoder.patch)
+    corrupted = unprepare(completed, config.encoder.pixels)
+    figure = attention_sheet(
+        faces, corrupted, looked, cells.numpy(), title=f"{name} · where the belief looks"
+    )
+    files += save(figure, out / "attention")
+    if config.codebook.space == "pixel":
+        filled = fill(model, config, load_source(FACES), occluder=OCCLUDER)
+        title = (
+            f"{name} · covered patches as the belief fills them: {filled.right:.0f} % the true patch's token"
+        )
+        files += save(picture_rows(filled.rows, title=title), out / "filled")
+    if config.codebook.space == "pixel":
+        files += save(_nearest(model, config, images[:1], name), out / "tokens")
+    return files
+
+
+def _masks(config: PretrainConfig, images: torch.Tensor) -> dict[str, np.ndarray]:
+    """Return each picture under a mask of every strategy, hidden patches grey."""
+    patches = patchify(images, config.encoder.patch)
+    regions = region_map(config.data.template, config.encoder.grid)
+    settings: dict[str, dict[str, Any]] = {
+        "random": {"strategy": "random"},
+        "block": {"strategy": "block"},
+        "region": {"strategy": "region"},
+        "region, pairs": {"strategy": "region", "pairs": True},
+        "whole regions": {"strategy": "region", "region_share": 1.0},
+    }
+    rows = {"original": unprepare(images, config.encoder.pixels)}
+    for name, change in settings.items():
+        masking = config.masking.model_copy(update={"pairs": False, **change})
+        hidden = torch.from_numpy(
+            np.stack([
+                draw_hidden(masking, config.hidden_cells, regions, generator("shown masks", at))
+                for at in range(len(images))
+            ])
+        )  # fmt: skip
+        grey = put(patches, hidden, patches.new_zeros(*hidden.shape, patches.shape[-1]))
+        rows[name] = unprepare(unpatchify(grey, config.encoder.patch), config.encoder.pixels)
+    return rows
+
+
+def _hidden_part(config: PretrainConfig, hidden: np.ndarray, number: int) -> int:
+    """Return a hidden place, of the face part whose turn it is where one of that part is hidden."""
+    regions = region_map(config.data.template, config.encoder.grid)
+    turn = [*PARTS[number % len(PARTS) :], *PARTS[: number % len(PARTS)]]
+    for part in turn:
+        own = hidden[regions[hidden] == REGIONS.index(part)]
+        if len(own):
+            return int(own[len(own) // 2])
+    return int(hidden[0])
+
+
+def _nearest(model: PaCo, config: PretrainConfig, images: torch.Tensor, name: str) -> Figure:
+    """Draw one patch of each face part with the tokens of its codebook that are nearest to it."""
+    regions = region_map(config.data.template, config.encoder.grid)
+    own = [np.flatnonzero(regions == REGIONS.index(part)) for part in PARTS]
+    cells = torch.tensor([[int(found[len(found) // 2]) for found in own if len(found)]])
+    batch = masked_batch(images, config)
+    patch, contract = config.encoder.patch, config.encoder.pixels
+    tokens, distances = nearest_tokens(model, batch, cells, min(TOKENS, config.codebook.tokens))
+    true = take(patchify(images, patch), cells)
+
+    def pictures(patches: torch.Tensor) -> np.ndarray:
+        flat = patches.reshape(-1, 1, patches.shape[-1])
+        return unprepare(unpatchify(flat, patch), contract).reshape(*patches.shape[:-1], patch, patch, 3)
+
+    return nearest_tokens_sheet(
+        unprepare(images, contract)[0], pictures(true)[0], pictures(tokens)[0], distances[0].numpy(),
+        cells[0].numpy(), title=f"{name} · nearest tokens of a face's patches",
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""Numbers from the literature: read, checked, and set beside measured ones without ranking them together."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+
+from paco_eval.analysis.columns import Column
+from paco_eval.report.tables.table import Cell, Line, Table
+from paco_fr.utils.errors import PacoError
+
+SETTING = ("encoder", "pretraining_data", "input_size", "protocol", "epoch_rule")
+"""What has to be equal for two numbers to be comparable."""
+
+COLUMNS = ("method", *SETTING, "task", "subset", "metric", "value", "evidence", "source")
+
+EVIDENCE = {
+    "V": "read in the paper's own text or tables",
+    "C": "read in the official code, configs or logs",
+    "L": "from a secondary list, which can mix settings",
+    "I": "inferred",
+}
+
+LAPA = (
+    "skin", "left_eyebrow", "right_eyebrow", "left_eye", "right_eye", "nose", "upper_lip", "inner_mouth", "lower_lip",
+    "hair",
+)  # fmt: skip
+"""Parts of a face that LaPa's F1 is given for."""
+
+METRICS: dict[str, tuple[str, bool]] = {
+    "nme": ("%", False),
+    "nme_interocular": ("%", False),
+    "nme_diag": ("%", False),
+    "nme_box": ("%", False),
+    "fr10": ("%", False),
+    "auc_box7": ("%", True),
+    "auc10": ("%", True),
+    "mean_f1": ("%", True),
+    "accuracy": ("%", True),
+    "accuracy_10fold": ("%", True),
+    "pixel_accuracy": ("%", True),
+    "mean_accuracy": ("%", True),
+    "visibility_recall": ("%", True),
+    "skin_accuracy": ("%", True),
+    "auc_percent": ("%", True),
+    "hter": ("%", False),
+    "tar@far=1e-4": ("%", True),
+    "ccc": ("", True),
+    "rmse": ("", False),
+    "mae": ("deg", False),
+    "mae_yaw": ("deg", False),
+    "mae_pitch": ("deg", False),
+    "mae_roll": ("deg", False),
+    "mae_years": ("years", False),
+    **{f"f1_{part}": ("%", True) for part in LAPA},
+}
+"""Unit and whether higher is better, of every metric in the file."""
+
+
+def load_published(path: str | Path | None = None) -> pd.DataFrame:
+    """Return published numbers, all columns as text as printed, and ``number`` as float.
+
+    Args:
+        path: a file of the same layout; the one that comes with the package if left out.
+
+    Raises:
+        PacoError: names the line and what is wrong with it.
+
+    """
+    where = str(path or "results/published/published.csv")
+    try:
+        own = files("results") / "published" / "published.csv"
+        text = (Path(path) if path else own).read_text(encoding="utf-8")
+        frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    except (OSError, ModuleNotFoundError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise PacoError(f"{where}: published numbers cannot be read ({error}).") from error
+    if tuple(frame.columns) != COLUMNS:
+        raise PacoError(f"{where}: columns are {', '.join(frame.columns)}; expected {', '.join(COLUMNS)}.")
+    for line, entry in enumerate(frame.to_dict("records"), 2):
+        wrong = _wrong({str(name): str(value) for name, value in entry.items()})
+        if wrong:
+            raise PacoError(f"{where}: line {line}: {wrong}.")
+    repeated = frame.duplicated([name for name in COLUMNS if name != "value"])
+    if repeated.any():
+        raise PacoError(f"{where}: line {int(repeated.to_numpy().argmax()) + 2} repeats an earlier one.")
+    return frame.assign(number=frame.value.astype(float))
+
+
+def _wrong(entry: dict[str, str]) -> str:
+    empty = [name for name, value in entry.items() if not value.strip()]
+    if empty:
+        return f"{', '.join(empty)} is empty; write 'unknown' where the source does not say"
+    if entry["evidence"] not in EVIDENCE:
+        return f"evidence '{entry['evidence']}' is not one of {', '.join(EVIDENCE)}"
+    if entry["metric"] not in METRICS:
+        return f"metric '{entry['metric']}' is not known; see paco_eval/report/tables/published.py"
+    if "/" not in entry["task"]:
+        return f"task '{entry['task']}' is not family/dataset"
+    try:
+        value = float(entry["value"])
+    except ValueError:
+        return f"value '{entry['value']}' is not a number"
+    unit, higher = METRICS[entry["metric"]]
+    most = {"%": 100.0, "": 1.0, "deg": 180.0}.get(unit, 200.0)
+    if not 0 <= value <= most:
+        return f"{entry['metric']} {value:g} is impossible ({'share' if higher else 'error'} up to {most:g})"
+    return ""
+
+
+def beside_measured(table: Table, published: pd.DataFrame) -> Table:
+    """Return the table with a line per published setting that has a number for one of its columns.
+
+    Such lines are of kind ``published``: they stand below, in their own style, and are never ranked or
+    bold, because their setting is not that of the measured ones.
+    """
+    lines = _lines(table.columns, published)
+    return replace(table, lines=(*table.lines, *lines)) if lines else table
+
+
+def published_table(published: pd.DataFrame, family: str, title: str) -> Table:
+    """Return a table of published numbers of a family alone, columns by task, subset and metric."""
+    found = published[published.task.str.rpartition("/")[0] == family]
+    if found.empty:
+        raise PacoError(f"No published number of family '{family}'.")
+    places = dict.fromkeys(zip(found.task, found.subset, found.metric, strict=True))
+    columns = tuple(
+        sorted(
+            Column(task, 0, "test", subset, -1, order, metric, *METRICS[metric], main=True)
+            for order, (task, subset, metric) in enumerate(places)
+        )
+    )
+    caption = "Published numbers in their own settings; not to be ranked with each other where these differ."
+    return Table(family, title, False, columns, tuple(_lines(columns, found)), caption)
+
+
+def _lines(columns: tuple[Column, ...], published: pd.DataFrame) -> list[Line]:
+    wanted = {(column.task, column.subset, column.metric) for column in columns if column.level < 0}
+    keys = list(zip(published.task, published.subset, published.metric, strict=True))
+    found = published[[key in wanted for key in keys]]
+    lines = []
+    for setting, entries in found.groupby(["method", *SETTING], sort=False):
+        cells = {(e["task"], e["subset"], e["metric"]): _cell(e) for e in entries.to_dict("records")}
+        row = tuple(
+            cells.get((c.task, c.subset, c.metric)) if c.level < 0 else None for c in columns
+        )  # fmt: skip
+        method, *rest = map(str, setting)
+        lines.append(Line(method, _note(rest), row, kind="published"))
+    return lines
+
+
+def _cell(entry: dict) -> Cell:
+    origin = f"evidence {entry['evidence']}, {EVIDENCE[entry['evidence']]}: {entry['source']}"
+    return Cell(float(entry["value"]), printed=str(entry["value"]), origin=origin)
+
+
+def _note(setting: Iterable[str]) -> str:
+    encoder, data, size, protocol, rule = setting
+    said = [
+        encoder, data, f"{size} px" if size != "unknown" else "input unknown",
+        protocol if protocol != "unknown" else "protocol unknown",
+        f"epoch: {rule}" if rule != "unknown" else "epoch rule unknown",
+    ]  # fmt: skip
+    return "published; " + ", ".join(part for part in said if part != "unknown")

@@ -1,0 +1,1 @@
+"""TODO: what rows holds."""

@@ -1,0 +1,122 @@
+"""The small files that a run leaves for its report, beside rows and items.
+
+==================================== ==============================================================
+``pretrain/NAME/card.json``          facts about the run, name to plain value
+``pretrain/NAME/metrics.jsonl``      a line per log step, see :mod:`paco_eval.report.plots.training`
+``pretrain/NAME/reconstruction.npz`` ``original``, ``corrupted``, ``reconstructed``: (n, H, W, 3) uint8
+``pretrain/NAME/sheets/STEP.npz``    the same, after so many steps
+``pretrain/NAME/codebook.npz``       ``tokens``: (N, K, P, P, 3) uint8; ``usage``: (N, K) float
+``rows/KEY.samples.npz``             of a row: ``images`` (n, H, W, 3) uint8, ``predicted`` and
+                                     ``truth`` (n, L, 2) in pixels of these images, ``visible`` (n, L)
+                                     bool, ``names`` (n,) text
+==================================== ==============================================================
+
+A run that an encoder ``paco:FOLDER`` of the rows names is shown as well where its folder is at hand.
+None of them is needed: a section whose file is absent says so. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from paco_fr.utils.errors import PacoError
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+SHAPES: Mapping[str, Mapping[str, tuple[int, str]]] = {
+    "reconstruction": {"original": (4, "u"), "corrupted": (4, "u"), "reconstructed": (4, "u")},
+    "codebook": {"tokens": (5, "u"), "usage": (2, "f")},
+    "samples": {
+        "images": (4, "u"), "predicted": (3, "f"), "truth": (3, "f"), "visible": (2, "b"), "names": (1, "U"),
+    },
+}  # fmt: skip
+"""Arrays of each kind of file: number of axes and kind of type."""
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """The folder of one pretraining run."""
+
+    name: str
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        """Where the loss curves are."""
+        return self.folder / "metrics.jsonl"
+
+    def card(self) -> dict[str, Any]:
+        """Return the facts about the run; none if it has no card."""
+        path = self.folder / "card.json"
+        if not path.exists():
+            return {}
+        try:
+            card = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise PacoError(f"{path}: not a readable card ({error}).") from error
+        if not isinstance(card, dict):
+            raise PacoError(f"{path}: a card is a JSON object, this is a {type(card).__name__}.")
+        return card
+
+
+def pretrainings(run: Path) -> list[Pretraining]:
+    """Return the pretraining runs of a run folder by name."""
+    folders = sorted(path for path in (run / "pretrain").glob("*") if path.is_dir())
+    return [Pretraining(folder.name, folder) for folder in folders]
+
+
+def checkpoints(encoders: Iterable[str], known: Iterable[Pretraining]) -> list[Pretraining]:
+    """Return the runs behind encoders ``paco:FOLDER`` whose folder is at hand and not among the known ones."""
+    seen = {run.folder.resolve() for run in known}
+    found = []
+    for name in sorted(set(encoders)):
+        folder = Path(name.removeprefix("paco:"))
+        if name.startswith("paco:") and (folder / "card.json").is_file() and folder.resolve() not in seen:
+            seen.add(folder.resolve())
+            found.append(Pretraining(folder.name, folder))
+    return found
+
+
+def save_arrays(path: Path, kind: str, **arrays: npt.ArrayLike) -> Path:
+    """Write a ``reconstruction``, ``codebook`` or ``samples`` file after checking it against the layout."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = {name: np.asarray(values) for name, values in arrays.items()}
+    _check(path, kind, found)
+    with path.open("wb") as stream:
+        np.savez_compressed(stream, **found)  # type: ignore[arg-type]
+    return path
+
+
+def load_arrays(path: Path, kind: str) -> Arrays | None:
+    """Return the arrays of such a file, None if it is not there."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            found = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise PacoError(f"{path}: not a readable array file ({error}).") from error
+    _check(path, kind, found)
+    return found
+
+
+def _check(path: Path, kind: str, arrays: Arrays) -> None:
+    for name, (axes, type_kind) in SHAPES[kind].items():
+        if name not in arrays:
+            raise PacoError(f"{path}: no array '{name}'; a {kind} file has {', '.join(SHAPES[kind])}.")
+        array = arrays[name]
+        if array.ndim != axes or array.dtype.kind != type_kind:
+            raise PacoError(
+                f"{path}: '{name}' is {array.dtype} with {array.ndim} axes, expected {axes} axes."
+            )
+    counts = {len(array) for array in arrays.values()}
+    if len(counts) > 1 or counts == {0}:
+        raise PacoError(f"{path}: its arrays are of different lengths or empty.")

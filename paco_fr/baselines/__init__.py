@@ -1,0 +1,1 @@
+"""Rivals that the same loop trains: MAE, SimMIM, nothing at all."""

@@ -1,0 +1,45 @@
+"""SimMIM, the second rival: every patch goes through the encoder, hidden ones as a mask token (arXiv 2111.09886).
+
+The decoder is the one of the other objectives, not the paper's single linear layer, so that what differs
+between rows is where the hidden patches enter; ``decoder.depth = 0`` comes nearest to the paper. Masks
+follow ``masking.strategy`` like everyone's: ``random`` is SimMIM's own, ``region`` gives it PaCo-FR's.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from paco_fr.config import PretrainConfig
+from paco_fr.model.losses import reconstruction_loss, target_patches
+from paco_fr.model.objective import Batch, Objective, Output, blanked
+from paco_fr.model.patches import patchify, put
+from paco_fr.model.vit import Decoder, build_encoder, encode_embedded
+
+
+class SimMIM(Objective):
+    """Masked image modelling on the full sequence, with one mask token for every hidden patch."""
+
+    def __init__(self, config: PretrainConfig) -> None:
+        super().__init__(config)
+        self.encoder = build_encoder(config.encoder)
+        self.decoder = Decoder(config.decoder, config.encoder)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, config.encoder.dim))
+        nn.init.trunc_normal_(self.mask_token, std=0.02)
+
+    def forward(self, batch: Batch) -> Output:
+        """Return the reconstruction loss of one batch."""
+        return self.reconstruct(batch)[0]
+
+    def reconstruct(self, batch: Batch) -> tuple[Output, Tensor, Tensor]:
+        """Return the reconstruction, the encoder's tokens (B, N, C) and the target patches (B, N, D)."""
+        losses, hidden = self.config.loss, batch.hidden
+        patches = patchify(batch.images, self.config.encoder.patch)  # (B, N, D)
+        blank = self.mask_token.expand(*hidden.shape, -1)  # (B, M, C)
+        embedded = put(self.encoder.patch_embed(batch.images), hidden, blank)  # (B, N, C)
+        features = encode_embedded(self.encoder, embedded)  # (B, N, C)
+        predicted = self.decoder(self.decoder.embed(features))  # (B, N, D)
+        target = target_patches(patches, losses.target)
+        loss = reconstruction_loss(predicted, target, hidden, losses.patches)
+        output = Output(loss, {"reconstruction": loss.detach()}, blanked(patches, hidden), predicted)
+        return output, features, target

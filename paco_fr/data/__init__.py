@@ -1,0 +1,1 @@
+"""Where pretraining faces come from. ``open`` is the one door."""

@@ -1,0 +1,314 @@
+"""``data align``: photographs of people to aligned faces with 68 points, and a report of what became of each.
+
+The result is a folder: ``faces/`` holds face records in parquet, itself a SOURCE, whose pictures are five-point
+crops with their points in pixels of the crop; ``report.parquet`` has a line for every photograph, kept or not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+from tqdm import tqdm
+
+from paco_fr.contracts import CropContract
+from paco_fr.data.sources import load_source
+from paco_fr.faces.crop import apply, crop_image, crop_transform
+from paco_fr.faces.decode import Pixels, encode_png, read_image
+from paco_fr.faces.detector import Detector, Found
+from paco_fr.faces.landmarks import box_of, five_points
+from paco_fr.faces.records import features
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import atomic_file, owned_folder
+
+Several = Literal["largest", "central", "reject"]
+
+NOSE = 0.6
+"""How far the tip of the nose stands before the eyes, in distances of the pupils: a rough average of adults."""
+
+PART = 256
+"""Photographs in a part, the unit of resuming."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is kept, and how it is cut.
+
+    Attributes:
+        template: five-point template of the crops.
+        canvas: side of a crop in pixels.
+        several: which of several faces counts: the one with the largest box, the one nearest to the middle of
+            the photograph, or none.
+        min_score: of the detector.
+        min_side: larger side of the face's box in pixels.
+        max_turn: largest turn to a side in degrees, estimated from five points (see :func:`turn_of`).
+
+    """
+
+    template: str = "farl"
+    canvas: int = 256
+    several: Several = "largest"
+    min_score: float = 0.8
+    min_side: float = 48.0
+    max_turn: float = 60.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the report: what was found in one photograph, and whether and why it was kept.
+
+    ``status`` is ``kept``, ``no face``, ``several faces``, ``too small``, ``too turned``, ``no alignment`` or
+    ``unreadable``; ``by`` says whose points were used, ``record`` or ``detector``.
+    """
+
+    image_id: str
+    status: str
+    why: str = ""
+    by: str = ""
+    faces: int = 0
+    score: float = float("nan")
+    side: float = float("nan")
+    turn: float = float("nan")
+
+
+@dataclass(frozen=True)
+class _Context:
+    records: Dataset
+    out: Path
+    rules: Rules
+    device: str
+
+
+def align(
+    source: str,
+    out: Path,
+    rules: Rules,
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+    progress: bool = False,
+) -> Counter[str]:
+    """Align all photographs of a source into ``out``; return how many ended with which status.
+
+    Finished parts are kept, so the same call goes on where it was stopped. Photographs that come with
+    landmarks need no detector; it is loaded when the first one without is met.
+
+    Raises:
+        PacoError: other rules were used in ``out``, the detector cannot be had, or nothing was kept.
+
+    """
+    records = load_source(source)
+    with owned_folder(out):
+        _same_rules(out, {"source": source, "records": len(records), **asdict(rules)})
+        for folder in (out / "faces", out / "parts"):
+            folder.mkdir(exist_ok=True)
+            for torn in folder.glob(".*.tmp"):
+                torn.unlink()
+        parts = range(-(-len(records) // PART))
+        todo = [number for number in parts if not _report(out, number).is_file()]
+        with tqdm(total=len(records), initial=(len(parts) - len(todo)) * PART, unit="img", desc=f"aligning {source}",
+                  disable=not progress) as bar:  # fmt: skip
+            for done in _run(todo, _Context(records, out, rules, device), workers):
+                bar.update(done)
+        report = pd.concat([pd.read_parquet(_report(out, number)) for number in parts], ignore_index=True)
+        with atomic_file(out / "report.parquet") as path:
+            report.to_parquet(path, index=False)
+    counts = Counter(report["status"].tolist())
+    if not counts["kept"]:
+        listed = ", ".join(f"{status}: {count}" for status, count in counts.most_common())
+        raise PacoError(
+            f"{source}: not one of {len(report)} photographs was kept ({listed}). See {out / 'report.parquet'}."
+        )
+    return counts
+
+
+def judge(image: Pixels, row: dict[str, Any], rules: Rules, detector: Any) -> tuple[Line, Found | None, str]:
+    """Return the report's line, the face if it is kept, and the scheme of its points.
+
+    Args:
+        image: the photograph (H, W, 3).
+        row: its record; with ``landmarks`` and ``scheme`` the detector is left alone.
+        rules: what is kept.
+        detector: called for one that has ``faces`` and ``points`` when one is needed.
+
+    """
+    name, scheme = str(row["image_id"]), row.get("scheme") or "ibug68"
+    if row.get("landmarks"):
+        points = np.asarray(row["landmarks"], np.float64)
+        box = (
+            np.asarray(row["box"], np.float64)
+            if row.get("box")
+            else box_of(points[np.isfinite(points).all(1)])
+        )
+        faces, by = [Found(box, 1.0, points)], "record"
+    else:
+        found = detector().faces(image)
+        faces, by, scheme = [face for face in found if face.score >= rules.min_score], "detector", "ibug68"
+    line = Line(name, "kept", by=by, faces=len(faces))
+    if not faces:
+        return (
+            replace(line, status="no face", why=f"no face with a score of {rules.min_score:g}"),
+            None,
+            scheme,
+        )
+    if len(faces) > 1 and rules.several == "reject":
+        return replace(line, status="several faces", why=f"{len(faces)} faces, rule reject"), None, scheme
+    face = _choose(faces, image, rules.several)
+    if len(faces) > 1:
+        line = replace(line, why=f"the {rules.several} of {len(faces)} faces")
+    side = float(max(face.box[2] - face.box[0], face.box[3] - face.box[1]))
+    line = replace(line, score=face.score, side=side)
+    if side < rules.min_side:
+        return (
+            replace(line, status="too small", why=f"{side:.0f} px, less than {rules.min_side:g}"),
+            None,
+            scheme,
+        )
+    if by == "detector":
+        face = detector().points(image, face)
+    try:
+        turn = turn_of(five_points(face.landmarks, scheme))
+    except PacoError as error:
+        return replace(line, status="no alignment", why=str(error)), None, scheme
+    line = replace(line, turn=turn)
+    if abs(turn) > rules.max_turn:
+        return (
+            replace(line, status="too turned", why=f"{turn:.0f} degrees, more than {rules.max_turn:g}"),
+            None,
+            scheme,
+        )
+    return line, face, scheme
+
+
+def turn_of(five: Any) -> float:
+    """Return roughly how far a face is turned to a side, in degrees, from its five points (5, 2).
+
+    Along the line through the eyes, the tip of the nose moves away from their middle by ``NOSE`` tan(yaw)
+    distances of the pupils. Good enough to sort out profiles, not to measure pose.
+    """
+    left, right, nose = np.asarray(five, np.float64)[:3]
+    axis = right - left
+    length = float(np.hypot(*axis))
+    if length == 0:
+        raise PacoError("Both eyes lie at the same point.")
+    offset = float((nose - (left + right) / 2) @ axis) / length**2
+    return float(np.degrees(np.arctan(offset / NOSE)))
+
+
+def _choose(faces: list[Found], image: Pixels, several: Several) -> Found:
+    if several == "central":
+        middle = np.array([image.shape[1] - 1, image.shape[0] - 1]) / 2
+        return min(faces, key=lambda face: float(np.hypot(*((face.box[:2] + face.box[2:]) / 2 - middle))))
+    return max(faces, key=lambda face: float(np.prod(face.box[2:] - face.box[:2])))
+
+
+def _part(context: _Context, number: int, detector: Any) -> int:
+    """Align one part: its faces first, then its report, which marks it as done."""
+    rules, lines, kept = context.rules, [], []
+    rows = range(number * PART, min((number + 1) * PART, len(context.records)))
+    for index in rows:
+        row = context.records[index]
+        try:
+            image = read_image(row["image"])
+            line, face, scheme = judge(image, row, rules, detector)
+        except PacoError as error:
+            if detector.failed:
+                raise
+            lines.append(Line(str(row["image_id"]), "unreadable", str(error)))
+            continue
+        if face is not None:
+            try:
+                kept.append(_cut(image, row, face, scheme, rules))
+            except PacoError as error:
+                line = replace(line, status="no alignment", why=str(error))
+        lines.append(line)
+    if kept:
+        columns = {name: [row[name] for row in kept] for name in kept[0]}
+        with atomic_file(context.out / "faces" / f"part-{number:05d}.parquet") as path:
+            Dataset.from_dict(columns, features=features(columns)).to_parquet(str(path))
+    with atomic_file(_report(context.out, number)) as path:
+        pd.DataFrame([asdict(line) for line in lines]).to_parquet(path, index=False)
+    return len(rows)
+
+
+def _cut(image: Pixels, row: dict[str, Any], face: Found, scheme: str, rules: Rules) -> dict[str, Any]:
+    contract = CropContract("template", template=rules.template, canvas=rules.canvas)
+    transform = crop_transform(contract, landmarks=face.landmarks, scheme=scheme)
+    corners = np.array([face.box[[0, 1]], face.box[[2, 1]], face.box[[0, 3]], face.box[[2, 3]]])
+    return {
+        "image": {"bytes": encode_png(crop_image(image, transform, rules.canvas)), "path": None},
+        "image_id": str(row["image_id"]),
+        "group": str(row["group"]),
+        "identity": row.get("identity"),
+        "box": box_of(apply(transform, corners)).tolist(),
+        "landmarks": apply(transform, face.landmarks).tolist(),
+        "scheme": scheme,
+        "template": rules.template,
+        "detector_score": face.score,
+    }
+
+
+class _Once:
+    """A detector made when it is first called for; ``failed`` tells whether that went wrong."""
+
+    def __init__(self, device: str) -> None:
+        self.device, self.failed = device, False
+        self._made: Detector | None = None
+
+    def __call__(self) -> Detector:
+        if self._made is None:
+            self.failed = True
+            self._made = Detector(self.device)
+            self.failed = False
+        return self._made
+
+
+def _run(todo: list[int], context: _Context, workers: int) -> Iterator[int]:
+    if workers <= 1:
+        detector = _Once(context.device)
+        for number in todo:
+            yield _part(context, number, detector)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (context,)) as pool:
+        yield from pool.map(_in_worker, todo)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _begin(context: _Context) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    _worker.update(context=context, detector=_Once(context.device))
+
+
+def _in_worker(number: int) -> int:
+    return _part(_worker["context"], number, _worker["detector"])
+
+
+def _report(out: Path, number: int) -> Path:
+    return out / "parts" / f"report-{number:05d}.parquet"
+
+
+def _same_rules(out: Path, wanted: dict[str, Any]) -> None:
+    path = out / "settings.json"
+    if not path.is_file():
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise PacoError(
+                f"{out} was aligned with {name} {found.get(name)}, not {value}. Choose another folder."
+            )

@@ -1,0 +1,1 @@
+"""What happens to one picture of a face: decoded, cut by its landmarks, resized, prepared."""

@@ -1,0 +1,263 @@
+"""From photograph to canvas: templates, similarities and crops, with one pixel convention.
+
+The centre of the top-left pixel is (0, 0), in photographs and on canvases; a canvas of side S therefore
+spans [-0.5, S - 0.5]. A transform is a (2, 3) float64 matrix that takes photograph pixels to canvas
+pixels. What lies outside the photograph is black on the canvas, as in the letterbox of a whole picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from math import ceil, floor, isfinite, sqrt
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from paco_fr.contracts import CropContract
+from paco_fr.faces.decode import MAX_PIXELS, Pixels
+from paco_fr.faces.landmarks import FIVE_POINTS, GROUPS, MIRROR, five_points
+from paco_fr.utils.errors import PacoError, unknown_name
+from paco_fr.utils.random import generator
+
+__all__ = [
+    "FIVE_POINTS",
+    "GROUPS",
+    "MIRROR",
+    "TEMPLATES",
+    "apply",
+    "compose",
+    "crop_image",
+    "crop_transform",
+    "five_points",
+    "invert",
+    "similarity",
+    "template_points",
+]
+
+Array = npt.NDArray[np.float64]
+
+
+def _unit(pixels: list[tuple[float, float]], side: int) -> Array:
+    """Return template points as shares of the canvas; (p + 0.5) / side under the pixel convention."""
+    return (np.array(pixels) + 0.5) / side
+
+
+TEMPLATES: dict[str, Array] = {
+    # FaRL's face parsing (github.com/FacePerceiver/FaRL): a canvas of 512, the whole head in view.
+    "farl": _unit([(196, 226), (316, 226), (256, 286), (220, 360.4), (292, 360.4)], 512),
+    # insightface's ArcFace (recognition/arcface_torch, 112 x 112): tight, forehead and chin cut off.
+    "arcface": _unit(
+        [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)],
+        112,
+    ),
+}
+"""Left eye, right eye, nose tip, left and right mouth corner of each template, in the unit square."""
+
+
+ALIGNED: Array = np.eye(2, 3)
+"""The transform that changes nothing."""
+
+
+def template_points(name: str, canvas: int) -> Array:
+    """Return the five points (5, 2) of a named template in pixels of a canvas."""
+    if name not in TEMPLATES:
+        raise unknown_name("template", name, TEMPLATES)
+    return TEMPLATES[name] * canvas - 0.5
+
+
+def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Array:
+    """Return the similarities (..., 2, 3) that take source points nearest to target points.
+
+    Least squares over rotation, uniform scale and shift, without reflection (Umeyama 1991, in closed
+    form because a plane similarity is linear in its four parameters).
+
+    Args:
+        source: points (..., K, 2) with K >= 2.
+        target: points (K, 2), or of the shape of ``source``.
+
+    Raises:
+        PacoError: the source points coincide, so that no scale exists.
+
+    """
+    p, q = np.broadcast_arrays(np.asarray(source, np.float64), np.asarray(target, np.float64))
+    p_mean, q_mean = p.mean(axis=-2), q.mean(axis=-2)
+    p, q = p - p_mean[..., None, :], q - q_mean[..., None, :]
+    spread = (p**2).sum(axis=(-2, -1))
+    if not (spread > 0).all():
+        raise PacoError("Points that all coincide (or are not finite) cannot be aligned to a template.")
+    a = (p * q).sum(axis=(-2, -1)) / spread
+    b = (p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]).sum(axis=-1) / spread
+    linear = np.stack([np.stack([a, -b], axis=-1), np.stack([b, a], axis=-1)], axis=-2)
+    shift = q_mean - (linear @ p_mean[..., None])[..., 0]
+    return np.concatenate([linear, shift[..., None]], axis=-1)
+
+
+def apply(transform: npt.ArrayLike, points: npt.ArrayLike) -> Array:
+    """Return points (..., K, 2) moved by transforms (..., 2, 3)."""
+    t, p = np.asarray(transform, np.float64), np.asarray(points, np.float64)
+    moved: Array = p @ np.swapaxes(t[..., :2], -1, -2) + t[..., None, :, 2]
+    return moved
+
+
+def invert(transform: npt.ArrayLike) -> Array:
+    """Return the transforms (..., 2, 3) that undo transforms (..., 2, 3)."""
+    t = np.asarray(transform, np.float64)
+    linear = np.linalg.inv(t[..., :2])
+    return np.concatenate([linear, -(linear @ t[..., 2:])], axis=-1)
+
+
+def compose(second: npt.ArrayLike, first: npt.ArrayLike) -> Array:
+    """Return the transforms (..., 2, 3) that apply ``first``, then ``second``."""
+    s, f = np.asarray(second, np.float64), np.asarray(first, np.float64)
+    shift = s[..., :2] @ f[..., 2:] + s[..., 2:]
+    return np.concatenate([s[..., :2] @ f[..., :2], shift], axis=-1)
+
+
+def crop_transform(
+    contract: CropContract,
+    *,
+    landmarks: npt.ArrayLike | None = None,
+    scheme: str | None = None,
+    box: npt.ArrayLike | None = None,
+    image_size: tuple[int, int] | None = None,
+    seed: int = 0,
+    image_key: int | str = 0,
+    copy: int = 0,
+) -> Array:
+    """Return the transform (2, 3) from photograph to canvas that a crop contract asks for.
+
+    Args:
+        contract: rule, margin, canvas and jitter.
+        landmarks: points (L, 2) of the photograph, for rule ``template``.
+        scheme: name of their scheme in :data:`paco_fr.faces.landmarks.FIVE_POINTS`.
+        box: x0 y0 x1 y1, for rule ``box``.
+        image_size: (height, width) of the photograph, for rule ``whole``.
+        seed: seed of the jitter.
+        image_key: number or id of the photograph; with ``seed`` and ``copy`` it fixes the jitter.
+        copy: which of the contract's jittered copies.
+
+    Raises:
+        PacoError: what the rule needs is missing or has no extent.
+
+    """
+    base = _base_transform(contract, landmarks, scheme, box, image_size)
+    if contract.jitter == 0:
+        return base
+    return compose(_jitter(contract, generator("crop", seed, _as_number(image_key), copy)), base)
+
+
+def crop_image(image: Pixels, transform: npt.ArrayLike, size: int, fill: int = 0) -> Pixels:
+    """Return the canvas (size, size, 3) uint8 that a similarity cuts out of a photograph (H, W, 3).
+
+    Upright crops are one antialiased bicubic resize, exact where the transform shifts by whole pixels.
+    Turned crops are shrunk to twice the canvas (antialiased), turned bilinearly and halved, so that
+    neither aliasing nor blur depends on the angle. Outside the photograph the canvas is ``fill``, black by
+    default, blended over the filter's width of two pixels.
+
+    Raises:
+        PacoError: the transform has no finite extent, or reaches absurdly far outside the photograph.
+
+    """
+    t = np.asarray(transform, np.float64)
+    (xx, xy, dx), (yx, yy, dy) = t.tolist()
+    scale = sqrt(abs(xx * yy - xy * yx))
+    if not (isfinite(scale + dx + dy) and scale > 0):
+        raise PacoError("A crop without finite extent. Check the box or the points of this photograph.")
+    if xy == yx == 0 and xx > 0 and yy > 0:
+        return _resize(image, t, (size, size), fill)
+    fine = compose([[2, 0, 0.5], [0, 2, 0.5]], t)  # a canvas of twice the side
+    shrink = min(2 * scale, 1.0)
+    edges = np.array([-0.5, 2 * size - 0.5])
+    reach = apply(invert(fine), np.stack(np.meshgrid(edges, edges), axis=-1).reshape(4, 2))
+    low = np.floor(reach.min(axis=0) - 2 / shrink) - 0.5
+    width, height = (int(n) for n in np.ceil((reach.max(axis=0) + 2 / shrink - low) * shrink))
+    to_region = np.array([[shrink, 0, -0.5 - shrink * low[0]], [0, shrink, -0.5 - shrink * low[1]]])
+    back = compose(to_region, invert(fine))
+    back[:, 2] += 0.5 - 0.5 * back[:, :2].sum(axis=1)  # Pillow counts pixel centres from 0.5
+    region = Image.fromarray(_resize(image, to_region, (width, height), fill))
+    turned = region.transform(
+        (2 * size, 2 * size), Image.Transform.AFFINE, tuple(back.ravel()), Image.Resampling.BILINEAR
+    )
+    return np.array(turned.reduce(2))
+
+
+def _resize(image: Pixels, transform: Array, size: tuple[int, int], fill: int) -> Pixels:
+    """Cut and resize an upright region: a canvas of ``size`` (width, height), padded with ``fill``."""
+    from paco_fr.faces.resize import resize_bicubic  # imported late: compiled code is heavy
+
+    (stretch_x, _, shift_x), (_, stretch_y, shift_y) = transform.tolist()
+    height, width = image.shape[:2]
+    left, right, x0, x1 = _span(stretch_x, shift_x, size[0], width)
+    top, bottom, y0, y1 = _span(stretch_y, shift_y, size[1], height)
+    if (x1 - x0) * (y1 - y0) > MAX_PIXELS:
+        raise PacoError("A crop reaches absurdly far outside its photograph. Check its box or its points.")
+    return resize_bicubic(image, size, (left - x0, top - y0, right - x0, bottom - y0), (x0, y0, x1, y1), fill)
+
+
+def _span(stretch: float, shift: float, size: int, length: int) -> tuple[float, float, int, int]:
+    """Return along one axis where the canvas begins and ends in the photograph, and which pixels feed it.
+
+    Pixels around the box feed the filter where the photograph has them; only the box itself is padded.
+    """
+    start = round((-0.5 - shift) / stretch + 0.5, 9)  # Pillow's box: the first pixel spans [0, 1]
+    end = round((size - 0.5 - shift) / stretch + 0.5, 9)
+    support = ceil(3 / min(stretch, 1.0))
+    low = max(floor(start) - support, min(floor(start), 0))
+    high = min(ceil(end) + support, max(ceil(end), length))
+    return start, end, low, high
+
+
+def _base_transform(
+    contract: CropContract,
+    landmarks: npt.ArrayLike | None,
+    scheme: str | None,
+    box: npt.ArrayLike | None,
+    image_size: tuple[int, int] | None,
+) -> Array:
+    """Return the transform without jitter."""
+    if contract.rule == "template":
+        if landmarks is None or scheme is None:
+            raise PacoError(
+                f"Crop '{contract.template}' needs landmarks and their scheme, which this source does not "
+                "give. Use --crop box or whole, or add landmarks with `paco-eval data align`."
+            )
+        target = template_points(contract.template or "", contract.canvas)
+        found = similarity(five_points(landmarks, scheme), target)
+        # Points that lie on the template to float32 rounding: a face already aligned is not sampled again.
+        return ALIGNED.copy() if np.abs(found - ALIGNED).max() < 1e-4 else found
+    if contract.rule == "box":
+        if box is None:
+            raise PacoError("A box crop needs a box, which this source does not give. Use --crop whole.")
+        x0, y0, x1, y1 = np.asarray(box, np.float64)
+        return _square(
+            (x0 + x1) / 2, (y0 + y1) / 2, (1 + 2 * contract.margin) * max(x1 - x0, y1 - y0), contract
+        )
+    if image_size is None:
+        raise PacoError("A crop of the whole picture needs image_size=(height, width).")
+    height, width = image_size
+    return _square((width - 1) / 2, (height - 1) / 2, max(height, width), contract)
+
+
+def _square(x: float, y: float, side: float, contract: CropContract) -> Array:
+    """Return the transform that takes the square around (x, y) onto the whole canvas."""
+    if not (np.isfinite([x, y, side]).all() and side > 0):
+        raise PacoError(f"A box without extent (centre {x:g}, {y:g}, side {side:g}) cannot be cropped.")
+    scale, middle = contract.canvas / side, (contract.canvas - 1) / 2
+    return np.array([[scale, 0.0, middle - scale * x], [0.0, scale, middle - scale * y]])
+
+
+def _jitter(contract: CropContract, random: np.random.Generator) -> Array:
+    """Draw a transform of the canvas: scale about its centre, log-uniform, then a uniform shift."""
+    limit = np.log1p(contract.jitter)
+    scale = float(np.exp(random.uniform(-limit, limit)))
+    shift = random.uniform(-contract.jitter, contract.jitter, size=2) * contract.canvas
+    middle = (contract.canvas - 1) / 2 * (1 - scale)
+    return np.array([[scale, 0.0, middle + shift[0]], [0.0, scale, middle + shift[1]]])
+
+
+def _as_number(image_key: int | str) -> int:
+    """Return a key of randomness that depends on nothing but the picture's number or id."""
+    if isinstance(image_key, int):
+        return image_key
+    return int.from_bytes(hashlib.sha256(image_key.encode()).digest()[:8], "big")

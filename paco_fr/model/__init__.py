@@ -1,0 +1,1 @@
+"""The method. Read ``paco`` first: hide, believe, replace, encode, decode, learn."""

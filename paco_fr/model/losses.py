@@ -1,0 +1,77 @@
+"""The terms of the loss, each a function of patches."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from paco_fr.model.patches import normalise_patches, take
+
+
+def target_patches(patches: Tensor, kind: str) -> Tensor:
+    """Return what the decoder should predict: the pixels, or each patch's own normalised pixels."""
+    return normalise_patches(patches) if kind == "normalised" else patches
+
+
+def reconstruction_loss(
+    predicted: Tensor, target: Tensor, hidden: Tensor, patches: Literal["hidden", "all"] = "hidden"
+) -> Tensor:
+    """Mean squared error on hidden patches, as in MAE (arXiv 2111.06377, section 3), or on all of them."""
+    if patches == "all":
+        return F.mse_loss(predicted, target)
+    return F.mse_loss(take(predicted, hidden), take(target, hidden))
+
+
+def belief_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy of logits (B, M, K) against the nearest token (B, M) of the true patch.
+
+    Our choice. It stays on for the whole run: without it the codebook collapses to one token a place while
+    the reconstruction looks as good as ever.
+    """
+    return F.cross_entropy(logits.flatten(0, 1), truth.flatten())
+
+
+def spatial_loss(predicted: Tensor, target: Tensor, regions: Tensor) -> Tensor:
+    """Squared difference of the region-pair relations of two pictures (paper: geometric relations of facial
+    components are kept consistent; the formula is our choice).
+
+    Args:
+        predicted: (B, N, D) patches of the completed picture.
+        target: (B, N, D) patches of the original.
+        regions: (B, N) region of each cell.
+
+    """
+    return F.mse_loss(region_relations(predicted, regions), region_relations(target, regions))
+
+
+def region_relations(patches: Tensor, regions: Tensor) -> Tensor:
+    """Return the cosine similarities (B, R, R) of centred, region-pooled patches (B, N, D).
+
+    Absent regions pool to zero and relate to nothing.
+    """
+    member = F.one_hot(regions, int(regions.max()) + 1).to(patches.dtype)
+    counts = member.sum(1)
+    pooled = torch.einsum("bnr,bnd->brd", member, patches) / counts.clamp_min(1)[..., None]
+    present = (counts > 0).to(patches.dtype)[..., None]
+    mean = (pooled * present).sum(1, keepdim=True) / present.sum(1, keepdim=True)
+    centred = F.normalize((pooled - mean) * present, dim=-1, eps=1e-6)
+    return centred @ centred.transpose(1, 2)
+
+
+@torch.no_grad()
+def relation_spread(patches: Tensor, regions: Tensor) -> Tensor:
+    """Return the standard deviation of the relations between different regions that are present.
+
+    Near zero, all regions relate alike and the spatial term has nothing left to teach: collapse.
+    """
+    relations = region_relations(patches, regions)
+    known = relations.diagonal(dim1=1, dim2=2) > 0.5
+    pairs = (
+        known[:, :, None] & known[:, None] & ~torch.eye(known.shape[1], dtype=torch.bool, device=known.device)
+    )
+    count = pairs.sum().clamp_min(1)
+    mean = torch.where(pairs, relations, 0.0).sum() / count
+    return (torch.where(pairs, (relations - mean).square(), 0.0).sum() / count).sqrt()

@@ -1,0 +1,144 @@
+"""Pretraining objectives behind one interface: PaCo-FR and its rivals under the same loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from importlib import import_module
+
+import numpy as np
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from paco_fr.config import PretrainConfig
+from paco_fr.model.patches import put
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's pictures and what randomness decided about them.
+
+    Attributes:
+        images: (B, 3, S, S) pixels under the encoder's pixel contract.
+        hidden: (B, M) sorted cells that are hidden.
+        visible: (B, N - M) sorted cells that stay.
+        shown: (B, M) bool, hidden cells whose pixels incubation lets through.
+        regions: (B, N) region of each cell.
+        progress: (B,) share of the run that is done, 0 to 1, for what changes with it.
+        seeds: (B,) seed of each picture's own noise, for objectives that draw any.
+
+    """
+
+    images: Tensor
+    hidden: Tensor
+    visible: Tensor
+    shown: Tensor
+    regions: Tensor
+    progress: Tensor
+    seeds: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device; from pinned memory the copies overlap with what the device does."""
+        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in page-locked memory; torch's data loader calls this."""
+        return Batch(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+
+    def parts(self, count: int) -> list[Batch]:
+        """Return ``count`` batches of consecutive pictures, equally many in each."""
+        size = len(self.images) // count
+        return [
+            Batch(**{f.name: getattr(self, f.name)[at : at + size] for f in fields(self)})
+            for at in range(0, len(self.images), size)
+        ]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a forward pass gives the loop.
+
+    Attributes:
+        loss: scalar to minimise.
+        terms: named scalars for the log, detached.
+        corrupted: (B, N, 3P²) what stood in for the picture, for reconstruction sheets.
+        predicted: (B, N, 3P²) the decoder's patches.
+        assigned: (B, N) nearest token of each true patch, or None without a codebook.
+        believed: (B, M) the most believed token of each hidden patch, or None without a codebook.
+        tokens: (B, M, T) what was put in the hidden places, or None without a codebook.
+
+    """
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+    corrupted: Tensor
+    predicted: Tensor
+    assigned: Tensor | None = None
+    believed: Tensor | None = None
+    tokens: Tensor | None = None
+
+    @staticmethod
+    def joined(parts: list[Output]) -> Output:
+        """Return the output of a batch worked through in equal parts, without what no later step reads.
+
+        Loss and terms are means; the tokens of all parts are kept, the pictures of the last part only.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        last = parts[-1]
+        return replace(
+            last,
+            loss=torch.stack([part.loss.detach() for part in parts]).mean(),
+            terms={name: torch.stack([part.terms[name] for part in parts]).mean() for name in last.terms},
+            assigned=_cat([part.assigned for part in parts]),
+            believed=_cat([part.believed for part in parts]),
+        )
+
+
+def _cat(tensors: list[Tensor | None]) -> Tensor | None:
+    present = [tensor for tensor in tensors if tensor is not None]
+    return torch.cat(present) if present else None
+
+
+class Objective(nn.Module):
+    """A module with an encoder that the loop can train."""
+
+    encoder: VisionTransformer
+
+    def __init__(self, config: PretrainConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, batch: Batch) -> Output:
+        """Return the loss of one batch."""
+        raise NotImplementedError
+
+    def start(self, batch: Batch, rng: np.random.Generator) -> None:
+        """Look at first pictures before training, e.g. to fill a codebook."""
+
+    def after_step(
+        self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
+    ) -> dict[str, float | Tensor]:
+        """Update what no gradient updates; return further numbers for the log."""
+        return {}
+
+
+OBJECTIVES = {
+    "paco": "paco_fr.model.paco:PaCo",
+    "mae": "paco_fr.baselines.mae:MAE",
+    "simmim": "paco_fr.baselines.simmim:SimMIM",
+    "simmim-spatial": "paco_fr.baselines.simmim_spatial:SimMIMSpatial",
+    "untrained": "paco_fr.baselines.untrained:Untrained",
+}
+
+
+def build_objective(config: PretrainConfig) -> Objective:
+    """Return the untrained objective that a configuration names."""
+    module, name = OBJECTIVES[config.objective].split(":")
+    objective: Objective = getattr(import_module(module), name)(config)
+    return objective
+
+
+def blanked(patches: Tensor, hidden: Tensor) -> Tensor:
+    """Return patches (B, N, D) with zeros, mid grey, at ``hidden`` (B, M): what a mask token looks like."""
+    return put(patches, hidden, patches.new_zeros(*hidden.shape, patches.shape[-1]))

@@ -1,0 +1,1 @@
+"""What covers the form: skin, hair, body, and all of it put together."""

@@ -1,0 +1,1 @@
+"""The form of a head: geometry, identity, expression, landmarks."""

@@ -1,0 +1,197 @@
+"""What the model is shown of each face: order, flips, masks and incubation, drawn from (seed, epoch, sample)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from paco_fr.config import PretrainConfig
+from paco_fr.contracts import PixelContract
+from paco_fr.data.open import Faces
+from paco_fr.model.masking import draw_hidden
+from paco_fr.model.objective import Batch
+from paco_fr.model.regions import mirrored_points, region_map, region_map_of
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.random import generator
+
+TRIES = 64
+"""Pictures in a row that may be unreadable before a run gives up, whatever their share."""
+
+IN_CACHE = 600_000
+"""Values prepared at once on a CPU, whose cache holds as many: a batch of large pictures would go through memory."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """Batches of a pool of crops, by position in the run.
+
+    Positions count pictures over the whole run: epoch ``p // n`` shows every one of the n crops once, in an
+    order of its own. A batch is a range of positions, so restarts and any number of processes agree.
+    """
+
+    pool: Faces
+    config: PretrainConfig
+
+    def at(self, positions: range) -> Batch:
+        """Return the pictures shown at these positions, prepared for the encoder."""
+        return prepared(self.raw(positions)[0], self.config)
+
+    def raw(self, positions: range) -> tuple[Batch, list[str]]:
+        """Return the pictures at these positions as uint8 (B, S, S, 3), and what could not be read.
+
+        A crop that cannot be read is replaced by the next readable one in the order of its epoch.
+        """
+        size = len(self.pool.images)
+        config = self.config
+        maps = {kind: _region_map(kind, config.encoder.grid) for kind in self.pool.kinds}
+        points = self.pool.points if config.masking.regions == "landmarks" else None
+        side = config.encoder.size
+        images = np.empty((len(positions), side, side, 3), dtype=np.uint8)
+        hidden, shown, regions, seeds = [], [], [], []
+        broken: list[str] = []
+        for row, position in zip(images, positions, strict=True):
+            epoch, place = divmod(position, size)
+            order = epoch_order(config.seed, epoch, self.pool.blocks, config.data.shuffle_buffer)
+            sample, image = self._readable(order, place, broken)
+            rng = generator("view", config.seed, epoch, sample)
+            flipped = config.data.flip and rng.random() < 0.5
+            if flipped:
+                cv2.flip(image, 1, dst=row)
+            else:
+                row[:] = image
+            if points is None:
+                region = maps[self.pool.anchors[sample]]
+            else:
+                own = mirrored_points(points[sample], len(image)) if flipped else points[sample]
+                region = region_map_of(own, len(image), config.encoder.grid)
+            cells = draw_hidden(config.masking, config.hidden_cells, region, rng)
+            hidden.append(cells)
+            regions.append(region)
+            shown.append(rng.random(len(cells)) < shown_share(config, position / size))
+            seeds.append(rng.integers(2**62))
+        mask = np.stack(hidden)
+        batch = Batch(
+            images=torch.from_numpy(images),
+            hidden=torch.from_numpy(mask),
+            visible=torch.from_numpy(_others(mask, config.encoder.cells)),
+            shown=torch.from_numpy(np.stack(shown)),
+            regions=torch.from_numpy(np.stack(regions)),
+            progress=torch.tensor([min(1.0, p / config.optimiser.presentations) for p in positions]),
+            seeds=torch.tensor(seeds, dtype=torch.int64),
+        )
+        return batch, broken
+
+    def _readable(
+        self, order: npt.NDArray[np.int64], place: int, broken: list[str]
+    ) -> tuple[int, npt.NDArray[np.uint8]]:
+        for tried in range(min(len(order), TRIES)):
+            sample = int(order[(place + tried) % len(order)])
+            try:
+                return sample, self.pool.images[sample]
+            except PacoError as error:
+                broken.append(str(error))
+        raise PacoError(
+            f"{self.config.data.source}: {TRIES} pictures in a row cannot be read. Last: {broken[-1]}"
+        )
+
+
+@lru_cache(maxsize=2)
+def epoch_order(seed: int, epoch: int, blocks: tuple[int, ...], buffer: int) -> npt.NDArray[np.int64]:
+    """Return the order (n,) in which one epoch shows the samples, every one of them once.
+
+    Args:
+        seed: of the run.
+        epoch: number of the epoch.
+        blocks: numbers of consecutive samples that are stored together, n in all.
+        buffer: samples among which is shuffled at once. Where all n fit, the order is one permutation of
+            them; else blocks come in random order, as many at a time as fit (at least one), and the samples
+            of those blocks are permuted: reading stays within a few shards, memory within the buffer.
+
+    """
+    rng = generator("order", seed, epoch)
+    size = sum(blocks)
+    if size <= buffer or len(blocks) == 1:
+        return rng.permutation(size)
+    starts = np.cumsum([0, *blocks[:-1]])
+    order: list[npt.NDArray[np.int64]] = []
+    window: list[npt.NDArray[np.int64]] = []
+    held = 0
+    for block in rng.permutation(len(blocks)):
+        if window and held + blocks[block] > buffer:
+            order.append(rng.permutation(np.concatenate(window)))
+            window, held = [], 0
+        window.append(np.arange(starts[block], starts[block] + blocks[block]))
+        held += blocks[block]
+    return np.concatenate([*order, rng.permutation(np.concatenate(window))])
+
+
+@lru_cache
+def _region_map(kind: str, grid: int) -> npt.NDArray[np.int64]:
+    return region_map(kind, grid)
+
+
+def shown_share(config: PretrainConfig, epoch: float) -> float:
+    """Return the share of hidden patches whose pixels incubation lets through at a moment of the run.
+
+    It fades from 1 to 0, or is switched off at the end; the leak ablation never takes the pixels away.
+    """
+    length = config.belief.incubation_epochs
+    if config.belief.sees == "pixels":
+        return 1.0
+    if config.belief.incubation == "switched":
+        return float(epoch < length)
+    return max(0.0, 1.0 - epoch / length) if length > 0 else 0.0
+
+
+def prepared(batch: Batch, config: PretrainConfig) -> Batch:
+    """Return a raw batch with its pictures prepared, on the device where it is."""
+    return replace(batch, images=prepare(batch.images, config.encoder.pixels))
+
+
+def prepare(images: npt.NDArray[np.uint8] | Tensor, contract: PixelContract) -> Tensor:
+    """Return float pictures (B, 3, S, S) under a pixel contract, of uint8 RGB (B, S, S, 3)."""
+    if not isinstance(images, Tensor):
+        images = torch.from_numpy(np.require(images, requirements=["C", "W"]))
+    if contract.channels == "BGR":
+        images = images.flip(-1)
+    pixels = torch.empty(images.shape, device=images.device)
+    low, high = contract.value_range
+    mean, std = (
+        torch.tensor(values, device=images.device).repeat(images.shape[2])
+        for values in (contract.mean, contract.std)
+    )
+    few = max(1, len(images) if images.is_cuda else IN_CACHE // images.shape[1:].numel())
+    # In place, on rows of S * 3 values: a constant for each of 3 adjacent channels would be no loop to vectorise.
+    for part, made in zip(torch.split(images, few), torch.split(pixels, few), strict=True):
+        rows = made.view(-1, made.shape[2] * 3)
+        rows.copy_(part.reshape(rows.shape))
+        rows /= 255
+        if (low, high) != (0.0, 1.0):
+            rows *= high - low
+            rows += low
+        rows -= mean
+        rows /= std
+    return pixels.permute(0, 3, 1, 2)
+
+
+def unprepare(pixels: Tensor, contract: PixelContract) -> npt.NDArray[np.uint8]:
+    """Return uint8 RGB pictures (B, S, S, 3) of prepared ones; the inverse of :func:`prepare`, clipped."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (contract.mean, contract.std))
+    low, high = contract.value_range
+    shades = ((pixels * std + mean - low) / (high - low) * 255).round().clamp(0, 255)
+    if contract.channels == "BGR":
+        shades = shades.flip(1)
+    return shades.to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def _others(cells: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
+    """Return the sorted cells (B, total - M) that are not among ``cells`` (B, M)."""
+    free = np.ones((len(cells), total), dtype=bool)
+    np.put_along_axis(free, cells, False, axis=1)
+    return np.nonzero(free)[1].reshape(len(cells), -1)

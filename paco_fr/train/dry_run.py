@@ -1,0 +1,112 @@
+"""What a run would be: everything built, two steps taken, memory and work worked out."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from paco_fr.config import PretrainConfig
+from paco_fr.data.crops import CropPool
+from paco_fr.data.open import Faces, packed_faces
+from paco_fr.train.batches import Views, prepared
+from paco_fr.train.pretrain import fresh_model, take_step
+from paco_fr.train.schedule import build_optimiser, describe_schedule, learning_rate, step_count
+from paco_fr.utils.random import generator
+
+STEPS = 2
+
+
+def plan(config: PretrainConfig) -> str:
+    """Take two steps and evaluate the objective once, and say what a run would be; write nothing.
+
+    Packed faces are opened and shown; for other sources, which may take long to cut, pictures of the right
+    shape stand in. What is measured is this machine, one process.
+    """
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(mixed_precision="bf16" if config.optimiser.precision == "bf16" else "no")
+    device = accelerator.device
+    faces = packed_faces(config) or stand_in(config)
+    views = Views(faces, config)
+    model = fresh_model(config, views, device)
+    parameters, encoder = (sum(p.numel() for p in part.parameters()) for part in (model, model.encoder))
+    optimiser = build_optimiser(config, model, device)
+    learner, optimiser = accelerator.prepare(model.train(), optimiser)
+    batch_size, steps = config.optimiser.batch, step_count(config)
+    for step in range(STEPS):
+        started = time.monotonic()
+        batch = prepared(views.raw(range(step * batch_size, (step + 1) * batch_size))[0].to(device), config)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(config, step, steps)
+        output, _ = take_step(accelerator, learner, optimiser, batch, config)
+        model.after_step(batch, output, float(step), generator("revive", config.seed, step))
+        loss = output.loss.item()
+    seconds = time.monotonic() - started
+    with torch.no_grad():
+        judged = learner.eval()(batch.parts(config.optimiser.accumulate)[0])
+    terms = ", ".join(f"{name} {value.item():.3f}" for name, value in judged.terms.items())
+    rate = batch_size / seconds
+    gigabytes = 16 * parameters / 1e9
+    work = flops_per_picture(config) / 1e9
+    return "\n".join(
+        [
+            f"{config.objective} with recipe {config.name}, seed {config.seed}",
+            f"encoder: {config.encoder.size} px, patch {config.encoder.patch}, {config.encoder.depth} blocks of "
+            f"{config.encoder.dim}, {encoder / 1e6:.2f} M parameters ({parameters / 1e6:.2f} M with what is thrown away)",
+            f"data: {config.data.source}; crops {config.data.crops}; "
+            + (
+                "noise stands in for it here"
+                if faces.fingerprint == "noise"
+                else f"{len(faces.images):,} pictures packed"
+            ),
+            f"masking: {config.masking.strategy}, {config.hidden_cells} of {config.encoder.cells} patches hidden",
+            describe_schedule(config),
+            f"weights, gradients and AdamW's two moments: {gigabytes:.2f} GB a process (16 bytes a parameter), "
+            f"a saved state {12 * parameters / 1e9:.2f} GB; activations come on top",
+            f"about {work:.2f} GFLOP a picture, forward and backward of encoder blocks and decoder",
+            f"two steps went through (loss {loss:.3f}), then an evaluation ({terms})",
+            f"the second took {rate:.0f} images/s on this machine's {device.type}: "
+            f"about {config.optimiser.presentations / rate / 60:,.0f} minutes for {config.optimiser.presentations:,} pictures",
+        ]
+    )
+
+
+def flops_per_picture(config: PretrainConfig) -> float:
+    """Return the multiplications and additions of one picture's forward and backward pass, roughly.
+
+    A block of width C on T tokens costs 24 T C² (four C x C projections and a four-fold MLP, two operations a
+    weight and token) and 4 T² C (attention); the backward pass costs twice the forward.
+    """
+    encoder, decoder = config.encoder, config.decoder
+    whole = encoder.cells
+    visible = whole - config.hidden_cells
+    tokens = whole if config.objective.startswith("simmim") else visible
+    total: float = encoder.depth * _block(tokens, encoder.dim) + decoder.depth * _block(whole, decoder.dim)
+    total += 2 * (whole + tokens) * 3 * encoder.patch**2 * encoder.dim  # into and out of patches
+    if config.loss.spatial_on == "features" and config.objective in ("paco", "simmim-spatial"):
+        total += encoder.depth * _block(whole, encoder.dim) / 3  # the teacher has no backward pass
+    if config.objective == "paco":
+        total += config.belief.depth * _block(whole, config.belief.dim)
+        if config.belief.place != "visible":
+            total += encoder.depth * _block(whole, encoder.dim)
+        if config.belief.place == "separate":
+            total -= encoder.depth * _block(visible, encoder.dim)
+        total += 2 * whole * config.codebook.tokens * 3 * encoder.patch**2  # nearest tokens
+    return 3.0 * total
+
+
+def _block(tokens: int, width: int) -> int:
+    return 24 * tokens * width**2 + 4 * tokens**2 * width
+
+
+def stand_in(config: PretrainConfig) -> Faces:
+    """Return noise in the shape of crops, for what must not wait until faces are cut."""
+    count, size = max(config.optimiser.batch, config.codebook.tokens), config.encoder.size
+    noise: npt.NDArray[np.uint8] = generator("noise", 0).integers(
+        0, 256, (count, size, size, 3), dtype=np.uint8
+    )
+    return CropPool(noise, (config.data.template,) * count, "noise", ())

@@ -1,0 +1,173 @@
+"""What a run tells while it lasts: ``metrics.jsonl``, the progress bar and accelerate's trackers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from tqdm import tqdm
+
+from paco_fr.config import PretrainConfig
+from paco_fr.utils.distributed import averaged
+from paco_fr.utils.errors import PacoError
+
+SHOWN = {"reconstruction": "rec", "belief": "belief", "tokens_used": "used", "perplexity": "ppl"}
+"""Terms in the progress bar, by their short names."""
+
+Sums = dict[str, list[float]]
+
+
+class Log:
+    """Means of the loss terms between log lines, appended to ``metrics.jsonl`` by the main process.
+
+    Values stay on their device until a line is due, so that logging does not make a GPU wait.
+    """
+
+    def __init__(
+        self, path: Path, step: int, accelerator: Accelerator, state: list[Sums] | None = None
+    ) -> None:
+        self.path, self.accelerator = path, accelerator
+        self.values: dict[str, list[float | torch.Tensor]] = defaultdict(list)
+        for name, values in _own_part(state or [], accelerator).items():
+            self.values[name] = list(values)
+        if accelerator.is_main_process:
+            lines = _whole_lines(path) if step else []
+            kept = [line for line in lines if json.loads(line)["step"] <= step]
+            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def add(self, terms: dict[str, torch.Tensor], extra: dict[str, float | torch.Tensor]) -> None:
+        """Take in the numbers of one step."""
+        for name, value in {**terms, **extra}.items():
+            self.values[name].append(value)
+
+    def state(self) -> list[Sums]:
+        """Return what the next line is to be made of, one entry a process; all processes call this."""
+        own = {name: [float(value) for value in values] for name, values in self.values.items()}
+        parts: list[Sums] = gather_object([own])
+        return parts
+
+    def write(self, facts: dict[str, Any], measured: dict[str, float]) -> dict[str, float]:
+        """Append a line and return the means since the last one, over all processes."""
+        names = sorted(self.values)
+        local = torch.tensor(
+            [sum(map(float, self.values[name])) / len(self.values[name]) for name in names],
+            dtype=torch.float64,
+            device=None if self.accelerator.device.type == "cpu" else self.accelerator.device,
+        )
+        means = dict(zip(names, averaged(local).tolist(), strict=True))
+        self.values.clear()
+        if self.accelerator.is_main_process:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**facts, **means, **measured}) + "\n")
+        if self.accelerator.trackers:
+            self.accelerator.log({**facts, **means, **measured}, step=facts["step"])
+        return means
+
+
+class Meter:
+    """Speed, waiting and memory between log lines, as this process sees them."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new interval."""
+        self.started, self.waited, self.pictures = time.monotonic(), 0.0, 0
+
+    def measure(self) -> dict[str, float]:
+        """Return images/s over all processes, the share of time spent waiting for data, and memory in GB."""
+        elapsed = max(time.monotonic() - self.started, 1e-9)
+        found = {
+            "images_per_second": round(self.pictures / elapsed, 2),
+            "waiting": round(self.waited / elapsed, 4),
+            "host_gb": round(host_memory() / 1e9, 3),
+        }
+        if self.device.type == "cuda":
+            found["gpu_gb"] = round(torch.cuda.max_memory_allocated(self.device) / 1e9, 3)
+        self.restart()
+        return found
+
+
+def host_memory() -> int:
+    """Return the bytes that this process itself holds, 0 where the system does not say.
+
+    Pages of mapped files are not counted: they belong to the system, which takes them back when it needs to.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    kilobytes = [
+        int(line.split()[1]) for line in status.splitlines() if line.startswith(("RssAnon:", "RssShmem:"))
+    ]
+    return 1024 * sum(kilobytes)
+
+
+def postfix(means: dict[str, float], measured: dict[str, float]) -> str:
+    """Return the numbers beside the progress bar, whose own are images/s and time left."""
+    terms = [f"{short} {means[name]:.3f}" for name, short in SHOWN.items() if name in means]
+    memory = measured.get("gpu_gb", measured["host_gb"])
+    return ", ".join([*terms, f"waits {measured['waiting']:.0%}", f"{memory:.1f} GB"])
+
+
+def progress_bar(config: PretrainConfig, steps: int, step: int, shown: bool) -> tqdm:
+    """Return the bar of a run; its unit is a picture, so that rate and time left read as such."""
+    batch = config.optimiser.batch
+    return tqdm(
+        total=steps * batch,
+        initial=step * batch,
+        unit="img",
+        desc=f"{config.objective} {config.name}",
+        disable=not shown,
+        smoothing=0.05,
+    )
+
+
+def start_trackers(config: PretrainConfig, accelerator: Accelerator) -> None:
+    """Start the trackers of a run; values appear under the names of ``metrics.jsonl``."""
+    if config.run.trackers:
+        flat = {
+            f"{section}.{key}": value if isinstance(value, (int, float, str, bool)) else str(value)
+            for section, values in config.model_dump(mode="json").items()
+            if isinstance(values, dict)
+            for key, value in values.items()
+        }
+        accelerator.init_trackers("paco_fr", {"name": config.name, "objective": config.objective, **flat})
+
+
+def check_trackers(config: PretrainConfig) -> None:
+    """Refuse a tracker that is not installed, before anything is trained."""
+    for name in config.run.trackers:
+        if find_spec(name) is None:
+            raise PacoError(
+                f"run.trackers names {name}, which is not installed: pip install 'paco-fr[{name}]'."
+            )
+
+
+def _own_part(state: list[Sums], accelerator: Accelerator) -> Sums:
+    """Return this process's part of a saved log; after a change of their number, everyone's mean."""
+    if len(state) == accelerator.num_processes:
+        own: Sums = state[accelerator.process_index]
+        return own
+    if not state:
+        return {}
+    return {
+        name: [sum(column) / len(column) for column in zip(*(part[name] for part in state), strict=True)]
+        for name in state[0]
+    }
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """Return the lines of a log without the half of one that a kill may have left at its end."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [line for line in lines[:-1] if line]

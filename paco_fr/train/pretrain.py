@@ -1,0 +1,323 @@
+"""The pretraining loop: one page for every objective, through accelerate for devices and processes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from timm.models.vision_transformer import Block
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from paco_fr.checkpoint import load_into, read_card, save_checkpoint
+from paco_fr.config import PretrainConfig
+from paco_fr.data.open import open_faces
+from paco_fr.model.objective import Batch, Objective, Output, build_objective
+from paco_fr.train.batches import Views, prepared
+from paco_fr.train.feed import feed, share
+from paco_fr.train.health import alarms
+from paco_fr.train.log import Log, Meter, check_trackers, postfix, progress_bar, start_trackers
+from paco_fr.train.resume import (
+    load_state,
+    remove_states,
+    remove_torn_files,
+    same_run,
+    save_state,
+    state_files,
+)
+from paco_fr.train.schedule import build_optimiser, describe_schedule, learning_rate, step_count
+from paco_fr.train.sheets import SHEETS_AT, save_pictures, save_sheet
+from paco_fr.train.signals import Interrupted, stop_requests
+from paco_fr.utils.distributed import highest, leave_group_at_exit, on_cpus, summed
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import owned_folder
+from paco_fr.utils.random import generator
+
+LOG_EVERY_STEPS = 20
+CHECK_EVERY_STEPS = {"cpu": 1}
+"""How often the processes agree on stopping, saving and whether all is finite; 10 on devices, whose queue of
+work this empties. In between a loss that is not finite can spoil weights in memory, but no saved state."""
+
+Say = Callable[[str], None]
+
+
+def pretrain(
+    config: PretrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: bool = False,
+    say: Say = lambda text: None,
+    command: str = "the same call with resume=True",
+) -> Path:
+    """Train one objective and write its checkpoint folder ``out``; return ``out``.
+
+    The result depends on the configuration alone: order, masks and flips come from (seed, epoch, sample).
+    A resumed run continues at the exact next picture, and ends in the same bits on the same hardware.
+
+    Args:
+        config: what to train, on what and how.
+        out: folder that this run owns while it lasts.
+        resume: continue what is in ``out``; a finished run is left as it is.
+        progress: show a bar.
+        say: takes the few lines that a run has to tell.
+        command: what continues this run, told when it is interrupted.
+
+    Raises:
+        PacoError: the folder holds another run, cannot be written, or the loss is not finite.
+        Interrupted: SIGTERM or SIGINT; a state was saved.
+
+    """
+    check_trackers(config)
+    AcceleratorState._reset_state()  # its precision is that of the process's first run; ours is the run's own
+    accelerator = Accelerator(
+        cpu=on_cpus(),
+        mixed_precision="bf16" if config.optimiser.precision == "bf16" else "no",
+        log_with=list(config.run.trackers) or None,
+        project_dir=out,
+    )
+    leave_group_at_exit()
+    if config.optimiser.batch % (accelerator.num_processes * config.optimiser.accumulate):
+        raise PacoError(
+            f"optimiser.batch {config.optimiser.batch} is not divisible by {accelerator.num_processes} processes "
+            f"x optimiser.accumulate {config.optimiser.accumulate}. Choose a multiple."
+        )
+    with owned_folder(out) if accelerator.is_main_process else nullcontext():
+        if not resume and ((out / "card.json").exists() or state_files(out)):
+            raise PacoError(
+                f"{out} already holds a run. Add --resume to continue it or choose another --out."
+            )
+        if resume and (out / "card.json").exists():
+            same_run(read_card(out)[1], config, out)
+            return out
+        if accelerator.is_main_process:
+            remove_torn_files(out)
+        accelerator.wait_for_everyone()
+        return _train(
+            config,
+            out,
+            accelerator,
+            resume,
+            progress,
+            say if accelerator.is_main_process else _nothing,
+            command,
+        )
+
+
+def _train(
+    config: PretrainConfig,
+    out: Path,
+    accelerator: Accelerator,
+    resume: bool,
+    progress: bool,
+    say: Say,
+    command: str,
+) -> Path:
+    device, main = accelerator.device, accelerator.is_main_process
+    with accelerator.main_process_first():
+        views = Views(open_faces(config, progress=progress and main), config)
+    model = fresh_model(config, views, device)
+    optimiser = build_optimiser(config, model, device)
+    state = load_state(out, config, say) if resume else None
+    step, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
+    if state:
+        load_into(model, state["model"], str(out))
+        optimiser.load_state_dict(state["optimiser"])
+    log = Log(out / "metrics.jsonl", step, accelerator, state["log"] if state else None)
+    broken: dict[str, None] = dict.fromkeys(state["broken"] if state else ())
+    warned: dict[str, int] = {}
+    sheets_at = {max(1, round(share * step_count(config))) for share in SHEETS_AT} - {step_count(config)}
+    learner, optimiser = accelerator.prepare(model, optimiser)
+    start_trackers(config, accelerator)
+    steps, check_every = step_count(config), CHECK_EVERY_STEPS.get(device.type, 10)
+    say(describe_schedule(config, accelerator.num_processes))
+    if step:
+        say(f"Continuing {out} at step {step} of {steps}.")
+
+    def save() -> None:  # all processes take part: each has its own open means
+        parts = log.state()
+        if main:
+            elapsed = seconds + time.monotonic() - started
+            now = {
+                "model": model.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "log": parts,
+                "step": step,
+            }
+            facts = {"seconds": elapsed, "broken": list(broken), "config": config.model_dump_json()}
+            save_state(out, now | facts, config.run.keep_states)
+
+    started = saved = time.monotonic()
+    meter, size = Meter(device), len(views.pool.images)
+    own = partial(share, config=config, processes=accelerator.num_processes, rank=accelerator.process_index)
+    batches = feed(views, range(step, steps), own, pin=device.type == "cuda")
+    model.train()
+    with stop_requests() as request, progress_bar(config, steps, step, progress and main) as bar:
+        while step < steps:
+            asked = time.monotonic()
+            raw, unread = next(batches)
+            meter.waited += time.monotonic() - asked
+            batch = prepared(raw.to(device), config)
+            epoch, rate = step * config.optimiser.batch / size, learning_rate(config, step, steps)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            output, norm = take_step(accelerator, learner, optimiser, batch, config)
+            extra = model.after_step(batch, output, epoch, generator("revive", config.seed, step))
+            step += 1
+            log.add({**output.terms, "gradient_norm": norm}, extra)
+            broken.update(dict.fromkeys(unread))
+            meter.pictures += config.optimiser.batch
+            bar.update(config.optimiser.batch)
+            stop = due_now = 0.0
+            if step % check_every == 0 or step == steps:
+                due = main and time.monotonic() - saved > config.run.save_seconds
+                bad = not (torch.isfinite(output.loss) and torch.isfinite(norm))
+                failed, stop, due_now = highest([float(bad), float(request.number), float(due)], device)
+                if failed:
+                    raise PacoError(_not_finite(output, step, out))
+            if (
+                step % LOG_EVERY_STEPS == 0 or step == steps
+            ):  # before a state is saved: it holds no line twice
+                measured = meter.measure()
+                facts = {
+                    "step": step,
+                    "epoch": round(epoch, 4),
+                    "learning_rate": rate,
+                    "unreadable": len(broken),
+                }
+                means = log.write(facts, measured)
+                bar.set_postfix_str(postfix(means, measured))
+                for name, warning in alarms(means, config, epoch).items():
+                    if warned.setdefault(name, step) == step:
+                        say(f"Step {step}: {warning}")
+                _count_broken(broken, step, config, device)
+            if (stop or due_now) and step < steps:
+                save()
+                saved = time.monotonic()
+            if main and step in sheets_at:
+                save_sheet(out / "sheets" / f"{step:09d}.npz", model, views)
+            if stop and step < steps:
+                raise Interrupted(f"Stopped at step {step} of {steps}, saved. Continue: {command}", int(stop))
+    save()
+    seconds += time.monotonic() - started
+    for tracker in accelerator.trackers:
+        tracker.finish()
+    model = accelerator.unwrap_model(learner, keep_fp32_wrapper=False)
+    if main:
+        _finish(out, model.cpu().eval(), views, seconds, tuple(broken), accelerator)
+    accelerator.wait_for_everyone()
+    return out
+
+
+def fresh_model(config: PretrainConfig, views: Views, device: torch.device) -> Any:
+    """Return an objective at the start of its training, on its device, its blocks compiled where that pays."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model: Any = build_objective(config)
+    model.to(device)
+    first = views.at(range(min(len(views.pool.images), 1024)))
+    model.start(first.to(device), generator("codebook", config.seed))
+    if config.run.compile == "on" or (config.run.compile == "auto" and device.type == "cuda"):
+        if device.type == "cpu" and not any(map(shutil.which, ("g++", "clang++", "cl"))):
+            raise PacoError(
+                "run.compile on needs a C++ compiler, and there is none. Install g++ or choose off."
+            )
+        for module in model.modules():  # in place, so that no parameter changes its name
+            if isinstance(module, Block):
+                module.compile()
+    if device.type == "cuda" and config.optimiser.precision == "bf16":
+        torch.set_float32_matmul_precision("high")
+    return model
+
+
+def take_step(
+    accelerator: Accelerator, learner: Any, optimiser: Any, batch: Batch, config: PretrainConfig
+) -> tuple[Output, Tensor]:
+    """Take one optimiser step over this process's pictures; return its output and the gradient's norm."""
+    parts = batch.parts(config.optimiser.accumulate)
+    outputs = []
+    for part in parts:
+        waits = nullcontext() if part is parts[-1] else accelerator.no_sync(learner)
+        with waits, attention_kernel(accelerator.device, config):
+            outputs.append(learner(part))
+            accelerator.backward(outputs[-1].loss / len(parts))
+    norm = accelerator.clip_grad_norm_(learner.parameters(), config.optimiser.clip)
+    optimiser.step()
+    optimiser.zero_grad()
+    return Output.joined(outputs), norm
+
+
+def attention_kernel(device: torch.device, config: PretrainConfig) -> AbstractContextManager[None]:
+    """Return what attention is computed by: on a CPU in bf16 by plain products, else by PyTorch's own choice.
+
+    The fused kernel for CPUs takes its gradient in bf16 far slower than matrix units take the products: 40 % of
+    a step of the recipe tiny.
+    """
+    if device.type == "cpu" and config.optimiser.precision == "bf16":
+        kernel: AbstractContextManager[None] = sdpa_kernel(SDPBackend.MATH)
+        return kernel
+    return nullcontext()
+
+
+def _finish(
+    out: Path,
+    model: Objective,
+    views: Views,
+    seconds: float,
+    broken: tuple[str, ...],
+    accelerator: Accelerator,
+) -> None:
+    """Write pictures, weights and card, in this order: a folder with a card is complete."""
+    config, pool = views.config, views.pool
+    save_pictures(out, model, views)
+    facts = {
+        "pretrain_seed": config.seed,
+        "data_fingerprint": pool.fingerprint,
+        "pictures": len(pool.images),
+        "skipped": [*pool.skipped, *broken][:100],
+        "skipped_count": len(pool.skipped) + len(broken),
+        "presentations": step_count(config) * config.optimiser.batch,
+        "seconds": round(seconds, 1),
+        "processes": accelerator.num_processes,
+        "device": str(accelerator.device),
+        "torch": torch.__version__,
+    }
+    if pool.skipped or broken:
+        (out / "skipped.txt").write_text("\n".join([*pool.skipped, *broken]) + "\n", encoding="utf-8")
+    save_checkpoint(out, cast(torch.nn.Module, model), config, facts)
+    remove_states(out)
+
+
+def _count_broken(broken: dict[str, None], step: int, config: PretrainConfig, device: torch.device) -> None:
+    """Stop a run in which too many pictures cannot be read; all processes call this."""
+    count = int(summed(torch.tensor(float(len(broken)), device=device)))
+    shown = step * config.optimiser.batch
+    if count > config.data.max_broken * shown:
+        raise PacoError(
+            f"{count} of {shown} pictures could not be read, more than data.max_broken {config.data.max_broken:.0%}. "
+            f"First: {next(iter(broken), 'in another process')}"
+        )
+
+
+def _not_finite(output: Output, step: int, out: Path) -> str:
+    broken = [name for name, term in output.terms.items() if not torch.isfinite(term)]
+    if not broken:
+        broken = ["its gradient" if torch.isfinite(output.loss) else "the total"]
+    kept = state_files(out)
+    last = f"The last good state, {kept[-1].name}, is kept" if kept else "No state was saved before"
+    return (
+        f"The loss is not finite by step {step}: {', '.join(broken)}. {last}. "
+        "Lower optimiser.learning_rate and start again in another --out."
+    )
+
+
+def _nothing(text: str) -> None:
+    """Say nothing: another process does."""

@@ -1,0 +1,107 @@
+"""States of an unfinished run: all that its next step depends on, so that a resumed run is the same run.
+
+A state holds weights and buffers (the codebook's statistics among them), the optimiser, the step and the
+log's open means. Order, masks and rates are functions of the step, so nothing else needs to be kept. A
+state is written to a temporary name, forced to the disk and renamed; only then do older ones go, all but
+the newest ``run.keep_states``. So a kill at any moment, or a full disk, leaves the last good one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from paco_fr.config import PretrainConfig
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import atomic_file
+
+State = dict[str, Any]
+
+
+def state_files(out: Path) -> list[Path]:
+    """Return the states of a run, oldest first."""
+    return sorted(out.glob("state-*.pt"))
+
+
+def save_state(out: Path, state: State, keep: int) -> None:
+    """Write the state of ``state["step"]`` and remove all but the newest ``keep``.
+
+    Raises:
+        PacoError: it cannot be written; the states before it are untouched.
+
+    """
+    path = out / f"state-{state['step']:09d}.pt"
+    try:
+        with atomic_file(path) as temporary, temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, RuntimeError) as error:  # torch wraps what the file system says
+        cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__ or error
+        kept = state_files(out)
+        last = f"The last good state, {kept[-1].name}, is kept" if kept else "No state was saved before"
+        raise PacoError(
+            f"Cannot write {path}: {getattr(cause, 'strerror', None) or cause}. {last}. Free some space or "
+            "mend the permissions, then continue with --resume."
+        ) from error
+    for old in state_files(out)[:-keep]:
+        old.unlink()
+
+
+def load_state(out: Path, config: PretrainConfig, say: Callable[[str], None]) -> State | None:
+    """Return the newest readable state of a run, or None if it has none.
+
+    Raises:
+        PacoError: the state is of another configuration, or there are states and none can be read.
+
+    """
+    files = state_files(out)
+    for path in reversed(files):
+        try:
+            state: State = torch.load(path, map_location="cpu", weights_only=True)
+            found = PretrainConfig.model_validate_json(state["config"])
+        except Exception as error:  # a damaged zip or pickle fails in many ways
+            say(f"{path} cannot be read ({type(error).__name__}), trying the state before it.")
+            continue
+        same_run(found, config, out)
+        return state
+    if files:
+        raise PacoError(
+            f"No state in {out} can be read, {files[-1].name} the last of them. Start again in another --out."
+        )
+    return None
+
+
+def remove_states(out: Path) -> None:
+    """Remove all states: the run is finished."""
+    for path in state_files(out):
+        path.unlink()
+
+
+def remove_torn_files(out: Path) -> None:
+    """Remove what a killed writer left half-written. Only the owner of the folder may call this."""
+    for path in out.glob(".*.tmp"):
+        path.unlink()
+
+
+def same_run(found: PretrainConfig, wanted: PretrainConfig, out: Path) -> None:
+    """Refuse to continue a run whose configuration differs, naming the first key that does.
+
+    Section ``run`` may differ: it changes how a run is carried out, not what is learned.
+    """
+    a, b = (config.model_dump(mode="json", exclude={"run"}) for config in (found, wanted))
+    for section, value in a.items():
+        if value == b[section]:
+            continue
+        if isinstance(value, dict):
+            key = next(key for key in value if value[key] != b[section][key])
+            name, old, new = f"{section}.{key}", value[key], b[section][key]
+        else:
+            name, old, new = section, value, b[section]
+        raise PacoError(
+            f"{out} was trained with another {name}: {old}, not {new}. Use the same recipe or another --out."
+        )

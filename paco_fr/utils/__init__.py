@@ -1,0 +1,1 @@
+"""Errors, files, randomness, processes: what every room uses."""

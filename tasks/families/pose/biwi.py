@@ -1,0 +1,19 @@
+"""Protocol 1: trained on 300W-LP, tested on all of BIWI; crop and filter as in tasks.readers.pose.head_pose."""
+
+from paco_fr.contracts import CropContract
+from tasks.readers.dataset_info import BIWI, LP_300W
+from tasks.task import Task
+
+TASK = Task(
+    name="pose/biwi",
+    version=1,
+    kind="pose",
+    reader="tasks.readers.pose.head_pose:read_protocol1",
+    reader_options={"test": "biwi"},
+    crop=CropContract("box", canvas=224),
+    main_metric="mae",
+    options={"lenient": True, "expected": {"total": 138_128, "test": 15_678}},
+    files=("300W_LP", "BIWI"),
+    tags=("real", "pose"),
+    **BIWI | {"obtain": f"{BIWI['obtain']}. {LP_300W}."},
+)

@@ -1,0 +1,26 @@
+"""Labeled Faces in the Wild, View 2: 6,000 pairs in ten folds, from the folder and pairs.txt."""
+
+from paco_fr.contracts import CropContract
+from tasks.readers.dataset_info import LFW
+from tasks.task import FromData, Task
+
+TASK = Task(
+    name="recognition/lfw",
+    version=1,
+    kind="verification",
+    reader="tasks.readers.recognition.lfw:read_lfw",
+    crop=CropContract("box", margin=0.25),
+    main_metric="accuracy_10fold",
+    options={
+        "pairs": "list",
+        "pair_list": FromData("tasks.readers.recognition.lfw:read_pair_list"),
+        "expected": {"pairs": 6_000, "genuine": 3_000},
+    },
+    split="test_only",
+    choice_from="recognition/synthetic",
+    flip="sum",
+    reductions=("global", "mean", "grid4"),
+    files=("lfw/pairs.txt",),
+    tags=("real",),
+    **LFW,
+)

@@ -1,0 +1,13 @@
+"""MLFW: the six thousand pairs of CALFW with masks drawn onto the faces, from one .bin file."""
+
+from tasks.readers.dataset_info import MASKED_BINS, verification_bin
+from tasks.task import Task
+
+TASK = Task(
+    name="recognition/mlfw",
+    version=1,
+    licence="research only; pictures from the web",
+    citation="Wang et al. 2021, MLFW: A Database for Face Recognition on Masked Faces, arXiv 2109.05804",
+    tags=("real", "occlusion"),
+    **verification_bin("mlfw") | {"obtain": MASKED_BINS},
+)

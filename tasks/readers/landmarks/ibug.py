@@ -1,0 +1,55 @@
+"""300W (Sagonas et al. 2013): 68 points of faces of AFW, Helen, LFPW and iBUG, one ``.pts`` beside each picture.
+
+Parts as the field uses them: train is ``afw``, ``helen/trainset`` and ``lfpw/trainset``; test is the common
+subset (``helen/testset`` and ``lfpw/testset``) and the challenging one (``ibug``). The box is the tight box of
+the points: a crop from the truth, as in nearly all published numbers. Some copies hold mirrored pictures
+(``*_mirror.jpg``); they are passed over.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from paco_fr.faces.landmarks import box_of
+from paco_fr.utils.errors import PacoError
+from tasks.readers.dataset_info import PTS_300W
+from tasks.readers.files import require_folder, to_records
+from tasks.readers.landmarks.pts import read_pts
+
+FOLDER = "300W"
+PARTS: dict[str, tuple[str, list[str]]] = {
+    "afw": ("train", []),
+    "helen/trainset": ("train", []),
+    "lfpw/trainset": ("train", []),
+    "helen/testset": ("test", ["common"]),
+    "lfpw/testset": ("test", ["common"]),
+    "ibug": ("test", ["challenge"]),
+}
+"""Folder -> split and subsets."""
+SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
+
+
+def read_300w(data_root: str | Path, folder: str = FOLDER) -> Dataset:
+    """Return all faces with 68 points, split, and the subset "common" or "challenge"."""
+    obtain = PTS_300W["obtain"]
+    root = require_folder(Path(data_root) / folder, obtain)
+    rows: list[dict[str, Any]] = []
+    for part, (split, subsets) in PARTS.items():
+        found = [
+            path
+            for path in sorted(require_folder(root / part, obtain).glob("*.pts"))
+            if "_mirror" not in path.stem
+        ]
+        if not found:
+            raise PacoError(f"{root / part}: no .pts files. {obtain}")
+        for path in found:
+            points = read_pts(path)
+            images = (path.with_suffix(suffix) for suffix in SUFFIXES)
+            image = next((str(file) for file in images if file.exists()), str(path.with_suffix(".jpg")))
+            ident = f"{part}/{path.stem}"
+            rows.append({"image": image, "image_id": ident, "group": ident, "box": box_of(points).tolist(),
+                         "landmarks": points.tolist(), "scheme": "ibug68", "subsets": subsets, "split": split})  # fmt: skip
+    return to_records(rows, str(root))

@@ -1,0 +1,1 @@
+"""Readers of sets of label masks."""

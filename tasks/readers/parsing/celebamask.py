@@ -1,0 +1,84 @@
+"""CelebAMask-HQ (Lee et al. 2020): 30,000 pictures of 1024 x 1024 with one binary mask of 512 x 512 a part.
+
+``CelebAMask-HQ/CelebA-HQ-img/N.jpg``, ``CelebAMask-HQ-mask-anno/{N // 2000}/{N:05d}_PART.png`` (absent where the
+part is), ``CelebA-HQ-to-CelebA-mapping.txt`` (a header, then ``idx orig_idx orig_file``), and CelebA's
+``list_eval_partition.txt`` beside it, which gives the parts. A mask of classes is painted from the part masks
+in the fixed order of ``CLASSES``, later ones over earlier ones, and kept in the package's cache. The layout
+is known from public loaders only: unproven.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from paco_fr.contracts import content_hash
+from paco_fr.faces.decode import encode_png, read_image
+from paco_fr.utils.files import atomic_file, cache_folder
+from tasks.readers.attributes.celeba import SPLITS
+from tasks.readers.dataset_info import CELEBAMASK, CELEBAMASK_CLASSES
+from tasks.readers.files import FormatError, once, read_lines, require_folder, to_records
+
+FOLDER = "CelebAMask-HQ"
+OBTAIN: str = CELEBAMASK["obtain"]
+REMEDY = "Restore the original list."
+CLASSES = CELEBAMASK_CLASSES
+SIDE = 512
+
+
+def read_celebamask(data_root: str | Path, folder: str = FOLDER) -> Dataset:
+    """Return all pictures of the mapping with a painted mask and CelebA's split.
+
+    Raises:
+        MissingDataError: a list or folder is not there.
+        FormatError: header, columns, a picture twice, or one without a part; names file and line.
+
+    """
+    root = require_folder(Path(data_root) / folder, OBTAIN)
+    images = require_folder(root / "CelebA-HQ-img", OBTAIN)
+    masks = require_folder(root / "CelebAMask-HQ-mask-anno", OBTAIN)
+    parts = dict[str, str]()
+    partition = root / "list_eval_partition.txt"
+    for line, text in enumerate(read_lines(partition, obtain=OBTAIN), 1):
+        fields = text.split()
+        if len(fields) != 2 or fields[1] not in SPLITS:
+            raise FormatError(partition, line, f"{text!r} is not a name with 0, 1 or 2", REMEDY)
+        parts[fields[0]] = SPLITS[fields[1]]
+    path, seen, rows = root / "CelebA-HQ-to-CelebA-mapping.txt", dict[str, int](), list[dict[str, Any]]()
+    lines = read_lines(path, obtain=OBTAIN)
+    if not lines or lines[0].split() != ["idx", "orig_idx", "orig_file"]:
+        raise FormatError(path, 1, "the header is not idx orig_idx orig_file", REMEDY)
+    for line, text in enumerate(lines[1:], 2):
+        fields = text.split()
+        if len(fields) != 3 or not fields[0].isdigit():
+            raise FormatError(path, line, f"{text!r} is not a number, a number and a name", REMEDY)
+        number = once(seen, fields[0], path, line, REMEDY)
+        if fields[2] not in parts:
+            raise FormatError(path, line, f"{fields[2]} has no part in {partition.name}", REMEDY)
+        rows.append({"image": str(images / f"{number}.jpg"), "image_id": number, "group": number,
+                     "mask": str(painted(masks, int(number))), "mask_classes": list(CLASSES),
+                     "split": parts[fields[2]]})  # fmt: skip
+    return to_records(rows, str(root))
+
+
+def painted(masks: Path, number: int) -> Path:
+    """Return the file with the class of every pixel, painted on first use from the part masks of one picture."""
+    files = {name: masks / str(number // 2000) / f"{number:05d}_{name}.png" for name in CLASSES[1:]}
+    there = {name: file for name, file in files.items() if file.exists()}
+    state = {name: [file.stat().st_size, file.stat().st_mtime_ns] for name, file in there.items()}
+    target = cache_folder("masks") / f"{content_hash([str(masks.resolve()), number, CLASSES, state])}.png"
+    if not target.exists():
+        classes = np.zeros((SIDE, SIDE), dtype=np.uint8)
+        for name, file in there.items():
+            part = read_image(file)[..., 0]
+            if part.shape != classes.shape:
+                raise FormatError(
+                    file, None, f"is {part.shape[1]} x {part.shape[0]}, expected {SIDE} x {SIDE}", REMEDY
+                )
+            classes[part > 127] = CLASSES.index(name)
+        with atomic_file(target) as temporary:
+            temporary.write_bytes(encode_png(classes))
+    return target

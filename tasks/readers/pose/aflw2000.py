@@ -1,0 +1,143 @@
+"""AFLW2000-3D and 300W-LP (Zhu et al. 2016): one Matlab file a picture, 450 x 450 pixels.
+
+``Pose_Para`` is pitch, yaw, roll in radians (then shifts and scale), with the signs of
+:mod:`paco_fr.faces.rotation`. ``pt3d_68`` holds the 68 iBUG points, occluded ones included, with the origin at
+the top left; x and y are taken as they are. Some angles lie far outside their range: the field drops a
+picture when any angle exceeds 99 degrees, which :func:`within` does, inclusively and countably.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from datasets import Dataset
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from paco_fr.faces.landmarks import box_of
+from paco_fr.faces.rotation import rotation_from_angles
+from paco_fr.utils.errors import PacoError
+from tasks.readers.files import FormatError, require, require_folder, to_records
+
+Array = npt.NDArray[np.float64]
+
+FOLDER = "AFLW2000"
+OBTAIN = "Download AFLW2000-3D (Zhu et al. 2016) into <data root>/AFLW2000."
+REMEDY = "Restore the original .mat file."
+REMEDY_NPY = "Restore the original .npy file."
+LIMIT = 99.0
+
+
+@dataclass(frozen=True)
+class PoseFile:
+    """Angles yaw, pitch, roll in degrees (3,) as stored, and the 68 points (68, 2) in pixels."""
+
+    angles: Array
+    points: Array
+
+
+def read_mat(path: str | Path) -> PoseFile:
+    """Return pose and points of one file.
+
+    Raises:
+        MissingDataError: there is no such file.
+        FormatError: not a Matlab 5 file, or a field is missing or of another shape; names the file.
+
+    """
+    fields = read_fields(path, {"Pose_Para": (1, 7), "pt3d_68": (3, 68)})
+    pitch, yaw, roll = np.degrees(fields["Pose_Para"][0, :3])
+    return PoseFile(np.array([yaw, pitch, roll]), fields["pt3d_68"][:2].T.copy())
+
+
+def read_fields(path: str | Path, shapes: Mapping[str, tuple[int, int]]) -> dict[str, Array]:
+    """Return the named matrices of a Matlab 5 file, each of its expected shape; errors as above."""
+    path = Path(path)
+    require(path, OBTAIN)
+    try:
+        content = loadmat(path, variable_names=list(shapes))
+    except (MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError,
+            OverflowError, MemoryError, struct.error, zlib.error) as error:  # fmt: skip
+        raise FormatError(path, None, f"is not a Matlab 5 file ({error})", REMEDY) from error
+    return {name: _field(path, content, name, shape) for name, shape in shapes.items()}
+
+
+def _field(path: Path, content: dict[str, Any], name: str, shape: tuple[int, int]) -> Array:
+    if name not in content:
+        raise FormatError(path, None, f"has no field {name}", REMEDY)
+    found = content[name]
+    if found.shape != shape or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+        raise FormatError(path, None, f"{name} is not {shape[0]} x {shape[1]} finite numbers", REMEDY)
+    return np.asarray(found, dtype=np.float64)
+
+
+def read_table(path: str | Path, *shape: int) -> Array:
+    """Return a table of 3DDFA's evaluation, which holds a row for each of the pictures in the order of their names.
+
+    ``AFLW2000-3D.pose.npy`` and ``-new.pose.npy`` are yaws in degrees (shape ()), out-of-range ones included;
+    ``.pts68.npy`` are points, x then y (then z) by point (3, 68), re-annotated ones (2, 68); ``_crop.roi_box.npy``
+    are boxes (4,).
+
+    Raises:
+        MissingDataError: there is no such file.
+        FormatError: not an .npy file of plain numbers (never unpickled), or rows of another shape; names the file.
+
+    """
+    path = require(Path(path), OBTAIN)
+    try:
+        table = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(path, None, f"is not an .npy file of numbers ({error})", REMEDY_NPY) from error
+    if table.ndim == 0 or table.shape[1:] != shape or table.dtype.kind not in "fiu":
+        raise FormatError(
+            path, None, f"holds {table.dtype} of shape {table.shape}, not rows of {shape}", REMEDY_NPY
+        )
+    return np.asarray(table, dtype=np.float64)
+
+
+def read_aflw2000(data_root: str | Path, folder: str = FOLDER) -> Dataset:
+    """Return every picture with its points, tight box, rotation and stored angles, unfiltered.
+
+    Matlab files in folders below, such as the models in ``Code``, are none of pictures.
+    """
+    root = require_folder(Path(data_root) / folder, OBTAIN)
+    rows = []
+    for path in sorted(root.glob("*.mat")):
+        face = read_mat(path)
+        yaw, pitch, roll = face.angles.tolist()
+        ident = path.stem
+        rows.append(
+            {
+                "image": str(path.with_suffix(".jpg")),
+                "image_id": ident,
+                "group": ident,
+                "box": box_of(face.points).tolist(),
+                "landmarks": face.points.tolist(),
+                "scheme": "ibug68",
+                "rotation": rotation_from_angles(yaw, pitch, roll).tolist(),
+                "yaw": yaw,
+                "pitch": pitch,
+                "roll": roll,
+            }
+        )
+    if not rows:
+        raise PacoError(f"{root}: no .mat files. {OBTAIN}")
+    return to_records(rows, str(root))
+
+
+def within(angles: npt.ArrayLike, limit: float = LIMIT) -> npt.NDArray[np.bool_]:
+    """Return for stored angles (..., K) in degrees whether all K lie within ±limit, the limit included."""
+    return np.asarray((np.abs(np.asarray(angles, np.float64)) <= limit).all(axis=-1))
+
+
+def drop_extreme(faces: Dataset, limit: float = LIMIT) -> tuple[Dataset, int]:
+    """Return the records whose yaw, pitch and roll lie within ±limit, and how many were dropped."""
+    columns: Sequence[Sequence[float]] = [faces[name][:] for name in ("yaw", "pitch", "roll")]
+    kept = np.flatnonzero(within(np.stack(columns, axis=-1), limit))
+    return faces.select(kept), len(faces) - len(kept)

@@ -1,0 +1,1 @@
+"""Readers of sets for verification and identification."""

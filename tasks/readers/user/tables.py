@@ -1,0 +1,126 @@
+"""A user's own tables: a CSV of points, angles, attributes or masks, a line a face, pictures named relative to it.
+
+Columns are named in the first line. ``image`` is needed; ``left,top,right,bottom`` (a box in pixels), ``split`` and
+``group`` may be there; then ``x0,y0,x1,y1,...`` for points, ``yaw,pitch,roll`` for angles in degrees, ``mask`` for
+pictures of class numbers, or columns of 0 and 1 named by their attributes.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from paco_fr.faces.landmarks import box_of
+from paco_fr.faces.rotation import rotation_from_angles
+from tasks.readers.files import FormatError, inside, read_lines, read_numbers, to_records
+from tasks.readers.user.folder import PARTS, drawn_part
+
+REMEDY = "Correct the table."
+BOX = ("left", "top", "right", "bottom")
+ANGLES = ("yaw", "pitch", "roll")
+
+Numbers = Callable[[tuple[str, ...]], list[float]]
+Truth = Callable[[dict[str, str], Numbers, int], dict[str, Any]]
+"""Makes the columns of a kind out of the cells of a line, its named numbers and its number."""
+
+
+def read_points(data_root: Path | None, table: str) -> Dataset:
+    """Return the faces of a table with their points and, without a box of their own, the points' tight box."""
+
+    def truth(cell: dict[str, str], numbers: Numbers, line: int) -> dict[str, Any]:
+        count = sum(name.startswith("x") and name[1:].isdigit() for name in cell)
+        names = tuple(f"{axis}{point}" for point in range(count) for axis in "xy")
+        points = np.reshape(numbers(names), (count, 2))
+        return {"landmarks": points.tolist(), "scheme": f"own{count}", "box": box_of(points).tolist()}
+
+    return _read(Path(table), truth, ("x0", "y0", "x1", "y1"))
+
+
+def read_angles(data_root: Path | None, table: str) -> Dataset:
+    """Return the faces of a table with angles and rotation."""
+
+    def truth(cell: dict[str, str], numbers: Numbers, line: int) -> dict[str, Any]:
+        yaw, pitch, roll = numbers(ANGLES)
+        return {
+            "yaw": yaw,
+            "pitch": pitch,
+            "roll": roll,
+            "rotation": rotation_from_angles(yaw, pitch, roll).tolist(),
+        }
+
+    return _read(Path(table), truth, ANGLES)
+
+
+def read_attributes(data_root: Path | None, table: str, names: Sequence[str]) -> Dataset:
+    """Return the faces of a table with the 0 or 1 of every named attribute."""
+    path = Path(table)
+
+    def truth(cell: dict[str, str], numbers: Numbers, line: int) -> dict[str, Any]:
+        found = numbers(tuple(names))
+        for name, value in zip(names, found, strict=True):
+            if value not in (0.0, 1.0):
+                raise FormatError(path, line, f"{name} is {value:g}, expected 0 or 1", REMEDY)
+        return {"attributes": [int(value) for value in found]}
+
+    return _read(path, truth, tuple(names))
+
+
+def read_masks(data_root: Path | None, table: str) -> Dataset:
+    """Return the faces of a table with their masks, pictures of class numbers."""
+    path = Path(table)
+
+    def truth(cell: dict[str, str], numbers: Numbers, line: int) -> dict[str, Any]:
+        return {"mask": str(inside(path.parent, cell["mask"], path))}
+
+    return _read(path, truth, ("mask",))
+
+
+def attribute_names(header: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that are attributes: all but those with a meaning of their own."""
+    known = ("image", "split", "group", *(BOX if "left" in header else ()))
+    return tuple(name for name in header if name not in known)
+
+
+def _read(path: Path, truth: Truth, needed: tuple[str, ...]) -> Dataset:
+    """Return the records of a table; ``truth`` makes the columns of the kind.
+
+    Raises:
+        FormatError: a needed column missing or double, another number of columns, no number, an unknown part,
+            an image outside the table's folder; names file and line.
+
+    """
+    lines = list(csv.reader(read_lines(path)))
+    header = [name.strip() for name in lines[0]] if lines else []
+    for name in ("image", *needed, *(BOX if "left" in header else ())):
+        if header.count(name) != 1:
+            raise FormatError(path, 1, f"the column '{name}' stands {header.count(name)} times", REMEDY)
+    rows = []
+    for line, fields in enumerate(lines[1:], 2):
+        if not fields:
+            continue
+        if len(fields) != len(header):
+            raise FormatError(
+                path, line, f"{len(fields)} columns, the first line names {len(header)}", REMEDY
+            )
+        cell = dict(zip(header, fields, strict=True))
+
+        def numbers(names: tuple[str, ...], cell: dict[str, str] = cell, line: int = line) -> list[float]:
+            absent = [name for name in names if name not in cell]
+            if absent:
+                raise FormatError(path, 1, f"the column '{absent[0]}' is missing", REMEDY)
+            return read_numbers(path, line, " ".join(cell[name] or "?" for name in names), len(names), REMEDY)
+
+        image = inside(path.parent, cell["image"], path)
+        group = cell.get("group") or cell["image"]
+        split = cell.get("split") or drawn_part(group)
+        if split not in PARTS:
+            raise FormatError(path, line, f"split {split!r} is none of {', '.join(PARTS)}", REMEDY)
+        row = {"image": str(image), "image_id": f"{cell['image']}#{line}", "group": group, "split": split}
+        row |= truth(cell, numbers, line)
+        rows.append(row | ({"box": numbers(BOX)} if "left" in header else {}))
+    return to_records(rows, str(path))

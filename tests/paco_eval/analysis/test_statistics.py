@@ -1,0 +1,294 @@
+"""Statistics against SciPy and exact small cases."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from paco_eval.analysis.statistics import (
+    Interval,
+    bootstrap,
+    bootstrap_all,
+    holm,
+    mean_rank,
+    over_seeds,
+    paired_difference,
+    permutation_test,
+    replicated,
+    resamples,
+    verdict,
+)
+from paco_fr.utils.errors import PacoError
+from tasks.metrics.metric import Metric, mean_of
+from tasks.metrics.verification import AUC
+
+MEAN = mean_of("error", "mean", unit="deg", best=0.0, worst=180.0)
+
+
+def table(errors, groups=None) -> pd.DataFrame:
+    ids = [f"unit{i}" for i in range(len(errors))]
+    return pd.DataFrame({"id": ids, "group": ids if groups is None else groups, "error": errors})
+
+
+def test_replicates_draw_as_many_groups_as_there_are():
+    whole = np.concatenate(list(resamples(7, 3000, seed=0)))
+    assert whole.shape == (3000, 7)
+    assert (whole.sum(axis=1) == 7).all()
+    np.testing.assert_allclose(whole.mean(axis=0), 1.0, atol=0.08)
+    np.testing.assert_allclose(whole.var(axis=0), 6 / 7, atol=0.1)
+    assert np.corrcoef(whole.T)[0, 1] == pytest.approx(-1 / 6, abs=0.08)
+
+
+def test_replicates_do_not_depend_on_how_many_follow():
+    few, many = (np.concatenate(list(resamples(5000, n, seed=3))) for n in (10, 900))
+    np.testing.assert_array_equal(few, many[:10])
+
+
+@pytest.mark.parametrize("groups", [1, 2, 5000])
+def test_every_group_is_as_likely(groups):
+    drawn = np.concatenate(list(resamples(groups, 400, seed=1))).sum(axis=0)
+    assert drawn.sum() == 400 * groups
+    if groups > 1:
+        assert stats.chisquare(drawn).pvalue > 0.001
+
+
+def test_interval_against_scipy():
+    errors = np.random.default_rng(0).gamma(2.0, 2.0, 400)
+    found = bootstrap(MEAN, table(errors), replicates=20_000)
+    expected = stats.bootstrap((errors,), np.mean, method="percentile", n_resamples=20_000, rng=1)
+    assert found.value == pytest.approx(errors.mean())
+    assert found.low == pytest.approx(expected.confidence_interval.low, abs=0.02)
+    assert found.high == pytest.approx(expected.confidence_interval.high, abs=0.02)
+
+
+def test_interval_of_three_groups_against_all_27_draws():
+    items = table([0.0, 0.0, 3.0, 6.0, 9.0], ["a", "a", "b", "c", "c"])
+    sums, counts = np.array([0.0, 3.0, 15.0]), np.array([2, 1, 2])
+    every = [sums[list(d)].sum() / counts[list(d)].sum() for d in itertools.product(range(3), repeat=3)]
+    replicates = np.concatenate([MEAN.compute(items, w) for w in resamples(3, 40_000, seed=0)])
+    for value in np.unique(np.round(every, 9)):
+        share = np.isclose(replicates, value).mean()
+        assert share == pytest.approx(np.isclose(every, value).mean(), abs=0.01)
+
+
+def test_groups_are_resampled_not_items():
+    errors = np.repeat(np.random.default_rng(0).normal(size=20), 50)
+    people = [f"p{i // 50}" for i in range(1000)]
+    by_person, by_item = bootstrap(MEAN, table(errors, people)), bootstrap(MEAN, table(errors))
+    assert by_person.high - by_person.low > 4 * (by_item.high - by_item.low)
+
+
+def test_all_metrics_at_once_are_each_alone():
+    items = table(np.random.default_rng(0).normal(size=30)).assign(other=np.arange(30.0))
+    other = mean_of("other", "other", unit="", best=0, worst=30)
+    found = bootstrap_all([MEAN, other], items)
+    assert found == {"mean": bootstrap(MEAN, items), "other": bootstrap(other, items)}
+
+
+def test_one_group_has_no_interval():
+    found = bootstrap(MEAN, table([1.0, 2.0], ["a", "a"]))
+    assert found.value == 1.5
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_a_metric_often_undefined_has_no_interval():
+    rare = mean_of("error", "rare", unit="", best=0, worst=1, keep="has")
+    items = table(np.ones(50)).assign(has=np.arange(50) == 0)
+    found = bootstrap(rare, items)
+    assert found.value == 1.0
+    assert np.isnan(found.low)
+    often = bootstrap(rare, items.assign(has=np.arange(50) < 40))
+    assert (often.low, often.high) == (1.0, 1.0)
+
+
+def test_interval_of_pairs_by_a_plain_loop():
+    rng = np.random.default_rng(0)
+    a, b = (axis.ravel() for axis in np.triu_indices(24, k=1))
+    items = pd.DataFrame(
+        {"id": np.arange(len(a)), "group_a": (a // 2).astype(str), "group_b": (b // 2).astype(str)}
+    )
+    items["truth"] = items["group_a"] == items["group_b"]
+    items["score"] = rng.normal(size=len(a)) + items["truth"]
+    names = np.unique(items[["group_a", "group_b"]])
+    column = {name: i for i, name in enumerate(names)}
+    weights = np.concatenate(list(resamples(12, 30, seed=5)))
+    for found, drawn in zip(AUC.compute(items, weights), weights, strict=True):
+        wa = drawn[items["group_a"].map(column)]
+        wb = drawn[items["group_b"].map(column)]
+        weight = np.where(items["truth"], wa, wa * wb).astype(int)
+        rows = items.loc[items.index.repeat(weight)]
+        u = stats.mannwhitneyu(rows["score"][rows["truth"]], rows["score"][~rows["truth"]]).statistic
+        assert found == pytest.approx(u / rows["truth"].sum() / (~rows["truth"]).sum())
+    interval = bootstrap(AUC, items)
+    assert interval.low < interval.value < interval.high
+
+
+def test_paired_difference_is_narrower_than_two_intervals():
+    rng = np.random.default_rng(0)
+    hard = rng.gamma(2.0, 5.0, 300)
+    a, b = table(hard + rng.normal(size=300) * 0.1), table(hard + 0.2)
+    found = paired_difference(MEAN, a, b.sample(frac=1, random_state=0))
+    assert found.value == pytest.approx(a["error"].mean() - b["error"].mean())
+    assert found.high < 0
+    assert found.high - found.low < 0.05
+    expected = stats.bootstrap(
+        (a["error"] - b["error"],), np.mean, method="percentile", n_resamples=5000, rng=0
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.005)
+
+
+def test_an_encoder_does_not_differ_from_itself():
+    items = table([1.0, 5.0, 2.0])
+    assert paired_difference(MEAN, items, items) == Interval(0.0, 0.0, 0.0)
+
+
+def test_only_the_same_units_are_compared():
+    items = table([1.0, 5.0, 2.0])
+    with pytest.raises(PacoError, match="'unit2' is only in one"):
+        paired_difference(MEAN, items, items.iloc[:2])
+    with pytest.raises(PacoError, match="'unit0' occurs twice"):
+        paired_difference(MEAN, items, pd.concat([items, items.iloc[:1]]))
+    with pytest.raises(PacoError, match="different groups"):
+        paired_difference(MEAN, items, items.assign(group=["x", "y", "z"]))
+    with pytest.raises(PacoError, match="no runs"):
+        over_seeds(MEAN, [])
+
+
+def test_seeds_widen_the_interval():
+    rng = np.random.default_rng(0)
+    people = rng.gamma(2.0, 2.0, 200)
+    runs = [table(people + shift) for shift in (-1.0, 0.0, 1.0)]
+    found, alone = over_seeds(MEAN, runs, replicates=4000), bootstrap(MEAN, runs[1], replicates=4000)
+    assert found.value == pytest.approx(people.mean())
+    assert found.high - found.low > 1.5 * (alone.high - alone.low)
+    same = over_seeds(MEAN, [runs[1]] * 3, replicates=4000)
+    assert same == pytest.approx(alone)
+
+
+def test_seeds_and_groups_are_resampled_independently():
+    runs = [table(np.full(10, shift)) for shift in (0.0, 3.0)]  # groups do not matter: only seeds vary
+    found = over_seeds(MEAN, runs, replicates=4000)
+    assert (found.low, found.high) == (0.0, 3.0)
+    difference = over_seeds(MEAN, runs, baseline=runs, replicates=4000)
+    assert (difference.value, difference.low, difference.high) == (0.0, -3.0, 3.0)
+
+
+@pytest.mark.parametrize("n", [6, 12])
+def test_exact_permutation_test_against_scipy(n):
+    differences = np.random.default_rng(n).normal(size=n) + 0.5
+    expected = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=False
+    ).pvalue
+    assert permutation_test(differences, [str(i) for i in range(n)]) == pytest.approx(expected)
+
+
+def test_drawn_permutations_against_scipy():
+    differences = np.random.default_rng(1).normal(size=40) + 0.3
+    expected = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=20_000, rng=0
+    ).pvalue
+    found = permutation_test(differences, [str(i) for i in range(40)], permutations=20_000)
+    assert found == pytest.approx(expected, abs=0.01)
+
+
+def test_signs_are_flipped_by_group():
+    differences, people = np.ones(40), ["a", "b"] * 20
+    assert permutation_test(differences, people) == 0.5  # of four patterns two are as extreme
+    assert permutation_test(np.zeros(40), people) == 1.0
+    assert permutation_test(np.ones(40), [str(i) for i in range(40)], permutations=999) == 1 / 1000
+
+
+def test_holm_by_hand():
+    # Holm 1979: 0.01 * 4, 0.02 * 3 = 0.06, then 0.03 * 2 = 0.06 and 0.04 may not fall below it.
+    np.testing.assert_allclose(holm([0.04, 0.01, 0.03, 0.02]), [0.06, 0.04, 0.06, 0.06])
+    np.testing.assert_allclose(holm([0.9, 0.8]), [1.0, 1.0])
+    assert holm([]).size == 0
+    for bad in ([np.nan], [1.1], [-0.1]):
+        with pytest.raises(ValueError, match="p-values"):
+            holm(bad)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.001, 0.5))
+def test_holm_rejects_what_stepping_down_rejects(p_values, alpha):
+    rejected = set()
+    for step, at in enumerate(np.argsort(p_values, kind="stable")):
+        if p_values[at] * (len(p_values) - step) > alpha:
+            break
+        rejected.add(int(at))
+    assert set(np.flatnonzero(holm(p_values) <= alpha).tolist()) == rejected
+
+
+def test_mean_rank():
+    scores = pd.DataFrame(
+        {"pose": [3.0, 5.0, 5.0], "faces": [0.9, 0.8, 0.7], "points": [2.0, 1.0, 4.0]}, index=["a", "b", "c"]
+    )
+    found = mean_rank(scores, {"pose": False, "faces": True, "points": False})
+    assert found.loc[["a", "b", "c"], "mean_rank"].tolist() == pytest.approx([4 / 3, 5.5 / 3, 8.5 / 3])
+    assert found.index.tolist() == ["a", "b", "c"]
+    assert (found["low"] <= found["mean_rank"]).all()
+    assert found.loc["a", ["low", "high"]].tolist() == [1.0, 2.0]
+    with pytest.raises(PacoError, match="b has no score on faces"):
+        mean_rank(scores.replace({"faces": {0.8: np.nan}}), {"pose": False, "faces": True, "points": False})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "higher", "seeds", "p_value", "expected"),
+    [
+        (0.1, 0.3, True, 3, 0.01, "better"),
+        (0.1, 0.3, False, 3, 0.01, "worse"),
+        (-0.3, -0.1, False, 2, 0.01, "better"),
+        (-0.3, -0.1, True, 2, 0.01, "worse"),
+        (0.1, 0.3, True, 3, 0.05, "not distinguishable"),  # alone yes, among all differences of the table no
+        (-0.3, -0.1, True, 2, 0.2, "not distinguishable"),
+        (-0.1, 0.3, True, 3, 0.01, "not distinguishable"),
+        (0.0, 0.0, True, 3, 1.0, "not distinguishable"),
+        (np.nan, np.nan, True, 3, np.nan, "not distinguishable"),
+        (0.1, 0.3, True, 1, 0.01, "observed"),
+        (-0.1, 0.3, True, 1, np.nan, "observed"),
+    ],
+)
+def test_one_seed_is_never_better(low, high, higher, seeds, p_value, expected):
+    assert verdict(Interval(0.2, low, high), higher, seeds, p_value) == expected
+
+
+def test_p_value_of_a_difference_against_all_256_draws():
+    errors = np.array([0.5, 1.5, -0.9, 0.2])
+    interval, found = replicated(
+        MEAN, [table(errors + 3)], [table(np.full(4, 3.0))], replicates=20_000
+    ).tested()
+    means = np.array([np.mean(draw) for draw in itertools.product(errors, repeat=4)])
+    assert found == pytest.approx(2 * (means <= 0).mean(), rel=0.1) and interval.value == pytest.approx(0.325)
+    _, mirrored = replicated(MEAN, [table(3 - errors)], [table(np.full(4, 3.0))], replicates=20_000).tested()
+    assert mirrored == found
+
+
+def test_p_value_has_a_floor_and_a_ceiling_and_may_be_undefined():
+    errors = np.random.default_rng(0).gamma(2.0, 2.0, 50)
+    clear = replicated(MEAN, [table(errors + 1)], [table(errors)], replicates=999).tested()[1]
+    assert clear == 2 / 1000
+    assert replicated(MEAN, [table(errors)], [table(errors)]).tested()[1] == 1.0
+    alone = np.full(50, "one person")
+    assert np.isnan(replicated(MEAN, [table(errors, alone)], [table(errors + 1, alone)]).tested()[1])
+
+
+@pytest.mark.parametrize("shift", np.linspace(0, 1.2, 7))
+def test_p_value_and_interval_agree(shift):
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(shift, 1, 40), rng.normal(0, 1, 40)
+    interval, p_value = replicated(MEAN, [table(a)], [table(b)], replicates=2000).tested()
+    assert (interval.low > 0 or interval.high < 0) == (p_value < 0.05)
+
+
+def test_a_metric_sees_every_replicate_once():
+    calls = []
+
+    def compute(items, weights):
+        calls.append(1 if weights is None else len(weights))
+        return np.zeros(calls[-1])
+
+    bootstrap(Metric("m", "", True, 1, 0, compute), table(np.zeros(50_000)), replicates=100)
+    assert sum(calls) == 101

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from paco_eval.features.cache import Address, entries, find, keep_to_limit, prune, size_of, store
+from paco_eval.features.cache_locks import keeping
+from paco_eval.rows.store import load_rows
+from paco_fr.utils.errors import PacoError
+
+
+@pytest.fixture
+def address(tmp_path, monkeypatch) -> Address:
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path))
+    return Address("weights", 1, "pixels", 112, "4", "mean")
+
+
+def keys_of(*numbers: int) -> np.ndarray:
+    return np.array([[number] * 16 for number in numbers], dtype=np.uint8)
+
+
+def test_what_was_stored_is_found_by_key_in_any_order(address):
+    values = np.arange(12, dtype=np.float32).reshape(4, 3)
+    store(address, keys_of(1, 2), values[:2])
+    store(address, keys_of(3, 4), values[2:])
+    found, known = find(address, keys_of(4, 9, 1, 4))
+    assert known.tolist() == [True, False, True, True]
+    np.testing.assert_array_equal(found[[0, 2, 3]], values[[3, 0, 3]])
+    assert np.isnan(found[1]).all()
+
+
+def test_every_field_of_the_address_keeps_features_apart(address):
+    store(address, keys_of(1), np.ones((1, 2), dtype=np.float32))
+    changes = {"weight_hash": "other", "adapter_version": 2, "pixel_hash": "other", "canvas": 96, "block": "3",
+               "reduction": "grid4", "perturbation": "blur", "flip": True, "dtype": "bfloat16"}  # fmt: skip
+    assert set(changes) == set(vars(address))
+    for field, value in changes.items():
+        assert find(replace(address, **{field: value}), keys_of(1))[0] is None
+
+
+def test_storing_twice_leaves_one_part_and_nothing_half_made(address):
+    for _ in range(2):
+        store(address, keys_of(1, 2), np.ones((2, 2), dtype=np.float32))
+    assert len(list(address.folder.iterdir())) == 1
+
+
+WRITER = """
+import numpy as np, sys
+from paco_eval.features.cache import Address, store
+address = Address("weights", 1, "pixels", 112, "4", "mean")
+rng = np.random.default_rng(int(sys.argv[1]))
+while True:
+    keys = rng.integers(0, 256, (50, 16), dtype=np.uint8)
+    store(address, keys, np.repeat(keys[:, :1].astype(np.float32), 2000, 1))
+"""
+
+
+def test_killed_writers_spoil_nothing(address, tmp_path):
+    """Two writers are killed at work; every part that stands is whole."""
+    environment = {**os.environ, "PACO_CACHE": str(tmp_path), "PYTHONPATH": "."}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(seed)], env=environment) for seed in range(2)
+    ]
+    import time
+
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(list(address.folder.glob("*.safetensors"))) < 20:
+        time.sleep(0.05)
+    for writer in writers:
+        writer.kill()
+        writer.wait()
+    from safetensors import safe_open
+
+    parts = list(address.folder.glob("[0-9a-f]*.safetensors"))
+    assert len(parts) >= 20
+    for part in parts:
+        with safe_open(part, framework="np") as file:
+            keys, features = file.get_tensor("keys"), file.get_tensor("features")
+        np.testing.assert_array_equal(features[:, 0], keys[:, 0])
+
+
+def fill(address: Address, name: str, used: float, size: int = 1000) -> Address:
+    """Store features of about ``size`` kilobytes under another block, last used at a time."""
+    made = replace(address, block=name)
+    store(made, keys_of(1), np.ones((1, size * 250), dtype=np.float32))
+    os.utime(made.folder, (used, used))
+    return made
+
+
+def test_the_longest_unused_features_go_first_and_those_in_use_stay(address):
+    old, older, new = (
+        fill(address, name, used) for name, used in (("old", 200), ("older", 100), ("new", 300))
+    )
+    with keeping("2.5MB"):
+        assert find(older, keys_of(1))[1].all()
+        os.utime(older.folder, (100, 100))
+        keep_to_limit()
+        assert [one.folder.exists() for one in (older, old, new)] == [True, False, True]
+        fill(address, "another", 400)
+        keep_to_limit()
+        assert [one.folder.exists() for one in (older, new)] == [True, False]
+    keep_to_limit()  # outside there is no limit
+    assert sum(entry.size for entry in entries()) < 2.5e6
+    assert {entry.folder.name for entry in prune(entries(), 0)} >= {older.folder.name} and not entries()
+
+
+def test_a_limit_may_come_from_the_environment_and_a_wrong_one_is_told(address, monkeypatch):
+    monkeypatch.setenv("PACO_CACHE_LIMIT", "1kB")
+    fill(address, "old", 100)
+    with keeping():
+        keep_to_limit()
+    assert not entries()
+    assert [size_of(text) for text in ("20GB", "1.5k", "7")] == [20_000_000_000, 1500, 7]
+    with pytest.raises(PacoError, match="'much' is no size"), keeping("much"):
+        keep_to_limit()
+
+
+USER = """
+import sys
+from paco_eval.features.cache import find
+from paco_eval.features.cache_locks import keeping
+from tests.paco_eval.features.test_cache import address_of, keys_of
+with keeping():
+    assert find(address_of("used"), keys_of(1))[1].all()
+    print("using", flush=True)
+    sys.stdin.read()
+"""
+
+
+def address_of(block: str) -> Address:
+    return Address("weights", 1, "pixels", 112, block, "mean")
+
+
+def test_what_another_process_uses_stays_until_it_ends_or_dies(address, tmp_path):
+    """Two evaluations share the cache; the one that makes room leaves the other its features."""
+    for name in ("used", "unused"):
+        fill(address, name, 100)
+    environment = {**os.environ, "PACO_CACHE": str(tmp_path), "PYTHONPATH": "."}
+    other = subprocess.Popen(
+        [sys.executable, "-c", USER],
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert other.stdout is not None and other.stdout.readline() == "using\n"
+        prune(entries(), 0)
+        assert [entry.folder for entry in entries()] == [address_of("used").folder]
+    finally:
+        other.kill()
+        other.wait()
+    prune(entries(), 0)
+    assert not entries()
+
+
+def test_an_evaluation_keeps_the_cache_to_its_limit_and_its_own_features(address, tmp_path):
+    """Features of an earlier encoder go; the tasks that follow still find what the first one stored."""
+    from paco_eval.evaluation.runner import evaluate_all
+    from tests.paco_eval.conftest import blob_task
+
+    fill(address, "old", 100)
+    tasks = [blob_task("pose"), blob_task("landmarks")]
+    assert evaluate_all(["pixels"], tasks, out=tmp_path / "out", cache_limit="1kB", say=lambda _: None) == []
+    assert not address_of("old").folder.exists()
+    rows = [stored.row for stored in load_rows([tmp_path / "out"]).rows]
+    assert len(rows) == 2 and len(entries()) == 2  # its two blocks; they were in use to the end

@@ -1,0 +1,166 @@
+"""Precision and memory of the forward pass."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+from paco_eval.encoders import load_encoder
+from paco_eval.encoders._function import FunctionEncoder
+from paco_eval.encoders.baselines import Constant, Pixels
+from paco_eval.encoders.timm import TimmEncoder
+from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.features.device import use_device
+from paco_eval.features.extract import extract
+from paco_eval.features.forward import Forward, precision_of, set_up
+from paco_fr.contracts import PixelContract
+from paco_fr.utils.errors import PacoError
+from tests.paco_eval.conftest import blob_task
+from tests.paco_eval.features.test_extract import units
+
+
+class Cramped(Pixels):
+    """Holds at most ``room`` pictures at once, as a small device does."""
+
+    room = 5
+    batches: tuple[int, ...] = ()
+
+    def tokens(self, images, blocks):
+        self.batches += (len(images),)
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().tokens(images, blocks)
+
+
+def test_batches_are_halved_until_they_fit_and_stay_so():
+    images = torch.randn(24, 3, 32, 32)
+    cramped = Cramped()
+    forward = Forward(cramped, 64)
+    found = forward(images, cramped.blocks)
+    assert cramped.batches == (24, 12, 6, *([3] * 8)) and forward.limit == 3
+    for block, tokens in Pixels().tokens(images, cramped.blocks).items():
+        assert torch.equal(found[block].patches, tokens.patches)
+    cramped.batches = ()
+    forward(images[:6], cramped.blocks)
+    assert cramped.batches == (3, 3)  # it remembers
+
+
+def test_extraction_survives_a_small_device_with_the_same_features():
+    made = units(people=8)
+    cramped = extract(Cramped(weight_hash="cramped"), made, ("mean",)).layers
+    for layer, table in extract(Pixels(), made, ("mean",)).layers.items():
+        np.testing.assert_array_equal(cramped[layer], table)
+
+
+def test_a_picture_that_never_fits_and_other_errors_are_told():
+    tiny = Cramped()
+    tiny.room = 0
+    with pytest.raises(PacoError, match="one picture of 32 pixels does not fit in memory"):
+        Forward(tiny, 8)(torch.randn(3, 3, 32, 32), tiny.blocks)
+
+    class Failing(Pixels):
+        def tokens(self, images, blocks):
+            raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        Forward(Failing(), 8)(torch.randn(3, 3, 32, 32), ["16x16"])
+
+
+def test_memory_errors_pass_through_function_encoders():
+    def hungry(images):
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return images.mean((2, 3))
+
+    encoder = FunctionEncoder("x", hungry, PixelContract(8), "0" * 16, 1)
+    images = torch.randn(5, 3, 8, 8)
+    found = Forward(encoder, 8)(images, ["out"])["out"].patches
+    torch.testing.assert_close(found[:, 0], images.mean((2, 3)))
+
+
+def test_bfloat16_is_near_float32_kept_apart_in_the_cache_and_said_in_the_row(tmp_path):
+    made = units(people=4)
+    full = extract(load_encoder("random:tiny"), made, ("mean",))
+    half = extract(set_up(load_encoder("random:tiny"), "bfloat16"), made, ("mean",))
+    assert half.forward_passes == 12  # nothing of the full precision was taken for it
+    table, rounded = full.layers["4", "mean"], half.layers["4", "mean"]
+    assert not np.array_equal(table, rounded)
+    np.testing.assert_allclose(rounded, table, atol=0.05 * table.std())
+    encoder = set_up(load_encoder("random:tiny"), "bfloat16")
+    (row,) = evaluate_cell(encoder, Data.load(blob_task("pose"), None), out=tmp_path, say=lambda _: None)
+    assert row.protocol == "frozen, bfloat16"
+
+
+@pytest.mark.skipif(
+    not (shutil.which("g++") or shutil.which("clang++")), reason="no C++ compiler to compile with"
+)
+def test_compiled_blocks_give_the_same_features():
+    torch.manual_seed(0)
+    model = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=1, embed_dim=32, num_heads=2,
+                              num_classes=0)  # fmt: skip
+    encoders = [TimmEncoder("narrow", copy.deepcopy(model), PixelContract(32)) for _ in range(2)]
+    made, counted = units(people=3), torch._dynamo.utils.counters["stats"]
+    plain, before = extract(encoders[0], made, ("mean", "grid4")).layers, counted["calls_captured"]
+    compiled = set_up(encoders[1], compile_blocks=True)
+    compiled.weight_hash = "c" * 16  # so that nothing comes from the cache
+    for layer, table in extract(compiled, made, ("mean", "grid4")).layers.items():
+        off = np.linalg.norm(table - plain[layer], axis=1) / np.linalg.norm(plain[layer], axis=1)
+        assert off.max() < 1e-5, (layer, off.max())
+    assert counted["calls_captured"] > before
+    torch.compiler.reset()
+
+
+def test_precision_is_refused_where_it_means_nothing():
+    encoder = FunctionEncoder("onnx:x", lambda images: images.mean((2, 3)), PixelContract(8), "0" * 16, 1)
+    assert precision_of(set_up(encoder)) == "float32"
+    with pytest.raises(PacoError, match="runs as its file is"):
+        set_up(encoder, "float16")
+    with pytest.raises(PacoError, match="Did you mean float16"):
+        set_up(encoder, "float61")
+    with pytest.raises(PacoError, match="no transformer"):
+        set_up(load_encoder("random:resnet10t"), compile_blocks=True)
+    assert precision_of(set_up(Constant(), "bfloat16")) == "float32"  # no weights, nothing to round
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_an_error():
+    with pytest.raises(PacoError, match="No GPU"):
+        use_device("cuda")
+    assert use_device("cpu").type == use_device("auto").type == "cpu"
+
+
+FULL = """
+import resource, signal, sys
+import numpy as np
+from paco_eval.features.cache import Address, find, store
+from paco_fr.utils.errors import PacoError
+address = Address("weights", 1, "pixels", 112, "4", "mean")
+keys = np.arange(64, dtype=np.uint8).reshape(4, 16)
+store(address, keys, np.ones((4, 8), dtype=np.float32))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+try:
+    store(address, keys + 1, np.ones((4, 8000), dtype=np.float32))
+except PacoError as error:
+    print(error)
+assert len(list(address.folder.iterdir())) == 1
+assert find(address, keys)[1].all()
+"""
+
+
+def test_a_full_disk_is_told_and_spoils_nothing(tmp_path):
+    """A limit on the size of files stands for the full disk: the write itself fails."""
+    environment = {**os.environ, "PACO_CACHE": str(tmp_path), "PYTHONPATH": "."}
+    done = subprocess.run(
+        [sys.executable, "-c", FULL], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "Cannot write features" in done.stdout and "cache prune" in done.stdout

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import paco_eval.probes.scorer as scoring
+from paco_eval.encoders.baselines import Pixels
+from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.derived import evaluate_sweep
+from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.probes.choice_cache import choice_path, chosen_once, remembered
+from paco_eval.probes.probe import Choice
+from paco_eval.rows.store import read_items
+from tasks.derived import derived_tasks
+from tests.paco_eval.conftest import blob_task
+from tests.paco_eval.evaluation.test_derived import quiet, swept
+
+CHOICE = Choice(("4", "grid4"), 0.1 + 0.2, 12.345678901234567)
+
+
+def small() -> Pixels:
+    """Return pixels of small grids alone."""
+    return Pixels(blocks=("4x4", "8x8"))
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows with every choice that is made."""
+    made: list[int] = []
+    choose = scoring.choose
+    monkeypatch.setattr(scoring, "choose", lambda *given: made.append(1) or choose(*given))
+    return made
+
+
+def test_a_task_and_all_that_derive_from_it_choose_once_with_the_same_numbers(tmp_path, monkeypatch):
+    made = counted(monkeypatch)
+    tasks = [swept("occlusion", ("boxes",)), swept("illumination", ("gamma",)), swept("quality", ("blur",))]
+    base = replace(tasks[0], name="pose/blobs", sweep=None)
+
+    def measured(out: Path) -> list[tuple]:
+        rows = evaluate_cell(small(), Data.load(base, None), out=out, say=quiet)
+        for task in tasks:
+            rows += evaluate_sweep(small(), Data.load(task, None), out=out, say=quiet)
+        items = [read_items(out / "rows" / f"{row.key}.json") for row in rows]
+        return [
+            (row.metrics, row.val_score, row.chosen, table.to_dict())
+            for row, table in zip(rows, items, strict=True)
+        ]
+
+    once = measured(tmp_path / "once")
+    assert len(made) == 1
+    monkeypatch.setattr(scoring, "chosen_once", lambda path, choose: choose())
+    monkeypatch.setattr("paco_eval.evaluation.derived.remembered", lambda path: None)
+    assert measured(tmp_path / "every time") == once
+    assert len(made) == 5
+
+
+def test_whatever_a_choice_depends_on_has_a_file_of_its_own():
+    task, encoder = blob_task("pose"), Pixels()
+    data = Data.load(task, None)
+    folds = data.views["all"][1].select
+
+    def path(encoder=encoder, task=task, records=data.fingerprint, folds=folds, rule=""):
+        return choice_path(encoder, task, records, folds, rule)
+
+    other = Pixels()
+    other.weight_hash = "another"
+    half = Pixels()
+    half.precision = "bfloat16"
+    fewer = Data.load(replace(task, reader_options={"people": 15}), None)
+    paths = [
+        path(),
+        path(encoder=other),
+        path(encoder=half),
+        path(task=replace(task, version=2)),
+        path(task=replace(task, main_metric="mae_yaw")),
+        path(task=replace(task, head="knn")),
+        path(task=replace(task, options={"lenient": True})),
+        path(records="others"),
+        path(folds=fewer.views["all"][1].select),
+        path(rule="raw"),
+    ]
+    assert len(set(paths)) == len(paths)
+    assert path(task=derived_tasks([task])["occlusion/pose/blobs"]) == path()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"layer": ["4"], "strength": 1, "score": 1.0}',
+                                     '{"layer": ["4", "mean"], "strength": null, "score": 1.0}'])  # fmt: skip
+def test_a_broken_file_is_made_again(content, tmp_path):
+    path = tmp_path / "choice.json"
+    path.write_text(content)
+    assert remembered(path) is None
+    assert chosen_once(path, lambda: CHOICE) == CHOICE
+    assert remembered(path) == CHOICE, "to the last bit"
+    assert [file.name for file in tmp_path.iterdir()] == ["choice.json"]
+
+
+def test_strengths_that_are_words_are_kept(tmp_path):
+    choice = replace(CHOICE, strength="raw")
+    chosen_once(tmp_path / "choice.json", lambda: choice)
+    assert remembered(tmp_path / "choice.json") == choice

@@ -1,0 +1,480 @@
+"""The report holds every number once, survives bad input and works in a browser without a network."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paco_eval.report import Report, build_report
+from paco_eval.report.figures import few_shot_figures
+from paco_eval.report.robustness_figures import overview_figures, sweep_figures
+from paco_eval.report.tables.robustness import over_levels
+from paco_eval.report.tables.table import family_tables
+from paco_eval.rows.artefacts import load_arrays, save_arrays
+from paco_eval.rows.store import items_path, load_rows, write_row
+from paco_fr.utils.errors import PacoError
+from tests.fixtures.made_artefacts import write_pretraining, write_samples
+from tests.fixtures.made_rows import QUALITY, TASKS, make_row, write_run
+from tests.paco_eval.analysis.test_robustness import POSE, write_sweep
+
+HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+
+
+class Built(NamedTuple):
+    run: Path
+    out: Path
+    report: Report
+    html: str
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    run = write_run(tmp_path_factory.mktemp("run"), tasks=[TASKS[0], TASKS[2], TASKS[3], TASKS[5]])
+    write_pretraining(run)
+    write_pretraining(run, "mae-tiny", codebook=False)
+    write_row(run / "rows", *make_row(HOSTILE, TASKS[2]))
+    landmarks = next(s for s in load_rows(run).rows if s.row.task == "landmarks/synthetic")
+    write_samples(landmarks.path, ["one & two", HOSTILE])
+    out = run / "report"
+    report = build_report(run, out)
+    return Built(run, out, report, (out / "report.html").read_text())
+
+
+def test_all_files_and_no_problem(built: Built) -> None:
+    names = {"report.html", "tables.md", "results.csv", "tables.tex"}
+    assert {path.name for path in built.report.files} == names
+    assert built.report.problems == []
+
+
+def test_every_number_is_in_csv_page_and_markdown(built: Built) -> None:
+    frame = pd.read_csv(built.out / "results.csv")
+    assert len(frame) == 2 * (4 * len(QUALITY) + 1)
+    markdown = (built.out / "tables.md").read_text()
+    for stored in load_rows(built.run).rows:
+        digits = 1 if stored.row.main.unit else 3
+        value = f"{stored.row.main.value:.{digits}f}"
+        assert value in built.html and value[:-1] in markdown
+        assert f'"{stored.row.key}"' in built.html
+
+
+def test_sections_are_there(built: Built) -> None:
+    for words in (
+        "At a glance", "Pose, frozen", "codebook on the face grid", "mae-tiny · losses", "reconstruction",
+        "Licences", "Apache-2.0", "2 of 242 items failed", "paco-eval evaluate pixels",
+        "not told by the items",
+    ):  # fmt: skip
+        assert words in built.html, words
+    assert "mae-tiny · codebook" not in built.html
+
+
+def test_hostile_text_stays_text(built: Built) -> None:
+    assert "<script>alert" not in built.html and "<img src=x" not in built.html
+    assert "&lt;script&gt;alert" in built.html
+    scripts = re.findall(r"<script[^>]*>", built.html)
+    assert scripts == ['<script type="application/json" id="sources">', "<script>"]
+
+
+def test_page_asks_nothing_of_the_network(built: Built) -> None:
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', built.html)
+    assert {a.split(":")[0] if not a.startswith("#") else "#" for a in addresses} <= {"#", "data"}
+    assert "default-src 'none'" in built.html and "@import" not in built.html
+
+
+class Outline(HTMLParser):
+    """Collects what accessibility needs: headings, ids, labelled figures, header cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headings: list[int] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.unlabelled = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if found.get("id"):
+            self.ids.append(str(found["id"]))
+        if tag == "a":
+            self.links.append(str(found["href"]))
+        self.unlabelled += tag == "svg" and not found.get("aria-label")
+        self.unlabelled += tag == "th" and "scope" not in found
+
+
+def test_outline_for_screen_readers(built: Built) -> None:
+    outline = Outline()
+    outline.feed(built.html)
+    assert outline.headings[0] == 1 and outline.headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(outline.headings, outline.headings[1:], strict=False))
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {link[1:] for link in outline.links} <= set(outline.ids)
+    assert outline.unlabelled == 0
+
+
+def test_figures_as_files(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels", "constant"], tasks=[TASKS[2]])
+    files = build_report(run, tmp_path / "out", formats=["figures"]).files
+    assert {path.name for path in files} == {
+        f"pose-synthetic-{name}.{kind}"
+        for name in ("synthetic-v1-dots", "yaw")
+        for kind in ("png", "svg", "pdf")
+    }
+
+
+def test_cost_is_drawn_where_sizes_differ(tmp_path: Path) -> None:
+    for encoder, parameters in (("a", 1e5), ("b", 1e6), ("c", 1e7)):
+        write_row(tmp_path / "rows", *make_row(encoder, TASKS[2], cost={"parameters": parameters}))
+    files = build_report(tmp_path, tmp_path / "out", formats=["figures"]).files
+    assert "pose-synthetic-cost.png" in {path.name for path in files}
+
+
+def test_verification_is_drawn_as_roc_and_det(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels", "constant"], tasks=[TASKS[0]])
+    names = {path.name for path in build_report(run, tmp_path / "out", formats=["figures"]).files}
+    assert {"recognition-synthetic-roc.svg", "recognition-synthetic-det.svg"} <= names
+
+
+def few_shot_run(folder: Path, protocols: Sequence[str]) -> Path:
+    for protocol in protocols:
+        for encoder in ("paco-tiny", "pixels"):
+            write_row(folder / "rows", *make_row(encoder, TASKS[5], protocol=protocol))
+    return folder
+
+
+def test_few_shot_rows_become_curves_up_to_all_items(tmp_path: Path) -> None:
+    protocols = ["few-shot 1%", "few-shot 10%", "few-shot 5 per class", "few-shot 1%, limit 9", "frozen"]
+    rows = load_rows(few_shot_run(tmp_path, protocols)).rows
+    drawn = few_shot_figures(family_tables(rows))
+    assert {title: [d.name for d in found] for title, found in drawn.items()} == {
+        "Expression, few-shot 1%": ["expression/synthetic-few-shot-share"],
+        "Expression, few-shot 5 per class": ["expression/synthetic-few-shot-per-class"],
+    }, "a limit makes another protocol, which here has one point only"
+    axes = drawn["Expression, few-shot 1%"][0].figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1 %", "10 %", "all"]
+    at_all = {s.row.encoder: s.row.main.value for s in rows if s.row.protocol == "frozen"}
+    assert axes.lines[0].get_ydata()[-1] == at_all["paco-tiny"]
+
+
+def test_no_figure_takes_the_name_of_another(tmp_path: Path) -> None:
+    run = few_shot_run(tmp_path / "run", ["few-shot 1%", "frozen"])
+    write_row(run / "rows", *make_row("pixels", TASKS[5], data_kind="mimic", data_fingerprint="0" * 16))
+    report = build_report(run, tmp_path / "out", formats=["html", "figures"], include_mimic=True)
+    figures = [path for path in report.files if path.suffix == ".svg"]
+    assert len(figures) == len(set(figures)) == 7
+    assert {path.stem for path in figures if "confusion" in path.stem} == {
+        "expression-synthetic-confusion", "expression-synthetic-confusion-few-shot-1",
+        "expression-synthetic-confusion-frozen-mimic",
+    }  # fmt: skip
+    outline = Outline()
+    outline.feed((tmp_path / "out" / "report.html").read_text())
+    assert len(outline.ids) == len(set(outline.ids))
+
+
+def test_no_few_shot_rows_no_curve(tmp_path: Path) -> None:
+    assert few_shot_figures(family_tables(load_rows(few_shot_run(tmp_path, ["frozen"])).rows)) == {}
+
+
+def test_runs_of_one_objective_share_a_training_figure(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        folder = write_pretraining(tmp_path, f"paco-{seed}")
+        (folder / "card.json").write_text(json.dumps({"objective": "paco"}))
+    write_pretraining(tmp_path, "mae-0", codebook=False)
+    names = {path.stem for path in build_report(tmp_path, tmp_path / "out", formats=["figures"]).files}
+    assert "paco-training" in names and not any(name.startswith("mae-0-training") for name in names)
+
+
+def test_the_codebook_of_an_encoder_at_hand_is_shown(tmp_path: Path) -> None:
+    elsewhere = write_pretraining(tmp_path / "elsewhere")
+    for encoder in (f"paco:{elsewhere}", "paco:not/here"):
+        write_row(tmp_path / "run" / "rows", *make_row(encoder, TASKS[2]))
+    report = build_report(tmp_path / "run", tmp_path / "out", formats=["figures"])
+    assert "paco-tiny-atlas" in {path.stem for path in report.files} and report.problems == []
+
+
+def test_levels_become_curves_with_the_clean_point_and_maps_of_yaw(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        lost = {"boxes": 1.0 + seed, "hand": 3.0}
+        write_sweep(tmp_path, f"paco:{seed}", lost, seed=seed, method="paco/tiny")
+    write_sweep(tmp_path, "constant", {}, clean=20.0)
+    (table,) = family_tables(load_rows(tmp_path).rows)
+    problems: list[str] = []
+    drawn = {figure.name: figure.figure for figure in sweep_figures(table, problems.append)}
+    task = "perturbed-occlusion/pose/synthetic"
+    maps = {f"{task}-paco/tiny-{angle}-by-level" for angle in ("yaw", "pitch")}
+    assert set(drawn) == {f"{task}-levels", *maps} and not problems
+    assert drawn[f"{task}-paco/tiny-pitch-by-level"].axes[0].get_xlabel().startswith("true pitch")
+    mean, boxes, hand = drawn[f"{task}-levels"].axes
+    assert [axes.get_title(loc="left") for axes in (mean, boxes, hand)] == ["mean of kinds", "boxes", "hand"]
+    assert mean.lines[0].get_ydata() == pytest.approx([5.0, 7.25, 9.5])
+    assert boxes.lines[0].get_ydata() == pytest.approx([5.0, 6.5, 8.0])
+    assert [text.get_text() for text in boxes.texts] == ["constant: 20"], "too far away to be drawn"
+    (overview,) = (figure for found in overview_figures([table]).values() for figure in found)
+    assert overview.name == "robustness-perturbed"
+    (axes,) = overview.figure.axes
+    assert axes.collections[0].get_datalim(axes.transData).height > 0, "the seeds differ"
+    assert axes.get_title(loc="left") == "occlusion · pose/synthetic"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["clean", "1\n10 %", "2\n20 %"]
+    assert {text.get_text() for text in overview.figure.legends[0].get_texts()} == {
+        "paco/tiny (2 seeds)",
+        "constant",
+    }
+    report = build_report(tmp_path, tmp_path / "out", formats=["html", "csv", "figures"])
+    assert {path.stem for path in report.files} >= {"robustness-perturbed"} and not report.problems
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "worst kind" in page and "hand 4.50" in page
+    condensed = over_levels(table)
+    worst = next(i for i, column in enumerate(condensed.columns) if column.subset == "worst kind")
+    assert {line.label: line.cells[worst].printed for line in condensed.lines} == {
+        "paco/tiny": "hand 4.50",
+        "constant": "none",
+    }
+    assert ",hand,2," in (tmp_path / "out" / "results.csv").read_text(), (
+        "every cell is in the file of numbers"
+    )
+
+
+def test_tables_of_papers_have_the_curves_of_all_families_beside_them(tmp_path: Path) -> None:
+    write_sweep(tmp_path, "timm:a", {"boxes": 1.0, "hand": 3.0})
+    report = build_report(tmp_path, tmp_path / "out", formats=["html", "figures"], style="paper")
+    written = [path for path in report.files if path.stem == "robustness-perturbed"]
+    assert {path.suffix for path in written} >= {".pdf", ".png"} and all(
+        path.stat().st_size for path in written
+    )
+    assert "robustness-perturbed" in (tmp_path / "out" / "report.html").read_text()
+    assert not report.problems
+
+
+def test_curves_stand_by_factor_and_task_and_never_mix_what_is_drawn_and_painted(tmp_path: Path) -> None:
+    points = replace(POSE, task="perturbed-illumination/landmarks/synthetic", main="nme_box", unit="%")
+    photographs = replace(points, task="occlusion/landmarks/london", main="nme_ocular")
+    chosen = replace(POSE, task="occlusion/recognition/london", main="auc", unit="", higher=True)
+    for made, changed in (
+        (POSE, {}),
+        (points, {}),
+        (photographs, {}),
+        (chosen, {"clean": 0.2, "protocol": "frozen, chosen on recognition/synthetic"}),
+        (replace(POSE, task="occlusion/pose/synthetic"), {"source": "rendered"}),
+    ):
+        lost = {} if made is chosen else {"boxes": 1.0}
+        write_sweep(tmp_path, "timm:a", lost, kinds=("boxes",), made=made, width=0.1, **changed)
+    tables = family_tables(load_rows(tmp_path).rows)
+    drawn = {figure.name: figure.figure for found in overview_figures(tables).values() for figure in found}
+    assert set(drawn) == {"robustness-rendered", "robustness-perturbed"}
+    (rendered,) = drawn["robustness-rendered"].axes
+    assert rendered.get_title(loc="left") == "occlusion · pose/synthetic"
+    names = [
+        axes.get_title(loc="left") if axes.get_visible() else ""
+        for axes in drawn["robustness-perturbed"].axes
+    ]
+    assert names == [
+        "occlusion · recognition/london\nchosen on recognition/synthetic",
+        "occlusion · pose/synthetic",
+        "occlusion · landmarks/london",
+        "",
+        "",
+        "",
+        "",
+        "illumination · landmarks/synthetic",
+    ]
+    lit = drawn["robustness-perturbed"].axes[-1]
+    assert [tick.get_text() for tick in lit.get_xticklabels()] == ["clean", "1", "2"], "light hides nothing"
+
+
+def test_mimics_are_left_out_unless_asked_for(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels"], tasks=[TASKS[2]])
+    write_row(run / "rows", *make_row("paco-tiny", TASKS[2], data_kind="mimic"))
+    report = build_report(run, tmp_path / "out", formats=["html"])
+    assert "1 rows of miniatures" in report.problems[0]
+    assert "MINIATURES" not in (tmp_path / "out" / "report.html").read_text()
+    build_report(run, tmp_path / "out", formats=["html"], include_mimic=True)
+    assert "MINIATURES" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_bad_input_is_told_and_the_rest_comes(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels", "constant"], tasks=[TASKS[2], TASKS[3]])
+    pretraining = write_pretraining(run)
+    (pretraining / "card.json").write_text("{")
+    (pretraining / "metrics.jsonl").write_text("nonsense\n\n{}")
+    (pretraining / "codebook.npz").write_bytes(b"PK\x03\x04 broken")
+    np.savez(pretraining / "reconstruction.npz", original=np.zeros((2, 4, 4, 3), np.uint8))
+    (run / "rows" / ("0" * 16 + ".json")).write_text("{")
+    broken = next(stored.path for stored in load_rows(run).rows if stored.row.task == "pose/synthetic")
+    items_path(broken).write_text("")
+    report = build_report([run, tmp_path / "absent"], tmp_path / "out", formats=["html"])
+    said = "\n".join(report.problems)
+    for words in (
+        "no readable row", "absent: no rows", "not the items", "not a readable card", "line 1 is not JSON",
+        "no array 'corrupted'", "not a readable array file",
+    ):  # fmt: skip
+        assert words in said, words
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "Left out" in html and "Landmarks, frozen" in html and "No sample faces" in html
+
+
+def test_nothing_to_report(tmp_path: Path) -> None:
+    with pytest.raises(PacoError, match="Nothing to report"):
+        build_report(tmp_path, tmp_path / "out")
+    with pytest.raises(PacoError, match="Unknown format docx"):
+        build_report(tmp_path, tmp_path / "out", formats=["docx"])  # type: ignore[list-item]
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels"], tasks=[TASKS[2]])
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(PacoError, match="cannot write the report"):
+        build_report(run, tmp_path / "out", formats=["csv"])
+
+
+def test_pretraining_alone_makes_a_report(tmp_path: Path) -> None:
+    write_pretraining(tmp_path / "run")
+    report = build_report(tmp_path / "run", tmp_path / "out", formats=["html"])
+    assert "no rows" in report.problems[0]
+    assert "codebook on the face grid" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "samples.npz"
+    np.savez(path, names=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(PacoError, match="allow_pickle"):
+        load_arrays(path, "samples")
+    assert load_arrays(tmp_path / "absent.npz", "samples") is None
+    with pytest.raises(PacoError, match="expected 5 axes"):
+        save_arrays(path, "codebook", tokens=np.zeros((4, 4), np.uint8), usage=np.zeros((4, 4)))
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Page(HTMLParser):
+    """What a browser made of the page: order and visibility of lines, state of headers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = ""
+        self.lines: dict[str, list[str]] = {}
+        self.hidden: set[str] = set()
+        self.sorted: dict[str, str] = {}
+        self.theme = self.body = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "html":
+            self.theme = found.get("data-theme", "")
+        elif tag == "body":
+            self.body = found.get("class", "")
+        elif tag == "table":
+            self.table = found.get("data-table", "")
+        elif tag == "tr" and "data-e" in found:
+            self.lines.setdefault(self.table, []).append(found["data-e"])
+            if "hidden" in found:
+                self.hidden.add(found["data-e"])
+        elif tag == "th" and "aria-sort" in found:
+            self.sorted[self.table] = found["aria-sort"]
+
+
+def dom(html: Path, folder: Path, **view: str) -> str:
+    """Open the page in a headless browser, demand a quiet console, and return what it became."""
+    address = html.resolve().as_uri() + (f"#{urlencode(view)}" if view else "")
+    run = subprocess.run(
+        [
+            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--enable-logging=stderr", f"--user-data-dir={folder}", "--virtual-time-budget=4000", "--dump-dom",
+            address,
+        ],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "CONSOLE" not in run.stderr, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+    return run.stdout
+
+
+def browse(html: Path, folder: Path, **view: str) -> Page:
+    """Return order and visibility of what a browser shows."""
+    page = Page()
+    page.feed(dom(html, folder, **view))
+    return page
+
+
+ACT = """
+const numbers = [...document.querySelectorAll("main td:not(.minor) .n")];
+const card = document.querySelector("#provenance");
+const seen = [];
+const note = (what) => seen.push([what, card.hidden ? "" : card.textContent]);
+(() => {
+  seen.push(["tab", numbers.every((number) => number.tabIndex === 0) ? "all" : "not all"]);
+  note("at first");
+  numbers[0].click(); note("click");
+  seen.push(["described", numbers[0].getAttribute("aria-describedby") || ""]);
+  document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })); note("escape");
+  numbers.at(-1).focus();
+  numbers.at(-1).scrollIntoView({ behavior: "instant" });
+  dispatchEvent(new Event("scroll"));  // without a screen there are no frames, which would send it
+  note("focus on the last, scrolled into view");
+  const place = card.getBoundingClientRect();
+  seen.push(["scrolled", String(scrollY > 0 && place.top >= 0 && place.bottom <= innerHeight)]);
+  document.querySelector("#theme").focus(); note("focus elsewhere");
+  numbers[0].click(); document.querySelector("h1").click(); note("click elsewhere");
+  document.title = JSON.stringify(seen);
+})();
+"""
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")
+class TestInABrowser:
+    def test_sorts_filters_and_opens_quietly(self, built: Built, tmp_path: Path) -> None:
+        html = built.out / "report.html"
+        plain = browse(html, tmp_path / "a")
+        assert plain.hidden == set() and plain.sorted == {}
+        assert plain.lines["pose-frozen"][-1] == "constant" and HOSTILE in plain.lines["pose-frozen"]
+        best_first = browse(
+            html, tmp_path / "b", sort="pose-frozen:1:up", filter="TINY", metrics="all", theme="dark"
+        )
+        values = {
+            s.row.encoder: s.row.main.value
+            for s in load_rows(built.run).rows
+            if s.row.task == "pose/synthetic"
+        }
+        assert best_first.lines["pose-frozen"] == sorted(values, key=lambda name: values[name] or 0.0)
+        assert best_first.sorted == {"pose-frozen": "ascending"}
+        assert best_first.hidden == {name for name in values if "tiny" not in name}
+        assert (best_first.theme, best_first.body) == ("dark", "all-metrics")
+
+    def test_provenance_by_click_and_by_keyboard(self, built: Built, tmp_path: Path) -> None:
+        # The page lets only its own script run; the hand that acts here needs leave.
+        html = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", built.html)
+        path = tmp_path / "acted.html"
+        path.write_text(html.replace("</body>", f"<script>{ACT}</script></body>"))
+        title = re.search(r"<title>(.*?)</title>", dom(path, tmp_path / "c"), re.DOTALL)
+        assert title, "the script came to its end"
+        seen = dict(json.loads(unescape(title[1])))
+        assert seen["tab"] == "all" and seen["at first"] == "" and seen["described"] == "provenance"
+        assert "weights" in seen["click"] and "protocol" in seen["click"]
+        assert seen["escape"] == seen["focus elsewhere"] == seen["click elsewhere"] == ""
+        assert seen["scrolled"] == "true" and "weights" in seen["focus on the last, scrolled into view"]
+
+
+def test_sources_tell_where_a_number_comes_from(built: Built) -> None:
+    text = re.search(r'id="sources">(.*?)</script>', built.html, re.DOTALL).group(1)  # type: ignore[union-attr]
+    sources = json.loads(text)
+    stored = next(s for s in load_rows(built.run).rows if s.row.encoder == "paco-tiny")
+    heading, facts = sources[stored.row.key]
+    told = {name: value for name, value, _ in facts}
+    assert heading == "paco-tiny" and told["chosen"] == "block 3, pooling grid4, ridge 10"
+    assert told["interval"] == "95 %, bootstrap percentile over 40 × identity, 1000 replicates"
+    assert (
+        told["scored"] == "240 items, 2 failed, synthetic data" and told["weights"] == stored.row.weight_hash
+    )

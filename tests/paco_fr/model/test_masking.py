@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paco_fr.config import MaskingConfig
+from paco_fr.data.crops import crop_pool
+from paco_fr.data.open import open_faces
+from paco_fr.data.pack import pack
+from paco_fr.model.masking import draw_hidden
+from paco_fr.model.regions import ANCHORS, REGIONS, mirrored_points, region_map, region_map_of
+from paco_fr.train.batches import Views
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.random import generator
+from tests.paco_fr.conftest import config_on, small_config
+
+
+@given(
+    strategy=st.sampled_from(["random", "block", "region", "mixed"]),
+    grid=st.sampled_from([4, 8, 14]),
+    ratio=st.floats(0.1, 0.9),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 10_000),
+)
+def test_every_strategy_hides_exactly_the_asked_number(strategy, grid, ratio, share, seed):
+    hidden = max(1, round(ratio * grid * grid))
+    config = MaskingConfig(strategy=strategy, ratio=ratio, region_share=share)
+    cells = draw_hidden(config, hidden, region_map("arcface", grid), generator("mask", seed))
+    assert len(cells) == hidden == len(set(cells.tolist()))
+    assert (np.sort(cells) == cells).all()
+    assert cells.min() >= 0 and cells.max() < grid * grid
+
+
+def test_region_masks_hide_whole_regions_and_random_ones_seldom_do():
+    regions = region_map("arcface", 8)
+
+    def whole(strategy: str) -> float:
+        config = MaskingConfig(strategy=strategy, region_share=1.0)
+        counts = []
+        for seed in range(200):
+            hidden = set(draw_hidden(config, 38, regions, generator("mask", seed)).tolist())
+            counts.append(sum(set(np.flatnonzero(regions == r)) <= hidden for r in np.unique(regions)))
+        return float(np.mean(counts))
+
+    assert whole("region") > whole("random") + 1.0
+
+
+def test_every_cell_is_hidden_sometimes_and_the_draw_depends_on_its_key_alone():
+    config = MaskingConfig()
+    regions = region_map("arcface", 8)
+    draws = [draw_hidden(config, 38, regions, generator("mask", 0, seed)) for seed in range(300)]
+    shares = np.bincount(np.concatenate(draws), minlength=64) / 300
+    assert shares.min() > 0.3 and shares.max() < 0.95
+    again = draw_hidden(config, 38, regions, generator("mask", 0, 7))
+    assert (again == draws[7]).all()
+
+
+@pytest.mark.parametrize("anchor", sorted(ANCHORS))
+@pytest.mark.parametrize("grid", [8, 14])
+def test_region_maps_are_mirror_symmetric(anchor, grid):
+    regions = region_map(anchor, grid).reshape(grid, grid)
+    mirrored = regions[:, ::-1].copy()
+    swap = {REGIONS.index(f"left {p}"): REGIONS.index(f"right {p}") for p in ("brow", "eye", "cheek")}
+    swap |= {b: a for a, b in swap.items()}
+    mirrored = np.vectorize(lambda r: swap.get(r, r))(mirrored)
+    assert (mirrored == regions).mean() > 0.95
+
+
+def test_eyes_nose_and_mouth_are_where_the_template_has_them():
+    from paco_fr.faces.crop import template_points
+
+    for template in ("arcface", "farl"):
+        regions = region_map(template, 32).reshape(32, 32)
+        cells = np.floor(template_points(template, 32) + 0.5).astype(int)
+        named = [REGIONS[regions[y, x]] for x, y in cells]
+        assert named[:3] == ["left eye", "right eye", "nose"]
+        assert set(named[3:]) == {"mouth"}
+
+
+def test_pairs_are_hidden_together():
+    regions = region_map("arcface", 8)
+    config = MaskingConfig(pairs=True, region_share=1.0)
+    eyes = [np.flatnonzero(regions == REGIONS.index(f"{side} eye")) for side in ("left", "right")]
+    whole = []
+    for seed in range(100):
+        hidden = set(draw_hidden(config, 30, regions, generator("pairs", seed)).tolist())
+        whole.append([set(eye.tolist()) <= hidden for eye in eyes])
+    both, one = np.mean(np.all(whole, 1)), np.mean(np.any(whole, 1))
+    assert both > 0.2 and one - both < 0.1
+
+
+@pytest.mark.parametrize("template", ["arcface", "farl"])
+def test_regions_of_a_pictures_own_points_move_with_them(template):
+    from paco_fr.faces.crop import template_points
+
+    points = template_points(template, 64)
+    assert (region_map_of(points, 64, 8) == region_map(template, 8)).mean() > 0.9
+    moved = region_map_of(points + np.array([16, 0]), 64, 8).reshape(8, 8)
+    assert (moved[:, 2:] == region_map_of(points, 64, 8).reshape(8, 8)[:, :-2]).all()
+    swap = {REGIONS.index(f"left {p}"): REGIONS.index(f"right {p}") for p in ("brow", "eye", "cheek")}
+    swap |= {b: a for a, b in swap.items()}
+    mirrored = region_map_of(mirrored_points(points + np.array([5, 2]), 64), 64, 8).reshape(8, 8)[:, ::-1]
+    back = np.vectorize(lambda r: swap.get(r, r))(mirrored)
+    assert (back == region_map_of(points + np.array([5, 2]), 64, 8).reshape(8, 8)).mean() > 0.95
+
+
+def test_landmarks_place_the_regions_of_each_picture(faces, tmp_path):
+    config = small_config(
+        masking={"regions": "landmarks"},
+        data={"source": "synthetic:identities=3,images_per_identity=2,seed=1", "crops": {"box": 1.0}},
+    )
+    pool = crop_pool(config, workers=1)
+    assert pool.points.shape == (6, 5, 2) and (np.abs(pool.points - 16) < 24).all()
+    assert (pool.points[:, 0, 0] < pool.points[:, 1, 0]).mean() > 0.8
+    plain = crop_pool(small_config(data=config.data.model_dump()), workers=1)
+    assert plain.points is None and plain.fingerprint == pool.fingerprint
+    assert (plain.images == pool.images).all()
+    batch = Views(pool, config).at(range(600, 606))
+    assert len({tuple(row) for row in batch.regions.tolist()}) > 1
+    with pytest.raises(PacoError, match=r"24 of 24 faces .* have no landmarks"):
+        crop_pool(config_on(faces, masking={"regions": "landmarks"}))
+    pack(faces, tmp_path / "packed", config_on(faces))
+    with pytest.raises(PacoError, match=r"packed faces .* hold no landmarks"):
+        open_faces(config_on(str(tmp_path / "packed"), masking={"regions": "landmarks"}))

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from paco_fr.model.belief import candidates
+from paco_fr.model.objective import build_objective
+from paco_fr.model.patches import patchify, put, unpatchify
+from paco_fr.model.vit import build_encoder, encode
+from paco_fr.train.batches import Views
+from tests.paco_fr.conftest import batch_of, pool_of, small_config
+
+PLACES = ["visible", "two-pass", "separate"]
+
+
+def model_of(config, seed=0):
+    torch.manual_seed(seed)
+    model = build_objective(config)
+    model.start(Views(pool_of(config), config).at(range(16)), np.random.default_rng(0))
+    return model
+
+
+def other_hidden_pixels(batch, config):
+    """Return the batch with noise in place of every hidden patch."""
+    patches = patchify(batch.images, config.encoder.patch)
+    noise = torch.randn(*batch.hidden.shape, patches.shape[-1])
+    return replace(batch, images=unpatchify(put(patches, batch.hidden, noise), config.encoder.patch))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_hidden_pixels_cannot_reach_logits_or_tokens_after_incubation(place):
+    config = small_config(belief={"place": place})
+    model, batch = model_of(config), batch_of(config)
+    assert not batch.shown.any()
+    seen = {}
+    model.belief.register_forward_hook(lambda *call: seen.__setitem__("logits", call[2]))
+    first = model(batch)
+    logits = seen["logits"].clone()
+    second = model(other_hidden_pixels(batch, config))
+    assert torch.equal(seen["logits"], logits)
+    assert torch.equal(first.believed, second.believed)
+    hidden = batch.hidden[..., None].expand(-1, -1, first.corrupted.shape[-1])
+    assert torch.equal(first.corrupted.gather(1, hidden), second.corrupted.gather(1, hidden))
+
+
+def test_the_leak_guard_would_see_a_leak():
+    config = small_config()
+    model, batch = model_of(config), batch_of(config)
+    leaking = replace(batch, shown=torch.ones_like(batch.shown))
+    seen = []
+    model.belief.register_forward_hook(lambda *call: seen.append(call[2].clone()))
+    model(leaking)
+    model(replace(leaking, images=torch.randn_like(batch.images)))
+    assert not torch.equal(seen[0], seen[1])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_gradient_of_the_reconstruction_reaches_the_codes(place):
+    config = small_config(belief={"place": place}, loss={"belief": 0.0, "spatial": 0.0})
+    model = model_of(config)
+    model(batch_of(config)).loss.backward()
+    gradient = model.codebook.tokens.grad
+    assert gradient is not None and gradient.abs().sum() > 0
+    assert torch.isfinite(gradient).all()
+
+
+def test_the_belief_cross_entropy_reaches_the_encoder_where_it_believes():
+    config = small_config(belief={"place": "visible"})
+    model, batch = model_of(config), batch_of(config)
+    output = model(batch)
+    encoder = list(model.encoder.blocks.parameters())
+    (gradient,) = torch.autograd.grad(output.loss, encoder[:1])
+    assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_visible_patches_stay_and_hidden_ones_are_tokens(place):
+    config = small_config(belief={"place": place})
+    model, batch = model_of(config), batch_of(config)
+    output = model(batch)
+    patches = patchify(batch.images, config.encoder.patch)
+    for row in range(len(patches)):
+        visible = batch.visible[row]
+        assert torch.equal(output.corrupted[row, visible], patches[row, visible])
+    hidden = output.corrupted.gather(1, batch.hidden[..., None].expand(-1, -1, patches.shape[-1]))
+    for row in range(len(patches)):
+        low = model.codebook.tokens[batch.hidden[row]].min(1).values
+        high = model.codebook.tokens[batch.hidden[row]].max(1).values
+        assert (hidden[row] >= low - 1e-5).all() and (hidden[row] <= high + 1e-5).all()
+
+
+def test_one_candidate_is_the_most_believed_token():
+    logits = torch.randn(2, 3, 8)
+    chosen, weights = candidates(logits, 1, 0.5)
+    assert torch.equal(chosen[..., 0], logits.argmax(-1)) and (weights == 1).all()
+    chosen, weights = candidates(logits, 4, 0.5)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3))
+    assert (weights.diff(dim=-1) <= 0).all()
+
+
+@pytest.mark.parametrize("objective", ["paco", "mae"])
+def test_eight_faces_can_be_learned_by_heart(objective):
+    config = small_config(objective=objective, encoder={"dim": 48}, decoder={"dim": 48}, belief={"dim": 48})
+    model, batch = model_of(config), batch_of(config)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    losses = []
+    for step in range(150):
+        output = model(batch)
+        output.loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        model.after_step(batch, output, 2.0, np.random.default_rng(step))
+        losses.append(output.terms["reconstruction"].item())
+    assert losses[-1] < 0.05 * losses[0]
+
+
+# One forward and one AdamW step of a fixed small model: a change of any number here is a change of method.
+GOLDEN = {
+    ("paco", "visible"): [1.994428, 0.503484, 2.078598, 0.451644, 1.973097],
+    ("paco", "two-pass"): [1.993327, 0.502431, 2.078598, 0.451597, 1.972845],
+    ("paco", "separate"): [1.993327, 0.502431, 2.078598, 0.451597, 1.972789],
+    ("mae", "visible"): [0.502301, 0.502301, 0.492287],
+}
+
+GOLDEN_SWITCHES = {
+    "simmim": ({"objective": "simmim"}, [0.50252, 0.50252, 0.492449]),
+    "simmim-spatial": ({"objective": "simmim-spatial"}, [0.954118, 0.50252, 0.451599, 0.943801]),
+    "simmim-spatial on features": (
+        {"objective": "simmim-spatial", "loss": {"spatial_on": "features"}},
+        [0.728027, 0.50252, 0.225508, 0.819771],
+    ),
+    "untrained": ({"objective": "untrained"}, [0.0, 0.0, 0.0]),
+    "one codebook of structure": (
+        {"codebook": {"scope": "shared", "content": "structure"}},
+        [1.995232, 0.502695, 2.081889, 0.451592, 1.972534],
+    ),
+    "region codebooks of embeddings": (
+        {"codebook": {"scope": "region", "space": "embedding"}},
+        [1.992473, 0.502766, 2.076576, 0.451419, 1.981707],
+    ),
+    "gumbel": (
+        {"codebook": {"selection": "gumbel", "temperature_end": 0.1}},
+        [1.99434, 0.503459, 2.078598, 0.451582, 1.970971],
+    ),
+    "features": (
+        {"loss": {"spatial_on": "features", "patches": "all"}},
+        [1.555102, 0.513059, 2.078598, 0.002744, 1.552228],
+    ),
+    "codes": (
+        {"loss": {"codes": 0.5}, "belief": {"place": "two-pass"}},
+        [3.108873, 0.50396, 2.078598, 0.451719, 2.227791, 3.020165],
+    ),
+    "leak": ({"belief": {"sees": "pixels"}}, [1.994433, 0.503484, 2.078609, 0.451644, 1.969042]),
+    "no incubation": (
+        {"belief": {"incubation_epochs": 0.0}},
+        [1.994424, 0.503484, 2.07859, 0.451644, 1.967552],
+    ),
+}  # fmt: skip
+
+
+def golden_values(**changes: Any) -> list[float]:
+    config = small_config(**changes)
+    model = build_objective(config)
+    with torch.no_grad():  # weights that no initialiser of another version can change
+        for number, (_, parameter) in enumerate(sorted(model.named_parameters())):
+            steps = torch.arange(parameter.numel(), dtype=torch.float64)
+            parameter.copy_((0.1 * torch.sin(1.7 * steps + number)).float().view_as(parameter))
+    batch = batch_of(config, start=20)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    first = model(batch)
+    first.loss.backward()
+    optimiser.step()
+    model.after_step(batch, first, 0.5, np.random.default_rng(0))
+    second = model(batch)
+    terms = [
+        first.terms[name].item()
+        for name in ("reconstruction", "belief", "spatial", "codes")
+        if name in first.terms
+    ]
+    return [first.loss.item(), *terms, second.loss.item()]
+
+
+@pytest.mark.parametrize(("objective", "place"), list(GOLDEN))
+def test_golden_values_of_a_forward_and_a_step(objective, place):
+    found = golden_values(objective=objective, belief={"place": place})
+    assert found == pytest.approx(GOLDEN[objective, place], rel=2e-4)
+
+
+@pytest.mark.parametrize(("changes", "values"), GOLDEN_SWITCHES.values(), ids=GOLDEN_SWITCHES.keys())
+def test_golden_values_of_rivals_and_switches(changes, values):
+    assert golden_values(**changes) == pytest.approx(values, rel=2e-4)
+
+
+def test_visible_tokens_alone_equal_a_plain_pass_over_them():
+    config = small_config()
+    torch.manual_seed(0)
+    vit = build_encoder(config.encoder).eval()
+    images, cells = torch.randn(2, 3, 32, 32), torch.tensor([[0, 3, 9], [2, 5, 15]])
+    tokens = vit.patch_embed(images) + vit.pos_embed
+    plain = torch.stack([vit.norm(vit.blocks(tokens[row : row + 1, cells[row]]))[0] for row in range(2)])
+    torch.testing.assert_close(encode(vit, images, cells), plain)
+    torch.testing.assert_close(encode(vit, images), vit.forward_features(images))
