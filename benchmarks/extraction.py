@@ -20,8 +20,7 @@ from datasets import Dataset
 from paco_eval.encoders import load_encoder
 from paco_eval.features.batches import BATCH
 from paco_eval.features.extract import extract
-from paco_eval.features.forward import PRECISIONS, set_up
-from paco_eval.testing import reference_pictures
+from paco_eval.features.forward import PRECISIONS, reference_pictures, set_up
 from paco_fr.contracts import CROPS
 from paco_fr.faces import records
 from paco_fr.faces.decode import encode_png

@@ -15,7 +15,7 @@ from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders.timm import TimmEncoder, class_token_trained, contract_of
 from paco_eval.evaluation.protocols import EPOCHS, SEEDS, SHOTS, TunedHead
 from paco_eval.evaluation.runner import evaluate_all
-from paco_eval.features.device import use_device
+from paco_eval.features.processes import use_device
 from paco_eval.finetune.margin import MarginName
 from paco_eval.rows.store import load_results
 from paco_fr.checkpoint import weight_hash

@@ -10,20 +10,18 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from accelerate import PartialState
-from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from paco_eval.encoders._contract_check import check_contract
 from paco_eval.features.extract import REDUCTIONS, reduce
+from paco_eval.features.forward import reference_pictures
 from paco_eval.rows.store import Metric, Row, Unit
 from paco_fr.encoder import Encoder, Tokens
 from paco_fr.train.batches import prepare
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.random import generator
 from tasks.kinds import load_kind
 from tasks.task import Task
 from tasks.testing import Checked, ConformanceError, inspect
@@ -109,22 +107,6 @@ def check_encoder(encoder: Encoder) -> None:
         problems = [*_mode(encoder), *_tokens(encoder, images)]
     if problems:
         raise ConformanceError(f"{encoder.name}: " + f"\n{encoder.name}: ".join(problems))
-
-
-def reference_pictures(size: int, count: int) -> npt.NDArray[np.uint8]:
-    """Return smooth pictures (count, size, size, 3), uint8 RGB, in the colours of skin; always the same."""
-    pictures = []
-    for number in range(count):
-        rng = generator("reference picture", number)
-        coarse = (
-            np.array([190, 150, 125]) + 40 * rng.normal(size=(6, 6, 1)) + 15 * rng.normal(size=(6, 6, 3))
-        ).clip(0, 255)
-        pictures.append(
-            np.asarray(
-                Image.fromarray(coarse.astype(np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
-            )
-        )
-    return np.stack(pictures)
 
 
 def _declared(encoder: Encoder) -> Iterator[str]:

@@ -39,7 +39,7 @@ def command(
     The same command goes on where it was stopped. Exit status 1: a cell failed.
     """
     from paco_eval.experiments.ablate import ablate, variants
-    from paco_eval.features.device import use_device
+    from paco_eval.features.processes import use_device
     from paco_fr.train.signals import Interrupted
     from tasks.registry import select
 

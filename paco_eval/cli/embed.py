@@ -35,9 +35,9 @@ def command(
     from accelerate import PartialState
 
     from paco_eval.encoders import load_encoder
-    from paco_eval.features.device import use_device
     from paco_eval.features.embed import embed, write_embedding
     from paco_eval.features.forward import set_up
+    from paco_eval.features.processes import use_device
     from paco_fr.utils.errors import PacoError
 
     if out.suffix not in (".parquet", ".npy"):

@@ -127,8 +127,8 @@ def command(
         return
 
     from paco_eval.encoders import load_encoder
-    from paco_eval.features.device import use_device
     from paco_eval.features.forward import set_up
+    from paco_eval.features.processes import use_device
 
     use_device(device)
     names = [*encoders, *(f"file:{own_encoder}" for own_encoder in own_encoders)]

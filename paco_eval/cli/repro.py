@@ -36,7 +36,7 @@ def command(
     Exit status: 0 same or within the interval, 1 different, 2 it could not be measured.
     """
     from paco_eval.experiments.repro import reproduce
-    from paco_eval.features.device import use_device
+    from paco_eval.features.processes import use_device
     from tasks.registry import all_tasks
     from tasks.registry import tasks_from as read_tasks
     from tasks.user_tasks import own_task

@@ -11,9 +11,8 @@ from pathlib import Path
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from paco_eval.encoders._options import size_option, split_options
-from paco_eval.encoders._weights import read_tensors, sorted_out
+from paco_eval.encoders._weights import build_vit, read_tensors, sorted_out
 from paco_eval.encoders.timm import TimmEncoder
-from paco_eval.encoders.vit import build_vit
 from paco_fr.contracts import PixelContract
 
 TOWER = (

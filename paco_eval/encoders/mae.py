@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from paco_eval.encoders._options import size_option, split_options
-from paco_eval.encoders._weights import read_tensors, sorted_out
+from paco_eval.encoders._weights import build_vit, read_tensors, sorted_out
 from paco_eval.encoders.timm import TimmEncoder
-from paco_eval.encoders.vit import build_vit
 from paco_fr.contracts import PixelContract
 
 ENCODER = ("cls_token", "pos_embed", "patch_embed.", "blocks.", "norm.")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from paco_eval.encoders._options import size_option, split_options
-from paco_eval.encoders._weights import read_tensors, sorted_out
+from paco_eval.encoders._weights import build_vit, read_tensors, sorted_out
 from paco_eval.encoders.mae import DECODER, ENCODER
 from paco_eval.encoders.timm import TimmEncoder
-from paco_eval.encoders.vit import build_vit
 from paco_fr.contracts import PixelContract
 
 ONLINE = "online_encoder."

@@ -1,17 +1,19 @@
-"""Checkpoints that this package wrote, whatever their objective."""
+"""Checkpoints that this package wrote, whatever their objective, and the command that trains one again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from paco_eval.encoders.retraining import retrain_command
 from paco_eval.encoders.timm import TimmEncoder
 from paco_fr.checkpoint import SHIPPED, load_encoder, load_objective, shipped
+from paco_fr.config import PretrainConfig, load_recipe, recipes
 from paco_fr.model.diagnostics import diagnose
 
 
@@ -43,3 +45,28 @@ def load(name: str) -> TimmEncoder:
     facts["retrain"], facts["pretrain_seconds"] = retrain_command(config), card.get("seconds")
     kind = PaCoEncoder if config.objective == "paco" else TimmEncoder
     return kind(name, model, config.encoder.pixels, facts=facts)
+
+
+def retrain_command(config: PretrainConfig) -> str:
+    """Return the ``paco-eval pretrain`` command that gives this configuration, whatever wrote it down.
+
+    It names the recipe that ships under the configuration's name (``tiny`` for a recipe of one's own) and sets
+    every field that departs from it, but those that say only how a run is carried out.
+    """
+    recipe = config.name if config.name in recipes() else "tiny"
+    named = {"objective": config.objective, "seed": config.seed}
+    base = load_recipe(recipe, named).model_dump(mode="json", exclude={"run"})
+    words = ["paco-eval", "pretrain", "--recipe", recipe]
+    words += [word for name, value in named.items() for word in (f"--{name}", str(value))]
+    for key, value in _departures(base, config.model_dump(mode="json", exclude={"run"})):
+        words += ["--set", f"{key}={json.dumps(value, separators=(',', ':'))}"]
+    return shlex.join(words)
+
+
+def _departures(base: dict[str, Any], wanted: dict[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in wanted.items():
+        inner = base[name]
+        if isinstance(value, dict) and isinstance(inner, dict) and value.keys() == inner.keys():
+            yield from _departures(inner, value, f"{section}{name}.")
+        elif value != inner:
+            yield f"{section}{name}", value

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from paco_eval.encoders._contract_check import check_contract
 from paco_eval.encoders._options import size_option, split_options
-from paco_eval.encoders._weights import read_tensors
-from paco_eval.encoders.vit import load_exactly
+from paco_eval.encoders._weights import load_exactly, read_tensors
 from paco_fr.checkpoint import weight_hash
 from paco_fr.contracts import CropContract, PixelContract
 from paco_fr.encoder import Tokens

@@ -15,10 +15,9 @@ from paco_eval.evaluation.derived import cells_of, changed_units
 from paco_eval.evaluation.protocols import epochs_of
 from paco_eval.evaluation.record import crop_clashes
 from paco_eval.features.extract import missing_keys
-from paco_eval.features.forward import Forward
+from paco_eval.features.forward import Forward, reference_pictures
 from paco_eval.finetune.data import parts_of
 from paco_eval.finetune.train import trainable
-from paco_eval.testing import reference_pictures
 from paco_fr.encoder import Encoder
 from paco_fr.train.batches import prepare
 from paco_fr.utils.errors import PacoError

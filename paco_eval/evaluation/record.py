@@ -18,8 +18,7 @@ from accelerate import PartialState
 
 from paco_eval.analysis.statistics import Interval, bootstrap_all
 from paco_eval.evaluation.data import Data
-from paco_eval.features.flops import flops_of
-from paco_eval.features.forward import precision_of
+from paco_eval.features.forward import flops_of, precision_of
 from paco_eval.finetune.margin import DEFAULTS
 from paco_eval.probes.scorer import Decision
 from paco_eval.rows.store import Interval as RowInterval

@@ -1,4 +1,4 @@
-"""One forward pass, in the asked precision and in batches that the device can hold."""
+"""One forward pass, in the asked precision and in batches that the device can hold; what it costs, and pictures to try it on."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import PartialState
+from PIL import Image
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from paco_fr.encoder import Encoder, Tokens
 from paco_fr.utils.errors import PacoError, unknown_name
+from paco_fr.utils.random import generator
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """Of the matrix products in a forward pass; features are stored as float32 in any case."""
@@ -110,3 +116,37 @@ def _joined(parts: Sequence[Mapping[str, Tokens]], blocks: Sequence[str]) -> dic
             torch.cat([part[block].patches for part in parts]), torch.cat(known) if known else None
         )
     return found
+
+
+def flops_of(encoder: Encoder) -> float:
+    """Return the floating point operations for the tokens of one picture, all blocks included.
+
+    Counted by PyTorch over matrix products, convolutions and attention; a multiply-add is two. Normalisation,
+    activations and what an encoder does outside PyTorch are not counted, so raw pixels cost nothing. Attention runs
+    as plain products here: which fused kernels are counted differs between processors and versions of PyTorch.
+    """
+    picture = torch.zeros(1, 3, encoder.pixels.size, encoder.pixels.size)
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            encoder.tokens(picture, encoder.blocks)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    return float(counter.get_total_flops())
+
+
+def reference_pictures(size: int, count: int) -> npt.NDArray[np.uint8]:
+    """Return smooth pictures (count, size, size, 3), uint8 RGB, in the colours of skin; always the same."""
+    pictures = []
+    for number in range(count):
+        rng = generator("reference picture", number)
+        coarse = (
+            np.array([190, 150, 125]) + 40 * rng.normal(size=(6, 6, 1)) + 15 * rng.normal(size=(6, 6, 3))
+        ).clip(0, 255)
+        pictures.append(
+            np.asarray(
+                Image.fromarray(coarse.astype(np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
+            )
+        )
+    return np.stack(pictures)

@@ -10,12 +10,10 @@ import pandas as pd
 
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.protocols import NotApplicableError
-from paco_eval.finetune.farl import Points
+from paco_eval.finetune.farl import Masks, Points
 from paco_eval.finetune.model import Array, Identities, Settings, Targets
-from paco_eval.finetune.tuned_masks import Masks
-from paco_eval.probes.probe import main_metric
 from tasks import splits
-from tasks.kinds import load_kind
+from tasks.kinds import load_kind, main_metric
 from tasks.metrics.metric import Metric
 from tasks.splits import Split
 from tasks.task import Task
@@ -36,7 +34,7 @@ class Part:
     @property
     def metric(self) -> Metric:
         """The main metric."""
-        return main_metric(load_kind(self.task.kind), self.task)
+        return main_metric(self.task)
 
     def items(self, outputs: Array) -> pd.DataFrame:
         """Return the items of outputs (n, T) of these units."""

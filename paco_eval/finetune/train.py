@@ -2,8 +2,7 @@
 
 The head is linear; for recognition, centres of the people that the task gives for fitting, or of others where it is
 scored as a whole, under a margin loss (CosFace or ArcFace), after which the mean tokens are compared; for landmarks
-also, and for parsing only, that of FaRL, with its augmentation and rates (:mod:`paco_eval.finetune.farl`,
-:mod:`paco_eval.finetune.tuned_masks`).
+also, and for parsing only, that of FaRL, with its augmentation and rates (:mod:`paco_eval.finetune.farl`).
 
 AdamW with layer decay, linear warm-up and cosine (as MAE and BEiT fine-tune), an average of the weights (EMA)
 that is what gets evaluated, augmentation by kind of task. Nothing is selected: the score is that of the last
@@ -38,7 +37,7 @@ from paco_eval.evaluation.record import Say, identity_of, row_of, wanted_of
 from paco_eval.features.batches import prepared_batches
 from paco_eval.features.processes import together
 from paco_eval.finetune.data import Part, Parts, best_epochs, parts_of
-from paco_eval.finetune.farl import Points
+from paco_eval.finetune.farl import Masks, Points, recoloured, shaken
 from paco_eval.finetune.model import (
     Array,
     Identities,
@@ -48,9 +47,6 @@ from paco_eval.finetune.model import (
     learning_rate,
     parameter_groups,
 )
-from paco_eval.finetune.shaking import recoloured, shaken
-from paco_eval.finetune.tuned_masks import Masks
-from paco_eval.probes.borrowed import PEOPLE_KINDS
 from paco_eval.probes.probe import Choice
 from paco_eval.probes.scorer import Decision, held_of, members_of, subsets_of
 from paco_eval.rows.store import Row, row_key, write_row
@@ -61,7 +57,7 @@ from paco_fr.utils.distributed import summed
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file
 from paco_fr.utils.random import generator
-from tasks.kinds import load_kind
+from tasks.kinds import PEOPLE_KINDS, load_kind
 from tasks.kinds.labels import finite_rows
 from tasks.units import Units
 

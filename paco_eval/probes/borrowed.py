@@ -26,14 +26,12 @@ from paco_fr.encoder import Encoder
 from paco_fr.faces.records import fingerprint
 from paco_fr.utils.errors import PacoError
 from tasks import splits
-from tasks.kinds import load_kind
+from tasks.kinds import PEOPLE_KINDS, load_kind
 from tasks.readers.user.folder import read_people
 from tasks.task import Task
 from tasks.units import Units, units_of
 
 RAW = "raw"
-PEOPLE_KINDS = ("verification", "identification", "templates")
-"""Kinds whose outputs are embeddings, which may be used as they are."""
 
 Outputs = npt.NDArray[np.floating]
 

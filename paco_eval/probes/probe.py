@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.probes.solvers import FittedPath, Strength, load_solver
-from tasks.kinds import Kind, load_kind
+from tasks.kinds import Kind, load_kind, main_metric
 from tasks.kinds.labels import finite_rows
 from tasks.metrics.metric import Metric
 from tasks.splits import Fold, Test, Validation
@@ -34,11 +34,6 @@ class Choice:
     score: float
 
 
-def main_metric(kind: Kind, task: Task) -> Metric:
-    """Return the metric that stands for the task."""
-    return next(metric for metric in kind.metrics(task) if metric.name == task.main_metric)
-
-
 def choose(
     task: Task,
     features: Table,
@@ -52,7 +47,7 @@ def choose(
     Of equal scores the first stands: earlier layers in the table's order, stronger regularisation.
     """
     kind = load_kind(task.kind)
-    metric = main_metric(kind, task)
+    metric = main_metric(task)
     best: Choice | None = None
     held = [fold.held.indices for fold in folds]
     parts = [labels.iloc[units] for units in held]  # taking rows of nested columns is slow

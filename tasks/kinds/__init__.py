@@ -28,6 +28,8 @@ KINDS = (
     *("classification", "codebook", "identification", "landmarks", "multilabel", "pose", "segmentation"),
     *("stability", "templates", "verification"),
 )
+PEOPLE_KINDS = ("verification", "identification", "templates")
+"""Kinds whose outputs are embeddings, which may be used as they are."""
 
 
 class Kind(Protocol):
@@ -63,3 +65,9 @@ def load_kind(name: str) -> Kind:
     if name not in KINDS:
         raise unknown_name("kind of task", name, KINDS)
     return cast(Kind, import_module(f"tasks.kinds.{name}"))
+
+
+def main_metric(task: Task) -> Metric:
+    """Return the metric that stands for the task."""
+    metrics = load_kind(task.kind).metrics(task)
+    return next(metric for metric in metrics if metric.name == task.main_metric)

@@ -76,7 +76,7 @@ GROUP = """
 import atexit, os
 import torch.distributed
 atexit.register(lambda: torch.distributed.is_initialized() and os._exit(3))  # registered first, called last
-from paco_eval.features.device import use_device
+from paco_eval.features.processes import use_device
 use_device('auto')
 from accelerate import PartialState
 assert PartialState().num_processes == {number}

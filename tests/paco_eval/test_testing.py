@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from paco_eval.encoders import load_encoder
-from paco_eval.testing import check_encoder, reference_pictures
+from paco_eval.features.forward import reference_pictures
+from paco_eval.testing import check_encoder
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Tokens
 from paco_fr.train.batches import prepare

@@ -11,7 +11,7 @@ from torch import nn
 
 from paco_eval.encoders._contract_check import check_contract, training_colour
 from paco_eval.encoders.timm import build
-from paco_eval.testing import reference_pictures
+from paco_eval.features.forward import reference_pictures
 from paco_fr.contracts import PixelContract
 from paco_fr.train.batches import prepare
 from paco_fr.utils.errors import PacoError

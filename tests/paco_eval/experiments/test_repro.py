@@ -16,7 +16,7 @@ from scipy import stats
 
 from paco_eval.cli import main
 from paco_eval.encoders import load_encoder
-from paco_eval.encoders.retraining import retrain_command
+from paco_eval.encoders.paco import retrain_command
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.experiments.repro import Reproduction, changed_fields, judge, reproduce, seed_interval
 from paco_eval.rows.store import Row, load_rows, read_items, read_row, write_row

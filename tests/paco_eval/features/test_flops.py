@@ -8,7 +8,7 @@ import torch
 
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders._function import FunctionEncoder
-from paco_eval.features.flops import flops_of
+from paco_eval.features.forward import flops_of
 from paco_fr.contracts import PixelContract
 
 

@@ -19,9 +19,9 @@ from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import evaluate_cell
-from paco_eval.features.device import use_device
 from paco_eval.features.extract import extract
 from paco_eval.features.forward import Forward, precision_of, set_up
+from paco_eval.features.processes import use_device
 from paco_fr.contracts import PixelContract
 from paco_fr.utils.errors import PacoError
 from tests.paco_eval.conftest import blob_task

@@ -16,9 +16,8 @@ from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.protocols import NotApplicableError, variants
 from paco_eval.evaluation.record import _protocol_options
 from paco_eval.finetune.data import parts_of
-from paco_eval.finetune.farl import SCALE, SHIFT, TURN, Points, movement
+from paco_eval.finetune.farl import SCALE, SHIFT, TURN, Points, recoloured, shaken
 from paco_eval.finetune.model import RECIPES, Settings, Tuned, learning_rate, parameter_groups
-from paco_eval.finetune.shaking import recoloured, shaken
 from paco_eval.finetune.train import evaluate_finetuned
 from paco_fr.contracts import PixelContract
 from paco_fr.faces.crop import crop_image, invert
@@ -53,20 +52,21 @@ def test_points_stay_on_the_blob_wherever_the_picture_goes():
 
 
 def test_movements_keep_to_the_recipe_and_to_their_seed():
-    moves = np.stack([movement(200, generator("move", n)) for n in range(300)])
+    points = Points(torch.zeros(1, 1, 2))
+    moves = np.stack([points.movement(200, generator("move", n)) for n in range(300)])
     scale = np.sqrt(np.linalg.det(moves[:, :, :2]))
     angle = np.arctan2(moves[:, 1, 0], moves[:, 0, 0])
     centre = moves[:, :, :2] @ np.full(2, 99.5) + moves[:, :, 2] - 99.5
     for found, limit in ((scale - 1, SCALE), (angle, TURN), (centre / 200, SHIFT)):
         assert limit * 0.95 < np.abs(found).max() <= limit + 1e-9 and abs(found.mean()) < 0.15 * limit
-    np.testing.assert_array_equal(moves[7], movement(200, generator("move", 7)))
+    np.testing.assert_array_equal(moves[7], points.movement(200, generator("move", 7)))
 
 
 def test_a_known_movement_moves_a_known_point(monkeypatch):
     data = Data.load(blob_task("landmarks"), None)
     part = parts_of(data)[0].fit
     quarter = np.array([[0.0, -1.0, SIDE - 1.0], [1.0, 0.0, 0.0]])  # a quarter turn of the canvas
-    monkeypatch.setattr("paco_eval.finetune.farl.movement", lambda canvas, rng: quarter)
+    monkeypatch.setattr(Points, "movement", lambda self, canvas, rng: quarter)
     plain = Points.of(data.task, part.units)
     units, moved = shaken(part.units, plain, part.indices, 0, 0)
     x, y = plain.values[part.indices].unbind(-1)

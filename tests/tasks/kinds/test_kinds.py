@@ -9,7 +9,7 @@ from paco_eval.rows.store import plain_cells
 from paco_fr.contracts import CROPS
 from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.utils.errors import PacoError
-from tasks.kinds import KINDS, load_kind
+from tasks.kinds import KINDS, load_kind, main_metric
 from tasks.kinds.labels import stacked
 from tasks.task import Task
 
@@ -84,7 +84,7 @@ def test_failures_are_counted_and_never_better_than_perfect(task):
     assert len(items) == len(whole)
     assert (items["failure"] != "").any()
     assert not (items["failure"] != "").all()
-    (main,) = (metric for metric in kind.metrics(task) if metric.name == task.main_metric)
+    main = main_metric(task)
     found = main.value(items)
     assert np.isfinite(found)
     assert found < main.best if main.higher_is_better else found > main.best

@@ -1,1 +1,0 @@
-"""Heads: losses and small architectures that sit on an encoder while it is fine-tuned."""
