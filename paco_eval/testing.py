@@ -20,7 +20,7 @@ from paco_eval.features.extract import REDUCTIONS, reduce
 from paco_eval.features.forward import reference_pictures
 from paco_eval.rows.store import Metric, Row, Unit
 from paco_fr.encoder import Encoder, Tokens
-from paco_fr.train.batches import prepare
+from paco_fr.faces.pixels import prepare
 from paco_fr.utils.errors import PacoError
 from tasks.kinds import load_kind
 from tasks.task import Task

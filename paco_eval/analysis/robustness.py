@@ -21,8 +21,9 @@ import pandas as pd
 from paco_eval.analysis.statistics import Interval, Replicates, aligned, coded, joint_seed, of_runs, resamples
 from paco_eval.rows.store import Row, Stored
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Array
 from tasks.kinds import load_kind
-from tasks.metrics.metric import Array, Metric
+from tasks.metrics.metric import Metric
 from tasks.registry import select
 
 CLEAN = ("clean", 0)

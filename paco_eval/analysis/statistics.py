@@ -21,7 +21,8 @@ from scipy.stats import rankdata
 from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
-from tasks.metrics.metric import COMPUTE_CELLS, Array, Metric, group_codes
+from paco_fr.utils.types import Array
+from tasks.metrics.metric import COMPUTE_CELLS, Metric, group_codes
 
 Verdict = Literal["better", "worse", "not distinguishable", "observed"]
 

@@ -10,20 +10,18 @@ import numpy.typing as npt
 from accelerate import PartialState
 
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.record import Say, identity_of, row_of, wanted_of
+from paco_eval.evaluation.record import identity_of, row_of, wanted_of
 from paco_eval.features.batches import batches_of, prepared_batches
 from paco_eval.features.processes import together
 from paco_eval.probes.probe import Choice
 from paco_eval.probes.scorer import Decision, held_of
 from paco_eval.rows.store import Row, write_row
 from paco_fr.encoder import Diagnostics, Encoder
+from paco_fr.utils.types import Array, Say
 from tasks.kinds import load_kind
 from tasks.splits import Split
 from tasks.task import Task
 from tasks.units import Units
-
-Array = npt.NDArray[np.float64]
-
 
 NOTHING_DECIDED = Decision(
     Choice(("all", "codebook"), "none", float("nan")), source="nothing is fitted or chosen"

@@ -23,7 +23,7 @@ import pandas as pd
 from accelerate import PartialState
 
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.record import Say, identity_of, row_of, wanted_of
+from paco_eval.evaluation.record import identity_of, row_of, wanted_of
 from paco_eval.features.extract import Features, Layer, extract
 from paco_eval.features.perturbed import (
     CLEAN_PICTURE,
@@ -40,6 +40,7 @@ from paco_eval.rows.store import Row, row_key, write_row
 from paco_fr.contracts import content_hash
 from paco_fr.encoder import Encoder
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Say
 from tasks.perturbations.catalogue import perturbation
 from tasks.readers.synthetic.rendered import cell_spec, read_cell
 from tasks.splits import ScoredOnly, Split

@@ -19,9 +19,8 @@ from paco_eval.features.forward import Forward, reference_pictures
 from paco_eval.finetune.data import parts_of
 from paco_eval.finetune.train import trainable
 from paco_fr.encoder import Encoder
-from paco_fr.train.batches import prepare
-from paco_fr.utils.errors import PacoError
-from paco_fr.utils.failures import in_a_line
+from paco_fr.faces.pixels import prepare
+from paco_fr.utils.errors import PacoError, in_a_line
 from tasks.task import Task
 
 PROBE = 8

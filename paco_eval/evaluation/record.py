@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,11 +26,11 @@ from paco_eval.rows.store import Metric as RowMetric
 from paco_eval.rows.store import Row, Unit, row_key
 from paco_fr.encoder import Encoder
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Say
 from tasks import splits
 from tasks.kinds import load_kind
 from tasks.task import DataKind, Task, option_hashes
 
-Say = Callable[[str], None]
 Part = TypeVar("Part")
 """Name of a view, a subset, or a kind and level."""
 

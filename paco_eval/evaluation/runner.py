@@ -18,7 +18,7 @@ from paco_eval.evaluation.codebook import evaluate_diagnosis
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.derived import evaluate_sweep, share_pictures
 from paco_eval.evaluation.protocols import EPOCHS, SEEDS, SHOTS, NotApplicableError, TunedHead, variants
-from paco_eval.evaluation.record import Say, identity_of, row_of, wanted_of
+from paco_eval.evaluation.record import identity_of, row_of, wanted_of
 from paco_eval.evaluation.stability import evaluate_stability
 from paco_eval.features.cache_locks import keeping
 from paco_eval.features.extract import extract
@@ -30,9 +30,9 @@ from paco_eval.probes.scorer import Decision, Scorer, decide, decide_elsewhere, 
 from paco_eval.rows.samples import save_samples
 from paco_eval.rows.store import Row, write_row
 from paco_fr.encoder import Encoder
-from paco_fr.utils.errors import PacoError
-from paco_fr.utils.failures import reason
+from paco_fr.utils.errors import PacoError, reason
 from paco_fr.utils.files import owned_folder
+from paco_fr.utils.types import Say
 from tasks import splits
 from tasks.kinds import load_kind
 from tasks.task import Task

@@ -30,7 +30,7 @@ from paco_eval.evaluation.derived import (
     shown_units,
     sweep_of,
 )
-from paco_eval.evaluation.record import Say, row_of, wanted_of
+from paco_eval.evaluation.record import row_of, wanted_of
 from paco_eval.features.batches import batches_of, prepared_batches
 from paco_eval.features.perturbed import CLEAN_PICTURE, Condition, prepared_under
 from paco_eval.features.processes import together
@@ -38,6 +38,7 @@ from paco_eval.rows.compact import compact
 from paco_eval.rows.store import Row, write_row
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Diagnostics, Encoder
+from paco_fr.utils.types import Array, Say
 from tasks.kinds.stability import PLACES
 from tasks.kinds.stability import items as kind_items
 from tasks.readers.synthetic.rendered import read_cell
@@ -45,7 +46,6 @@ from tasks.splits import Split
 from tasks.task import Task
 from tasks.units import Units, units_of
 
-Array = npt.NDArray[np.float64]
 Found = dict[tuple[Cell, int], tuple[Array, float]]
 """For a cell and unit the outputs (3N,) that the kind reads, and what the change achieved."""
 

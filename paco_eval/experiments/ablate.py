@@ -8,7 +8,7 @@ was stopped, and a finished cell is left as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -35,6 +35,7 @@ from paco_fr.train.pretrain import pretrain
 from paco_fr.train.signals import Interrupted
 from paco_fr.utils.errors import BusyError, PacoError
 from paco_fr.utils.files import atomic_file
+from paco_fr.utils.types import Say
 from tasks.task import Task
 
 COSTS = {"images/s": True, "seconds": False, "parameters, millions": False}
@@ -44,8 +45,6 @@ COST = "cost/pretraining"
 
 DIFFERENCE_REPLICATES = 2000
 """Behind every paired difference from the first line; few, because every call writes the table anew."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from paco_eval.report import build_report
 from paco_fr.checkpoint import shipped
 from paco_fr.config import load_recipe
 from paco_fr.train.pretrain import pretrain
+from paco_fr.utils.types import Say
 from tasks.registry import select
 
 
@@ -25,7 +25,7 @@ class Scale:
     tasks: str = "*/synthetic"
 
 
-def quickstart(out: Path, *, scale: Scale, say: Callable[[str], None]) -> Path:
+def quickstart(out: Path, *, scale: Scale, say: Say) -> Path:
     """Run the whole line into ``out`` and return the report's folder. What is already there is kept."""
     encoders = []
     for objective in ("paco", "mae"):

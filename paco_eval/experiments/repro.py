@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from paco_eval.features.forward import PRECISIONS
 from paco_eval.finetune.margin import DEFAULTS
 from paco_eval.rows.store import Metric, Row, load_rows, read_row
 from paco_fr.utils.errors import MissingDataError, PacoError
+from paco_fr.utils.types import Say
 from tasks.task import Task
 
 Answer = Literal["same", "within interval", "different"]
@@ -90,7 +91,7 @@ def reproduce(
     data_root: Path | None = None,
     train_identities: Path | None = None,
     cached: bool = False,
-    say: Callable[[str], None] = print,
+    say: Say = print,
 ) -> Reproduction | None:
     """Measure a row again in a temporary folder and compare; None in processes other than the first.
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from accelerate import PartialState
 
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.record import Say, identity_of
+from paco_eval.evaluation.record import identity_of
 from paco_eval.evaluation.runner import evaluate_cell
 from paco_eval.rows.store import Row, read_row, row_key
 from paco_fr.contracts import CROPS, CropContract
 from paco_fr.encoder import Encoder
-from paco_fr.utils.errors import PacoError
-from paco_fr.utils.failures import reason
+from paco_fr.utils.errors import PacoError, reason
+from paco_fr.utils.types import Say
 from tasks.task import Task
 
 HALF = (0.5, 0.5, 0.5)

@@ -17,7 +17,7 @@ from torch import Tensor
 from paco_fr.contracts import PixelContract
 from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import Pixels, read_image
-from paco_fr.train.batches import prepare
+from paco_fr.faces.pixels import prepare
 from paco_fr.utils.errors import PacoError
 from tasks.units import Units
 

@@ -10,8 +10,7 @@ import torch
 from accelerate import PartialState
 
 from paco_fr.utils.distributed import leave_group_at_exit, on_cpus
-from paco_fr.utils.errors import PacoError
-from paco_fr.utils.failures import in_a_line
+from paco_fr.utils.errors import PacoError, in_a_line
 
 Found = TypeVar("Found")
 

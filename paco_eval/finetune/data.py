@@ -11,7 +11,8 @@ import pandas as pd
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.protocols import NotApplicableError
 from paco_eval.finetune.farl import Masks, Points
-from paco_eval.finetune.model import Array, Identities, Settings, Targets
+from paco_eval.finetune.model import Identities, Settings, Targets
+from paco_fr.utils.types import Array
 from tasks import splits
 from tasks.kinds import load_kind, main_metric
 from tasks.metrics.metric import Metric

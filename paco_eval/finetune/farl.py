@@ -30,12 +30,11 @@ from paco_eval.finetune.upernet import UperHead, landmark_loss, points_of
 from paco_fr.faces.crop import ALIGNED, apply, compose
 from paco_fr.faces.decode import Pixels
 from paco_fr.utils.random import generator
+from paco_fr.utils.types import Array
 from tasks.kinds import load_kind
 from tasks.kinds.segmentation import GRID, class_maps
 from tasks.task import Task
 from tasks.units import Units
-
-Array = npt.NDArray[np.float64]
 
 SHIFT, TURN, SCALE = 0.05, 0.174, 0.1
 """For points: largest shift as a share of the canvas, turn in radians, and change of scale."""

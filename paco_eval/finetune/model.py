@@ -22,11 +22,10 @@ from paco_eval.finetune.margin import DEFAULTS, CentreHead, MarginName, margin_l
 from paco_eval.finetune.upernet import depths
 from paco_fr.encoder import Tokens
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Array
 from tasks.kinds import load_kind
 from tasks.task import Task
 from tasks.units import Units
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

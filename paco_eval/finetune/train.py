@@ -33,7 +33,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.record import Say, identity_of, row_of, wanted_of
+from paco_eval.evaluation.record import identity_of, row_of, wanted_of
 from paco_eval.features.batches import prepared_batches
 from paco_eval.features.processes import together
 from paco_eval.finetune.data import Part, Parts, best_epochs, parts_of
@@ -52,11 +52,12 @@ from paco_eval.probes.scorer import Decision, held_of, members_of, subsets_of
 from paco_eval.rows.store import Row, row_key, write_row
 from paco_fr.contracts import content_hash
 from paco_fr.encoder import Encoder
-from paco_fr.train.batches import prepare, unprepare
+from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.utils.distributed import summed
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file
 from paco_fr.utils.random import generator
+from paco_fr.utils.types import Say
 from tasks.kinds import PEOPLE_KINDS, load_kind
 from tasks.kinds.labels import finite_rows
 from tasks.units import Units

@@ -25,7 +25,8 @@ from tqdm import tqdm
 
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import content_hash
-from paco_fr.data.crops import OneCut, check_broken, cut_record
+from paco_fr.data.crops import check_broken
+from paco_fr.data.cut import OneCut, cut_record
 from paco_fr.data.shards import MANIFEST, Encoding, Manifest, Settings, Shard, file_sha256, read_manifest
 from paco_fr.data.sources import load_source, stream_hub, synthetic_spec
 from paco_fr.synthetic import RENDERER_VERSION, FaceSpec

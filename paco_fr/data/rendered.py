@@ -9,7 +9,7 @@ from multiprocessing import get_context
 import numpy as np
 
 from paco_fr.config import PretrainConfig
-from paco_fr.data.crops import Cut, OneCut, crop_kind, training_crop
+from paco_fr.data.cut import Cut, OneCut, crop_kind, training_crop
 from paco_fr.faces.crop import apply, crop_transform, five_points
 from paco_fr.faces.landmarks import box_of
 from paco_fr.synthetic import FaceParameters, FaceSpec, face_parameters, photo_landmarks, render
@@ -45,7 +45,7 @@ def draw_crop(face: FaceParameters, config: PretrainConfig, index: int) -> OneCu
     Args:
         face: number ``index`` of its spec.
         config: shares of the kinds of crop, template, jitter, size.
-        index: it fixes kind and jitter, as in :func:`paco_fr.data.crops.cut_record`.
+        index: it fixes kind and jitter, as in :func:`paco_fr.data.cut.cut_record`.
 
     """
     points, size = photo_landmarks(face), face.framing.photo_size

@@ -19,6 +19,7 @@ from paco_fr.faces.decode import MAX_PIXELS, Pixels
 from paco_fr.faces.landmarks import FIVE_POINTS, GROUPS, MIRROR, five_points
 from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.random import generator
+from paco_fr.utils.types import Array
 
 __all__ = [
     "FIVE_POINTS",
@@ -34,8 +35,6 @@ __all__ = [
     "similarity",
     "template_points",
 ]
-
-Array = npt.NDArray[np.float64]
 
 
 def _unit(pixels: list[tuple[float, float]], side: int) -> Array:

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.utils.errors import PacoError, unknown_name
-
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
 
 FIVE_POINTS: dict[str, tuple[tuple[int, ...], ...]] = {
     "five": ((0,), (1,), (2,), (3,), (4,)),
@@ -34,14 +33,6 @@ COUNTS = {
     "aflw19": 19,
     "london189": 189,
 }
-
-OUTER_EYES: dict[str, tuple[int, int]] = {
-    "ibug68": (36, 45),
-    "wflw98": (60, 72),
-    "cofw29": (8, 9),
-    "london189": (18, 27),
-}
-"""Outer eye corners, whose distance is the inter-ocular normaliser."""
 
 GROUPS: dict[str, dict[str, tuple[int, ...]]] = {
     "ibug68": {

@@ -30,7 +30,7 @@ COLUMNS = {
     "box": List(Value("float32"), length=4),
     "landmarks": List(List(Value("float32"), length=2)),
     "visible": List(Value("bool")),
-    "scheme": Value("string"),  # name of the point scheme, see points.FIVE_POINTS
+    "scheme": Value("string"),  # name of the point scheme, see landmarks.FIVE_POINTS
     "rotation": List(List(Value("float64"), length=3), length=3),
     "yaw": Value("float32"),  # degrees, derived from rotation, signs in paco_fr.faces.rotation
     "pitch": Value("float32"),

@@ -1,16 +1,16 @@
-"""Rendered photographs as face records."""
+"""Rendered photographs as face records, and as sets on disk: drawn once for a spec and a renderer version."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
-import numpy as np
-from datasets import Dataset
+from datasets import Dataset, load_from_disk
 from PIL import Image
 from tqdm import tqdm
 
@@ -19,6 +19,7 @@ from paco_fr.faces.rotation import angles_from_rotation
 from paco_fr.synthetic.rendering.renderer import render
 from paco_fr.synthetic.sampling import face_parameters
 from paco_fr.synthetic.spec import FaceSpec
+from paco_fr.utils.files import atomic_folder, cache_folder
 
 COLUMNS = (
     "image",
@@ -107,6 +108,13 @@ def records(spec: FaceSpec, workers: int = 1, progress: bool = False) -> Dataset
     return check(dataset, f"synthetic faces {spec.fingerprint()[:12]}")
 
 
-def as_array(encoded: bytes) -> np.ndarray:
-    """Return a record's photo as (size, size, 3) uint8."""
-    return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+def stored_records(spec: FaceSpec, *, workers: int = 0, progress: bool = False) -> Dataset:
+    """Return the face records of a spec from the cache, rendering them first where they are not there.
+
+    ``workers`` 0 means one for each core.
+    """
+    folder = cache_folder("faces") / spec.fingerprint()[:16]
+    if not folder.exists():
+        with atomic_folder(folder) as made:
+            records(spec, workers=workers or os.cpu_count() or 1, progress=progress).save_to_disk(str(made))
+    return load_from_disk(str(folder))

@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from paco_fr.config import PretrainConfig
-from paco_fr.contracts import PixelContract
 from paco_fr.data.open import Faces
+from paco_fr.faces.pixels import prepare
 from paco_fr.model.masking import draw_hidden
 from paco_fr.model.objective import Batch
 from paco_fr.model.regions import mirrored_points, region_map, region_map_of
@@ -22,9 +21,6 @@ from paco_fr.utils.random import generator
 
 TRIES = 64
 """Pictures in a row that may be unreadable before a run gives up, whatever their share."""
-
-IN_CACHE = 600_000
-"""Values prepared at once on a CPU, whose cache holds as many: a batch of large pictures would go through memory."""
 
 
 @dataclass(frozen=True)
@@ -152,42 +148,6 @@ def shown_share(config: PretrainConfig, epoch: float) -> float:
 def prepared(batch: Batch, config: PretrainConfig) -> Batch:
     """Return a raw batch with its pictures prepared, on the device where it is."""
     return replace(batch, images=prepare(batch.images, config.encoder.pixels))
-
-
-def prepare(images: npt.NDArray[np.uint8] | Tensor, contract: PixelContract) -> Tensor:
-    """Return float pictures (B, 3, S, S) under a pixel contract, of uint8 RGB (B, S, S, 3)."""
-    if not isinstance(images, Tensor):
-        images = torch.from_numpy(np.require(images, requirements=["C", "W"]))
-    if contract.channels == "BGR":
-        images = images.flip(-1)
-    pixels = torch.empty(images.shape, device=images.device)
-    low, high = contract.value_range
-    mean, std = (
-        torch.tensor(values, device=images.device).repeat(images.shape[2])
-        for values in (contract.mean, contract.std)
-    )
-    few = max(1, len(images) if images.is_cuda else IN_CACHE // images.shape[1:].numel())
-    # In place, on rows of S * 3 values: a constant for each of 3 adjacent channels would be no loop to vectorise.
-    for part, made in zip(torch.split(images, few), torch.split(pixels, few), strict=True):
-        rows = made.view(-1, made.shape[2] * 3)
-        rows.copy_(part.reshape(rows.shape))
-        rows /= 255
-        if (low, high) != (0.0, 1.0):
-            rows *= high - low
-            rows += low
-        rows -= mean
-        rows /= std
-    return pixels.permute(0, 3, 1, 2)
-
-
-def unprepare(pixels: Tensor, contract: PixelContract) -> npt.NDArray[np.uint8]:
-    """Return uint8 RGB pictures (B, S, S, 3) of prepared ones; the inverse of :func:`prepare`, clipped."""
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (contract.mean, contract.std))
-    low, high = contract.value_range
-    shades = ((pixels * std + mean - low) / (high - low) * 255).round().clamp(0, 255)
-    if contract.channels == "BGR":
-        shades = shades.flip(1)
-    return shades.to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
 def _others(cells: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -40,13 +39,12 @@ from paco_fr.utils.distributed import highest, leave_group_at_exit, on_cpus, sum
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import owned_folder
 from paco_fr.utils.random import generator
+from paco_fr.utils.types import Say
 
 LOG_EVERY_STEPS = 20
 CHECK_EVERY_STEPS = {"cpu": 1}
 """How often the processes agree on stopping, saving and whether all is finite; 10 on devices, whose queue of
 work this empties. In between a loss that is not finite can spoil weights in memory, but no saved state."""
-
-Say = Callable[[str], None]
 
 
 def pretrain(

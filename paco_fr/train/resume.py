@@ -9,7 +9,6 @@ the newest ``run.keep_states``. So a kill at any moment, or a full disk, leaves 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import torch
 from paco_fr.config import PretrainConfig
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file
+from paco_fr.utils.types import Say
 
 State = dict[str, Any]
 
@@ -52,7 +52,7 @@ def save_state(out: Path, state: State, keep: int) -> None:
         old.unlink()
 
 
-def load_state(out: Path, config: PretrainConfig, say: Callable[[str], None]) -> State | None:
+def load_state(out: Path, config: PretrainConfig, say: Say) -> State | None:
     """Return the newest readable state of a run, or None if it has none.
 
     Raises:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from paco_fr.config import PretrainConfig
+from paco_fr.faces.pixels import unprepare
 from paco_fr.model.objective import Batch, Objective, Output
 from paco_fr.model.patches import patchify, put, take, unpatchify
 from paco_fr.model.regions import region_map
-from paco_fr.train.batches import Views, unprepare
+from paco_fr.train.batches import Views
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file
 

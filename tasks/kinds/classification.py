@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.labels import finite_rows, start_items
 from tasks.metrics import classification as scores
-from tasks.metrics.metric import Array, Metric
+from tasks.metrics.metric import Metric
 from tasks.task import Task
 
 HEAD: HeadName = "logistic"

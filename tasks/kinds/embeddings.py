@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Array
 from tasks.kinds.labels import finite_rows
-from tasks.metrics.metric import Array
 
 ROWS = 8_192
 """Embeddings or pairs worked on at once: bounds the memory."""

@@ -26,13 +26,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.embeddings import as_embeddings, pooled, template_columns
 from tasks.kinds.labels import NO_OUTPUT, subset_flags
 from tasks.kinds.verification import targets
 from tasks.lists import SearchList, positions
 from tasks.metrics.identification import FPIRS, METRICS, POOLED_SHARE, tpir_nonmated
-from tasks.metrics.metric import Array, Metric
+from tasks.metrics.metric import Metric
 from tasks.task import Task
 
 __all__ = ["HEAD", "items", "metrics", "perfect", "targets"]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_fr.utils.errors import PacoError
-from tasks.metrics.metric import Array
+from paco_fr.utils.types import Array
 
 CARRIED = ("image_id", "yaw", "pitch", "light", "occluder")
 """Columns of the labels that items keep where they exist, for plots against them."""

@@ -23,10 +23,11 @@ import torch.nn.functional as F
 from paco_fr.faces.crop import ALIGNED, apply, compose, invert
 from paco_fr.faces.decode import read_image
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.labels import start_items
 from tasks.metrics import segmentation as scores
-from tasks.metrics.metric import Array, Metric
+from tasks.metrics.metric import Metric
 from tasks.task import Task
 
 HEAD: HeadName = "token_ridge"

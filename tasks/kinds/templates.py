@@ -18,12 +18,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.embeddings import pooled, scores_of_pairs, template_columns
 from tasks.kinds.labels import NO_OUTPUT
 from tasks.kinds.verification import pair_list
 from tasks.lists import PairList, positions
-from tasks.metrics.metric import Array, Metric
+from tasks.metrics.metric import Metric
 from tasks.metrics.verification import SAME_SCORE, far_name
 from tasks.task import Task
 

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.utils.jit import compiled
-
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
 
 
 @compiled

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tasks.metrics.metric import Array, Metric, group_codes, group_sums, ratio, weighted_mean
+from paco_fr.utils.types import Array
+from tasks.metrics.metric import Metric, group_codes, group_sums, ratio, weighted_mean
 
 
 def present_classes(items: pd.DataFrame) -> npt.NDArray[np.int64]:

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tasks.metrics.metric import COMPUTE_CELLS, Array, Metric, group_codes, item_weights, ratio
+from paco_fr.utils.types import Array
+from tasks.metrics.metric import COMPUTE_CELLS, Metric, group_codes, item_weights, ratio
 
 ACCURACY_STEPS: Array = np.arange(0.0, 4.0, 0.01)
 """Squared distances that accuracy chooses its threshold from."""

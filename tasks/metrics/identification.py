@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tasks.metrics.metric import Array, Metric, group_codes, ratio
+from paco_fr.utils.types import Array
+from tasks.metrics.metric import Metric, group_codes, ratio
 from tasks.metrics.verification import far_name
 
 FPIRS = (1e-1, 1e-2)

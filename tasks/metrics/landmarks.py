@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tasks.metrics.metric import Array, Metric, ratio, weighted_mean
+from paco_fr.utils.types import Array
+from tasks.metrics.metric import Metric, ratio, weighted_mean
 
 
 def nme(

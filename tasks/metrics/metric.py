@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
+
 Codes = npt.NDArray[np.intp]
 
 COMPUTE_CELLS = 1_000_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tasks.metrics.metric import Array, Metric, group_codes, group_sums, ratio
+from paco_fr.utils.types import Array
+from tasks.metrics.metric import Metric, group_codes, group_sums, ratio
 
 
 def _counts(items: pd.DataFrame, weights: Array | None) -> tuple[Array, Array, Array, Array]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tasks.metrics.metric import Array, Metric, mean_of
+from paco_fr.utils.types import Array
+from tasks.metrics.metric import Metric, mean_of
 
 
 def angle_error(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Array:

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tasks.metrics.metric import Array, Metric, group_codes, group_sums, ratio
+from paco_fr.utils.types import Array
+from tasks.metrics.metric import Metric, group_codes, group_sums, ratio
 
 COMPUTE_CELLS = 60_000
 """Replicate-by-pair cells held at once: what stays near the core, which halves the time of the whole curves."""

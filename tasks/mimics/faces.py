@@ -15,9 +15,8 @@ from paco_fr.faces.decode import Pixels, read_image
 from paco_fr.faces.landmarks import box_of
 from paco_fr.faces.records import EXPRESSIONS
 from paco_fr.synthetic import FaceSpec
-from paco_fr.synthetic.store import stored_records
-
-Array = npt.NDArray[np.float64]
+from paco_fr.synthetic.dataset import stored_records
+from paco_fr.utils.types import Array
 
 PARTS = ("train", "validation", "test")
 PER_PERSON = 4

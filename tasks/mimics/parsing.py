@@ -10,11 +10,10 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from paco_fr.faces.decode import encode_png
+from paco_fr.utils.types import Array
 from tasks.mimics.faces import PARTS, SIDE, Cast, Face, save, write_lines
 from tasks.readers.dataset_info import LAPA_CLASSES
 from tasks.readers.parsing.celebamask import SIDE as MASK_SIDE
-
-Array = npt.NDArray[np.float64]
 
 REGIONS = {
     "left eyebrow": range(17, 22),

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
+
 Mix = list[tuple[int, ...]]
 
 _JAW33: Mix = [(at // 2,) if at % 2 == 0 else (at // 2, at // 2 + 1) for at in range(33)]

@@ -14,12 +14,11 @@ import numpy.typing as npt
 from paco_fr.faces.decode import Pixels
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
+from paco_fr.utils.types import Array
 from tasks.perturbations.catalogue import Perturbation, perturbation
 from tasks.perturbations.head import Head, fit_head
 from tasks.perturbations.hull import face_hull
 from tasks.perturbations.linear import F32, luminance, to_linear, to_srgb
-
-Array = npt.NDArray[np.float64]
 
 
 class Perturbed(NamedTuple):

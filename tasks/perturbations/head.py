@@ -20,9 +20,8 @@ from paco_fr.synthetic.shape import expression, identity, landmarks
 from paco_fr.synthetic.shape import geometry as g
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.jit import compiled
+from paco_fr.utils.types import Array
 from tasks.perturbations.linear import F32
-
-Array = npt.NDArray[np.float64]
 
 STEP = 2
 """Every second row and column of the renderer's grid: enough for light and depth."""

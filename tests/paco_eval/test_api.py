@@ -134,7 +134,7 @@ def test_features_of_ones_own_pictures(suffix, folder, tmp_path):
     picture = np.asarray(
         Image.open(folder / "1.png").convert("RGB").resize((64, 64), Image.Resampling.BICUBIC)
     )
-    from paco_fr.train.batches import prepare
+    from paco_fr.faces.pixels import prepare
 
     tokens = encoder.tokens(prepare(picture[None], encoder.pixels), ["2"])["2"].patches.mean(1)
     assert np.corrcoef(tokens[0].numpy(), found[1])[0, 1] > 0.99  # the crop resamples once more

@@ -14,7 +14,7 @@ from paco_eval.features.forward import reference_pictures
 from paco_eval.testing import check_encoder
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Tokens
-from paco_fr.train.batches import prepare
+from paco_fr.faces.pixels import prepare
 from tasks.testing import ConformanceError
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
 
-import numpy as np
 import numpy.typing as npt
 
 from paco_fr.utils.errors import unknown_name
+from paco_fr.utils.types import Array
 from tasks.task import resolve
 
-Array = npt.NDArray[np.float64]
 Strength = float | str
 
 SOLVERS = {

@@ -25,8 +25,7 @@ from scipy.special import softmax
 from paco_eval.probes.solvers import token_ridge
 from paco_eval.probes.solvers.token_ridge import TokenPath, regress, tokens_of
 from paco_fr.utils.errors import PacoError
-
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
 
 TEMPERATURES = (0.2, 0.1, 0.05, 0.025, 0.0125)
 """Of the softmax, flattest first, in units of a map's peak, which is 1."""

@@ -19,8 +19,7 @@ from torch import Tensor
 
 from paco_eval.probes.solvers.standardise import Standardiser, checked, principal_axes, product
 from paco_fr.utils.errors import PacoError
-
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
 
 STRENGTHS = tuple(float(strength) for strength in np.logspace(1, -6, 15))
 """Penalties per unit, half a decade apart, strongest first, in units of the variance of one standardised feature."""

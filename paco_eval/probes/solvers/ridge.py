@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from paco_eval.probes.solvers.standardise import Standardiser, checked, principal_axes, product
 from paco_fr.utils.errors import PacoError
-
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
 
 STRENGTHS = tuple(float(strength) for strength in np.logspace(5, -6, 45))
 """Penalties per unit, strongest first, in units of the variance of one standardised feature."""

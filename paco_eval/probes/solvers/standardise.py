@@ -9,8 +9,7 @@ import numpy.typing as npt
 import torch
 
 from paco_fr.utils.errors import PacoError
-
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
 
 
 def checked(features: npt.ArrayLike, layer: str = "") -> Array:

@@ -16,8 +16,7 @@ import torch.nn.functional as F
 
 from paco_eval.probes.solvers.standardise import Standardiser, product
 from paco_fr.utils.errors import PacoError
-
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
 
 STRENGTHS = (1.0, 1e-2, 1e-4)
 """Penalties per token, strongest first, in units of the variance of one standardised feature. Few: tokens are many

@@ -21,8 +21,7 @@ import numpy.typing as npt
 
 from paco_eval.probes.solvers.standardise import Standardiser, checked, principal_axes, product
 from paco_fr.utils.errors import PacoError
-
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
 
 SHRINKAGES = (1.0, 0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
 """Shares of the round covariance that is mixed in, strongest first."""

@@ -15,12 +15,12 @@ from paco_fr.checkpoint import load_objective, read_card
 from paco_fr.config import PretrainConfig
 from paco_fr.data.crops import crop_pool
 from paco_fr.data.sources import load_source
+from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.model.diagnostics import belief_attention, masked_batch, nearest_tokens
 from paco_fr.model.masking import draw_hidden
 from paco_fr.model.paco import PaCo
 from paco_fr.model.patches import patchify, put, take, unpatchify
 from paco_fr.model.regions import REGIONS, region_map
-from paco_fr.train.batches import prepare, unprepare
 from paco_fr.utils.random import generator
 
 FACES = "synthetic:identities=8,images_per_identity=1,seed=2"

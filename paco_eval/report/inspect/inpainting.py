@@ -15,13 +15,13 @@ from paco_eval.evaluation.stability import covered_places
 from paco_eval.features.batches import resize
 from paco_eval.features.perturbed import faces_of
 from paco_fr.config import PretrainConfig
-from paco_fr.data.crops import training_crop
+from paco_fr.data.cut import training_crop
 from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import read_image
+from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.model.diagnostics import masked_batch
 from paco_fr.model.paco import PaCo
 from paco_fr.model.patches import patchify, put, unpatchify
-from paco_fr.train.batches import prepare, unprepare
 from paco_fr.train.sheets import repaired
 from paco_fr.utils.errors import PacoError
 from tasks.perturbations.apply import perturb

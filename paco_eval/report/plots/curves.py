@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from paco_eval.report.plots.style import INK, MUTED, house_style, label_ends, looks, new_figure, short_name
-
-Array = npt.NDArray[np.float64]
+from paco_fr.utils.types import Array
 
 
 def cumulative_error(errors: Mapping[str, npt.ArrayLike], *, title: str, xlabel: str, limit: float) -> Figure:

@@ -24,9 +24,8 @@ from scipy.io.matlab import MatReadError
 from paco_fr.faces.landmarks import box_of
 from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Array
 from tasks.readers.files import FormatError, require, require_folder, to_records
-
-Array = npt.NDArray[np.float64]
 
 FOLDER = "AFLW2000"
 OBTAIN = "Download AFLW2000-3D (Zhu et al. 2016) into <data root>/AFLW2000."

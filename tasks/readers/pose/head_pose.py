@@ -34,10 +34,9 @@ from datasets import Dataset
 from paco_fr.faces.landmarks import box_of
 from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.types import Array
 from tasks.readers.files import FormatError, read_lines, read_numbers, require, require_folder, to_records
 from tasks.readers.pose.aflw2000 import read_fields, read_mat, within
-
-Array = npt.NDArray[np.float64]
 
 OBTAIN_300W_LP = "Download 300W-LP (Zhu et al. 2016) into <data root>/300W_LP."
 OBTAIN_AFLW2000 = "Download AFLW2000-3D (Zhu et al. 2016) into <data root>/AFLW2000."

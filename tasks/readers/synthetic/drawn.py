@@ -48,7 +48,7 @@ def read_faces(
 
     from paco_fr.faces.records import COLUMNS
     from paco_fr.synthetic import FaceSpec
-    from paco_fr.synthetic.store import stored_records
+    from paco_fr.synthetic.dataset import stored_records
 
     parts, first = [], 0
     for split, identities in (("train", train), ("validation", validation), ("test", test)):

@@ -34,7 +34,7 @@ def cell_spec(task: Task, kind: str, level: int) -> FaceSpec:
 def read_cell(task: Task, kind: str, level: int) -> Dataset:
     """Return the face records of one kind and level, all in the part ``test``."""
     from paco_fr.faces.records import COLUMNS
-    from paco_fr.synthetic.store import stored_records
+    from paco_fr.synthetic.dataset import stored_records
 
     records = stored_records(cell_spec(task, kind, level), workers=1)  # a cell is too small to share
     return records.add_column("split", ["test"] * len(records), feature=COLUMNS["split"])

@@ -13,7 +13,7 @@ from paco_eval.encoders._contract_check import check_contract, training_colour
 from paco_eval.encoders.timm import build
 from paco_eval.features.forward import reference_pictures
 from paco_fr.contracts import PixelContract
-from paco_fr.train.batches import prepare
+from paco_fr.faces.pixels import prepare
 from paco_fr.utils.errors import PacoError
 
 IMAGENET = PixelContract(64)

@@ -285,7 +285,9 @@ def test_a_gallery_stays_clean():
 
 
 def test_rendered_cells_show_the_same_faces(tmp_path, monkeypatch):
-    monkeypatch.setattr("paco_fr.synthetic.store.os.cpu_count", lambda: 1)  # a dozen faces need no processes
+    monkeypatch.setattr(
+        "paco_fr.synthetic.dataset.os.cpu_count", lambda: 1
+    )  # a dozen faces need no processes
     ((base, _),) = select("pose/synthetic")
     few = {
         **base.reader_options,

@@ -25,8 +25,8 @@ from paco_eval.rows.store import Row, load_rows, read_items
 from paco_fr.checkpoint import load_objective
 from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import read_image
+from paco_fr.faces.pixels import prepare
 from paco_fr.model.diagnostics import diagnose
-from paco_fr.train.batches import prepare
 from tasks.derived import derived_tasks
 from tasks.kinds import stability
 from tasks.perturbations.apply import perturb
@@ -123,7 +123,9 @@ def test_derived_codebook_tasks_are_painted_and_rendered():
 
 @pytest.mark.parametrize("factor", ["occlusion", "illumination"])
 def test_faces_drawn_again_are_held_against_themselves(factor, tmp_path, monkeypatch):
-    monkeypatch.setattr("paco_fr.synthetic.store.os.cpu_count", lambda: 1)  # a dozen faces need no processes
+    monkeypatch.setattr(
+        "paco_fr.synthetic.dataset.os.cpu_count", lambda: 1
+    )  # a dozen faces need no processes
     base = all_tasks()["codebook/synthetic"]
     few = {**base.reader_options, "train": 1, "validation": 1, "test": 3, "images_per_identity": 2}
     base = replace(base, reader_options={**few, "photo_size": 64})

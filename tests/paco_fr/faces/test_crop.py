@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from paco_fr.contracts import CROPS, CropContract
 from paco_fr.faces import crop as alignment
 from paco_fr.faces.crop import apply, compose, crop_image, crop_transform, invert, similarity
-from paco_fr.faces.landmarks import COUNTS, FIVE_POINTS, GROUPS, MIRROR, OUTER_EYES, box_of, five_points
+from paco_fr.faces.landmarks import COUNTS, FIVE_POINTS, GROUPS, MIRROR, box_of, five_points
 from paco_fr.utils.errors import PacoError
 
 FACE = np.array([(30, 40), (70, 41), (50, 60), (35, 80), (66, 79)], dtype=float)
@@ -218,7 +218,7 @@ def test_point_tables_fit_their_schemes() -> None:
     for scheme, groups in FIVE_POINTS.items():
         assert len(groups) == 5
         assert max(i for g in groups for i in g) < COUNTS[scheme]
-    for table in (GROUPS, OUTER_EYES, MIRROR):
+    for table in (GROUPS, MIRROR):
         assert set(table) <= set(COUNTS)
     for scheme, permutation in MIRROR.items():
         order = np.array(permutation)

@@ -12,7 +12,8 @@ from paco_fr.config import load_recipe, recipes
 from paco_fr.contracts import PixelContract
 from paco_fr.data.crops import crop_pool
 from paco_fr.data.pack import pack
-from paco_fr.train.batches import Views, epoch_order, prepare, shown_share, unprepare
+from paco_fr.faces.pixels import prepare, unprepare
+from paco_fr.train.batches import Views, epoch_order, shown_share
 from paco_fr.train.dry_run import flops_per_picture, plan
 from paco_fr.train.pretrain import pretrain
 from paco_fr.train.schedule import learning_rate
