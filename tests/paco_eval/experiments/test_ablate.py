@@ -15,6 +15,7 @@ from PIL import Image
 from paco_eval.cli import main
 from paco_eval.experiments.ablate import ablate, ablation_table, variants
 from paco_fr.model.objective import build_objective
+from paco_fr.train.pretrain import pretrain
 from paco_fr.train.signals import Interrupted
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import owned_folder
@@ -75,7 +76,7 @@ def test_an_impossible_cell_is_refused_before_anything_is_trained(vary, named):
 def test_a_micro_grid_is_trained_measured_and_laid_out_and_goes_on(tmp_path, fixed, monkeypatch):
     grid = variants("tiny", {"objective": ["paco", "simmim", "untrained"]}, 2, fixed=fixed)
     tasks, said = [blob_task("pose"), blob_task("classification")], []
-    real, runs = __import__("paco_fr.train.pretrain").pretrain.pretrain, []
+    real, runs = pretrain, []
 
     def stopped(config, folder, **settings):
         runs.append(folder)
