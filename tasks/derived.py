@@ -19,6 +19,10 @@ from dataclasses import replace
 from tasks.perturbations.catalogue import FACTORS, LEVELS, PERTURBATIONS, kinds_of
 from tasks.task import Sweep, Task
 
+Cell = tuple[str, int]
+"""One kind of trouble at one level, which has a row of its own."""
+CLEAN: Cell = ("clean", 0)
+
 RENDERING_READER = "tasks.readers.synthetic.drawn:read_faces"
 
 RENDERED: dict[str, tuple[str, ...]] = {

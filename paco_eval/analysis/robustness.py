@@ -22,11 +22,11 @@ from paco_eval.analysis.statistics import Interval, Replicates, aligned, coded, 
 from paco_eval.rows.store import Row, Stored
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
+from tasks.derived import CLEAN
 from tasks.kinds import load_kind
 from tasks.metrics.metric import Metric
 from tasks.registry import select
 
-CLEAN = ("clean", 0)
 CONSTANT = "constant"
 """Encoder whose score is that of knowing nothing of a picture."""
 

@@ -41,16 +41,12 @@ from paco_fr.contracts import content_hash
 from paco_fr.encoder import Encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
+from tasks.derived import CLEAN, Cell
 from tasks.perturbations.catalogue import perturbation
 from tasks.readers.synthetic.rendered import cell_spec, read_cell
 from tasks.splits import ScoredOnly, Split
 from tasks.task import Sweep, Task
 from tasks.units import Units, units_of
-
-Cell = tuple[str, int]
-"""(kind, level); the clean one is ("clean", 0)."""
-
-CLEAN: Cell = ("clean", 0)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,6 @@ from tqdm import tqdm
 from paco_eval.evaluation.codebook import NOTHING_DECIDED, diagnostics_of
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.derived import (
-    CLEAN,
-    Cell,
     cell_identities,
     clean_row,
     drawn_coverage,
@@ -39,6 +37,7 @@ from paco_eval.rows.store import Row, write_row
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Diagnostics, Encoder
 from paco_fr.utils.types import Array, Say
+from tasks.derived import CLEAN, Cell
 from tasks.kinds.stability import PLACES
 from tasks.kinds.stability import items as kind_items
 from tasks.readers.synthetic.rendered import read_cell

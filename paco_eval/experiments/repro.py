@@ -27,6 +27,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from scipy.stats import t as student
 
+from paco_eval.analysis.significance import Ends
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.features.forward import PRECISIONS
 from paco_eval.finetune.margin import DEFAULTS
@@ -47,8 +48,6 @@ REDEFINING = ("task_version", "crop_hash")
 
 APART = {"key", "digest", "metrics", "timings", "command"}
 """Fields that are compared by others, or differ between any two runs."""
-
-Ends = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)

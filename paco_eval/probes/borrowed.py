@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ import pandas as pd
 
 from paco_eval.features.extract import extract, layers_of
 from paco_eval.probes.probe import Choice, choose
-from paco_eval.probes.solvers import load_solver
+from paco_eval.probes.solvers import FittedPath, load_solver
 from paco_fr.contracts import CropContract
 from paco_fr.encoder import Encoder
 from paco_fr.faces.records import fingerprint
@@ -90,10 +89,10 @@ def borrowed_choice(encoder: Encoder, lender: Task, units: Units, split: splits.
     return choose(lender, features.layers, units.labels, split.select, strengths=(RAW,))
 
 
-def fitted_choice(encoder: Encoder, task: Task, people: TrainPeople) -> tuple[Choice, Any]:
+def fitted_choice(encoder: Encoder, task: Task, people: Units) -> tuple[Choice, FittedPath]:
     """Return block, pooling and whitening chosen on people set aside, and the path fitted on all people."""
-    features = extract(encoder, people.units, task.reductions, flip=task.flip, progress=True)
-    labels = people.units.labels
+    features = extract(encoder, people, task.reductions, flip=task.flip, progress=True)
+    labels = people.labels
     pairs = replace(
         task, kind="verification", main_metric="auc", options={"pairs": "sampled", "impostors": 20_000}
     )
@@ -113,7 +112,7 @@ def score_elsewhere(
     labels: pd.DataFrame,
     test: splits.Test,
     choice: Choice,
-    path: Any = None,
+    path: FittedPath | None = None,
 ) -> pd.DataFrame:
     """Return the items of a set that is scored as a whole, under a choice made elsewhere.
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from paco_eval.features.extract import Layer
 from paco_eval.probes.solvers import FittedPath, Strength, load_solver
 from tasks.kinds import Kind, load_kind, main_metric
 from tasks.kinds.labels import finite_rows
@@ -21,7 +22,6 @@ from tasks.metrics.metric import Metric
 from tasks.splits import Fold, Test, Validation
 from tasks.task import Task
 
-Layer = tuple[str, str]
 Table = Mapping[Layer, npt.NDArray[np.float32]]
 
 

@@ -36,7 +36,7 @@ class Decision:
 def decide_elsewhere(encoder: Encoder, data: Data) -> Decision:
     """Return what is decided for a set that is scored as a whole, on other pictures than its own."""
     if data.people is not None:
-        choice, path = elsewhere.fitted_choice(encoder, data.task, data.people)
+        choice, path = elsewhere.fitted_choice(encoder, data.task, data.people.units)
         return Decision(choice, path, f"chosen and fitted on {data.people.name}")
     if data.task.choice_from:
         units, split = data.lender.views["all"]

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from paco_eval.analysis.columns import Column
-from paco_eval.analysis.robustness import CLEAN, CONSTANT, angle_by_level, knows_angle, sweeps
+from paco_eval.analysis.robustness import CONSTANT, angle_by_level, knows_angle, sweeps
 from paco_eval.report import plots
 from paco_eval.report.figures import ANGLES, Drawn
 from paco_eval.report.plots.robustness import Panel
 from paco_eval.report.tables.table import FAMILIES, Cell, Line, Table
 from paco_fr.utils.errors import PacoError
-from tasks.derived import PREFIX
+from tasks.derived import CLEAN, PREFIX
 from tasks.perturbations.catalogue import FACTORS
 
 ALL = "mean of kinds"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from scipy.sparse import csr_matrix
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds.labels import finite_rows
+
+Real = TypeVar("Real", bound=np.floating)
 
 ROWS = 8_192
 """Embeddings or pairs worked on at once: bounds the memory."""
@@ -32,7 +34,7 @@ class Templates(NamedTuple):
     pictures: npt.NDArray[np.int64]
 
 
-def to_length_one(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def to_length_one(rows: npt.NDArray[Real]) -> npt.NDArray[Real]:
     """Return rows (n, D) of length 1; a zero row stays zero."""
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(np.divide(rows, length, out=np.zeros_like(rows), where=length > 0))

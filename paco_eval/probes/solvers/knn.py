@@ -15,6 +15,7 @@ import numpy.typing as npt
 from paco_eval.probes.solvers.standardise import Standardiser, checked, product
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
+from tasks.kinds.embeddings import to_length_one
 
 STRENGTHS = (100.0, 50.0, 20.0, 10.0, 5.0, 1.0)
 """Numbers of neighbours; many smooth more, so they come first."""
@@ -51,7 +52,7 @@ class NeighbourPath:
         return self._answered(features, self.strengths)
 
     def _answered(self, features: npt.ArrayLike, numbers: tuple[float, ...]) -> Iterator[Array]:
-        queries = _to_length_one(self.standardiser(checked(features, self.layer)))
+        queries = to_length_one(self.standardiser(checked(features, self.layer)))
         most = min(int(max(numbers)), len(self.memory))
         near, cosines = [], []
         for start in range(0, len(queries), ROWS):
@@ -63,11 +64,6 @@ class NeighbourPath:
         for number in numbers:
             share = weights[:, : int(number)] / weights[:, : int(number)].sum(axis=1, keepdims=True)
             yield np.einsum("nk,nkt->nt", share, self.answers[indices[:, : int(number)]])
-
-
-def _to_length_one(rows: Array) -> Array:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(np.divide(rows, length, out=np.zeros_like(rows), where=length > 0))
 
 
 def fit(
@@ -89,4 +85,4 @@ def fit(
     standardiser = Standardiser.fit(x)
     coded = y.ndim == 1 and np.issubdtype(y.dtype, np.integer)
     answers = np.eye(int(y.max()) + 1)[y] if coded else y.reshape(len(x), -1).astype(np.float64)
-    return NeighbourPath(strengths, standardiser, _to_length_one(standardiser(x)), answers, layer)
+    return NeighbourPath(strengths, standardiser, to_length_one(standardiser(x)), answers, layer)

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from paco_eval.probes.solvers.standardise import Standardiser, checked, principal_axes, product
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
+from tasks.kinds.embeddings import to_length_one
 
 SHRINKAGES = (1.0, 0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
 """Shares of the round covariance that is mixed in, strongest first."""
@@ -80,21 +81,16 @@ class WhiteningPath:
         if strength not in self.strengths:
             raise PacoError(f"Whitening has no choice '{strength}'; it has {', '.join(self.strengths)}.")
         if strength == "raw":
-            return _to_length_one(x)
+            return to_length_one(x)
         name, _, shrinkage = strength.partition(":")
         covariance = self.covariances[name]
         if name not in projected:
             projected[name] = product(standard, covariance.axes)
         along, across = covariance.gains(float(shrinkage))
         if covariance.axes.shape[0] == covariance.axes.shape[1]:
-            return _to_length_one(projected[name] * along)  # turning back would leave every cosine as it is
+            return to_length_one(projected[name] * along)  # turning back would leave every cosine as it is
         correction = product(projected[name] * (along - across), covariance.axes.T)
-        return _to_length_one(across * standard + correction)
-
-
-def _to_length_one(rows: Array) -> Array:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(np.divide(rows, length, out=np.zeros_like(rows), where=length > 0))
+        return to_length_one(across * standard + correction)
 
 
 def fit(
