@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from paco_eval.rows.store import Row, Stored
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import Stored
 
 BASELINES = ("random", "pixels", "constant")
 """Encoders that learned nothing; they stand at the foot of a table."""

@@ -39,7 +39,8 @@ from paco_eval.analysis.statistics import (
     replicated,
     verdict,
 )
-from paco_eval.rows.store import Row, Stored
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import Stored
 from paco_fr.utils.errors import PacoError, unknown_name
 
 Place = tuple[str, Column]

@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.analysis.statistics import Interval, Replicates, aligned, coded, joint_seed, of_runs, resamples
-from paco_eval.rows.store import Row, Stored
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import Stored
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.derived import CLEAN

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from paco_eval.rows.store import Row, Stored
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import Stored
 from paco_fr.utils.errors import PacoError
 from tasks.kinds import load_kind
 from tasks.metrics.metric import Metric

@@ -15,7 +15,8 @@ from paco_eval.features.batches import batches_of, prepared_batches
 from paco_eval.features.processes import together
 from paco_eval.probes.probe import Choice
 from paco_eval.probes.scorer import Decision, held_of
-from paco_eval.rows.store import Row, write_row
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import write_row
 from paco_fr.encoder import Diagnostics, Encoder
 from paco_fr.utils.types import Array, Say
 from tasks.kinds import load_kind

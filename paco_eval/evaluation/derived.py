@@ -36,7 +36,8 @@ from paco_eval.features.perturbed import (
 from paco_eval.probes.choice_cache import choice_path, remembered
 from paco_eval.probes.scorer import Decision, Scorer, choosing_units, decide, decide_elsewhere, held_of
 from paco_eval.rows.compact import compact, write_achieved
-from paco_eval.rows.store import Row, row_key, write_row
+from paco_eval.rows.schema import Row, row_key
+from paco_eval.rows.store import write_row
 from paco_fr.contracts import content_hash
 from paco_fr.encoder import Encoder
 from paco_fr.utils.errors import PacoError

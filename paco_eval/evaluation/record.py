@@ -21,9 +21,9 @@ from paco_eval.evaluation.data import Data
 from paco_eval.features.forward import flops_of, precision_of
 from paco_eval.finetune.margin import DEFAULTS
 from paco_eval.probes.scorer import Decision
-from paco_eval.rows.store import Interval as RowInterval
-from paco_eval.rows.store import Metric as RowMetric
-from paco_eval.rows.store import Row, Unit, row_key
+from paco_eval.rows.schema import Interval as RowInterval
+from paco_eval.rows.schema import Metric as RowMetric
+from paco_eval.rows.schema import Row, Unit, row_key
 from paco_fr.encoder import Encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say

@@ -28,7 +28,8 @@ from paco_eval.finetune.train import evaluate_finetuned
 from paco_eval.probes.choice_cache import choice_path
 from paco_eval.probes.scorer import Decision, Scorer, decide, decide_elsewhere, members_of, subsets_of
 from paco_eval.rows.samples import save_samples
-from paco_eval.rows.store import Row, write_row
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import write_row
 from paco_fr.encoder import Encoder
 from paco_fr.utils.errors import PacoError, reason
 from paco_fr.utils.files import owned_folder

@@ -33,7 +33,8 @@ from paco_eval.features.batches import batches_of, prepared_batches
 from paco_eval.features.perturbed import CLEAN_PICTURE, Condition, prepared_under
 from paco_eval.features.processes import together
 from paco_eval.rows.compact import compact
-from paco_eval.rows.store import Row, write_row
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import write_row
 from paco_fr.contracts import PixelContract
 from paco_fr.encoder import Diagnostics, Encoder
 from paco_fr.utils.types import Array, Say

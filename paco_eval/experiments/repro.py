@@ -31,7 +31,8 @@ from paco_eval.analysis.significance import Ends
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.features.forward import PRECISIONS
 from paco_eval.finetune.margin import DEFAULTS
-from paco_eval.rows.store import Metric, Row, load_rows, read_row
+from paco_eval.rows.schema import Metric, Row
+from paco_eval.rows.store import load_rows, read_row
 from paco_fr.utils.errors import MissingDataError, PacoError
 from paco_fr.utils.types import Say
 from tasks.task import Task

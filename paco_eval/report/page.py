@@ -21,7 +21,8 @@ from paco_eval.report.plots import Look, to_svg
 from paco_eval.report.tables.table import Cell, Table
 from paco_eval.report.theme import inline_svg, themed, variables
 from paco_eval.rows.artefacts import Pretraining
-from paco_eval.rows.store import Row, Stored
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import Stored
 from paco_fr.contracts import content_hash
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paco_eval.analysis.columns import column_of
-from paco_eval.rows.store import Row, Stored, load_rows
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import Stored, load_rows
 from paco_fr.utils.errors import PacoError
 
 

@@ -16,7 +16,8 @@ from typing import Literal
 
 from paco_eval.analysis.columns import Column, _columns, line_label, line_order, methods_with_seeds
 from paco_eval.analysis.significance import BY_INTERVALS, Judge
-from paco_eval.rows.store import Metric, Row, Stored
+from paco_eval.rows.schema import Metric, Row
+from paco_eval.rows.store import Stored
 
 
 @dataclass(frozen=True)

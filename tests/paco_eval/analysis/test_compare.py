@@ -17,7 +17,8 @@ from paco_eval.cli import main
 from paco_eval.report import build_report
 from paco_eval.report.tables.comparison import comparison_frame, comparison_tables
 from paco_eval.report.tables.formats import to_csv, to_latex, to_markdown
-from paco_eval.rows.store import Metric, Stored, items_path, load_rows, write_row
+from paco_eval.rows.schema import Metric
+from paco_eval.rows.store import Stored, items_path, load_rows, write_row
 from paco_fr.contracts import CROPS, content_hash
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator

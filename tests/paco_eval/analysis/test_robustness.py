@@ -18,7 +18,8 @@ from paco_eval.analysis.robustness import (
     sweeps,
 )
 from paco_eval.report.plots.robustness import heat_map, score_against_angle
-from paco_eval.rows.store import Metric, Stored, load_rows, write_row
+from paco_eval.rows.schema import Metric
+from paco_eval.rows.store import Stored, load_rows, write_row
 from paco_fr.utils.errors import PacoError
 from tests.fixtures.made_rows import Made, make_row
 

@@ -17,7 +17,8 @@ from paco_eval.analysis.significance import (
     registered_metrics,
 )
 from paco_eval.report.tables.table import family_tables
-from paco_eval.rows.store import Metric, Stored, items_path, read_row, write_row
+from paco_eval.rows.schema import Metric
+from paco_eval.rows.store import Stored, items_path, read_row, write_row
 from paco_fr.contracts import CROPS
 from paco_fr.utils.random import generator
 from tasks.registry import derived

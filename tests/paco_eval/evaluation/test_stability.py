@@ -21,7 +21,8 @@ from paco_eval.features.batches import resize
 from paco_eval.features.perturbed import faces_of
 from paco_eval.report.robustness_figures import sweep_figures
 from paco_eval.report.tables.table import family_tables
-from paco_eval.rows.store import Row, load_rows, read_items
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import load_rows, read_items
 from paco_fr.checkpoint import load_objective
 from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import read_image

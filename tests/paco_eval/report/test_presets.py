@@ -12,7 +12,8 @@ import pytest
 from paco_eval.report import build_report
 from paco_eval.report.tables.presets import PRESETS, preset_tables
 from paco_eval.report.tables.table import Table
-from paco_eval.rows.store import Row, Stored, load_rows, write_row
+from paco_eval.rows.schema import Row
+from paco_eval.rows.store import Stored, load_rows, write_row
 from tasks.kinds import load_kind
 from tasks.registry import all_tasks
 from tests.fixtures.made_rows import QUALITY, TASKS, Made, make_row

@@ -14,7 +14,8 @@ import pytest
 from paco_eval.analysis.significance import BY_INTERVALS, intervals_apart
 from paco_eval.report.tables.formats import escape_latex, latex_document, to_csv, to_latex, to_markdown
 from paco_eval.report.tables.table import Cell, Line, Table, _place, family_tables
-from paco_eval.rows.store import Metric, Stored, load_rows
+from paco_eval.rows.schema import Metric
+from paco_eval.rows.store import Stored, load_rows
 from tests.fixtures.made_rows import TASKS, make_row, write_run
 
 POSE = TASKS[2]

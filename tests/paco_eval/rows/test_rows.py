@@ -11,19 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from paco_eval.rows import store as rows_module
-from paco_eval.rows.store import (
-    IDENTIFYING,
-    Metric,
-    Row,
-    items_path,
-    load_results,
-    load_rows,
-    read_items,
-    read_row,
-    row_key,
-    row_schema,
-    write_row,
-)
+from paco_eval.rows.schema import IDENTIFYING, Metric, Row, row_key, row_schema
+from paco_eval.rows.store import items_path, load_results, load_rows, read_items, read_row, write_row
 from paco_fr.utils.errors import PacoError
 from tests.fixtures.made_rows import make_row, write_run
 
