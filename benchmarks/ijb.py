@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from tasks.kinds.embeddings import pooled
+from tasks.kinds.shared.embeddings import pooled
 from tasks.kinds.templates import FARS, compare, tar_at, tar_near
 from tasks.lists import PairList
 

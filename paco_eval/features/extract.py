@@ -28,7 +28,7 @@ from paco_eval.features.processes import together
 from paco_fr.encoder import Encoder, Tokens
 from paco_fr.faces.decode import ImageError, read_bytes
 from paco_fr.utils.errors import PacoError, unknown_name
-from tasks.kinds.labels import finite_rows
+from tasks.kinds.shared.labels import finite_rows
 from tasks.units import Units
 
 CHUNK = 2048

@@ -60,7 +60,7 @@ from paco_fr.utils.files import atomic_file
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Say
 from tasks.kinds import PEOPLE_KINDS, load_kind
-from tasks.kinds.labels import finite_rows
+from tasks.kinds.shared.labels import finite_rows
 from tasks.units import Units
 
 MIRRORED = ("classification", "multilabel", *PEOPLE_KINDS)

@@ -17,7 +17,7 @@ import pandas as pd
 from paco_eval.features.extract import Layer
 from paco_eval.probes.solvers import FittedPath, Strength, load_solver
 from tasks.kinds import Kind, load_kind, main_metric
-from tasks.kinds.labels import finite_rows
+from tasks.kinds.shared.labels import finite_rows
 from tasks.metrics.metric import Metric
 from tasks.splits import Fold, Test, Validation
 from tasks.task import Task

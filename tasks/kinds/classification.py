@@ -13,7 +13,7 @@ import pandas as pd
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.labels import finite_rows, start_items
+from tasks.kinds.shared.labels import finite_rows, start_items
 from tasks.metrics import classification as scores
 from tasks.metrics.metric import Metric
 from tasks.task import Task

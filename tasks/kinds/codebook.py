@@ -20,7 +20,7 @@ import pandas as pd
 
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.labels import finite_rows, start_items
+from tasks.kinds.shared.labels import finite_rows, start_items
 from tasks.metrics.metric import Metric, mean_of
 from tasks.task import Task
 

@@ -8,7 +8,7 @@
     share (``0.25``: about a quarter), so that their probes are searches for people who are not there.
 ``search_list``
     templates (:class:`tasks.lists.SearchList`): gallery and probe templates are pooled as in IJB-B and
-    IJB-C, see :func:`tasks.kinds.embeddings.pooled`. Several galleries are searched as one for the mate,
+    IJB-C, see :func:`tasks.kinds.shared.embeddings.pooled`. Several galleries are searched as one for the mate,
     as the field does; a search of a gallery that lacks the subject is a non-mated one.
 
 A gallery subject scores by the best of its entries. A gallery entry without a finite output is never found,
@@ -28,8 +28,8 @@ import pandas as pd
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.embeddings import as_embeddings, pooled, template_columns
-from tasks.kinds.labels import NO_OUTPUT, subset_flags
+from tasks.kinds.shared.embeddings import as_embeddings, pooled, template_columns
+from tasks.kinds.shared.labels import NO_OUTPUT, subset_flags
 from tasks.kinds.verification import targets
 from tasks.lists import SearchList, positions
 from tasks.metrics.identification import FPIRS, METRICS, POOLED_SHARE, tpir_nonmated

@@ -14,7 +14,7 @@ import pandas as pd
 from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.labels import finite_rows, stacked, start_items
+from tasks.kinds.shared.labels import finite_rows, stacked, start_items
 from tasks.metrics import pose as scores
 from tasks.metrics.metric import Metric
 from tasks.task import Task

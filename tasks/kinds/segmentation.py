@@ -25,7 +25,7 @@ from paco_fr.faces.decode import read_image
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.labels import start_items
+from tasks.kinds.shared.labels import start_items
 from tasks.metrics import segmentation as scores
 from tasks.metrics.metric import Metric
 from tasks.task import Task

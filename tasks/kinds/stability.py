@@ -14,7 +14,7 @@ import pandas as pd
 
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.labels import finite_rows, start_items
+from tasks.kinds.shared.labels import finite_rows, start_items
 from tasks.metrics.metric import Metric, group_codes, group_sums, mean_of, ratio
 from tasks.task import Task
 

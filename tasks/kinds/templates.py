@@ -1,7 +1,7 @@
 """Verification of templates: sets of pictures of one person, pooled and compared (IJB-B, IJB-C 1:1).
 
 ``task.options["pair_list"]`` (:class:`tasks.lists.PairList`) names pairs of templates. Pooling is that of
-:func:`tasks.kinds.embeddings.pooled`; the score of a pair is the cosine. A template of which no picture has
+:func:`tasks.kinds.shared.embeddings.pooled`; the score of a pair is the cosine. A template of which no picture has
 a finite output is zero, alike to nothing (cosine 0), and counted as a failure.
 
 Items are one line per template with its embedding, because the official lists have millions of pairs: the
@@ -20,8 +20,8 @@ import pandas as pd
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.embeddings import pooled, scores_of_pairs, template_columns
-from tasks.kinds.labels import NO_OUTPUT
+from tasks.kinds.shared.embeddings import pooled, scores_of_pairs, template_columns
+from tasks.kinds.shared.labels import NO_OUTPUT
 from tasks.kinds.verification import pair_list
 from tasks.lists import PairList, positions
 from tasks.metrics.metric import Metric

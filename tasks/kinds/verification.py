@@ -29,8 +29,8 @@ from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.embeddings import as_embeddings, scores_of_pairs
-from tasks.kinds.labels import NO_OUTPUT
+from tasks.kinds.shared.embeddings import as_embeddings, scores_of_pairs
+from tasks.kinds.shared.labels import NO_OUTPUT
 from tasks.lists import PairList
 from tasks.metrics.folds import FOLD_ACCURACY, consecutive_folds, val_at_far
 from tasks.metrics.metric import Metric

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from paco_fr.contracts import CROPS, CropContract
-from tasks.task import FromData
-
 LONDON: dict[str, Any] = {
     "licence": "CC BY 4.0",
     "obtain": "Download the Face Research Lab London Set (doi 10.6084/m9.figshare.5047666) into <data root>/london_set.",
@@ -60,7 +57,7 @@ LFW: dict[str, Any] = {
     "citation": "Huang et al. 2007, Labeled Faces in the Wild, UMass Amherst TR 07-49",
 }
 
-_SCORED_WHOLE: dict[str, Any] = {
+SCORED_WHOLE: dict[str, Any] = {
     "split": "test_only",
     "choice_from": "recognition/synthetic",
     "flip": "sum",
@@ -76,26 +73,6 @@ VERIFICATION_PAIRS = {
 """Pairs of each set, half of them of one person; the last two have the pairs of CALFW and LFW, masked."""
 
 
-def verification_bin(name: str) -> dict[str, Any]:
-    """Return what the declarations of the verification sets in ``.bin`` files share."""
-    pairs = VERIFICATION_PAIRS[name]
-    return {
-        "kind": "verification",
-        "reader": "tasks.readers.recognition.bins:read_pictures",
-        "reader_options": {"name": name},
-        "crop": CROPS["arcface"],
-        "main_metric": "accuracy_10fold",
-        "options": {
-            "pairs": "list",
-            "pair_list": FromData("tasks.readers.recognition.bins:read_pairs", {"name": name}),
-            "expected": {"total": 2 * pairs, "pairs": pairs, "genuine": pairs // 2},
-        },
-        "files": (f"verification/{name}.bin",),
-        "obtain": "Put the .bin file of insightface's training packs into <data root>/verification.",
-        **_SCORED_WHOLE,
-    }
-
-
 MASKED_BINS = (
     "Pack the masked pictures, aligned to 112 x 112, with the pairs of LFW (lfw_m.bin) or MLFW (mlfw.bin) in the format "
     "of insightface's .bin files and put the file into <data root>/verification."
@@ -103,7 +80,7 @@ MASKED_BINS = (
 
 _IJB: dict[str, Any] = {
     "licence": "NIST, research only; withdrawn in March 2023",
-    **_SCORED_WHOLE,
+    **SCORED_WHOLE,
     "tags": ("real", "withdrawn"),
 }
 
@@ -133,7 +110,7 @@ MFR2: dict[str, Any] = {
     "licence": "research only; pictures from the web",
     "obtain": "Download MFR2 (github.com/aqeelanwar/MaskTheFace) into <data root>/mfr2: folders of people and pairs.txt.",
     "citation": "Anwar & Raychowdhury 2020, Masked Face Recognition for Secure Authentication, arXiv 2008.11104",
-    **_SCORED_WHOLE,
+    **SCORED_WHOLE,
 }
 
 YALE: dict[str, Any] = {
@@ -147,23 +124,6 @@ MULTIPIE: dict[str, Any] = {
     "obtain": "Buy Multi-PIE from CMU and unpack it to <data root>/Multi-PIE (with data/session01).",
     "citation": "Gross et al. 2010, Multi-PIE, Image and Vision Computing 28(5)",
 }
-
-
-def multipie(setting: int) -> dict[str, Any]:
-    """Return what the declarations of Multi-PIE's settings share."""
-    return {
-        "kind": "identification",
-        "reader": "tasks.readers.recognition.multipie:read_multipie",
-        "reader_options": {"setting": setting},
-        "crop": CropContract("box", canvas=224),
-        "main_metric": "rank1",
-        "options": {"gallery_media": ("gallery",)},
-        "reductions": ("global", "mean", "grid4"),
-        "subsets": tuple(f"view{degrees}" for degrees in (15, 30, 45, 60, 75, 90)),
-        "files": ("Multi-PIE",),
-        "tags": ("real", "pose", "illumination"),
-        **MULTIPIE,
-    }
 
 
 CHALLENGE_FOLDER = "Challenge-condition-FER-dataset"
@@ -180,31 +140,6 @@ CHALLENGE_FILES = {
                   "AffectNet_dir/pose_45_affectnet_list.txt"),
 }  # fmt: skip
 """Set -> its lists of occluded faces, of faces beyond 30 and of faces beyond 45 degrees."""
-
-
-def challenge(of: str, files: tuple[str, ...], expected: dict[str, int]) -> dict[str, Any]:
-    """Return what the declarations share that score an expression set by RAN's lists (tasks/readers/expression/challenge.py).
-
-    Args:
-        of: key of :data:`CHALLENGE_FILES`.
-        files: those of the set itself.
-        expected: its official counts.
-
-    """
-    return {
-        "kind": "classification",
-        "reader": "tasks.readers.expression.challenge:read_challenged",
-        "reader_options": {"of": of},
-        "main_metric": "accuracy",
-        "options": {
-            "label": "expression",
-            "lists": FromData("tasks.readers.expression.challenge:read_lists", {"of": of}),
-            "expected": expected,
-        },
-        "subsets": ("occlusion", "pose30", "pose45"),
-        "files": (*files, *(f"{CHALLENGE_FOLDER}/{name}" for name in CHALLENGE_FILES[of])),
-        "tags": ("real", "occlusion", "pose"),
-    }
 
 
 LAPA: dict[str, Any] = {

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from paco_eval.probes.solvers.standardise import Standardiser, checked, product
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
-from tasks.kinds.embeddings import to_length_one
+from tasks.kinds.shared.embeddings import to_length_one
 
 STRENGTHS = (100.0, 50.0, 20.0, 10.0, 5.0, 1.0)
 """Numbers of neighbours; many smooth more, so they come first."""

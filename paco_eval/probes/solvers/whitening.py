@@ -22,7 +22,7 @@ import numpy.typing as npt
 from paco_eval.probes.solvers.standardise import Standardiser, checked, principal_axes, product
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
-from tasks.kinds.embeddings import to_length_one
+from tasks.kinds.shared.embeddings import to_length_one
 
 SHRINKAGES = (1.0, 0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
 """Shares of the round covariance that is mixed in, strongest first."""

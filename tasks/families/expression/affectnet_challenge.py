@@ -1,7 +1,8 @@
 """AffectNet's first release, eight expressions, with RAN's subsets: occluded faces, and faces turned beyond 30 and 45 degrees."""
 
 from paco_fr.contracts import CropContract
-from tasks.readers.dataset_info import AFFECTNET_FIRST, CHALLENGE_LISTS, challenge
+from tasks.readers.dataset_info import AFFECTNET_FIRST, CHALLENGE_LISTS
+from tasks.readers.declared import challenge
 from tasks.task import Task
 
 TASK = Task(

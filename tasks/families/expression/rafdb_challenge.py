@@ -1,7 +1,8 @@
 """RAF-DB basic with RAN's subsets of its test part: occluded faces, and faces turned beyond 30 and 45 degrees."""
 
 from paco_fr.contracts import CROPS
-from tasks.readers.dataset_info import CHALLENGE_LISTS, RESEARCH, challenge
+from tasks.readers.dataset_info import CHALLENGE_LISTS, RESEARCH
+from tasks.readers.declared import challenge
 from tasks.task import Task
 
 TASK = Task(

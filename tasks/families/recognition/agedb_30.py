@@ -1,6 +1,6 @@
 """AgeDB-30: six thousand pairs thirty years apart, from one .bin file."""
 
-from tasks.readers.dataset_info import verification_bin
+from tasks.readers.declared import verification_bin
 from tasks.task import Task
 
 TASK = Task(

@@ -1,6 +1,6 @@
 """CALFW: six thousand pairs of LFW people at different ages, from one .bin file."""
 
-from tasks.readers.dataset_info import verification_bin
+from tasks.readers.declared import verification_bin
 from tasks.task import Task
 
 TASK = Task(

@@ -1,6 +1,6 @@
 """CFP-FP: seven thousand frontal against profile pairs, from one .bin file."""
 
-from tasks.readers.dataset_info import verification_bin
+from tasks.readers.declared import verification_bin
 from tasks.task import Task
 
 TASK = Task(

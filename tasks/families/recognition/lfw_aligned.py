@@ -1,6 +1,6 @@
 """LFW: six thousand pairs of Labeled Faces in the Wild, aligned, from one .bin file."""
 
-from tasks.readers.dataset_info import verification_bin
+from tasks.readers.declared import verification_bin
 from tasks.task import Task
 
 TASK = Task(

@@ -1,6 +1,7 @@
 """LFW-M: LFW's six thousand pairs with masks drawn onto the faces by MaskTheFace, from one .bin file."""
 
-from tasks.readers.dataset_info import MASKED_BINS, verification_bin
+from tasks.readers.dataset_info import MASKED_BINS
+from tasks.readers.declared import verification_bin
 from tasks.task import Task
 
 TASK = Task(

@@ -1,6 +1,7 @@
 """MLFW: the six thousand pairs of CALFW with masks drawn onto the faces, from one .bin file."""
 
-from tasks.readers.dataset_info import MASKED_BINS, verification_bin
+from tasks.readers.dataset_info import MASKED_BINS
+from tasks.readers.declared import verification_bin
 from tasks.task import Task
 
 TASK = Task(

@@ -10,7 +10,7 @@ from paco_fr.contracts import CROPS
 from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.utils.errors import PacoError
 from tasks.kinds import KINDS, load_kind, main_metric
-from tasks.kinds.labels import stacked
+from tasks.kinds.shared.labels import stacked
 from tasks.task import Task
 
 

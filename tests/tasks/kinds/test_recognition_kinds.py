@@ -7,7 +7,7 @@ import pytest
 from paco_fr.contracts import CROPS
 from paco_fr.utils.errors import PacoError
 from tasks.kinds import load_kind
-from tasks.kinds.embeddings import pair_products, pooled, scores_of_pairs
+from tasks.kinds.shared.embeddings import pair_products, pooled, scores_of_pairs
 from tasks.kinds.templates import Scores, compare, tar_at, tar_near
 from tasks.lists import PairList, SearchList, positions, restrict
 from tasks.metrics.verification import tar_at_far, tar_nearest
@@ -120,7 +120,7 @@ def plain_pooled(outputs, template, media, score):
 
 @pytest.mark.parametrize("rows", [7, 8192])
 def test_pooling_against_a_plain_loop(rows, monkeypatch):
-    monkeypatch.setattr("tasks.kinds.embeddings.ROWS", rows)
+    monkeypatch.setattr("tasks.kinds.shared.embeddings.ROWS", rows)
     outputs, template, media, score = pictures()
     outputs[[3, 50]] = np.nan
     outputs[template == 40] = np.nan
@@ -141,7 +141,7 @@ def test_long_lists_of_pairs_are_scored_alike(monkeypatch):
     expected = (units[first] * units[second]).sum(1)
     np.testing.assert_allclose(pair_products(units, first, second), expected, atol=1e-12)
     for rows in (1, 8192):  # blocks of one row, and all rows at once
-        monkeypatch.setattr("tasks.kinds.embeddings.ROWS", rows)
+        monkeypatch.setattr("tasks.kinds.shared.embeddings.ROWS", rows)
         np.testing.assert_allclose(scores_of_pairs(units, first, second), expected, atol=1e-12)
 
 

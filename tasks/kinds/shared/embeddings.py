@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
-from tasks.kinds.labels import finite_rows
+from tasks.kinds.shared.labels import finite_rows
 
 Real = TypeVar("Real", bound=np.floating)
 

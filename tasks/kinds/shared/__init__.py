@@ -1,0 +1,1 @@
+"""What several kinds share: reading labels, beginning items, comparing embeddings."""

@@ -1,0 +1,77 @@
+"""What several declarations share beside their data set: sets in .bin files, settings of Multi-PIE, RAN's lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paco_fr.contracts import CROPS, CropContract
+from tasks.readers.dataset_info import (
+    CHALLENGE_FILES,
+    CHALLENGE_FOLDER,
+    MULTIPIE,
+    SCORED_WHOLE,
+    VERIFICATION_PAIRS,
+)
+from tasks.task import FromData
+
+
+def verification_bin(name: str) -> dict[str, Any]:
+    """Return what the declarations of the verification sets in ``.bin`` files share."""
+    pairs = VERIFICATION_PAIRS[name]
+    return {
+        "kind": "verification",
+        "reader": "tasks.readers.recognition.bins:read_pictures",
+        "reader_options": {"name": name},
+        "crop": CROPS["arcface"],
+        "main_metric": "accuracy_10fold",
+        "options": {
+            "pairs": "list",
+            "pair_list": FromData("tasks.readers.recognition.bins:read_pairs", {"name": name}),
+            "expected": {"total": 2 * pairs, "pairs": pairs, "genuine": pairs // 2},
+        },
+        "files": (f"verification/{name}.bin",),
+        "obtain": "Put the .bin file of insightface's training packs into <data root>/verification.",
+        **SCORED_WHOLE,
+    }
+
+
+def multipie(setting: int) -> dict[str, Any]:
+    """Return what the declarations of Multi-PIE's settings share."""
+    return {
+        "kind": "identification",
+        "reader": "tasks.readers.recognition.multipie:read_multipie",
+        "reader_options": {"setting": setting},
+        "crop": CropContract("box", canvas=224),
+        "main_metric": "rank1",
+        "options": {"gallery_media": ("gallery",)},
+        "reductions": ("global", "mean", "grid4"),
+        "subsets": tuple(f"view{degrees}" for degrees in (15, 30, 45, 60, 75, 90)),
+        "files": ("Multi-PIE",),
+        "tags": ("real", "pose", "illumination"),
+        **MULTIPIE,
+    }
+
+
+def challenge(of: str, files: tuple[str, ...], expected: dict[str, int]) -> dict[str, Any]:
+    """Return what the declarations share that score an expression set by RAN's lists (tasks/readers/expression/challenge.py).
+
+    Args:
+        of: key of :data:`CHALLENGE_FILES`.
+        files: those of the set itself.
+        expected: its official counts.
+
+    """
+    return {
+        "kind": "classification",
+        "reader": "tasks.readers.expression.challenge:read_challenged",
+        "reader_options": {"of": of},
+        "main_metric": "accuracy",
+        "options": {
+            "label": "expression",
+            "lists": FromData("tasks.readers.expression.challenge:read_lists", {"of": of}),
+            "expected": expected,
+        },
+        "subsets": ("occlusion", "pose30", "pose45"),
+        "files": (*files, *(f"{CHALLENGE_FOLDER}/{name}" for name in CHALLENGE_FILES[of])),
+        "tags": ("real", "occlusion", "pose"),
+    }
