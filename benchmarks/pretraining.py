@@ -39,9 +39,8 @@ from paco_fr.config import PretrainConfig, load_recipe
 from paco_fr.data.open import open_faces
 from paco_fr.data.pack import pack
 from paco_fr.model.vit import build_encoder
-from paco_fr.train.batches import Views, prepared
+from paco_fr.train.batches import Views, feed, prepared
 from paco_fr.train.dry_run import flops_per_picture
-from paco_fr.train.feed import feed
 from paco_fr.train.pretrain import LOG_EVERY_STEPS, attention_kernel, fresh_model, pretrain
 from paco_fr.utils.random import generator
 

@@ -19,8 +19,7 @@ from paco_eval.features.processes import use_device
 from paco_eval.finetune.margin import MarginName
 from paco_eval.rows.store import load_results
 from paco_fr.checkpoint import weight_hash
-from paco_fr.contracts import PixelContract
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder, PixelContract
 from paco_fr.utils.errors import MissingDataError, PacoError
 from tasks.registry import select
 from tasks.task import Task
@@ -51,7 +50,7 @@ def evaluate(
     """Measure encoders on tasks and return the results of ``out`` for them, one line a metric.
 
     Args:
-        encoder: a name (``timm:...``), an object with the protocol of :class:`paco_fr.encoder.Encoder`, or a
+        encoder: a name (``timm:...``), an object with the protocol of :class:`paco_fr.contracts.Encoder`, or a
             plain module; or several of these. A module takes prepared pictures (B, 3, S, S) and gives (B, D),
             (B, N, D) or (B, C, H, W); it is put into evaluation mode and restored afterwards.
         tasks: names, globs, or tasks.

@@ -19,7 +19,7 @@ from paco_eval.encoders._contract_check import check_contract
 from paco_eval.features.extract import REDUCTIONS, reduce
 from paco_eval.features.forward import reference_pictures
 from paco_eval.rows.schema import Metric, Row, Unit
-from paco_fr.encoder import Encoder, Tokens
+from paco_fr.contracts import Encoder, Tokens
 from paco_fr.faces.pixels import prepare
 from paco_fr.utils.errors import PacoError
 from tasks.kinds import load_kind
@@ -88,7 +88,7 @@ CLOSE = 1e-3
 
 
 def check_encoder(encoder: Encoder) -> None:
-    """Check that an encoder keeps :class:`paco_fr.encoder.Encoder`, on a few drawn pictures.
+    """Check that an encoder keeps :class:`paco_fr.contracts.Encoder`, on a few drawn pictures.
 
     - what it declares hangs together, and its pixel contract fits the weights as far as they can tell;
     - tokens are (B, N, D), finite and the same whichever blocks are asked with them; every declared

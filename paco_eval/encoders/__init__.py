@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from paco_fr.utils.errors import PacoError, unknown_name
 
 if TYPE_CHECKING:
-    from paco_fr.encoder import Encoder
+    from paco_fr.contracts import Encoder
 
 
 class Adapter(NamedTuple):

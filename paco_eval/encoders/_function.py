@@ -10,14 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paco_fr.contracts import CropContract, PixelContract
-from paco_fr.encoder import Tokens
+from paco_fr.contracts import CropContract, PixelContract, Tokens
 from paco_fr.utils.errors import PacoError
 
 
 @dataclass
 class FunctionEncoder:
-    """An encoder with one block, ``out``. See :class:`paco_fr.encoder.Encoder`.
+    """An encoder with one block, ``out``. See :class:`paco_fr.contracts.Encoder`.
 
     The output of ``function`` tells what it is: (B, D) an embedding, taken as it stands; (B, C, H, W) a
     map of H x W tokens; (B, N, D) tokens, with a class token first where N is one more than a square.

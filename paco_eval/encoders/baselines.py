@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from paco_fr.contracts import CropContract, PixelContract, content_hash
-from paco_fr.encoder import Tokens
+from paco_fr.contracts import CropContract, PixelContract, Tokens, content_hash
 from paco_fr.utils.errors import unknown_name
 
 

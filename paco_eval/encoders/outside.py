@@ -10,7 +10,7 @@ from traceback import extract_tb
 from typing import Any
 
 from paco_eval.encoders._contract_check import check_contract
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 
 GROUP = "paco_eval.encoders"
@@ -56,7 +56,7 @@ def from_entry_point(name: str) -> Encoder | None:
 
 
 def checked(made: Any, name: str) -> Encoder:
-    """Return what someone else's code made, or say what it lacks of :class:`paco_fr.encoder.Encoder`."""
+    """Return what someone else's code made, or say what it lacks of :class:`paco_fr.contracts.Encoder`."""
     lacking = [member for member in MEMBERS if not hasattr(made, member)]
     if lacking:
         raise PacoError(f"{name} is no encoder: {type(made).__name__} lacks {', '.join(lacking)}.")

@@ -19,8 +19,7 @@ from paco_eval.encoders._contract_check import check_contract
 from paco_eval.encoders._options import size_option, split_options
 from paco_eval.encoders._weights import load_exactly, read_tensors
 from paco_fr.checkpoint import weight_hash
-from paco_fr.contracts import CropContract, PixelContract
-from paco_fr.encoder import Tokens
+from paco_fr.contracts import CropContract, PixelContract, Tokens
 from paco_fr.utils.errors import PacoError, unknown_name
 
 HUBS = ("hf-hub:", "local-dir:")
@@ -30,7 +29,7 @@ UNTRAINED_TOKEN = ("mae", "mim", "beit", "simmim")
 
 @dataclass
 class TimmEncoder:
-    """A timm model whose intermediate features are the patch tokens. See :class:`paco_fr.encoder.Encoder`.
+    """A timm model whose intermediate features are the patch tokens. See :class:`paco_fr.contracts.Encoder`.
 
     Attributes:
         has_global: whether a loss trained the class token, which then is the global token.

@@ -17,7 +17,7 @@ from paco_eval.probes.probe import Choice
 from paco_eval.probes.scorer import Decision, held_of
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import write_row
-from paco_fr.encoder import Diagnostics, Encoder
+from paco_fr.contracts import Diagnostics, Encoder
 from paco_fr.utils.types import Array, Say
 from tasks.kinds import load_kind
 from tasks.splits import Split

@@ -38,8 +38,7 @@ from paco_eval.probes.scorer import Decision, Scorer, choosing_units, decide, de
 from paco_eval.rows.compact import compact, write_achieved
 from paco_eval.rows.schema import Row, row_key
 from paco_eval.rows.store import write_row
-from paco_fr.contracts import content_hash
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder, content_hash
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
 from tasks.derived import CLEAN, Cell

@@ -18,7 +18,7 @@ from paco_eval.features.extract import missing_keys
 from paco_eval.features.forward import Forward, reference_pictures
 from paco_eval.finetune.data import parts_of
 from paco_eval.finetune.train import trainable
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder
 from paco_fr.faces.pixels import prepare
 from paco_fr.utils.errors import PacoError, in_a_line
 from tasks.task import Task

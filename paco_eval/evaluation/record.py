@@ -24,7 +24,7 @@ from paco_eval.probes.scorer import Decision
 from paco_eval.rows.schema import Interval as RowInterval
 from paco_eval.rows.schema import Metric as RowMetric
 from paco_eval.rows.schema import Row, Unit, row_key
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
 from tasks import splits

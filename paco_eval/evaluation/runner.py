@@ -30,7 +30,7 @@ from paco_eval.probes.scorer import Decision, Scorer, decide, decide_elsewhere, 
 from paco_eval.rows.samples import save_samples
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import write_row
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError, reason
 from paco_fr.utils.files import owned_folder
 from paco_fr.utils.types import Say

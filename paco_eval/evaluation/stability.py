@@ -35,8 +35,7 @@ from paco_eval.features.processes import together
 from paco_eval.rows.compact import compact
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import write_row
-from paco_fr.contracts import PixelContract
-from paco_fr.encoder import Diagnostics, Encoder
+from paco_fr.contracts import Diagnostics, Encoder, PixelContract
 from paco_fr.utils.types import Array, Say
 from tasks.derived import CLEAN, Cell
 from tasks.kinds.stability import PLACES

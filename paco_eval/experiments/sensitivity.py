@@ -19,8 +19,7 @@ from paco_eval.evaluation.record import identity_of
 from paco_eval.evaluation.runner import evaluate_cell
 from paco_eval.rows.schema import Row, row_key
 from paco_eval.rows.store import read_row
-from paco_fr.contracts import CROPS, CropContract
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import CROPS, CropContract, Encoder
 from paco_fr.utils.errors import PacoError, reason
 from paco_fr.utils.types import Say
 from tasks.task import Task

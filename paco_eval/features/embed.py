@@ -14,9 +14,8 @@ from datasets import Dataset
 
 from paco_eval.features.extract import extract
 from paco_eval.features.forward import precision_of
-from paco_fr.contracts import CROPS, CropContract
+from paco_fr.contracts import CROPS, CropContract, Encoder
 from paco_fr.data.sources import load_source
-from paco_fr.encoder import Encoder
 from paco_fr.faces import records
 from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.files import atomic_file

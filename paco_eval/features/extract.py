@@ -25,7 +25,7 @@ from paco_eval.features.cache import Address, Keys, find, keep_to_limit, store
 from paco_eval.features.cache_locks import keeping
 from paco_eval.features.forward import Forward, precision_of
 from paco_eval.features.processes import together
-from paco_fr.encoder import Encoder, Tokens
+from paco_fr.contracts import Encoder, Tokens
 from paco_fr.faces.decode import ImageError, read_bytes
 from paco_fr.utils.errors import PacoError, unknown_name
 from tasks.kinds.shared.labels import finite_rows

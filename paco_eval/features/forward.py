@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from paco_fr.encoder import Encoder, Tokens
+from paco_fr.contracts import Encoder, Tokens
 from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.random import generator
 

@@ -26,8 +26,7 @@ from paco_eval.features.cache_locks import keeping
 from paco_eval.features.extract import Layer, address_of, check_finite, reduce, unit_keys
 from paco_eval.features.forward import Forward
 from paco_eval.features.processes import together
-from paco_fr.contracts import PixelContract
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder, PixelContract
 from paco_fr.faces.crop import apply
 from paco_fr.faces.decode import Pixels
 from paco_fr.utils.errors import PacoError

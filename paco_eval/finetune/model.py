@@ -20,7 +20,7 @@ from paco_eval.evaluation.protocols import EPOCHS, TunedHead
 from paco_eval.features.extract import reduce
 from paco_eval.finetune.margin import DEFAULTS, CentreHead, MarginName, margin_loss
 from paco_eval.finetune.upernet import depths
-from paco_fr.encoder import Tokens
+from paco_fr.contracts import Tokens
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import load_kind

@@ -51,8 +51,7 @@ from paco_eval.probes.probe import Choice
 from paco_eval.probes.scorer import Decision, held_of, members_of, subsets_of
 from paco_eval.rows.schema import Row, row_key
 from paco_eval.rows.store import write_row
-from paco_fr.contracts import content_hash
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder, content_hash
 from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.utils.distributed import summed
 from paco_fr.utils.errors import PacoError

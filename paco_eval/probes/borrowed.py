@@ -20,8 +20,7 @@ import pandas as pd
 from paco_eval.features.extract import extract, layers_of
 from paco_eval.probes.probe import Choice, choose
 from paco_eval.probes.solvers import FittedPath, load_solver
-from paco_fr.contracts import CropContract
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import CropContract, Encoder
 from paco_fr.faces.records import fingerprint
 from paco_fr.utils.errors import PacoError
 from tasks import splits

@@ -23,8 +23,7 @@ import tasks.metrics
 from paco_eval.features.extract import layers_of
 from paco_eval.features.forward import precision_of
 from paco_eval.probes.probe import Choice
-from paco_fr.contracts import content_hash
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder, content_hash
 from paco_fr.utils.files import atomic_file, cache_folder
 from tasks.splits import Fold, Validation
 from tasks.task import Task

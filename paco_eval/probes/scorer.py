@@ -16,7 +16,7 @@ from paco_eval.probes import borrowed as elsewhere
 from paco_eval.probes.choice_cache import choice_path, chosen_once
 from paco_eval.probes.probe import Choice, choose, fit, score_fitted
 from paco_eval.probes.solvers import FittedPath
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from tasks.splits import Fold, ScoredOnly, Split, Test, Train
 from tasks.task import Task

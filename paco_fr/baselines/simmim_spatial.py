@@ -13,9 +13,9 @@ from torch import Tensor
 
 from paco_fr.baselines.simmim import SimMIM
 from paco_fr.config import PretrainConfig
+from paco_fr.model.losses import Spatial
 from paco_fr.model.objective import Batch, Output
 from paco_fr.model.patches import put, take
-from paco_fr.model.spatial import Spatial
 
 
 class SimMIMSpatial(SimMIM):

@@ -108,3 +108,28 @@ def gumbel(seeds: Tensor, places: int, tokens: int) -> Tensor:
     draws = [torch.rand(places, tokens, generator=torch.Generator().manual_seed(s)) for s in seeds.tolist()]
     uniform = torch.stack(draws).clamp(1e-9, 1 - 1e-7)
     return -(-uniform.log()).log().to(seeds.device)
+
+
+@torch.no_grad()
+def belief_health(
+    logits: Tensor, truth: Tensor, tokens: Tensor, nearest: Tensor, matter: Tensor, weights: Tensor
+) -> dict[str, Tensor]:
+    """Return how well hidden patches are believed.
+
+    A token error below the quantisation error means that hidden pixels reached the belief.
+
+    Args:
+        logits: (B, M, K).
+        truth: (B, M) nearest token of each true patch.
+        tokens: (B, M, T) what was put in its place.
+        nearest: (B, M, T) the nearest tokens themselves.
+        matter: (B, M, T) true patches as tokens see them.
+        weights: (B, M, k) of the mixture.
+
+    """
+    return {
+        "belief_accuracy": (logits.argmax(-1) == truth).float().mean(),
+        "token_error": (tokens - matter).square().mean(),
+        "quantisation_error": (nearest - matter).square().mean(),
+        "candidate_entropy": -(weights * weights.clamp_min(1e-9).log()).sum(-1).mean(),
+    }

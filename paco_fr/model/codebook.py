@@ -176,3 +176,15 @@ def perplexity(shares: Tensor) -> Tensor:
     """Return the effective number of tokens (S,) of shares (S, K): exp of the entropy."""
     shares = shares / shares.sum(-1, keepdim=True)
     return (-(shares * shares.clamp_min(1e-9).log()).sum(-1)).exp()
+
+
+@torch.no_grad()
+def codebook_health(book: Codebook) -> dict[str, float | Tensor]:
+    """Return how many tokens are in use, by the running shares of nearest and of believed ones."""
+    alive = book.config.revive_below / book.config.tokens
+    return {
+        "perplexity": perplexity(book.usage).mean(),
+        "belief_perplexity": perplexity(book.believed).mean(),
+        "tokens_used": (book.usage > alive).float().mean(),
+        "tokens_believed": (book.believed > alive).float().mean(),
+    }

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from paco_fr.config import PretrainConfig
-from paco_fr.model.colour import add_colour, split_colour
 from paco_fr.model.masking import draw_hidden
 from paco_fr.model.objective import Batch
 from paco_fr.model.paco import PaCo
-from paco_fr.model.patches import patchify, pick, take
+from paco_fr.model.patches import add_colour, patchify, pick, split_colour, take
 from paco_fr.model.regions import region_map
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator

@@ -13,15 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from paco_fr.config import PretrainConfig
-from paco_fr.model.belief import Belief, candidates, gumbel, temperature
-from paco_fr.model.codebook import Codebook, own_products
-from paco_fr.model.colour import add_colour, borrowed_colour, split_colour
-from paco_fr.model.losses import belief_loss, reconstruction_loss, target_patches
+from paco_fr.model.belief import Belief, belief_health, candidates, gumbel, temperature
+from paco_fr.model.codebook import Codebook, codebook_health, own_products
+from paco_fr.model.losses import Spatial, belief_loss, reconstruction_loss, target_patches
 from paco_fr.model.objective import Batch, Objective, Output, blanked
-from paco_fr.model.patches import join, patchify, pick, put, take, unpatchify
-from paco_fr.model.spatial import Spatial
+from paco_fr.model.patches import (
+    add_colour,
+    borrowed_colour,
+    join,
+    patchify,
+    pick,
+    put,
+    split_colour,
+    take,
+    unpatchify,
+)
 from paco_fr.model.vit import Decoder, build_encoder, encode, encode_embedded
-from paco_fr.train.health import belief_health, codebook_health
 from paco_fr.utils.distributed import gathered, summed
 
 

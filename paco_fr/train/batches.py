@@ -1,7 +1,12 @@
-"""What the model is shown of each face: order, flips, masks and incubation, drawn from (seed, epoch, sample)."""
+"""What the model is shown of each face: order, flips, masks and incubation, drawn from (seed, epoch, sample).
+
+Batches come in the order of the steps, prepared ahead of time by processes of their own where asked for.
+"""
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -9,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from paco_fr.config import PretrainConfig
 from paco_fr.data.open import Faces
@@ -16,8 +22,15 @@ from paco_fr.faces.pixels import prepare
 from paco_fr.model.masking import draw_hidden
 from paco_fr.model.objective import Batch
 from paco_fr.model.regions import mirrored_points, region_map, region_map_of
+from paco_fr.train.signals import SIGNALS
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
+
+Raw = tuple[Batch, list[str]]
+"""A batch as :meth:`Views.raw` gives it, and what could not be read."""
+
+AHEAD = 4
+"""Batches that each worker holds ready: the bound of what waits in memory."""
 
 TRIES = 64
 """Pictures in a row that may be unreadable before a run gives up, whatever their share."""
@@ -38,7 +51,7 @@ class Views:
         """Return the pictures shown at these positions, prepared for the encoder."""
         return prepared(self.raw(positions)[0], self.config)
 
-    def raw(self, positions: range) -> tuple[Batch, list[str]]:
+    def raw(self, positions: range) -> Raw:
         """Return the pictures at these positions as uint8 (B, S, S, 3), and what could not be read.
 
         A crop that cannot be read is replaced by the next readable one in the order of its epoch.
@@ -155,3 +168,55 @@ def _others(cells: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
     free = np.ones((len(cells), total), dtype=bool)
     np.put_along_axis(free, cells, False, axis=1)
     return np.nonzero(free)[1].reshape(len(cells), -1)
+
+
+def share(step: int, config: PretrainConfig, processes: int, rank: int) -> range:
+    """Return one process's contiguous part of the positions of a step."""
+    part = config.optimiser.batch // processes
+    return range(
+        step * config.optimiser.batch + rank * part, step * config.optimiser.batch + (rank + 1) * part
+    )
+
+
+def feed(views: Views, steps: range, positions: Callable[[int], range], pin: bool) -> Iterator[Raw]:
+    """Give the raw batch of each step, equal for any number of ``run.workers``.
+
+    Args:
+        views: the pictures.
+        steps: steps to come.
+        positions: the positions that this process shows at a step.
+        pin: whether batches should lie in page-locked memory, for a GPU.
+
+    """
+    batches = _Steps(views, steps, positions)
+    workers = views.config.run.workers
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        shuffle=False,
+        num_workers=workers,
+        prefetch_factor=AHEAD if workers else None,
+        worker_init_fn=_begin if workers else None,
+        pin_memory=pin,
+    )
+    yield from loader
+
+
+@dataclass(frozen=True)
+class _Steps(Dataset[Raw]):
+    views: Views
+    steps: range
+    positions: Callable[[int], range]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, index: int) -> Raw:
+        return self.views.raw(self.positions(self.steps[index]))
+
+
+def _begin(worker: int) -> None:
+    """Leave the cores to the other workers, and signals to the trainer, which ends its workers itself."""
+    torch.set_num_threads(1)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

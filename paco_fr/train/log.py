@@ -1,10 +1,14 @@
-"""What a run tells while it lasts: ``metrics.jsonl``, the progress bar and accelerate's trackers."""
+"""What a run tells while it lasts: ``metrics.jsonl``, the progress bar, accelerate's trackers, and alarms.
+
+An alarm tells a collapse or a leak from a healthy codebook and belief.
+"""
 
 from __future__ import annotations
 
 import json
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,14 @@ from paco_fr.utils.errors import PacoError
 
 SHOWN = {"reconstruction": "rec", "belief": "belief", "tokens_used": "used", "perplexity": "ppl"}
 """Terms in the progress bar, by their short names."""
+
+# Thresholds of the alarms: what a first trial separated healthy runs from spoilt ones by (our choice).
+LEAST_PERPLEXITY = 0.05
+"""Effective number of believed tokens under this share of K: collapse."""
+LEAST_BELIEVED = 0.10
+"""Share of tokens that are ever believed under this: collapse."""
+LEAST_SPREAD = 0.05
+"""Standard deviation of the teacher's region relations under this: collapse of the features."""
 
 Sums = dict[str, list[float]]
 
@@ -150,6 +162,35 @@ def check_trackers(config: PretrainConfig) -> None:
             raise PacoError(
                 f"run.trackers names {name}, which is not installed: pip install 'paco-fr[{name}]'."
             )
+
+
+def alarms(means: Mapping[str, float], config: PretrainConfig, epoch: float) -> dict[str, str]:
+    """Return what is wrong by the means of the last steps: name of the alarm -> what it says.
+
+    Nothing is said during incubation and the half epoch after it, in which running shares settle and hidden
+    pixels are meant to be seen.
+    """
+    found = {}
+    if means.get("spatial_spread", 1.0) < LEAST_SPREAD and config.loss.spatial_on == "features":
+        found["features"] = (
+            f"Collapse: the teacher's regions relate alike (spread {means['spatial_spread']:.3f} < {LEAST_SPREAD}). "
+            "Lower loss.spatial or loss.teacher_rate, or set loss.spatial_on=pixels."
+        )
+    if "belief_perplexity" not in means or epoch < config.belief.incubation_epochs + 0.5:
+        return found
+    share = means["belief_perplexity"] / config.codebook.tokens
+    if share < LEAST_PERPLEXITY or means["tokens_believed"] < LEAST_BELIEVED:
+        found["collapse"] = (
+            f"Collapse: the belief uses {means['belief_perplexity']:.1f} of {config.codebook.tokens} tokens "
+            f"(perplexity), {means['tokens_believed']:.0%} ever. Raise loss.belief (now {config.loss.belief:g})."
+        )
+    if means["token_error"] < means["quantisation_error"]:
+        found["leak"] = (
+            f"Leak: chosen tokens are nearer to the hidden patches (error {means['token_error']:.3f}) than the nearest "
+            f"token is ({means['quantisation_error']:.3f}): the belief sees hidden pixels"
+            + (", as belief.sees=pixels asks for." if config.belief.sees == "pixels" else ".")
+        )
+    return found
 
 
 def _own_part(state: list[Sums], accelerator: Accelerator) -> Sums:

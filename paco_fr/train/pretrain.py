@@ -20,10 +20,8 @@ from paco_fr.checkpoint import load_into, read_card, save_checkpoint
 from paco_fr.config import PretrainConfig
 from paco_fr.data.open import open_faces
 from paco_fr.model.objective import Batch, Objective, Output, build_objective
-from paco_fr.train.batches import Views, prepared
-from paco_fr.train.feed import feed, share
-from paco_fr.train.health import alarms
-from paco_fr.train.log import Log, Meter, check_trackers, postfix, progress_bar, start_trackers
+from paco_fr.train.batches import Views, feed, prepared, share
+from paco_fr.train.log import Log, Meter, alarms, check_trackers, postfix, progress_bar, start_trackers
 from paco_fr.train.resume import (
     load_state,
     remove_states,

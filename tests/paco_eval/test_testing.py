@@ -12,8 +12,7 @@ from torch import nn
 from paco_eval.encoders import load_encoder
 from paco_eval.features.forward import reference_pictures
 from paco_eval.testing import check_encoder
-from paco_fr.contracts import PixelContract
-from paco_fr.encoder import Tokens
+from paco_fr.contracts import PixelContract, Tokens
 from paco_fr.faces.pixels import prepare
 from tasks.testing import ConformanceError
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from paco_fr.contracts import CROPS, CropContract, PixelContract, content_hash
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import CROPS, CropContract, Encoder, PixelContract, content_hash
 from paco_fr.faces import records
 from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
 from paco_fr.utils.errors import PacoError, unknown_name

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from paco_eval.encoders import ADAPTERS, load_encoder
-from paco_fr.encoder import Encoder
+from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 
 

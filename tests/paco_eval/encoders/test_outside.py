@@ -139,7 +139,7 @@ OWN = """
 import torch
 from dataclasses import dataclass
 from paco_fr.contracts import PixelContract
-from paco_fr.encoder import Tokens
+from paco_fr.contracts import Tokens
 
 @dataclass
 class Mean:

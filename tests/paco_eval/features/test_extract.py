@@ -17,8 +17,7 @@ from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.features.batches import resize
 from paco_eval.features.extract import extract, layers_of, reduce
-from paco_fr.contracts import PixelContract
-from paco_fr.encoder import Tokens
+from paco_fr.contracts import PixelContract, Tokens
 from paco_fr.faces.decode import read_image
 from paco_fr.utils.errors import PacoError
 from tasks.units import units_of

@@ -17,8 +17,7 @@ from paco_fr.data.open import open_faces
 from paco_fr.data.pack import pack
 from paco_fr.data.shards import open_packed, read_manifest, verify
 from paco_fr.faces.decode import encode_png
-from paco_fr.train.batches import Views
-from paco_fr.train.feed import share
+from paco_fr.train.batches import Views, share
 from paco_fr.train.pretrain import pretrain
 from paco_fr.train.resume import state_files
 from paco_fr.utils.errors import PacoError

@@ -10,11 +10,11 @@ import torch
 
 from paco_fr.config import CodebookConfig, load_recipe, parse_config
 from paco_fr.model.belief import candidates, gumbel, temperature
-from paco_fr.model.colour import add_colour, borrowed_colour, split_colour
 from paco_fr.model.losses import reconstruction_loss, relation_spread
 from paco_fr.model.objective import build_objective
+from paco_fr.model.patches import add_colour, borrowed_colour, split_colour
 from paco_fr.train.batches import Views, shown_share
-from paco_fr.train.health import alarms
+from paco_fr.train.log import alarms
 from paco_fr.train.pretrain import pretrain
 from paco_fr.utils.errors import PacoError
 from tests.paco_fr.conftest import batch_of, config_on, pool_of, small_config

@@ -11,8 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from paco_fr.config import load_recipe
-from paco_fr.train.batches import Views, epoch_order
-from paco_fr.train.feed import feed, share
+from paco_fr.train.batches import Views, epoch_order, feed, share
 from paco_fr.train.pretrain import attention_kernel, pretrain
 from paco_fr.train.resume import state_files
 from paco_fr.train.schedule import describe_schedule
@@ -107,7 +106,7 @@ def test_a_loss_that_is_not_finite_names_its_term_and_keeps_the_last_state(faces
         calls.extend([1] * call[0].requires_grad)  # steps, not the sheets that are drawn on the way
         return real(*call) * (float("nan") if len(calls) > 4 else 1.0)
 
-    monkeypatch.setattr("paco_fr.model.spatial.spatial_loss", lambda a, b, regions: broken(a, b))
+    monkeypatch.setattr("paco_fr.model.losses.spatial_loss", lambda a, b, regions: broken(a, b))
     out = tmp_path / "run"
     with pytest.raises(
         PacoError, match=r"by step 5: spatial\. The last good state, state-000000004\.pt, is kept"

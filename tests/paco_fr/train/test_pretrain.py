@@ -79,7 +79,7 @@ def test_broken_pictures_are_counted_and_a_folder_of_nothing_else_is_an_error(fa
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_name(faces, tmp_path, monkeypatch):
-    monkeypatch.setattr("paco_fr.model.spatial.spatial_loss", lambda *_: torch.tensor(float("nan")))
+    monkeypatch.setattr("paco_fr.model.losses.spatial_loss", lambda *_: torch.tensor(float("nan")))
     with pytest.raises(PacoError, match="spatial"):
         pretrain(config_on(faces), tmp_path / "run")
 
