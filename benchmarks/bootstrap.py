@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from paco_eval.analysis.statistics import bootstrap
+from paco_eval.analysis.bootstrap import bootstrap_all
 from tasks.metrics.metric import mean_of
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     metric = mean_of("error", "mean", unit="%", best=0.0, worst=np.inf)
 
     def ours() -> tuple[float, float]:
-        _, low, high = bootstrap(metric, items, replicates=replicates)
+        _, low, high = bootstrap_all([metric], items, replicates=replicates)[metric.name]
         return low, high
 
     def plain() -> tuple[float, float]:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from paco_eval.analysis.bootstrap import Interval
 from paco_eval.analysis.compare import compare
 from paco_eval.analysis.robustness import compare_drops, sweeps
 from paco_eval.analysis.significance import registered_metrics
-from paco_eval.analysis.statistics import Interval, over_seeds, paired_difference
+from paco_eval.analysis.statistics import over_seeds, paired_difference
 from paco_eval.encoders.paco import retrain_command
 from paco_eval.rows.store import load_rows
 from paco_fr.config import load_recipe

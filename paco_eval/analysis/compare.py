@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeVar, get_args
 
 import pandas as pd
 
+from paco_eval.analysis.bootstrap import Interval
 from paco_eval.analysis.columns import Column, column_of, line_label, line_order, methods_with_seeds
 from paco_eval.analysis.effect_size import FamilyDifference, mean_over_tasks, standardised
 from paco_eval.analysis.robustness import CONSTANT, Sweep, replicated_drops, sweeps
@@ -31,7 +32,6 @@ from paco_eval.analysis.significance import MetricOf
 from paco_eval.analysis.statistics import (
     ALPHA,
     Claim,
-    Interval,
     Replicates,
     Verdict,
     holm,

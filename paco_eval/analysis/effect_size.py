@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paco_eval.analysis.statistics import Claim, Interval, Replicates, Verdict, verdict
+from paco_eval.analysis.bootstrap import Interval
+from paco_eval.analysis.statistics import Claim, Replicates, Verdict, verdict
 
 
 @dataclass(frozen=True)

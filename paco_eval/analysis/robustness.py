@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_eval.analysis.statistics import Interval, Replicates, aligned, coded, joint_seed, of_runs, resamples
+from paco_eval.analysis.bootstrap import Interval, coded, resamples
+from paco_eval.analysis.statistics import Replicates, aligned, joint_seed, of_runs
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
 from paco_fr.utils.errors import PacoError

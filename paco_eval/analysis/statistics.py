@@ -1,16 +1,12 @@
-"""How sure a number is: intervals, paired differences, tests, ranks.
+"""What numbers allow to say: paired differences, over pretraining seeds, Holm's adjustment, ranks, verdicts.
 
-Everything resamples groups (people, templates, photographs), never single items of one group, because items
-of a group are alike. A bootstrap replicate draws as many groups as there are, with replacement; a pair
-counts as often as the product of its identities' multiplicities, thresholds are chosen anew. Intervals
-are percentile intervals (Efron and Tibshirani 1993, chapter 13). Replicates in which a metric is undefined
-are left out; where more than one in twenty is, or where there is one group only, the interval is undefined
-(NaN), because it would be a guess.
+Two encoders see the same draws of people (:mod:`paco_eval.analysis.bootstrap`), so that what a draw makes easy
+or hard for both cancels; seeds of pretraining are drawn besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,81 +14,17 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import rankdata
 
+from paco_eval.analysis.bootstrap import Interval, coded, percentile_interval, resamples
 from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
-from tasks.metrics.metric import COMPUTE_CELLS, Metric, group_codes
+from tasks.metrics.metric import Metric, group_codes
 
 Verdict = Literal["better", "worse", "not distinguishable", "observed"]
 
-MOST_UNDEFINED = 0.05
-"""Largest share of undefined replicates that an interval may rest on."""
-
-
 ALPHA = 0.05
 """Largest chance of any false claim in a table."""
-
-
-class Interval(NamedTuple):
-    """A number and the ends of its interval, in the unit of its metric; NaN ends where undefined."""
-
-    value: float
-    low: float
-    high: float
-
-
-def resamples(groups: int, replicates: int, seed: int) -> Iterator[Array]:
-    """Yield multiplicities (R_i, groups) of drawn groups, some replicates at a time, each row summing to G.
-
-    Row r is the same for any later number of replicates.
-    """
-    from paco_eval.analysis.draws import count_draws  # here, because the compiler takes its time to import
-
-    state = generator("bootstrap", seed).integers(0, 2**64, dtype=np.uint64)
-    step = max(1, COMPUTE_CELLS // groups)
-    for start in range(0, replicates, step):
-        counts = np.empty((min(step, replicates - start), groups))
-        state = np.uint64(count_draws(state, counts))
-        yield counts
-
-
-def bootstrap(
-    metric: Metric, items: pd.DataFrame, *, replicates: int = 1000, seed: int = 0, level: float = 0.95
-) -> Interval:
-    """Return the metric of the items with its percentile interval under resampled groups.
-
-    Args:
-        metric: what to compute.
-        items: one line per scored unit.
-        replicates: number of bootstrap replicates.
-        seed: draws the replicates.
-        level: share of the replicates inside the interval.
-
-    """
-    return bootstrap_all([metric], items, replicates=replicates, seed=seed, level=level)[metric.name]
-
-
-def bootstrap_all(
-    metrics: Sequence[Metric],
-    items: pd.DataFrame,
-    *,
-    replicates: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> dict[str, Interval]:
-    """Return what :func:`bootstrap` returns for each metric by name, drawing the replicates once."""
-    items, groups = coded(items)
-    values: dict[str, list[Array]] = {metric.name: [] for metric in metrics}
-    for weights in resamples(groups, replicates, seed):
-        for metric in metrics:
-            values[metric.name].append(metric.compute(items, weights))
-    return {
-        metric.name: percentile_interval(
-            metric.value(items), np.concatenate(values[metric.name]), groups, level
-        )
-        for metric in metrics
-    }
 
 
 def paired_difference(
@@ -256,57 +188,6 @@ def aligned(tables: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
         if not table[columns].equals(first[columns]):
             raise PacoError("The tables put the same units into different groups.")
     return ordered
-
-
-def coded(items: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Return the items with numbers for group names, and the number of groups G.
-
-    A metric looks its groups up anew for every batch of replicates, which is quick for numbers only.
-    """
-    codes, names = group_codes(items)
-    columns = {"group": codes} if codes.ndim == 1 else dict(zip(("group_a", "group_b"), codes.T, strict=True))
-    return items.assign(**columns), len(names)
-
-
-def percentile_interval(value: float, values: Array, groups: int, level: float) -> Interval:
-    """Return a value with the quantiles of its replicates (R,), undefined under the rules of the module."""
-    defined = values[~np.isnan(values)]
-    if groups < 2 or len(defined) < (1.0 - MOST_UNDEFINED) * len(values):
-        return Interval(value, np.nan, np.nan)
-    low, high = np.quantile(defined, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    return Interval(value, float(low), float(high))
-
-
-def permutation_test(
-    differences: npt.ArrayLike, groups: Sequence[str], *, permutations: int = 10_000, seed: int = 0
-) -> float:
-    """Return the two-sided p-value that paired differences have mean 0, by flipping signs of whole groups.
-
-    If two encoders are equally good, swapping them for all items of a group changes nothing. Exact where
-    ``2^G`` sign patterns are no more than ``permutations``; else the share of drawn patterns at least as
-    extreme, the observed one counted in (Phipson and Smyth 2010).
-
-    Args:
-        differences: (n,) error of one encoder less that of the other, on the same items.
-        groups: group of every item.
-        permutations: number of sign patterns.
-        seed: draws them.
-
-    """
-    codes, names = pd.factorize(np.asarray(groups, dtype=object))
-    sums = np.bincount(codes, np.asarray(differences, dtype=np.float64), minlength=len(names))
-    exact = 2.0 ** len(names) <= permutations
-    observed = abs(sums.sum()) * (1.0 - 1e-12)  # the same sum in another order may round below itself
-    if exact:
-        patterns = np.arange(2 ** len(names))[:, None] >> np.arange(len(names)) & 1
-        return float((np.abs((2.0 * patterns - 1.0) @ sums) >= observed).mean())
-    rng, extreme = generator("permutation", seed), 0
-    step = max(1, COMPUTE_CELLS // len(names))
-    for start in range(0, permutations, step):
-        shape = (min(step, permutations - start), len(names))
-        flipped = rng.integers(0, 2, size=shape, dtype=np.int8).astype(np.float64) * 2.0 - 1.0
-        extreme += int((np.abs(flipped @ sums) >= observed).sum())
-    return (extreme + 1) / (permutations + 1)
 
 
 def holm(p_values: npt.ArrayLike) -> Array:

@@ -20,7 +20,7 @@ def command(runs: tuple[Path, ...], baseline: str, published: bool, out: Path | 
     """Who wins where against a baseline, by how much, and whether it is more than chance."""
     from paco_eval.analysis.compare import compare
     from paco_eval.analysis.significance import by_resampling, registered_metrics
-    from paco_eval.report import build_report
+    from paco_eval.report.build import build_report
     from paco_eval.report.tables.comparison import comparison_tables
     from paco_eval.report.tables.formats import to_markdown
     from paco_eval.rows.store import load_rows

@@ -31,8 +31,7 @@ def command(
     from typing import cast
 
     from paco_eval.analysis.significance import registered_judge
-    from paco_eval.report import build_report
-    from paco_eval.report.build import Format, Style
+    from paco_eval.report.build import Format, Style, build_report
 
     result = build_report(
         runs,

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from accelerate import PartialState
 
-from paco_eval.analysis.statistics import Interval, bootstrap_all
+from paco_eval.analysis.bootstrap import Interval, bootstrap_all
 from paco_eval.evaluation.data import Data
 from paco_eval.features.forward import flops_of, precision_of
 from paco_eval.finetune.margin import DEFAULTS

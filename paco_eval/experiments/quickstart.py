@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paco_eval.analysis.significance import registered_judge
 from paco_eval.evaluation.runner import evaluate_all
-from paco_eval.report import build_report
+from paco_eval.report.build import build_report
 from paco_fr.checkpoint import shipped
 from paco_fr.config import load_recipe
 from paco_fr.train.pretrain import pretrain

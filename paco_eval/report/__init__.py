@@ -1,5 +1,1 @@
-"""The report: tables in three text formats and one page to look at."""
-
-from paco_eval.report.build import Report, build_report
-
-__all__ = ["Report", "build_report"]
+"""Numbers to look at: tables in three text formats, figures, and one page with all of them."""

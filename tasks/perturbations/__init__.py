@@ -5,6 +5,6 @@ strength and random draws that depend on (name, version, seed, picture) and on n
 order of workers gives the same pictures. The level is left out of the draws on purpose: the five levels of
 one picture show the same box growing and the same light turning, so that levels are paired.
 
-:mod:`catalogue` says which there are, :func:`tasks.perturbations.apply.perturb` applies one,
-:mod:`describe` draws a sheet of them. A picture whose channels are equal everywhere stays grey.
+:mod:`catalogue` says which there are, :func:`tasks.perturbations.apply.perturb` applies one. A picture
+whose channels are equal everywhere stays grey.
 """

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from paco_eval.analysis.compare import Comparison, compare
 from paco_eval.analysis.significance import MetricOf, metrics_of_tasks
 from paco_eval.cli import main
-from paco_eval.report import build_report
+from paco_eval.report.build import build_report
 from paco_eval.report.tables.comparison import comparison_frame, comparison_tables
 from paco_eval.report.tables.formats import to_csv, to_latex, to_markdown
 from paco_eval.rows.schema import Metric

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paco_eval.analysis.bootstrap import Interval
 from paco_eval.analysis.effect_size import FamilyDifference, mean_over_tasks, standardised
-from paco_eval.analysis.statistics import Interval, Replicates, replicated
+from paco_eval.analysis.statistics import Replicates, replicated
 from paco_fr.utils.random import generator
 from tasks.metrics.metric import Metric
 from tasks.metrics.pose import METRICS

@@ -73,6 +73,28 @@ def test_help_and_lists_import_nothing_heavy(words):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_an_evaluation_loads_nothing_that_draws(tasks_file, tmp_path):
+    words = [
+        "evaluate",
+        "constant",
+        "--tasks",
+        "pose/blobs",
+        "--tasks-from",
+        str(tasks_file),
+        "--out",
+        str(tmp_path),
+    ]
+    code = (
+        "import sys\nfrom paco_eval.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code\n"
+        "drawing = ('matplotlib', 'jinja2', 'paco_eval.report')\n"
+        "print([m for m in drawing if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert len(list((tmp_path / "rows").glob("*.json"))) == 1
+
+
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_explains_itself(command):
     result = call(command, "--help")

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import paco_eval.report.inspect.perturbations as describing
-from paco_eval.report.inspect.describe import sheet
-from paco_eval.report.inspect.perturbations import describe_perturbed, named
+from paco_eval.report.inspect.perturbations import describe_perturbed, named, sheet
 from paco_fr.utils.errors import PacoError
 from tasks.perturbations.catalogue import PERTURBATIONS, kinds_of
 from tests.paco_eval.evaluation.test_derived import face_records, pointless_records

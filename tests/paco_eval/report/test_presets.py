@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from paco_eval.report import build_report
+from paco_eval.report.build import build_report
 from paco_eval.report.tables.presets import PRESETS, preset_tables
 from paco_eval.report.tables.table import Table
 from paco_eval.rows.schema import Row

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paco_eval.report import build_report
+from paco_eval.report.build import build_report
 from paco_eval.report.tables.formats import to_latex, to_markdown
 from paco_eval.report.tables.published import (
     COLUMNS,

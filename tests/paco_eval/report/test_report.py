@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paco_eval.report import Report, build_report
+from paco_eval.report.build import Report, build_report
 from paco_eval.report.figures import few_shot_figures
 from paco_eval.report.robustness_figures import overview_figures, sweep_figures
 from paco_eval.report.tables.robustness import over_levels
