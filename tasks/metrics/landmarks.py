@@ -1,7 +1,7 @@
 """Landmarks: normalised mean error, failure rate and the area under the cumulative error curve.
 
 An error is in percent of its normaliser. An image fails at t when its error is above t: exactly t passes.
-An error that is not a number is a failure and is counted (PROTOCOLS 4.3 and 8).
+An error that is not a number is a failure and is counted (``docs/protocols.md``, landmarks).
 """
 
 from __future__ import annotations

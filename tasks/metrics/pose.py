@@ -1,7 +1,7 @@
 """Head pose: absolute angle errors with a plain wrap, and the geodesic error of the rotation.
 
 Errors are folded at ±360 degrees only. Folding at ±180 as well, as one published scorer does, would score
-a head that looks backwards as right (PROTOCOLS 4.2).
+a head that looks backwards as right (``docs/protocols.md``, head pose).
 """
 
 from __future__ import annotations
@@ -45,4 +45,4 @@ METRICS: tuple[Metric, ...] = (
 """Of items with columns ``error`` (mean of the three), ``error_yaw`` and so on, ``geodesic``, in degrees."""
 
 LENIENT = mean_of("error_lenient", "mae_lenient180", unit="deg", best=0.0, worst=90.0)
-"""For comparison with 6DRepNet's scorer only (PROTOCOLS 4.2): a labelled column, never the score."""
+"""For comparison with 6DRepNet's scorer only (``docs/protocols.md``, head pose): a labelled column, never the score."""

@@ -1,4 +1,4 @@
-"""Segmentation: F1 of every class from the confusion matrix summed over all pixels (PROTOCOLS 4.5).
+"""Segmentation: F1 of every class from the confusion matrix summed over all pixels (``docs/protocols.md``, parsing).
 
 Items have ``confusion``: the C x C counts of one picture, truth by prediction, as a flat list. Sums come first and
 ratios last, so a large picture weighs more than a small one, as in the field. The mean runs over the foreground

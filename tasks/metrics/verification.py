@@ -150,7 +150,7 @@ def tar_at_far(far: float) -> tuple[Metric, Metric]:
     """Return the metrics TAR at a FAR of at most ``far``, and the FAR achieved there, both in percent.
 
     With fewer than ``1 / far`` impostor pairs the achieved FAR is 0. Undefined without genuine or impostor
-    pairs. Published scorers take the ROC point nearest in FAR, which may lie above (PROTOCOLS 8).
+    pairs. Published scorers take the ROC point nearest in FAR, which may lie above (``docs/protocols.md``, verification).
     """
     name = far_name(far)
     return (
