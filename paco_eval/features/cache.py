@@ -26,10 +26,10 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from paco_eval.features.cache_locks import alone, in_use, limit, using
+from paco_eval.features.cache_locks import NO_ROOM, alone, in_use, limit, using
 from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file, cache_folder
+from paco_fr.utils.files import atomic_file, cache_folder, writing
 
 Keys = npt.NDArray[np.uint8]
 
@@ -89,18 +89,13 @@ def store(address: Address, keys: Keys, features: npt.NDArray[np.float32]) -> No
     with using(folder):
         if path.exists():
             return
-        with atomic_file(path) as temporary:
-            try:
-                tensors: dict[str, npt.NDArray[Any]] = {
-                    "keys": keys,
-                    "features": np.ascontiguousarray(features),
-                }
-                save_file(tensors, temporary, metadata={"address": json.dumps(vars(address))})
-            except (OSError, SafetensorError) as error:
-                raise PacoError(
-                    f"Cannot write features to {folder}: {error}. Free some space (`paco-eval cache prune`), or let "
-                    "PACO_CACHE name another folder. What was stored before stays usable."
-                ) from error
+        advice = f"{NO_ROOM} What was stored before stays usable."
+        tensors: dict[str, npt.NDArray[Any]] = {"keys": keys, "features": np.ascontiguousarray(features)}
+        with (
+            writing(f"features to {folder}", advice, wrapped=SafetensorError),
+            atomic_file(path) as temporary,
+        ):
+            save_file(tensors, temporary, metadata={"address": json.dumps(vars(address))})
 
 
 def _as_scalars(keys: Keys) -> list[bytes]:

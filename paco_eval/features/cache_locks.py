@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import cache_folder
+from paco_fr.utils.files import cache_folder, writing
+
+NO_ROOM = "Free some space (`paco-eval cache prune`), or let PACO_CACHE name another folder."
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,8 @@ def using(folder: Path) -> Iterator[None]:
         use = _current.get()
         assert use is not None
         if folder not in use.known:
-            try:
-                with alone():
-                    use.list.write(f"{folder.name}\n".encode())
-            except OSError as error:
-                raise PacoError(
-                    f"Cannot write to {Path(use.list.name).parent}: {error.strerror}. Free some space "
-                    "(`paco-eval cache prune`), or let PACO_CACHE name another folder."
-                ) from error
+            with writing(f"to {Path(use.list.name).parent}", NO_ROOM), alone():
+                use.list.write(f"{folder.name}\n".encode())
             use.known.add(folder)
         yield
 

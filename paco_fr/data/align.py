@@ -6,12 +6,8 @@ crops with their points in pixels of the crop; ``report.parquet`` has a line for
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +24,8 @@ from paco_fr.faces.detector import Detector, Found
 from paco_fr.faces.landmarks import box_of, five_points
 from paco_fr.faces.records import features
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file, owned_folder
+from paco_fr.utils.files import atomic_file, owned_folder, same_settings
+from paco_fr.utils.pool import in_order
 
 Several = Literal["largest", "central", "reject"]
 
@@ -85,7 +82,7 @@ class _Context:
     records: Dataset
     out: Path
     rules: Rules
-    device: str
+    detector: _Once
 
 
 def align(
@@ -108,7 +105,8 @@ def align(
     """
     records = load_source(source)
     with owned_folder(out):
-        _same_rules(out, {"source": source, "records": len(records), **asdict(rules)})
+        settings = {"source": source, "records": len(records), **asdict(rules)}
+        same_settings(out, settings, made="aligned", advice="Choose another folder.")
         for folder in (out / "faces", out / "parts"):
             folder.mkdir(exist_ok=True)
             for torn in folder.glob(".*.tmp"):
@@ -117,7 +115,8 @@ def align(
         todo = [number for number in parts if not _report(out, number).is_file()]
         with tqdm(total=len(records), initial=(len(parts) - len(todo)) * PART, unit="img", desc=f"aligning {source}",
                   disable=not progress) as bar:  # fmt: skip
-            for done in _run(todo, _Context(records, out, rules, device), workers):
+            context = _Context(records, out, rules, _Once(device, alone=workers <= 1))
+            for done in in_order(_part, context, todo, workers):
                 bar.update(done)
         report = pd.concat([pd.read_parquet(_report(out, number)) for number in parts], ignore_index=True)
         with atomic_file(out / "report.parquet") as path:
@@ -211,9 +210,9 @@ def _choose(faces: list[Found], image: Pixels, several: Several) -> Found:
     return max(faces, key=lambda face: float(np.prod(face.box[2:] - face.box[:2])))
 
 
-def _part(context: _Context, number: int, detector: Any) -> int:
+def _part(context: _Context, number: int) -> int:
     """Align one part: its faces first, then its report, which marks it as done."""
-    rules, lines, kept = context.rules, [], []
+    rules, detector, lines, kept = context.rules, context.detector, [], []
     rows = range(number * PART, min((number + 1) * PART, len(context.records)))
     for index in rows:
         row = context.records[index]
@@ -260,55 +259,21 @@ def _cut(image: Pixels, row: dict[str, Any], face: Found, scheme: str, rules: Ru
 class _Once:
     """A detector made when it is first called for; ``failed`` tells whether that went wrong."""
 
-    def __init__(self, device: str) -> None:
-        self.device, self.failed = device, False
+    def __init__(self, device: str, *, alone: bool) -> None:
+        self.device, self.alone, self.failed = device, alone, False
         self._made: Detector | None = None
 
     def __call__(self) -> Detector:
         if self._made is None:
             self.failed = True
+            if not self.alone:
+                import torch
+
+                torch.set_num_threads(1)  # the other processes have the other cores
             self._made = Detector(self.device)
             self.failed = False
         return self._made
 
 
-def _run(todo: list[int], context: _Context, workers: int) -> Iterator[int]:
-    if workers <= 1:
-        detector = _Once(context.device)
-        for number in todo:
-            yield _part(context, number, detector)
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (context,)) as pool:
-        yield from pool.map(_in_worker, todo)
-
-
-_worker: dict[str, Any] = {}
-
-
-def _begin(context: _Context) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    _worker.update(context=context, detector=_Once(context.device))
-
-
-def _in_worker(number: int) -> int:
-    return _part(_worker["context"], number, _worker["detector"])
-
-
 def _report(out: Path, number: int) -> Path:
     return out / "parts" / f"report-{number:05d}.parquet"
-
-
-def _same_rules(out: Path, wanted: dict[str, Any]) -> None:
-    path = out / "settings.json"
-    if not path.is_file():
-        with atomic_file(path) as temporary:
-            temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise PacoError(
-                f"{out} was aligned with {name} {found.get(name)}, not {value}. Choose another folder."
-            )

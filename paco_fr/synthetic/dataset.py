@@ -5,9 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import Any
 
 from datasets import Dataset, load_from_disk
@@ -20,6 +17,7 @@ from paco_fr.synthetic.rendering.renderer import render
 from paco_fr.synthetic.sampling import face_parameters
 from paco_fr.synthetic.spec import FaceSpec
 from paco_fr.utils.files import atomic_folder, cache_folder
+from paco_fr.utils.pool import in_order
 
 COLUMNS = (
     "image",
@@ -70,25 +68,8 @@ def record(spec: FaceSpec, index: int) -> dict[str, Any]:
     }
 
 
-def _chunk(task: tuple[FaceSpec, int, int]) -> list[dict[str, Any]]:
-    spec, start, stop = task
-    return [record(spec, index) for index in range(start, stop)]
-
-
-def _rows(spec: FaceSpec, workers: int, progress: bool) -> Iterator[dict[str, Any]]:
-    tasks = [(spec, start, min(start + _CHUNK, len(spec))) for start in range(0, len(spec), _CHUNK)]
-    with tqdm(total=len(spec), desc="render", unit="face", disable=not progress) as bar:
-        if workers <= 1:
-            for task in tasks:
-                for row in _chunk(task):
-                    yield row
-                    bar.update()
-            return
-        # Spawned, not forked: the caller may hold threads, which a forked child would find locked.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for rows in pool.map(_chunk, tasks):
-                yield from rows
-                bar.update(len(rows))
+def _chunk(spec: FaceSpec, numbers: range) -> list[dict[str, Any]]:
+    return [record(spec, index) for index in numbers]
 
 
 def records(spec: FaceSpec, workers: int = 1, progress: bool = False) -> Dataset:
@@ -101,9 +82,12 @@ def records(spec: FaceSpec, workers: int = 1, progress: bool = False) -> Dataset
 
     """
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for row in _rows(spec, workers, progress):
-        for name in COLUMNS:
-            columns[name].append(row[name])
+    chunks = [range(at, min(at + _CHUNK, len(spec))) for at in range(0, len(spec), _CHUNK)]
+    with tqdm(total=len(spec), desc="render", unit="face", disable=not progress) as bar:
+        for rows in in_order(_chunk, spec, chunks, workers):
+            for name in COLUMNS:
+                columns[name] += [row[name] for row in rows]
+            bar.update(len(rows))
     dataset = Dataset.from_dict(columns, features=features(COLUMNS))
     return check(dataset, f"synthetic faces {spec.fingerprint()[:12]}")
 

@@ -16,7 +16,7 @@ import torch
 
 from paco_fr.config import PretrainConfig
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file
+from paco_fr.utils.files import atomic_file, first_difference, writing
 from paco_fr.utils.types import Say
 
 State = dict[str, Any]
@@ -35,19 +35,14 @@ def save_state(out: Path, state: State, keep: int) -> None:
 
     """
     path = out / f"state-{state['step']:09d}.pt"
-    try:
-        with atomic_file(path) as temporary, temporary.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-    except (OSError, RuntimeError) as error:  # torch wraps what the file system says
-        cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__ or error
-        kept = state_files(out)
-        last = f"The last good state, {kept[-1].name}, is kept" if kept else "No state was saved before"
-        raise PacoError(
-            f"Cannot write {path}: {getattr(cause, 'strerror', None) or cause}. {last}. Free some space or "
-            "mend the permissions, then continue with --resume."
-        ) from error
+    kept = state_files(out)
+    last = f"The last good state, {kept[-1].name}, is kept" if kept else "No state was saved before"
+    advice = f"{last}. Free some space or mend the permissions, then continue with --resume."
+    told = writing(path, advice, wrapped=RuntimeError)  # torch wraps what the file system says
+    with told, atomic_file(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
     for old in state_files(out)[:-keep]:
         old.unlink()
 
@@ -93,15 +88,18 @@ def same_run(found: PretrainConfig, wanted: PretrainConfig, out: Path) -> None:
 
     Section ``run`` may differ: it changes how a run is carried out, not what is learned.
     """
-    a, b = (config.model_dump(mode="json", exclude={"run"}) for config in (found, wanted))
-    for section, value in a.items():
-        if value == b[section]:
-            continue
-        if isinstance(value, dict):
-            key = next(key for key in value if value[key] != b[section][key])
-            name, old, new = f"{section}.{key}", value[key], b[section][key]
-        else:
-            name, old, new = section, value, b[section]
+    other = first_difference(_settings(found), _settings(wanted))
+    if other:
+        name, old, new = other
         raise PacoError(
             f"{out} was trained with another {name}: {old}, not {new}. Use the same recipe or another --out."
         )
+
+
+def _settings(config: PretrainConfig) -> dict[str, Any]:
+    """Return all that decides what a run learns, by ``section.key``."""
+    values = config.model_dump(mode="json", exclude={"run"})
+    sections = {name: value if isinstance(value, dict) else {"": value} for name, value in values.items()}
+    return {
+        f"{name}.{key}".strip("."): value for name, keys in sections.items() for key, value in keys.items()
+    }

@@ -14,8 +14,7 @@ from paco_fr.model.objective import Batch, Objective, Output
 from paco_fr.model.patches import patchify, put, take, unpatchify
 from paco_fr.model.regions import region_map
 from paco_fr.train.batches import Views
-from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file
+from paco_fr.utils.files import atomic_file, writing
 
 SHEETS_AT = (0.01, 0.1, 0.4)
 """Shares of a run after which a sheet is kept, beside the one at its end: most is learned early."""
@@ -60,11 +59,12 @@ def save_sheet(target: Path, objective: Objective, views: Views, count: int = 8)
         "corrupted": unprepare(unpatchify(output.corrupted, patch).cpu(), contract),
         "reconstructed": unprepare(unpatchify(repaired(config, batch, output), patch).cpu(), contract),
     }
-    try:
-        with atomic_file(target) as path, path.open("wb") as file:
-            np.savez_compressed(file, **sheet)  # type: ignore[arg-type]
-    except OSError as error:
-        raise PacoError(f"Cannot write {target}: {error.strerror}. Free some space and --resume.") from error
+    with (
+        writing(target, "Free some space and --resume."),
+        atomic_file(target) as path,
+        path.open("wb") as file,
+    ):
+        np.savez_compressed(file, **sheet)  # type: ignore[arg-type]
 
 
 def repaired(config: PretrainConfig, batch: Batch, output: Output) -> Tensor:

@@ -1,16 +1,21 @@
-"""Writing that is whole or absent, folders that one run owns, and where the cache lives."""
+"""Writing that is whole or absent, folders that one run owns and settings made, and where the cache lives."""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from paco_fr.utils.errors import BusyError, PacoError
+
+SETTINGS = "settings.json"
+"""File in a folder that notes what it was made with."""
 
 
 def cache_folder(name: str) -> Path:
@@ -23,12 +28,10 @@ def cache_folder(name: str) -> Path:
 
 def writable_folder(folder: Path) -> Path:
     """Make a folder if need be and make sure that it can be written, or say so."""
-    try:
+    with writing(f"to {folder}", "Choose another folder."):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise PacoError(f"Cannot write to {folder}: {error.strerror}. Choose another folder.") from error
     return folder
 
 
@@ -75,3 +78,65 @@ def owned_folder(folder: Path, *, wait: bool = False) -> Iterator[Path]:
                 f"Another run is writing to {folder}. Wait for it or choose another --out."
             ) from error
         yield folder
+
+
+@contextmanager
+def writing(what: object, advice: str, *, wrapped: type[Exception] = OSError) -> Iterator[None]:
+    """Turn what the file system refuses, a full disk first of all, into an error with advice.
+
+    Args:
+        what: what is written, e.g. a path.
+        advice: what to do about it, and what is kept.
+        wrapped: the error in which a library hides that of the file system.
+
+    """
+    try:
+        yield
+    except (OSError, wrapped) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__ or error
+        said = getattr(cause, "strerror", None) or cause
+        raise PacoError(f"Cannot write {what}: {said}. {advice}") from error
+
+
+def first_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """Return name, found value and wanted value of the first setting that is another, or None if all agree."""
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            return name, found.get(name), value
+    return None
+
+
+def same_settings(
+    folder: Path,
+    wanted: Mapping[str, Any],
+    *,
+    made: str,
+    advice: str,
+    later: Mapping[str, Any] | None = None,
+) -> None:
+    """Note in a folder with which settings it is made, or refuse to go on in one that was made with others.
+
+    Args:
+        folder: what is made with these settings lies here.
+        wanted: the settings, plain values.
+        made: how, e.g. ``packed``.
+        advice: what to do about another setting.
+        later: settings that files written before they existed lack, with what they were then.
+
+    Raises:
+        PacoError: another setting is noted, or what is noted cannot be read.
+
+    """
+    path = folder / SETTINGS
+    if not path.is_file():
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+        return
+    try:
+        found = {**(later or {}), **json.loads(path.read_text(encoding="utf-8"))}
+    except (ValueError, TypeError) as error:
+        raise PacoError(f"{path} does not say how {folder} was {made} ({error}). Choose another.") from error
+    if lacking := [name for name in wanted if name not in found]:
+        raise PacoError(f"{path} does not say how {folder} was {made}: no {lacking[0]}. Choose another.")
+    if other := first_difference(found, wanted):
+        raise PacoError(f"{folder} was {made} with {other[0]} {other[1]}, not {other[2]}. {advice}")

@@ -189,11 +189,11 @@ def test_an_interrupted_align_goes_on_and_processes_give_what_one_gives(tmp_path
     rules = Rules(template="arcface", canvas=32, min_side=0.0)
     real, parts = aligning._part, []
 
-    def stop_at_second(context, number, detector):
+    def stop_at_second(context, number):
         parts.append(number)
         if len(parts) == 2:
             raise KeyboardInterrupt
-        return real(context, number, detector)
+        return real(context, number)
 
     with monkeypatch.context() as patch:
         patch.setattr(aligning, "PART", 2)

@@ -1,0 +1,55 @@
+"""Work spread over processes: the same results in the same order for any number of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+Context = TypeVar("Context")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def in_order(
+    work: Callable[[Context, Job], Result], context: Context, jobs: Iterable[Job], workers: int
+) -> Iterator[Result]:
+    """Give ``work(context, job)`` of every job in the order of the jobs.
+
+    Args:
+        work: a function of a module; processes find it by its name.
+        context: what all jobs share, sent to each process once.
+        jobs: may be endless: at most two for each process are taken before their results are fetched.
+        workers: processes; the work is done here where one or none is asked for.
+
+    """
+    if workers <= 1:
+        for job in jobs:
+            yield work(context, job)
+        return
+    # Spawned, not forked: the caller may hold threads, which a forked child would find locked.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (work, context)) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for job in jobs:
+                waiting.append(pool.submit(_work, job))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:  # after an error nobody waits for what has not begun
+                future.cancel()
+
+
+_worker: dict[str, Any] = {}
+
+
+def _begin(work: Callable[[Any, Any], Any], context: Any) -> None:
+    _worker.update(work=work, context=context)
+
+
+def _work(job: Any) -> Any:
+    return _worker["work"](_worker["context"], job)
