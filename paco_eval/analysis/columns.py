@@ -15,7 +15,7 @@ BASELINES = ("random", "pixels", "constant")
 
 @dataclass(frozen=True, order=True)
 class Column:
-    """What the numbers under one heading have in common; ``task_version`` 0 stands for the literature."""
+    """What the numbers under one heading have in common; ``task_version`` is 0 where it is no one task's, as in sums."""
 
     task: str
     task_version: int

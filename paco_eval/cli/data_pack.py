@@ -18,10 +18,6 @@ from paco_eval.cli.options import overrides
 )
 @click.option("--encoding", type=click.Choice(["raw", "jpeg"]), default="raw", show_default=True,
               help="raw uint8: nothing to decode; jpeg: about a tenth of the bytes.")  # fmt: skip
-@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG.")
-@click.option(
-    "--shard-size", type=click.IntRange(min=1), default=2048, show_default=True, help="Pictures in a shard."
-)
 @click.option(
     "--workers", type=click.IntRange(min=1), default=lambda: os.cpu_count() or 1, help="[default: all cores]"
 )
@@ -33,8 +29,6 @@ def pack(
     out: Path,
     recipe: str,
     encoding: str,
-    quality: int,
-    shard_size: int,
     workers: int,
     pairs: tuple[str, ...],
 ) -> None:
@@ -42,14 +36,14 @@ def pack(
 
     Train on the result with `pretrain --recipe RECIPE --data OUT`.
     """
-    from typing import Any
+    from typing import cast
 
     from paco_fr.config import load_recipe
+    from paco_fr.data.pack import Encoding
     from paco_fr.data.pack import pack as run
 
     config = load_recipe(recipe, overrides(pairs))
-    settings: dict[str, Any] = {"encoding": encoding, "quality": quality, "shard_size": shard_size}
-    manifest = run(source, out, config, workers=workers, progress=True, **settings)
+    manifest = run(source, out, config, workers=workers, progress=True, encoding=cast(Encoding, encoding))
     skipped = sum(len(shard.skipped) for shard in manifest.shards)
     size = sum(shard.bytes for shard in manifest.shards)
     click.echo(

@@ -24,11 +24,11 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, owned_folder
 from tasks.task import Task
 
-CLUSTERS = ("slurm", "local")
-"""``local`` runs all jobs at once on this machine, to try a grid before it goes to a cluster."""
-
 MINUTES = {"slurm": ("time", 240), "local": ("timeout_min", 240)}
-"""How a kind of cluster calls the limit of a job's time, and our choice of it, in minutes."""
+"""How a kind of cluster calls the limit of a job's time, and our choice of it, in minutes.
+
+``local`` runs all jobs at once on this machine, to try a grid before it goes to a cluster.
+"""
 
 UNDER_WAY = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED")
 """States of a job that an earlier call submitted and that is waited for."""
@@ -142,7 +142,7 @@ def run_jobs(
 
     Args:
         jobs: as :func:`jobs_of` returns them.
-        cluster: one of :data:`CLUSTERS`.
+        cluster: one of :data:`MINUTES`.
         settings: parameters of submitit's executor, such as partition and time.
         out: folder of the run, held meanwhile.
         again: whether to submit what is measured, too.

@@ -17,8 +17,6 @@ score and rank below all others.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -106,12 +104,6 @@ def _gallery_probe(labels: pd.DataFrame, gallery: str, probe: str) -> Pairs:
             raise PacoError(f"No picture has media '{name}'; found: {sorted(set(labels['media']))}.")
     first, second = np.meshgrid(*sides)
     return first.ravel(), second.ravel()
-
-
-def pair_list_hash(items: pd.DataFrame) -> str:
-    """Return sixteen hex digits of the list of pairs and of which are genuine."""
-    lines = items["id_a"] + "\t" + items["id_b"] + "\t" + items["truth"].astype(int).astype(str)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:

@@ -68,13 +68,6 @@ def fails(errors: npt.ArrayLike, threshold: float) -> npt.NDArray[np.bool_]:
     return np.asarray(~(np.asarray(errors, dtype=np.float64) <= threshold))
 
 
-def cumulative_errors(errors: npt.ArrayLike, thresholds: npt.ArrayLike) -> Array:
-    """Return the share, in [0, 1], of images that pass each threshold: the cumulative error curve."""
-    values = np.asarray(errors, dtype=np.float64)
-    passed = np.searchsorted(np.sort(values[~np.isnan(values)]), np.asarray(thresholds), side="right")
-    return np.asarray(passed / len(values))
-
-
 def failure_rate(column: str, name: str, threshold: float) -> Metric:
     """Return the metric FR@threshold in percent of images, over an error column in percent."""
 

@@ -1,4 +1,4 @@
-"""A comparison as a frame and as tables for the renderers."""
+"""A comparison as tables for the renderers."""
 
 from __future__ import annotations
 
@@ -19,25 +19,6 @@ Place = TypeVar("Place", Column, str)
 SHORT: dict[Verdict, str] = {
     "better": "better", "worse": "worse", "not distinguishable": "n.d.", "observed": "observed",
 }  # fmt: skip
-
-
-def comparison_frame(comparison: Comparison) -> pd.DataFrame:
-    """Return one line per difference, with everything needed to use it elsewhere."""
-    return pd.DataFrame(
-        [
-            {
-                "encoder": d.encoder, "baseline": comparison.baseline, "protocol": d.protocol,
-                "task": d.column.task, "task_version": d.column.task_version, "split": d.column.split,
-                "subset": d.column.subset, "level": None if d.column.level < 0 else d.column.level,
-                "metric": d.column.metric, "unit": d.column.unit,
-                "higher_is_better": d.column.higher_is_better,
-                "value": d.value, "baseline_value": d.reference,
-                "difference": d.interval.value, "low": d.interval.low, "high": d.interval.high,
-                "p_value": d.p_value, "p_adjusted": d.p_adjusted, "verdict": d.verdict,
-            }
-            for d in comparison.differences
-        ]
-    )  # fmt: skip
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:

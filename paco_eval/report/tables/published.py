@@ -122,22 +122,6 @@ def beside_measured(table: Table, published: pd.DataFrame) -> Table:
     return replace(table, lines=(*table.lines, *lines)) if lines else table
 
 
-def published_table(published: pd.DataFrame, family: str, title: str) -> Table:
-    """Return a table of published numbers of a family alone, columns by task, subset and metric."""
-    found = published[published.task.str.rpartition("/")[0] == family]
-    if found.empty:
-        raise PacoError(f"No published number of family '{family}'.")
-    places = dict.fromkeys(zip(found.task, found.subset, found.metric, strict=True))
-    columns = tuple(
-        sorted(
-            Column(task, 0, "test", subset, -1, order, metric, *METRICS[metric], main=True)
-            for order, (task, subset, metric) in enumerate(places)
-        )
-    )
-    caption = "Published numbers in their own settings; not to be ranked with each other where these differ."
-    return Table(family, title, False, columns, tuple(_lines(columns, found)), caption)
-
-
 def _lines(columns: tuple[Column, ...], published: pd.DataFrame) -> list[Line]:
     wanted = {(column.task, column.subset, column.metric) for column in columns if column.level < 0}
     keys = list(zip(published.task, published.subset, published.metric, strict=True))

@@ -13,7 +13,6 @@ from paco_eval.report.tables.published import (
     METRICS,
     beside_measured,
     load_published,
-    published_table,
 )
 from paco_eval.report.tables.table import family_tables
 from paco_eval.rows.store import Stored, write_row
@@ -119,14 +118,6 @@ def test_beside_measured_ones_but_never_ranked() -> None:
     assert "*PaCo-FR*" in to_markdown(both) and r"\textit{PaCo-FR}" in to_latex(both)
     other = family_tables([Stored(make_row("paco-tiny")[0], Path("x"))])[0]
     assert beside_measured(other, load_published()) == other
-
-
-def test_published_alone() -> None:
-    table = published_table(load_published(), "pose", "published")
-    assert {line.kind for line in table.lines} == {"published"}
-    assert [column.place for column in table.columns][:2] == ["aflw2000", "aflw2000"]
-    with pytest.raises(PacoError, match="family 'nothing'"):
-        published_table(load_published(), "nothing", "")
 
 
 def test_in_the_report(tmp_path: Path) -> None:
