@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from paco_eval.encoders._contract_check import check_contract
-from paco_eval.features.extract import REDUCTIONS, reduce
 from paco_eval.features.forward import reference_pictures
+from paco_eval.features.layers import REDUCTIONS, reduce
 from paco_eval.rows.schema import Metric, Row, Unit
 from paco_fr.contracts import Encoder, Tokens
 from paco_fr.faces.pixels import prepare

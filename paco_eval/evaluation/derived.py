@@ -24,15 +24,10 @@ from accelerate import PartialState
 
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.record import identity_of, row_of, wanted_of
-from paco_eval.features.extract import Features, Layer, extract
-from paco_eval.features.perturbed import (
-    CLEAN_PICTURE,
-    Condition,
-    Outcome,
-    Reader,
-    extract_perturbed,
-    fill_cache,
-)
+from paco_eval.features.extract import Features, Outcome, extract, extract_perturbed
+from paco_eval.features.fill import Reader, fill_cache
+from paco_eval.features.layers import Layer
+from paco_eval.features.perturbed import CLEAN_PICTURE, Condition
 from paco_eval.probes.choice_cache import choice_path, remembered
 from paco_eval.probes.scorer import Decision, Scorer, choosing_units, decide, decide_elsewhere, held_of
 from paco_eval.rows.compact import compact, write_achieved
@@ -129,7 +124,7 @@ def share_pictures(encoders: Sequence[Encoder], data: Data, *, out: Path, overwr
             wanted = wanted_of(encoder, data, identities, out, overwrite, lambda _: None)
             if wanted:
                 layer = _decided(encoder, data).choice.layer
-                readers.append(Reader(encoder, layer, task.flip == "sum"))
+                readers.append(Reader(encoder, (layer,), task.flip == "sum"))
                 cells |= dict.fromkeys(wanted)
         except Exception:
             continue

@@ -29,8 +29,8 @@ from paco_eval.evaluation.derived import (
     sweep_of,
 )
 from paco_eval.evaluation.record import row_of, wanted_of
-from paco_eval.features.batches import batches_of, prepared_batches
-from paco_eval.features.perturbed import CLEAN_PICTURE, Condition, prepared_under
+from paco_eval.features.batches import batches_of, prepared_batches, prepared_under
+from paco_eval.features.perturbed import CLEAN_PICTURE, Condition
 from paco_eval.features.processes import together
 from paco_eval.rows.compact import compact
 from paco_eval.rows.schema import Row
@@ -118,10 +118,9 @@ def _painted(
 ) -> Iterator[Shown]:
     """Yield each batch of the units in ``own``, clean and then perturbed in the way of every cell."""
     names = {CLEAN_PICTURE: CLEAN, **{Condition(*cell): cell for cell in cells}}
-    asked = dict.fromkeys(names, np.ones(len(units), dtype=bool))
-    for condition, (members, pictures, achieved, broken) in prepared_under([contract], units, own, asked):
-        shown = pictures.get(contract, torch.empty(0))
-        yield Shown(names[condition], members, shown, achieved, len(broken))
+    batches = [dict.fromkeys(names, batch) for batch in batches_of(own)]
+    for condition, members, pictures, achieved, broken in prepared_under([contract], units, batches):
+        yield Shown(names[condition], members, pictures[contract], achieved, len(broken))
 
 
 def _drawn_again(

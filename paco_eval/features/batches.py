@@ -1,29 +1,54 @@
-"""Pictures on their way to an encoder: decoded, cut and prepared in batches, ahead of the model and beside it."""
+"""Pictures on their way to an encoder: decoded, cut, changed and prepared in batches, ahead of the model and beside it."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import PartialState
 from PIL import Image
 from torch import Tensor
 
+from paco_eval.features.perturbed import CLEAN_PICTURE, Condition, changed, faces_of
 from paco_fr.contracts import PixelContract
 from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import Pixels, read_image
 from paco_fr.faces.pixels import prepare
 from paco_fr.utils.errors import PacoError
+from tasks.perturbations.apply import Face
 from tasks.units import Units
 
 BATCH = 64
 """Pictures that are decoded and encoded together."""
-Prepared = tuple[list[int], Tensor, dict[int, str]]
+Canvases = dict[int, Pixels | str]
+"""Of each unit, or why there is none."""
+
+
+class Prepared(NamedTuple):
+    """A batch of pictures under one condition.
+
+    Attributes:
+        condition: what was done to them.
+        members: the readable units.
+        pictures: for each pixel contract (B, 3, S, S) of the members; an empty tensor where there are none.
+        achieved: (B,) what the perturbation achieved on each, NaN of clean ones.
+        broken: unit -> why there is no picture.
+
+    """
+
+    condition: Condition
+    members: list[int]
+    pictures: Mapping[PixelContract, Tensor]
+    achieved: npt.NDArray[np.float32]
+    broken: dict[int, str]
 
 
 def batches_of(units: list[int]) -> list[list[int]]:
@@ -41,24 +66,70 @@ def decoding_threads() -> int:
 
 def prepared_batches(
     units: Units, batches: Sequence[list[int]], contract: PixelContract
-) -> Iterator[Prepared]:
+) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
     """Yield (readable units, prepared pictures, failures) of each batch in order, decoded a few batches ahead."""
-    cells = units.records.select_columns(["image"])
+    for found in prepared_under([contract], units, [{CLEAN_PICTURE: batch} for batch in batches]):
+        yield found.members, found.pictures[contract], found.broken
+
+
+def prepared_under(
+    contracts: Sequence[PixelContract], units: Units, batches: Sequence[Mapping[Condition, list[int]]]
+) -> Iterator[Prepared]:
+    """Yield the pictures of each batch under each of its conditions, in order, made a few ahead of the encoders.
+
+    A picture is decoded and cut once for all conditions of its batch.
+
+    Args:
+        contracts: for which pictures are prepared.
+        units: the crops.
+        batches: which units are wanted under which conditions.
+
+    """
     threads = decoding_threads()
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque[Future[Prepared]] = deque()
-        for batch in batches:
-            sources = cells[units.rows[batch].tolist()]["image"]
-            ahead.append(pool.submit(_prepare_batch, batch, sources, units, contract))
+        for job in _submitted(pool, contracts, units, batches):
+            ahead.append(job)
             if len(ahead) > threads + 1:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
 
-def cut_batch(batch: list[int], sources: list[dict[str, Any]], units: Units) -> dict[int, Pixels | str]:
+def _submitted(
+    pool: Executor, contracts: Sequence[PixelContract], units: Units, batches: Sequence[Mapping[Condition, list[int]]]
+) -> Iterator[Future[Prepared]]:  # fmt: skip
+    # The following batch is cut before this one is changed, so that no thread waits for it.
+    for found, _ in pairwise(chain(_cut(pool, units, batches), [None])):
+        assert found is not None
+        batch, canvases, faces = found
+        for condition, wanted in batch.items():
+            yield pool.submit(_prepared, condition, wanted, canvases, faces, units, contracts)
+
+
+def _cut(
+    pool: Executor, units: Units, batches: Sequence[Mapping[Condition, list[int]]]
+) -> Iterator[tuple[Mapping[Condition, list[int]], Callable[[], Canvases], dict[int, Face | None]]]:
+    """Yield each batch with what gives its canvases, and its faces, which all conditions share, if any needs them."""
+    cells = units.records.select_columns(["image"])
+    for batch in batches:
+        members = list(dict.fromkeys(chain.from_iterable(batch.values())))
+        sources = cells[units.rows[members].tolist()]["image"]
+        canvases = partial(cut_batch, members, sources, units)
+        if len(batch) > 1:  # a job of its own, else part of the only one
+            canvases = pool.submit(canvases).result
+        anchored = any(condition.level for condition in batch)
+        faces = (
+            zip(members, faces_of(units.only(np.array(members, dtype=np.intp))), strict=True)
+            if anchored
+            else ()
+        )
+        yield batch, canvases, dict(faces)
+
+
+def cut_batch(batch: list[int], sources: list[dict[str, Any]], units: Units) -> Canvases:
     """Return the canvas of each unit, or why there is none: an unreadable picture, or a box that cannot be cut."""
-    canvases: dict[int, Pixels | str] = {}
+    canvases: Canvases = {}
     for unit, source in zip(batch, sources, strict=True):
         try:
             canvases[unit] = crop_image(read_image(source), units.transforms[unit], units.canvas)
@@ -67,13 +138,22 @@ def cut_batch(batch: list[int], sources: list[dict[str, Any]], units: Units) -> 
     return canvases
 
 
-def _prepare_batch(
-    batch: list[int], sources: list[dict[str, Any]], units: Units, contract: PixelContract
+def _prepared(
+    condition: Condition,
+    wanted: list[int],
+    canvases: Callable[[], Canvases],
+    faces: Mapping[int, Face | None],
+    units: Units,
+    contracts: Sequence[PixelContract],
 ) -> Prepared:
-    canvases = cut_batch(batch, sources, units)
-    broken = {unit: canvas for unit, canvas in canvases.items() if isinstance(canvas, str)}
-    pictures = [resize(canvas, contract) for canvas in canvases.values() if not isinstance(canvas, str)]
-    return [unit for unit in batch if unit not in broken], batch_of(pictures, contract), broken
+    cut = canvases()
+    found, broken = changed({unit: cut[unit] for unit in wanted}, condition, faces, units)
+    pictures = {
+        contract: batch_of([resize(image, contract) for image, _ in found.values()], contract)
+        for contract in contracts
+    }
+    achieved = np.array([value for _, value in found.values()], dtype=np.float32)
+    return Prepared(condition, list(found), pictures, achieved, broken)
 
 
 def batch_of(pictures: list[Pixels], contract: PixelContract) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.evaluation.protocols import EPOCHS, TunedHead
-from paco_eval.features.extract import reduce
+from paco_eval.features.layers import reduce
 from paco_eval.finetune.margin import DEFAULTS, CentreHead, MarginName, margin_loss
 from paco_eval.finetune.upernet import depths
 from paco_fr.contracts import Tokens

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_eval.features.extract import extract, layers_of
+from paco_eval.features.extract import extract
+from paco_eval.features.layers import layers_of
 from paco_eval.probes.probe import Choice, choose
 from paco_eval.probes.solvers import FittedPath, load_solver
 from paco_fr.contracts import CropContract, Encoder

@@ -20,8 +20,8 @@ from typing import Any
 import paco_eval.probes.solvers
 import tasks.kinds
 import tasks.metrics
-from paco_eval.features.extract import layers_of
 from paco_eval.features.forward import precision_of
+from paco_eval.features.layers import layers_of
 from paco_eval.probes.probe import Choice
 from paco_fr.contracts import Encoder, content_hash
 from paco_fr.utils.files import atomic_file, cache_folder

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_eval.features.extract import Layer
+from paco_eval.features.layers import Layer
 from paco_eval.probes.solvers import FittedPath, Strength, load_solver
 from tasks.kinds import Kind, load_kind, main_metric
 from tasks.kinds.shared.labels import finite_rows

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.evaluation.data import Data
-from paco_eval.features.extract import Features, Layer
+from paco_eval.features.extract import Features
+from paco_eval.features.layers import Layer
 from paco_eval.probes import borrowed as elsewhere
 from paco_eval.probes.choice_cache import choice_path, chosen_once
 from paco_eval.probes.probe import Choice, choose, fit, score_fitted

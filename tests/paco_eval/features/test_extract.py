@@ -10,13 +10,14 @@ import pytest
 import torch
 
 import paco_eval.features.batches as preparing
-import paco_eval.features.extract as extraction
+import paco_eval.features.fill as filling
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.features.batches import resize
-from paco_eval.features.extract import extract, layers_of, reduce
+from paco_eval.features.extract import extract
+from paco_eval.features.layers import layers_of, reduce
 from paco_fr.contracts import PixelContract, Tokens
 from paco_fr.faces.decode import read_image
 from paco_fr.utils.errors import PacoError
@@ -64,7 +65,7 @@ def test_pixels_are_the_picture():
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_any_batch_size_gives_the_same_features(batch, monkeypatch):
     made = units(people=4)
-    for room in (extraction, preparing):
+    for room in (filling, preparing):
         monkeypatch.setattr(room, "BATCH", batch)
     table = extract(load_encoder("random:tiny"), made, ("grid4",)).layers["4", "grid4"]
     reference = Path(os.environ["PACO_CACHE"]).parent / "reference.npy"
@@ -143,7 +144,7 @@ def test_tokens_are_kept_as_a_table_each_and_only_within_the_limit(monkeypatch):
     }
     flat = extract(Pixels(), made, ("mean",)).layers
     np.testing.assert_array_equal(found["16x16", "tokens"].reshape(len(made), -1), flat["16x16", "flat"])
-    monkeypatch.setattr("paco_eval.features.extract.MAX_BYTES", 1000)
+    monkeypatch.setattr("paco_eval.features.fill.MAX_BYTES", 1000)
     with pytest.raises(PacoError, match=r"from 2 layers take .* fewer pictures with --limit"):
         extract(Pixels(weight_hash="another"), made, ("tokens",))
 
