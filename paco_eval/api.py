@@ -13,10 +13,11 @@ from paco_eval.encoders import load_encoder
 from paco_eval.encoders._contract_check import check_contract
 from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders.timm import TimmEncoder, class_token_trained, contract_of
-from paco_eval.evaluation.protocols import EPOCHS, SEEDS, SHOTS, TunedHead
+from paco_eval.evaluation.protocols import SEEDS, SHOTS
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.features.processes import use_device
 from paco_eval.finetune.margin import MarginName
+from paco_eval.finetune.model import EPOCHS, TunedHead
 from paco_eval.rows.store import load_results
 from paco_fr.checkpoint import weight_hash
 from paco_fr.contracts import Encoder, PixelContract

@@ -1,28 +1,52 @@
-"""Tasks without a head: the encoder's own diagnostics of each picture become the items of a row."""
+"""Tasks without a head: the encoder's own diagnostics of each picture become the items of a row.
+
+Of a derived task, what tokens and belief make of changed pictures is held against the clean ones. A face that is
+drawn again is the same to the pixel but for its occluder or its light, so that rendered and painted trouble are
+compared alike; what an occluder covers is where a pixel has changed.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from accelerate import PartialState
+from torch import Tensor
+from tqdm import tqdm
 
+from paco_eval.evaluation.cells import (
+    cell_identities,
+    clean_row,
+    drawn_coverage,
+    mean_achieved,
+    shown_units,
+    sweep_of,
+)
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.record import identity_of, row_of, wanted_of
-from paco_eval.features.batches import batches_of, prepared_batches
+from paco_eval.features.batches import batches_of, prepared_batches, prepared_under
+from paco_eval.features.perturbed import CLEAN_PICTURE, Condition
 from paco_eval.features.processes import together
 from paco_eval.probes.probe import Choice
 from paco_eval.probes.scorer import Decision, held_of
+from paco_eval.rows.compact import compact
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import write_row
-from paco_fr.contracts import Diagnostics, Encoder
+from paco_fr.contracts import Diagnostics, Encoder, PixelContract
 from paco_fr.utils.types import Array, Say
+from tasks.derived import CLEAN, Cell
 from tasks.kinds import load_kind
+from tasks.kinds.stability import PLACES
+from tasks.kinds.stability import items as kind_items
+from tasks.readers.synthetic.rendered import read_cell
 from tasks.splits import Split
 from tasks.task import Task
-from tasks.units import Units
+from tasks.units import Units, units_of
 
 NOTHING_DECIDED = Decision(
     Choice(("all", "codebook"), "none", float("nan")), source="nothing is fitted or chosen"
@@ -123,3 +147,142 @@ def _rows(said: dict[str, Array], mean: Array) -> Array:
     np.put_along_axis(beats, hidden, nearer.astype(np.float64), axis=1)
     sizes = np.tile(said["sizes"], (len(hidden), 1))
     return np.hstack([sizes, believed, said["nearest"], beats])
+
+
+Found = dict[tuple[Cell, int], tuple[Array, float]]
+"""For a cell and unit the outputs (3N,) that the kind reads, and what the change achieved."""
+
+
+class Shown(NamedTuple):
+    """A batch of prepared pictures (B, 3, S, S) in a cell, what was achieved on each, and how many are broken."""
+
+    cell: Cell
+    members: list[int]
+    pictures: Tensor
+    achieved: npt.NDArray[np.floating]
+    broken: int
+
+
+def evaluate_stability(
+    encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print
+) -> list[Row]:
+    """Write a row for each kind and level of one encoder's tokens and belief; encoders without are passed over.
+
+    Raises:
+        PacoError: the task's crop is not the one the encoder requires, or rows exist under ``never``.
+
+    """
+    task, started = data.task, time.monotonic()
+    diagnose = diagnostics_of(encoder, task, say)
+    if diagnose is None:
+        return []
+    units, split = data.views["all"]
+    assert isinstance(split, Split)
+    sweep, identities = sweep_of(task), cell_identities(encoder, data, say)
+    wanted = wanted_of(encoder, data, identities, out, overwrite, say)
+    if not wanted:
+        return []
+    held, state = shown_units(task, units.labels, split), PartialState()
+    changed = [cell for cell in wanted if cell != CLEAN]
+    show = _drawn_again if sweep.source == "rendered" else _painted
+    with (
+        state.split_between_processes(held.tolist()) as own,
+        tqdm(
+            total=len(own) * (1 + len(changed)), desc=encoder.name[-40:], unit="img", disable=not state.is_main_process
+        ) as bar,
+    ):  # fmt: skip
+        batches = show(encoder.pixels, task, units, own, changed)
+        parts = together(lambda: _compared(diagnose, batches, sweep.factor == "occlusion", bar), state)
+    found = {key: value for part in parts for key, value in part.items()}
+    if not state.is_main_process:
+        return []
+    width = next((len(row) for row, _ in found.values()), PLACES)
+    nothing = np.full(width, np.nan), float("nan")
+    labels = units.labels.iloc[held].reset_index(drop=True)
+    rows = []
+    for cell in wanted:
+        told = [found.get((cell, unit), nothing) for unit in held.tolist()]
+        achieved = np.array([value for _, value in told])
+        items = kind_items(np.stack([row for row, _ in told]), labels, task)
+        items = compact(items.assign(achieved=achieved))
+        failed = int((items["failure"] != "").sum())
+        row = row_of(
+            encoder, data, identities[cell], NOTHING_DECIDED, items, split, len(held), failed,
+            {"extract": (time.monotonic() - started) / len(wanted)}, source=sweep.source,
+            achieved=mean_achieved(achieved),
+            perturbation=None if cell == CLEAN or sweep.source == "rendered" else Condition(*cell).tag,
+        )  # fmt: skip
+        written = write_row(out / "rows", row, items, clean=clean_row(out, identities, cell))
+        rows.append(row.model_copy(update={"key": written.stem}))
+    return rows
+
+
+def _painted(
+    contract: PixelContract, task: Task, units: Units, own: list[int], cells: list[Cell]
+) -> Iterator[Shown]:
+    """Yield each batch of the units in ``own``, clean and then perturbed in the way of every cell."""
+    names = {CLEAN_PICTURE: CLEAN, **{Condition(*cell): cell for cell in cells}}
+    batches = [dict.fromkeys(names, batch) for batch in batches_of(own)]
+    for condition, members, pictures, achieved, broken in prepared_under([contract], units, batches):
+        yield Shown(names[condition], members, pictures[contract], achieved, len(broken))
+
+
+def _drawn_again(
+    contract: PixelContract, task: Task, units: Units, own: list[int], cells: list[Cell]
+) -> Iterator[Shown]:
+    """Yield each batch of the units in ``own``, clean and then the same faces as drawn for every cell."""
+    names = units.labels["unit_id"].tolist()
+    drawn = {cell: units_of(read_cell(task, *cell), task.crop) for cell in cells}
+    places = {
+        cell: {name: place for place, name in enumerate(found.labels["unit_id"])}
+        for cell, found in drawn.items()
+    }
+    achieved = {cell: drawn_coverage(task, found.labels) for cell, found in drawn.items()}
+    for batch in batches_of(own):
+        for members, pictures, broken in prepared_batches(units, [batch], contract):
+            yield Shown(CLEAN, members, pictures, np.full(len(members), np.nan), len(broken))
+        for cell, found in drawn.items():
+            there = {places[cell][names[unit]]: unit for unit in batch}
+            for seen, pictures, broken in prepared_batches(found, [list(there)], contract):
+                yield Shown(
+                    cell, [there[place] for place in seen], pictures, achieved[cell][seen], len(broken)
+                )
+
+
+def _compared(diagnose: Diagnostics, batches: Iterator[Shown], covers: bool, bar: tqdm) -> Found:
+    """Return outputs of all pictures shown, each batch clean first; those that cannot be had are left out."""
+    clean: dict[int, tuple[Tensor, Array, Array]] = {}
+    found: Found = {}
+    for cell, members, pictures, achieved, broken in batches:
+        bar.update(len(members) + broken)
+        if not members:
+            continue
+        true = pictures if cell == CLEAN else torch.stack([clean[unit][0] for unit in members])
+        said = diagnose(pictures, true)
+        nearest, hidden, believed = (said[name].cpu().numpy() for name in ("nearest", "hidden", "believed"))
+        if cell == CLEAN:  # the others of the batch are held against it
+            clean = dict(zip(members, zip(pictures, nearest, believed, strict=True), strict=True))
+        same = nearest == np.stack([clean[unit][1] for unit in members])
+        agree = np.full(nearest.shape, -1.0)
+        alike = believed == np.stack([clean[unit][2] for unit in members])
+        np.put_along_axis(agree, hidden, alike.astype(np.float64), axis=1)
+        covered = covered_places(true, pictures, nearest.shape[1]) if covers else np.zeros_like(same)
+        rows = np.hstack([same, covered, agree])
+        for unit, row, value in zip(members, rows, achieved, strict=True):
+            found[cell, unit] = row, float(value)
+    return found
+
+
+def covered_places(clean: Tensor, changed: Tensor, places: int, share: float = 0.5) -> npt.NDArray[np.bool_]:
+    """Return which of N places an occluder covers: those with more than a share of their pixels changed, (B, N).
+
+    Args:
+        clean: prepared pictures (B, 3, S, S).
+        changed: the same with an occluder.
+        places: N, a square number.
+        share: by default half; 0 for places that are touched at all.
+
+    """
+    different = (clean != changed).any(1, keepdim=True).float()
+    side = clean.shape[-1] // round(places**0.5)
+    return np.asarray(torch.nn.functional.avg_pool2d(different, side).flatten(1).cpu().numpy() > share)

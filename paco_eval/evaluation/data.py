@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from paco_eval.probes import borrowed as elsewhere
 from paco_fr.contracts import CROPS, CropContract, content_hash
 from paco_fr.faces.records import fingerprint
-from paco_fr.utils.errors import unknown_name
+from paco_fr.utils.errors import PacoError, unknown_name
 from tasks import splits
+from tasks.kinds import PEOPLE_KINDS
 from tasks.lists import restrict
+from tasks.readers.user.folder import read_people
 from tasks.registry import all_tasks
 from tasks.task import Task, bind, option_hashes, resolve
 from tasks.units import Units, units_of, view_of_units
@@ -43,7 +44,7 @@ class Data:
     fingerprint: str
     protocol: str
     root: Path | None = None
-    people: elsewhere.TrainPeople | None = None
+    people: TrainPeople | None = None
     data_kind: str = "official"
     probe_seed: int | None = None
     crop: str = ""
@@ -69,7 +70,7 @@ class Data:
             task = restrict(task, units.labels)
         people = None
         if train_identities is not None and task.split == "test_only":
-            people = elsewhere.TrainPeople.read(train_identities, task)
+            people = TrainPeople.read(train_identities, task)
             people.refuse_shared(units.labels)
         member = view_of_units(units.labels, task)
         views = {name: units.only(np.flatnonzero(member == name)) for name in ("all", *task.views)}
@@ -102,7 +103,7 @@ def named_crop(name: str) -> CropContract:
     return CROPS[name]
 
 
-def _protocol(task: Task, limit: int | None, people: elsewhere.TrainPeople | None, crop: str) -> list[str]:
+def _protocol(task: Task, limit: int | None, people: TrainPeople | None, crop: str) -> list[str]:
     """Return the name of the protocol and what else decides over the number, for the key of the row."""
     found = ["frozen"]
     if people is not None:
@@ -125,3 +126,38 @@ def _limited(records: Dataset, limit: int) -> Dataset:
         return records.select(range(min(limit, len(records))))
     part = pd.Series(records["split"][:])
     return records.select(np.flatnonzero(part.groupby(part).cumcount() < limit))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainPeople:
+    """Pictures of known people to fit on.
+
+    Attributes:
+        units: the pictures, taken as already cut the way the task cuts faces.
+        fingerprint: hash of the records.
+        name: of the folder.
+
+    """
+
+    units: Units
+    fingerprint: str
+    name: str
+
+    @classmethod
+    def read(cls, folder: Path, task: Task) -> TrainPeople:
+        """Read ``folder/PERSON/...``; pictures fill the task's canvas as they are."""
+        if task.kind not in PEOPLE_KINDS:
+            raise PacoError(f"{task.name} is no task of recognition; --train-identities means nothing to it.")
+        records = read_people(folder, ".")
+        units = units_of(records, CropContract("whole", canvas=task.crop.canvas))
+        return cls(units, fingerprint(records), folder.name)
+
+    def refuse_shared(self, labels: pd.DataFrame) -> None:
+        """Refuse people who are also scored, as far as names tell."""
+        scored = set(labels["identity" if "identity" in labels else "group"])
+        shared = sorted(scored & set(self.units.labels["identity"]))
+        if shared:
+            raise PacoError(
+                f"--train-identities {self.name}: '{shared[0]}' ({len(shared)} in all) is also scored. "
+                "Take the scored people out of the folder."
+            )

@@ -9,38 +9,43 @@ and complete within its task.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from accelerate import PartialState
 
+from paco_eval.evaluation.cells import (
+    cell_identities,
+    changed_units,
+    clean_row,
+    drawn_coverage,
+    mean_achieved,
+    shown_units,
+    sweep_of,
+)
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.record import identity_of, row_of, wanted_of
+from paco_eval.evaluation.frozen import decide_elsewhere
+from paco_eval.evaluation.record import row_of, wanted_of
 from paco_eval.features.extract import Features, Outcome, extract, extract_perturbed
 from paco_eval.features.fill import Reader, fill_cache
 from paco_eval.features.layers import Layer
 from paco_eval.features.perturbed import CLEAN_PICTURE, Condition
 from paco_eval.probes.choice_cache import choice_path, remembered
-from paco_eval.probes.scorer import Decision, Scorer, choosing_units, decide, decide_elsewhere, held_of
+from paco_eval.probes.scorer import Decision, Scorer, choosing_units, decide, held_of
 from paco_eval.rows.compact import compact, write_achieved
-from paco_eval.rows.schema import Row, row_key
+from paco_eval.rows.schema import Row
 from paco_eval.rows.store import write_row
-from paco_fr.contracts import Encoder, content_hash
-from paco_fr.utils.errors import PacoError
+from paco_fr.contracts import Encoder
 from paco_fr.utils.types import Say
 from tasks.derived import CLEAN, Cell
-from tasks.perturbations.catalogue import perturbation
-from tasks.readers.synthetic.rendered import cell_spec, read_cell
-from tasks.splits import ScoredOnly, Split
-from tasks.task import Sweep, Task
+from tasks.readers.synthetic.rendered import read_cell
+from tasks.splits import ScoredOnly
 from tasks.units import Units, units_of
 
 
@@ -63,7 +68,7 @@ def evaluate_sweep(
     Kinds that need landmarks are left out, and said to be, where the records have none.
 
     Raises:
-        PacoError: as :func:`paco_eval.evaluation.runner.evaluate_cell`, or no kind can be applied.
+        PacoError: as :func:`paco_eval.evaluation.frozen.evaluate_cell`, or no kind can be applied.
 
     """
     task, (units, split) = data.task, data.views["all"]
@@ -101,12 +106,6 @@ def evaluate_sweep(
             write_achieved(path, result.achieved)
         rows.append(row.model_copy(update={"key": path.stem}))
     return rows
-
-
-def clean_row(out: Path, identities: dict[Cell, dict[str, Any]], cell: Cell) -> Path | None:
-    """Return the file of the clean row of a cell's sweep, where it is there; none for the clean one itself."""
-    path = out / "rows" / f"{row_key(identities[CLEAN])}.json"
-    return path if cell != CLEAN and path.exists() else None
 
 
 def share_pictures(encoders: Sequence[Encoder], data: Data, *, out: Path, overwrite: str = "missing") -> None:
@@ -161,51 +160,6 @@ def _looked_at(encoder: Encoder, data: Data, layer: Layer, cells: Sequence[Cell]
 
 def _conditions(cells: Iterable[Cell]) -> dict[Cell, Condition]:
     return {cell: Condition(*cell) for cell in cells if cell != CLEAN}
-
-
-def sweep_of(task: Task) -> Sweep:
-    """Return the sweep of a derived task."""
-    if task.sweep is None:
-        raise PacoError(f"{task.name} is not a derived task.")
-    return task.sweep
-
-
-def _possible_kinds(task: Task, units: Units, say: Say) -> tuple[str, ...]:
-    """Return the kinds that the records allow."""
-    sweep = sweep_of(task)
-    if sweep.source == "rendered" or {"landmarks", "scheme"} <= set(units.labels):
-        return sweep.kinds
-    kinds = tuple(kind for kind in sweep.kinds if not perturbation(kind).needs_face)
-    left = ", ".join(kind for kind in sweep.kinds if kind not in kinds)
-    if not kinds:
-        raise PacoError(
-            f"{left} are anchored to landmarks, which {sweep.base} does not give. Its pictures can be swept by "
-            f"illumination/{sweep.base} and quality/{sweep.base}."
-        )
-    if left:
-        say(f"{task.name}: without {left}: anchored to landmarks, which {sweep.base} does not give.")
-    return kinds
-
-
-def cells_of(data: Data, say: Say = lambda _: None) -> list[Cell]:
-    """Return the cells that the records allow, the clean one first."""
-    kinds, levels = _possible_kinds(data.task, data.views["all"][0], say), sweep_of(data.task).levels
-    return [CLEAN, *((kind, level) for kind in kinds for level in levels)]
-
-
-def cell_identities(encoder: Encoder, data: Data, say: Say) -> dict[Cell, dict[str, Any]]:
-    """Return the identifying fields of every cell that the records allow, the clean one first."""
-    return {cell: _identity(encoder, data, cell) for cell in cells_of(data, say)}
-
-
-def _identity(encoder: Encoder, data: Data, cell: Cell) -> dict[str, Any]:
-    """Return the identifying fields of a cell's row; rendered pictures are named by their spec."""
-    kind, level = cell
-    found = {**identity_of(encoder, data, kind), "level": level}
-    if sweep_of(data.task).source == "rendered":
-        spec = None if cell == CLEAN else cell_spec(data.task, kind, level).fingerprint()
-        found["data_fingerprint"] = content_hash([data.fingerprint, spec])
-    return found
 
 
 @dataclass(frozen=True)
@@ -267,30 +221,6 @@ class _Run:
         return scored
 
 
-def mean_achieved(achieved: npt.NDArray[np.floating]) -> float | None:
-    """Return the mean over pictures, as rows tell it; None where nothing is known."""
-    known = achieved[np.isfinite(achieved)]
-    return round(float(known.mean()), 6) if len(known) else None
-
-
-def shown_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> npt.NDArray[np.intp]:
-    """Return the scored units that a sweep shows: all, or those of its first identities."""
-    held, identities = held_of(split), sweep_of(task).identities
-    if identities is None:
-        return held
-    groups = labels["group"].iloc[held]
-    return held[groups.isin(pd.unique(groups)[:identities]).to_numpy()]
-
-
-def changed_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> npt.NDArray[np.intp]:
-    """Return which of the shown units are changed: probes where there is a gallery, else all."""
-    shown = shown_units(task, labels, split)
-    if task.options.get("pairs") == "gallery_probe":
-        probes: npt.NDArray[np.bool_] = (labels["media"].iloc[shown] == task.options["probe"]).to_numpy()
-        return shown[probes]
-    return shown
-
-
 def _by_id(achieved: npt.NDArray[np.floating], labels: pd.DataFrame) -> pd.Series:
     return pd.Series(achieved.astype(np.float32), index=labels["unit_id"], name="achieved")
 
@@ -299,10 +229,3 @@ def _with_achieved(items: pd.DataFrame, achieved: pd.Series) -> pd.DataFrame:
     """Return items with what was achieved on their picture; those of pairs or templates as they are."""
     known = items["id"].map(achieved)
     return items.assign(achieved=known) if known.notna().any() else items
-
-
-def drawn_coverage(task: Task, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Return the share of each face that the renderer hid, from the records' parameters; NaN for another factor."""
-    if sweep_of(task).factor != "occlusion":
-        return np.full(len(labels), np.nan)
-    return np.array([json.loads(text)["coverage"] for text in labels["parameters"]], dtype=np.float64)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from paco_eval.evaluation.cells import cells_of, changed_units
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.derived import cells_of, changed_units
+from paco_eval.evaluation.finetuned import parts_of
 from paco_eval.evaluation.protocols import epochs_of
 from paco_eval.evaluation.record import crop_clashes
 from paco_eval.features.extract import missing_keys
 from paco_eval.features.forward import Forward, reference_pictures
-from paco_eval.finetune.data import parts_of
 from paco_eval.finetune.train import trainable
 from paco_fr.contracts import Encoder
 from paco_fr.faces.pixels import prepare

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +26,7 @@ import pandas as pd
 
 from paco_eval.evaluation.data import Data
 from paco_eval.finetune.margin import MarginName
+from paco_eval.finetune.model import EPOCHS, TunedHead
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
 from tasks import splits
@@ -36,9 +36,6 @@ from tasks.task import Task
 
 SHOTS = ("1%", "10%")
 SEEDS = 3
-EPOCHS = 30
-TunedHead = Literal["linear", "farl"]
-"""Heads of fine-tuning."""
 NEIGHBOURS = ("logistic", "ridge")
 """Heads that nearest neighbours can stand for; an embedding is not predicted from neighbours."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,31 +9,23 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 from accelerate import PartialState
 
 from paco_eval.encoders import load_encoder
-from paco_eval.evaluation.codebook import evaluate_diagnosis
+from paco_eval.evaluation.codebook import evaluate_diagnosis, evaluate_stability
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.derived import evaluate_sweep, share_pictures
-from paco_eval.evaluation.protocols import EPOCHS, SEEDS, SHOTS, NotApplicableError, TunedHead, variants
-from paco_eval.evaluation.record import identity_of, row_of, wanted_of
-from paco_eval.evaluation.stability import evaluate_stability
+from paco_eval.evaluation.finetuned import evaluate_finetuned
+from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.protocols import SEEDS, SHOTS, NotApplicableError, variants
 from paco_eval.features.cache_locks import keeping
-from paco_eval.features.extract import extract
 from paco_eval.finetune.margin import MarginName
-from paco_eval.finetune.model import Settings, recipe
-from paco_eval.finetune.train import evaluate_finetuned
-from paco_eval.probes.choice_cache import choice_path
-from paco_eval.probes.scorer import Decision, Scorer, decide, decide_elsewhere, members_of, subsets_of
-from paco_eval.rows.samples import save_samples
+from paco_eval.finetune.model import EPOCHS, Settings, TunedHead, recipe
 from paco_eval.rows.schema import Row
-from paco_eval.rows.store import write_row
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError, reason
 from paco_fr.utils.files import owned_folder
 from paco_fr.utils.types import Say
-from tasks import splits
 from tasks.kinds import load_kind
 from tasks.task import Task
 
@@ -133,13 +124,6 @@ def evaluate_all(
     return failed
 
 
-def _labelled(split: splits.Split | splits.ScoredOnly) -> float | None:
-    """Return how many units a head is fitted on, on average over the scoring folds."""
-    if isinstance(split, splits.ScoredOnly):
-        return None
-    return float(np.mean([len(fold.fit) for fold in split.score]))
-
-
 def _measure_of(task: Task, protocol: str, settings: Settings) -> Measure:
     """Return what measures an encoder on a task: a head, a sweep, the encoder's own diagnostics, a training."""
     if protocol == "fine-tune":
@@ -147,55 +131,6 @@ def _measure_of(task: Task, protocol: str, settings: Settings) -> Measure:
     if load_kind(task.kind).HEAD == "diagnostics":
         return evaluate_diagnosis if task.sweep is None else evaluate_stability
     return evaluate_cell if task.sweep is None else evaluate_sweep
-
-
-def evaluate_cell(
-    encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print
-) -> list[Row]:
-    """Measure one encoder on one task and write a row for each view and subset; return the new rows.
-
-    Raises:
-        PacoError: the task's crop is not the one the encoder requires, rows exist under ``never``, or
-            whatever extraction and fitting meet.
-
-    """
-    task = data.task
-    identities = {part: identity_of(encoder, data, part) for part in (*data.views, *subsets_of(data))}
-    if not wanted_of(encoder, data, identities, out, overwrite, say):
-        return []
-    decision: Decision | None = None
-    if isinstance(data.views["all"][1], splits.ScoredOnly):
-        decision = decide_elsewhere(encoder, data)  # it extracts too, so every process takes part
-    # All of it before anything is scored: an error there is one process's own, and no other may wait for it.
-    extracted = {
-        view: extract(encoder, units, task.reductions, flip=task.flip, progress=True)
-        for view, (units, _) in data.views.items()
-    }
-    if not PartialState().is_main_process:
-        return []
-    rows = []
-    for view, (units, split) in data.views.items():
-        features, started = extracted[view], time.monotonic()
-        if decision is None:  # the main view comes first
-            assert isinstance(split, splits.Split)
-            memo = choice_path(encoder, task, data.fingerprint, split.select)
-            decision = decide(task, features, units.labels, split, memo)
-        chose = time.monotonic()
-        scorer = Scorer.fitted(task, split, decision, features.layers, units.labels)
-        items = scorer.items(features.layers[decision.choice.layer], units.labels)
-        timings = {"extract": features.seconds, "choose": chose - started, "score": time.monotonic() - chose}
-        for part in (view, *(subsets_of(data) if view == "all" else ())):
-            held, members = members_of(part, view, items, units.labels, split)
-            failed = sum(unit in features.failures for unit in held.tolist())
-            row = row_of(
-                encoder, data, identities[part], decision, members, split, len(held), failed, timings,
-                images_per_s=features.images_per_s, labelled=_labelled(split),
-            )  # fmt: skip
-            written = write_row(out / "rows", row, members)
-            if part == view:
-                save_samples(written.with_name(f"{written.stem}.samples.npz"), task, items, units)
-            rows.append(row.model_copy(update={"key": written.stem}))
-    return rows
 
 
 def _line(row: Row) -> str:

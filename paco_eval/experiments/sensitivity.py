@@ -15,8 +15,8 @@ from pathlib import Path
 from accelerate import PartialState
 
 from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.frozen import evaluate_cell
 from paco_eval.evaluation.record import identity_of
-from paco_eval.evaluation.runner import evaluate_cell
 from paco_eval.rows.schema import Row, row_key
 from paco_eval.rows.store import read_row
 from paco_fr.contracts import CROPS, CropContract, Encoder

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
 from paco_eval.encoders.timm import TimmEncoder
-from paco_eval.evaluation.protocols import EPOCHS, TunedHead
 from paco_eval.features.layers import reduce
 from paco_eval.finetune.margin import DEFAULTS, CentreHead, MarginName, margin_loss
 from paco_eval.finetune.upernet import depths
@@ -26,6 +25,10 @@ from paco_fr.utils.types import Array
 from tasks.kinds import load_kind
 from tasks.task import Task
 from tasks.units import Units
+
+EPOCHS = 30
+TunedHead = Literal["linear", "farl"]
+"""Heads of fine-tuning."""
 
 
 @dataclass(frozen=True)

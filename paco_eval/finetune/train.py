@@ -15,16 +15,12 @@ whole batch. The state of every epoch is kept until the row is written, so a kil
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
-import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from accelerate import Accelerator, PartialState
 from timm.utils import ModelEmaV3  # type: ignore[attr-defined]
@@ -32,97 +28,23 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from paco_eval.encoders.timm import TimmEncoder
-from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.record import identity_of, row_of, wanted_of
 from paco_eval.features.batches import prepared_batches
 from paco_eval.features.processes import together
-from paco_eval.finetune.data import Part, Parts, best_epochs, parts_of
+from paco_eval.finetune.data import Part, Parts
 from paco_eval.finetune.farl import Masks, Points, recoloured, shaken
-from paco_eval.finetune.model import (
-    Array,
-    Identities,
-    Settings,
-    Targets,
-    Tuned,
-    learning_rate,
-    parameter_groups,
-)
-from paco_eval.probes.probe import Choice
-from paco_eval.probes.scorer import Decision, held_of, members_of, subsets_of
-from paco_eval.rows.schema import Row, row_key
-from paco_eval.rows.store import write_row
-from paco_fr.contracts import Encoder, content_hash
+from paco_eval.finetune.model import Identities, Settings, Targets, Tuned, learning_rate, parameter_groups
+from paco_fr.contracts import Encoder
 from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.utils.distributed import summed
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file
 from paco_fr.utils.random import generator
-from paco_fr.utils.types import Say
-from tasks.kinds import PEOPLE_KINDS, load_kind
-from tasks.kinds.shared.labels import finite_rows
+from paco_fr.utils.types import Array, Say
+from tasks.kinds import PEOPLE_KINDS
 from tasks.units import Units
 
 MIRRORED = ("classification", "multilabel", *PEOPLE_KINDS)
 """Kinds whose truth a mirrored picture keeps."""
-
-
-def evaluate_finetuned(
-    encoder: Encoder,
-    data: Data,
-    settings: Settings,
-    *,
-    out: Path,
-    overwrite: str = "missing",
-    say: Say = print,
-) -> list[Row]:
-    """Fine-tune one encoder on one task, once a scoring fold of every view; return the new rows.
-
-    As with frozen features there is a row for each view and for each subset of the main one. What the best epochs
-    would give stands in the rows of views; with several folds it is the mean over them, as is the validation score.
-
-    Raises:
-        NotApplicableError: the task is not fitted at all, or has a head that is not trained here.
-        PacoError: the encoder cannot be trained, or the loss is not finite.
-
-    """
-    task, subsets = data.task, subsets_of(data)
-    kind, parts = load_kind(task.kind), {view: parts_of(data, view) for view in data.views}
-    encoder = trainable(encoder)
-    identities = {part: identity_of(encoder, data, part) for part in (*data.views, *subsets)}
-    if not wanted_of(encoder, data, identities, out, overwrite, say):
-        return []
-    folder = out / "fine-tune" / content_hash([row_key(identities["all"]), asdict(settings)])
-    reduction = "maps" if settings.head == "farl" else "grid4" if kind.HEAD == "ridge" else "mean"
-    rows = []
-    for view, folds in parts.items():
-        started = time.monotonic()
-        runs = [_Run(encoder, fold, settings, data.probe_seed or 0, reduction) for fold in folds]
-        trained = [run.train(folder / f"{view}-{number}", say) for number, run in enumerate(runs)]
-        if not PartialState().is_main_process:
-            continue
-        (units, split), seconds = data.views[view], time.monotonic() - started
-        items = pd.concat(
-            [fold.test.items(outputs) for fold, (_, outputs) in zip(folds, trained, strict=True)],
-            ignore_index=True,
-        )
-        blank = [~finite_rows(outputs) for _, outputs in trained]
-        failures = held_of(split)[np.concatenate(blank)]
-        history = np.mean([scores for scores, _ in trained], axis=0)
-        choice = Choice(
-            (encoder.default_block, reduction), f"last of {settings.epochs} epochs", history[-1, 0]
-        )
-        for part in (view, *(subsets if view == "all" else ())):
-            held, members = members_of(part, view, items, units.labels, split)
-            row = row_of(
-                encoder, data, identities[part], Decision(choice, source=folds[0].source), members, split, len(held),
-                int(np.isin(held, failures).sum()), {"train": seconds}, settings=json.dumps(asdict(settings)),
-                **(best_epochs(history, folds[0]) if part == view else {}),
-            )  # fmt: skip
-            path = write_row(out / "rows", row, members)
-            rows.append(row.model_copy(update={"key": path.stem}))
-    if PartialState().is_main_process:
-        shutil.rmtree(folder, ignore_errors=True)
-    return rows
 
 
 def trainable(encoder: Encoder) -> TimmEncoder:
@@ -133,7 +55,7 @@ def trainable(encoder: Encoder) -> TimmEncoder:
 
 
 @dataclass
-class _Run:
+class Training:
     """One training."""
 
     encoder: TimmEncoder

@@ -10,8 +10,7 @@ A ``test_only`` task (LFW and its like) has nothing to fit or choose on. Its blo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,53 +20,16 @@ from paco_eval.features.extract import extract
 from paco_eval.features.layers import layers_of
 from paco_eval.probes.probe import Choice, choose
 from paco_eval.probes.solvers import FittedPath, load_solver
-from paco_fr.contracts import CropContract, Encoder
-from paco_fr.faces.records import fingerprint
+from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from tasks import splits
-from tasks.kinds import PEOPLE_KINDS, load_kind
-from tasks.readers.user.folder import read_people
+from tasks.kinds import load_kind
 from tasks.task import Task
-from tasks.units import Units, units_of
+from tasks.units import Units
 
 RAW = "raw"
 
 Outputs = npt.NDArray[np.floating]
-
-
-@dataclass(frozen=True, eq=False)
-class TrainPeople:
-    """Pictures of known people to fit on.
-
-    Attributes:
-        units: the pictures, taken as already cut the way the task cuts faces.
-        fingerprint: hash of the records.
-        name: of the folder.
-
-    """
-
-    units: Units
-    fingerprint: str
-    name: str
-
-    @classmethod
-    def read(cls, folder: Path, task: Task) -> TrainPeople:
-        """Read ``folder/PERSON/...``; pictures fill the task's canvas as they are."""
-        if task.kind not in PEOPLE_KINDS:
-            raise PacoError(f"{task.name} is no task of recognition; --train-identities means nothing to it.")
-        records = read_people(folder, ".")
-        units = units_of(records, CropContract("whole", canvas=task.crop.canvas))
-        return cls(units, fingerprint(records), folder.name)
-
-    def refuse_shared(self, labels: pd.DataFrame) -> None:
-        """Refuse people who are also scored, as far as names tell."""
-        scored = set(labels["identity" if "identity" in labels else "group"])
-        shared = sorted(scored & set(self.units.labels["identity"]))
-        if shared:
-            raise PacoError(
-                f"--train-identities {self.name}: '{shared[0]}' ({len(shared)} in all) is also scored. "
-                "Take the scored people out of the folder."
-            )
 
 
 def default_choice(encoder: Encoder, task: Task) -> Choice:

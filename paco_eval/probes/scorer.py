@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_eval.evaluation.data import Data
 from paco_eval.features.extract import Features
 from paco_eval.features.layers import Layer
 from paco_eval.probes import borrowed as elsewhere
-from paco_eval.probes.choice_cache import choice_path, chosen_once
+from paco_eval.probes.choice_cache import chosen_once
 from paco_eval.probes.probe import Choice, choose, fit, score_fitted
 from paco_eval.probes.solvers import FittedPath
-from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from tasks.splits import Fold, ScoredOnly, Split, Test, Train
 from tasks.task import Task
@@ -32,25 +30,6 @@ class Decision:
     choice: Choice
     path: FittedPath | None = None
     source: str = ""
-
-
-def decide_elsewhere(encoder: Encoder, data: Data) -> Decision:
-    """Return what is decided for a set that is scored as a whole, on other pictures than its own."""
-    if data.people is not None:
-        choice, path = elsewhere.fitted_choice(encoder, data.task, data.people.units)
-        return Decision(choice, path, f"chosen and fitted on {data.people.name}")
-    if data.task.choice_from:
-        units, split = data.lender.views["all"]
-        if not isinstance(split, Split):
-            raise PacoError(
-                f"{data.lender.task.name} has no validation part to choose on; see {data.task.name}."
-            )
-        lender = replace(data.lender.task, reductions=data.task.reductions, flip=data.task.flip)
-        memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=elsewhere.RAW)
-        choice = chosen_once(memo, lambda: elsewhere.borrowed_choice(encoder, lender, units, split))
-        return Decision(choice, source=f"block and pooling by validation of {data.lender.task.name}")
-    choice = elsewhere.default_choice(encoder, data.task)
-    return Decision(choice, source="block and pooling: the encoder's default")
 
 
 def decide(task: Task, features: Features, labels: pd.DataFrame, split: Split, memo: Path) -> Decision:
@@ -78,15 +57,6 @@ def held_of(split: Split | ScoredOnly) -> npt.NDArray[np.intp]:
     if isinstance(split, ScoredOnly):
         return split.test.indices
     return np.concatenate([fold.held.indices for fold in split.score])
-
-
-def subsets_of(data: Data) -> tuple[str, ...]:
-    """Return the task's subsets that any scored unit belongs to."""
-    units, split = data.views["all"]
-    if not data.task.subsets:
-        return ()
-    found = {name for cell in units.labels["subsets"].iloc[held_of(split)] for name in cell}
-    return tuple(name for name in data.task.subsets if name in found)
 
 
 def members_of(

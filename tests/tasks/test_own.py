@@ -10,7 +10,7 @@ import pytest
 
 from paco_eval.encoders import load_encoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.evaluation.frozen import evaluate_cell
 from paco_eval.rows.store import read_row
 from paco_fr.faces.decode import encode_png
 from paco_fr.utils.errors import MissingDataError, PacoError

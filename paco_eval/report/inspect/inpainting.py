@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from paco_eval.evaluation.stability import covered_places
+from paco_eval.evaluation.codebook import covered_places
 from paco_eval.features.batches import resize
 from paco_eval.features.perturbed import faces_of
 from paco_fr.config import PretrainConfig

@@ -13,9 +13,11 @@ import paco_eval.features.fill as filling
 import paco_eval.features.perturbed as perturbed
 from paco_eval.analysis.robustness import summary, sweeps
 from paco_eval.encoders.baselines import Constant, Pixels
+from paco_eval.evaluation.cells import changed_units
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.derived import changed_units, evaluate_sweep
-from paco_eval.evaluation.runner import evaluate_all, evaluate_cell
+from paco_eval.evaluation.derived import evaluate_sweep
+from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.features.extract import extract_perturbed
 from paco_eval.features.perturbed import Condition
 from paco_eval.rows.store import load_rows, read_items

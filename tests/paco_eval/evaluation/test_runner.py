@@ -12,7 +12,8 @@ import pytest
 
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.runner import evaluate_all, evaluate_cell
+from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.probes.probe import choose
 from paco_eval.rows.store import load_rows, read_items
 from paco_fr.contracts import CROPS
@@ -186,7 +187,7 @@ def test_who_stops_an_evaluation_stops_all_of_it(end, tmp_path, monkeypatch):
     def stopped(*call, **options):
         raise end
 
-    monkeypatch.setattr("paco_eval.evaluation.runner.extract", stopped)
+    monkeypatch.setattr("paco_eval.evaluation.frozen.extract", stopped)
     with pytest.raises(end):
         evaluate_all(["pixels"], [blob_task("pose"), blob_task("landmarks")], out=tmp_path, say=quiet)
 
@@ -222,10 +223,9 @@ def test_a_bug_in_one_process_fails_the_cell_in_all_and_they_go_on(tmp_path):
 KILLED = """
 import os, signal
 from pathlib import Path
-import paco_eval.evaluation.runner as runner
-from tests.paco_eval.evaluation.test_runner import grid
+import paco_eval.evaluation.frozen as frozen
 
-real, calls = runner.extract, []
+real, calls = frozen.extract, []
 
 def cut_short(*call, **options):
     found = real(*call, **options)
@@ -234,12 +234,11 @@ def cut_short(*call, **options):
         os.kill(os.getpid(), signal.SIGKILL)
     return found
 
-runner.extract = cut_short
+frozen.extract = cut_short
 grid(Path(OUT))
 """
 AGAIN = """
 from pathlib import Path
-from tests.paco_eval.evaluation.test_runner import grid
 print(grid(Path(OUT)))
 """
 

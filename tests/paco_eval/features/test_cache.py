@@ -124,7 +124,6 @@ USER = """
 import sys
 from paco_eval.features.cache import find
 from paco_eval.features.cache_locks import keeping
-from tests.paco_eval.features.test_cache import address_of, keys_of
 with keeping():
     assert find(address_of("used"), keys_of(1))[1].all()
     print("using", flush=True)

@@ -160,7 +160,6 @@ from paco_eval.encoders.baselines import Pixels
 from paco_eval.features.extract import extract
 from paco_eval.features.processes import gather
 from paco_fr.utils.errors import PacoError
-from tests.paco_eval.features.test_extract import units
 found = extract(load_encoder("random:tiny"), units(people=7, broken=1), ("mean",))
 np.save(OUT, found.layers["4", "mean"])
 

@@ -18,7 +18,7 @@ from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.evaluation.frozen import evaluate_cell
 from paco_eval.features.extract import extract
 from paco_eval.features.forward import Forward, precision_of, set_up
 from paco_eval.features.processes import use_device

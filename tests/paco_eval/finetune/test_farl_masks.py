@@ -12,11 +12,10 @@ from datasets import Dataset
 
 from paco_eval.cli import main
 from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.finetuned import evaluate_finetuned, parts_of
 from paco_eval.evaluation.protocols import NotApplicableError, variants
-from paco_eval.finetune.data import parts_of
 from paco_eval.finetune.farl import Masks, recoloured, shaken
 from paco_eval.finetune.model import recipe
-from paco_eval.finetune.train import evaluate_finetuned
 from paco_fr.contracts import CropContract
 from paco_fr.faces import records
 from paco_fr.faces.crop import crop_image

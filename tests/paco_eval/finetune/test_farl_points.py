@@ -13,12 +13,11 @@ import paco_eval.finetune.train as finetune
 from paco_eval.cli import main
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.finetuned import evaluate_finetuned, parts_of
 from paco_eval.evaluation.protocols import NotApplicableError, variants
 from paco_eval.evaluation.record import _protocol_options
-from paco_eval.finetune.data import parts_of
 from paco_eval.finetune.farl import SCALE, SHIFT, TURN, Points, recoloured, shaken
 from paco_eval.finetune.model import RECIPES, Settings, Tuned, learning_rate, parameter_groups
-from paco_eval.finetune.train import evaluate_finetuned
 from paco_fr.contracts import PixelContract
 from paco_fr.faces.crop import crop_image, invert
 from paco_fr.faces.decode import read_image

@@ -13,11 +13,12 @@ import paco_eval.finetune.train as finetune
 from paco_eval.encoders.baselines import Pixels
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.finetuned import evaluate_finetuned, parts_of
+from paco_eval.evaluation.frozen import evaluate_cell
 from paco_eval.evaluation.protocols import NotApplicableError, variants
-from paco_eval.evaluation.runner import evaluate_all, evaluate_cell
-from paco_eval.finetune.data import Part, parts_of
+from paco_eval.evaluation.runner import evaluate_all
+from paco_eval.finetune.data import Part
 from paco_eval.finetune.model import Settings, Targets, Tuned, learning_rate, parameter_groups
-from paco_eval.finetune.train import evaluate_finetuned
 from paco_eval.probes.scorer import held_of
 from paco_eval.rows.store import read_items
 from paco_fr.contracts import PixelContract
@@ -129,7 +130,7 @@ def test_the_rate_rises_falls_and_decays_towards_the_first_layers():
 def test_only_kinds_whose_truth_allows_it_are_mirrored():
     for kind, mirrored in (("pose", False), ("landmarks", False), ("classification", True)):
         data = Data.load(blob_task(kind), None)
-        run = finetune._Run(small_encoder(), parts_of(data)[0], QUICK, 0, "mean")
+        run = finetune.Training(small_encoder(), parts_of(data)[0], QUICK, 0, "mean")
         ramp = torch.linspace(-1, 1, 32).expand(40, 3, 32, 32)
         changed = run._augmented(ramp, list(range(40)), 0)
         assert not torch.equal(changed, ramp)
@@ -274,10 +275,9 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from paco_eval.finetune.train import evaluate_finetuned
+from paco_eval.evaluation.finetuned import evaluate_finetuned
 from paco_eval.evaluation.data import Data
 from tests.paco_eval.conftest import blob_task
-from tests.paco_eval.finetune.test_train import QUICK, small_encoder, tuned
 data = tuned(Data.load(blob_task("pose", reader_options={"broken": 1}), None))
 for row in evaluate_finetuned(small_encoder(), data, QUICK, out=Path(OUT), say=lambda _: None):
     print(row.main.value)

@@ -14,9 +14,8 @@ from paco_eval.encoders import load_encoder
 from paco_eval.evaluation import data as inputs
 from paco_eval.evaluation import record as recording
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.evaluation.frozen import evaluate_cell
 from paco_eval.features.extract import extract
-from paco_eval.probes import borrowed as elsewhere
 from paco_eval.rows.store import read_items, read_row
 from paco_fr.contracts import CROPS
 from paco_fr.faces.decode import encode_png
@@ -128,7 +127,7 @@ def test_train_identities_fit_whitening_on_other_people(tmp_path: Path) -> None:
     with pytest.raises(PacoError, match=r"'p00' \(2 in all\) is also scored"):
         Data.load(task, None, train_identities=folder_of(tmp_path / "shared", range(2)))
     with pytest.raises(PacoError, match="no task of recognition"):
-        elsewhere.TrainPeople.read(known, replace(task, kind="pose"))
+        inputs.TrainPeople.read(known, replace(task, kind="pose"))
 
 
 def test_a_failed_picture_is_counted(tmp_path: Path) -> None:

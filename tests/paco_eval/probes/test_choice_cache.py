@@ -9,7 +9,7 @@ import paco_eval.probes.scorer as scoring
 from paco_eval.encoders.baselines import Pixels
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.derived import evaluate_sweep
-from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.evaluation.frozen import evaluate_cell
 from paco_eval.probes.choice_cache import choice_path, chosen_once, remembered
 from paco_eval.probes.probe import Choice
 from paco_eval.rows.store import read_items

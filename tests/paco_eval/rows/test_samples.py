@@ -8,7 +8,7 @@ import pytest
 
 from paco_eval.encoders.baselines import Pixels
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.evaluation.frozen import evaluate_cell
 from paco_eval.rows.artefacts import load_arrays
 from paco_eval.rows.store import read_items
 from tests.paco_eval.conftest import blob_task

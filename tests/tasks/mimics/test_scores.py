@@ -16,7 +16,7 @@ import pytest
 
 from paco_eval.encoders import load_encoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.evaluation.frozen import evaluate_cell
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import read_items, read_row
 from tasks.data_check import passport

@@ -12,7 +12,7 @@ import pytest
 
 from paco_eval.encoders import load_encoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.runner import evaluate_cell
+from paco_eval.evaluation.frozen import evaluate_cell
 from paco_eval.rows.store import read_items
 from tasks.readers.expression.challenge import read_lists
 from tasks.readers.pose.head_pose import yaw_bin

@@ -13,10 +13,10 @@ import torch
 from paco_eval.analysis.robustness import sweeps
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.baselines import Pixels
+from paco_eval.evaluation.codebook import covered_places, evaluate_stability
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.derived import evaluate_sweep
 from paco_eval.evaluation.runner import evaluate_all
-from paco_eval.evaluation.stability import covered_places, evaluate_stability
 from paco_eval.features.batches import resize
 from paco_eval.features.perturbed import faces_of
 from paco_eval.report.robustness_figures import sweep_figures
@@ -189,7 +189,6 @@ import os
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from tests.paco_eval.evaluation.test_stability import measured
 measured(Path(os.environ["RUN_FOLDER"]), Path(os.environ["OUT_FOLDER"]))
 """
 
