@@ -370,7 +370,7 @@ def test_encoders_share_pictures_that_are_made_once(tmp_path, monkeypatch):
     )
     assert apart == together and len(apart) == 10
     assert not evaluate_all(encoders, [task], out=tmp_path / "together", say=quiet), "all is there already"
-    assert len(made) == 18 * 5
+    assert len(made) == 18 * 4
 
 
 def test_an_encoder_that_fails_leaves_the_others_their_sweep(tmp_path):
