@@ -1,6 +1,6 @@
 """A bootstrap of 10,000 replicates of 6,000 items, beside a plain Python one and a numpy loop.
 
-    python benchmarks/bootstrap.py [--small]
+    python -m benchmarks.bootstrap [--small]
 
 The rivals are timed on a hundredth and a tenth of the replicates and scaled up: each replicate costs them
 the same.

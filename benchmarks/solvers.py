@@ -1,6 +1,6 @@
 """Heads along a whole path of penalties, beside a loop of scikit-learn over the same penalties.
 
-    python benchmarks/solvers.py [--small] [--threads 2]
+    python -m benchmarks.solvers [--small] [--threads 2]
 
 Both get the same 45 penalties, the same standardised features, the same choice on a validation part and the
 same number of threads; every rival fits its whole grid, nothing is extrapolated. The features are made:

@@ -1,8 +1,8 @@
 """Speed of pretraining, side by side in one run: the loop against its own modules, packed faces against files.
 
-    python benchmarks/pretraining.py                             all of it, three minutes on two CPU cores
-    python benchmarks/pretraining.py --memory 10000              host memory over so many steps of the loop
-    python benchmarks/pretraining.py --recipe base-2m --set optimiser.batch=256 --pictures 4096 --rounds 2
+    python -m benchmarks.train                             all of it, three minutes on two CPU cores
+    python -m benchmarks.train --memory 10000              host memory over so many steps of the loop
+    python -m benchmarks.train --recipe base-2m --set optimiser.batch=256 --pictures 4096 --rounds 2
                                                                  on a GPU: ViT-B/16, 224 px, bf16, compiled
 
 ``loop``: images/s of :func:`paco_fr.train.pretrain.pretrain` itself (order, masks, flips, optimiser, codebook, checks, log)

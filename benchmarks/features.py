@@ -1,6 +1,6 @@
 """Extraction beside the bare forward pass of the same timm model, and ten tasks on one set beside one task.
 
-Run: python benchmarks/extraction.py [--model vit_small_patch16_224] [--pictures 256] [--precision float32]
+Run: python -m benchmarks.features [--model vit_small_patch16_224] [--pictures 256] [--precision float32]
 """
 
 from __future__ import annotations

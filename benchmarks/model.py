@@ -1,8 +1,8 @@
 """Cost of a step of every objective against a step of SimMIM, same encoder, side by side in one run.
 
-    python benchmarks/objectives.py                             tiny, half a minute on one core
-    python benchmarks/objectives.py --recipe small --steps 30   on a GPU
-    python benchmarks/objectives.py --set belief.place=two-pass
+    python -m benchmarks.model                             tiny, half a minute on one core
+    python -m benchmarks.model --recipe small --steps 30   on a GPU
+    python -m benchmarks.model --set belief.place=two-pass
 
 A step is forward, backward, AdamW and the update of codebook and teacher, on batches that lie ready in memory.
 Objectives alternate within each round, so that whatever else the machine does meets all; medians are shown.
@@ -28,7 +28,7 @@ from paco_fr.train.pretrain import fresh_model, take_step
 from paco_fr.train.schedule import build_optimiser
 from paco_fr.utils.random import generator
 
-OBJECTIVES = ("simmim", "paco", "mae", "simmim-spatial")
+OBJECTIVES = ("simmim", "paco", "mae")
 PAST_INCUBATION = 10
 
 

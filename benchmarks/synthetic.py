@@ -1,6 +1,6 @@
 """Images a second of the synthetic renderer on one core, with and without what it remembers of a person.
 
-Run: ``python benchmarks/render_faces.py [--faces 64] [--rounds 5]``. The columns are measured turn by turn
+Run: ``python -m benchmarks.synthetic [--faces 64] [--rounds 5]``. The columns are measured turn by turn
 in one process, so that a busy machine slows all of them alike: read the ratios, and the rate as a lower
 bound. Crops are aligned crops (landmarks first, then the picture straight into the crop).
 """

@@ -1,7 +1,7 @@
 """Ten-fold scoring of 6,000 pairs against plain loops over thresholds, with equal results.
 
 The plain loops are what a user would write, and what the field's scorers do: for every fold every threshold,
-count who is decided rightly. Run: ``python benchmarks/verification.py``.
+count who is decided rightly. Run: ``python -m benchmarks.folds``.
 """
 
 from __future__ import annotations

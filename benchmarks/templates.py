@@ -1,7 +1,7 @@
 """Scoring of a set the size of IJB-C: pooling, comparison of all pairs, TAR at FAR 1e-6 to 1e-1.
 
 469,375 embeddings of 512 numbers, 23,124 templates, 15.7 million pairs, all random. Prints the time of each
-phase and the highest memory of the process. Run: ``python benchmarks/ijb.py [--scale 0.1]``.
+phase and the highest memory of the process. Run: ``python -m benchmarks.templates [--scale 0.1]``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ to use one thread and resizes by area. Ours is what extraction runs: batches of 
 bicubically with antialiasing, whose pixels are part of every score. The rounds of both take turns, so that a busy
 machine slows both alike; processor time a picture tells what either costs where two processors are not to be had.
 
-Run: ``python -m benchmarks.reading [--side 112] [--photos 400] [--rounds 5]``. Wants >= 1.6 on two idle cores.
+Run: ``python -m benchmarks.batches [--side 112] [--photos 400] [--rounds 5]``. Wants >= 1.6 on two idle cores.
 """
 
 from __future__ import annotations

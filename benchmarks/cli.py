@@ -1,6 +1,6 @@
 """How long ``paco-eval --help`` and ``list tasks`` take, beside a bare ``python -c pass`` and ``import torch``.
 
-``python benchmarks/startup.py`` prints medians of whole processes, taken in turn, and ratios to bare Python.
+``python -m benchmarks.cli`` prints medians of whole processes, taken in turn, and ratios to bare Python.
 """
 
 from __future__ import annotations

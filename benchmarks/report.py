@@ -1,6 +1,6 @@
 """How long a browser needs to open a report of 50 encoders on 100 tasks; the aim is under 2 s.
 
-Run it from the root of the repository: ``python benchmarks/report_load.py [--figures]``. It needs Chromium.
+Run it from the root of the repository: ``python -m benchmarks.report [--figures]``. It needs Chromium.
 With ``--figures`` every task has its dot plot of all encoders as well, which takes half a minute to draw.
 """
 
