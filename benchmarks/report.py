@@ -16,7 +16,7 @@ from pathlib import Path
 
 from paco_eval.report.figures import table_figures
 from paco_eval.report.page import Contents, render
-from paco_eval.report.plots import looks
+from paco_eval.report.plots.style import looks
 from paco_eval.report.tables.table import family_tables
 from paco_eval.rows.schema import Interval, Metric, Row
 from paco_eval.rows.store import Stored

@@ -1,1 +1,1 @@
-"""The benchmarks: one declaration each, with the kinds, heads, metrics and readers that they share."""
+"""The benchmarks: one declaration each, with the kinds, metrics and readers that they share."""

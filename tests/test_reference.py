@@ -10,9 +10,9 @@ import pytest
 
 from paco_eval.analysis.bootstrap import Interval
 from paco_eval.analysis.compare import compare
-from paco_eval.analysis.robustness import compare_drops, sweeps
+from paco_eval.analysis.robustness import replicated_drops, sweeps
 from paco_eval.analysis.significance import registered_metrics
-from paco_eval.analysis.statistics import over_seeds, paired_difference
+from paco_eval.analysis.statistics import over_seeds
 from paco_eval.encoders.paco import retrain_command
 from paco_eval.rows.store import load_rows
 from paco_fr.config import load_recipe
@@ -68,7 +68,9 @@ def test_paco_beats_the_untrained_encoder_over_three_seeds(task):
     assert difference(task, "paco/tiny", "random:tiny").high < 0, "errors: less is better"
     paco, untrained, metric = stored(task, "paco/tiny"), stored(task, "random:tiny"), main_metric(task)
     assert len(paco) == len(untrained) == 3
-    apart = [paired_difference(metric, a.items(), b.items()) for a, b in zip(paco, untrained, strict=True)]
+    apart = [
+        over_seeds(metric, [a.items()], baseline=[b.items()]) for a, b in zip(paco, untrained, strict=True)
+    ]
     assert sum(difference.high < 0 for difference in apart) >= 2
 
 
@@ -116,7 +118,7 @@ def three_seeds_drop(task: str) -> Interval:
     found = sweeps(s for s in reference()[0] if s.row.task == task)
     sides = [[s for s in found if s.clean.method == method] for method in ("paco/tiny", "mae/tiny")]
     assert [len(side) for side in sides] == [3, 3]
-    return compare_drops(*sides)
+    return replicated_drops(*sides).interval()
 
 
 FAMILIES = ["pose", "landmarks", "expression", "recognition"]
@@ -124,8 +126,8 @@ FAMILIES = ["pose", "landmarks", "expression", "recognition"]
 
 def shipped_difference(task: str, ours: str, baseline: str) -> Interval:
     """Return the paired difference of two encoders over people; of several untrained ones, the first."""
-    sides = [stored(task, method)[0].items() for method in (ours, baseline)]
-    return paired_difference(main_metric(task), *sides)
+    sides = [[stored(task, method)[0].items()] for method in (ours, baseline)]
+    return over_seeds(main_metric(task), sides[0], baseline=sides[1])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -166,7 +168,7 @@ def over_levels(task: str, method: str) -> pd.DataFrame:
 def shipped_drop(task: str, rival: str) -> Interval:
     """Return how much more PaCo-FR loses from the clean pictures than a rival."""
     found = {s.clean.method: s for s in sweeps(s for s in reference()[0] if s.row.task == task)}
-    return compare_drops([found["paco-tiny"]], [found[rival]])
+    return replicated_drops([found["paco-tiny"]], [found[rival]]).interval()
 
 
 @pytest.mark.parametrize("factor", ["occlusion", "illumination", "perturbed-occlusion"])
@@ -179,7 +181,7 @@ def test_shipped_paco_under_occlusion_and_bad_light(factor, family):
     task = f"{factor}/{family}/synthetic"
     ours, metric = over_levels(task, "paco-tiny"), main_metric(task)
     for rival in ("random:tiny", "mae-tiny"):
-        assert paired_difference(metric, ours, over_levels(task, rival), replicates=200).high < 0
+        assert over_seeds(metric, [ours], baseline=[over_levels(task, rival)], replicates=200).high < 0
     drop = shipped_drop(task, "mae-tiny")
     assert drop.high < 0 if factor.startswith("perturbed") else drop.low < 0 < drop.high
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_eval.analysis.bootstrap import Interval, coded, resamples
+from paco_eval.analysis.bootstrap import coded, resamples
 from paco_eval.analysis.statistics import Replicates, aligned, joint_seed, of_runs
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
@@ -172,27 +172,10 @@ def _relative(drop: float, clean: Row, constant: Row | None) -> tuple[float, str
     return drop / room, ""
 
 
-def compare_drops(
-    ours: Sequence[Sweep],
-    baseline: Sequence[Sweep],
-    *,
-    kinds: Sequence[str] | None = None,
-    replicates: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> Interval:
-    """Return the mean drop of one encoder less that of another, with its interval; negative: ours drops less.
-
-    The interval of :func:`replicated_drops`.
-    """
-    return replicated_drops(ours, baseline, kinds=kinds, replicates=replicates, seed=seed).interval(level)
-
-
 def replicated_drops(
     ours: Sequence[Sweep],
     baseline: Sequence[Sweep],
     *,
-    kinds: Sequence[str] | None = None,
     replicates: int = 1000,
     seed: int = 0,
     joint: bool = False,
@@ -205,7 +188,6 @@ def replicated_drops(
     Args:
         ours: sweeps of one encoder on one task, one for each pretraining seed.
         baseline: those of the other.
-        kinds: which to average; by default all that every sweep has.
         replicates: number of bootstrap replicates.
         seed: draws them.
         joint: as in :func:`paco_eval.analysis.statistics.replicated`.
@@ -219,7 +201,7 @@ def replicated_drops(
         raise PacoError("A comparison of drops needs sweeps on both sides.")
     if len({(run.clean.task, run.clean.task_version, run.clean.chosen.get("source")) for run in runs}) > 1:
         raise PacoError("Drops are compared on one derived task of one version; these are several.")
-    shared = sorted(set.intersection(*(set(run.kinds) for run in runs)) & set(kinds or runs[0].kinds))
+    shared = sorted(set.intersection(*(set(run.kinds) for run in runs)))
     if not shared:
         raise PacoError("These sweeps share no kind, so their drops cannot be compared.")
     metric = metric_of(runs[0].clean)

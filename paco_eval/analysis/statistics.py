@@ -27,24 +27,6 @@ ALPHA = 0.05
 """Largest chance of any false claim in a table."""
 
 
-def paired_difference(
-    metric: Metric,
-    items_a: pd.DataFrame,
-    items_b: pd.DataFrame,
-    *,
-    replicates: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> Interval:
-    """Return metric(a) - metric(b) on the same units, both seeing the same replicates.
-
-    Raises:
-        PacoError: a and b are not items of the same units and groups.
-
-    """
-    return over_seeds(metric, [items_a], baseline=[items_b], replicates=replicates, seed=seed, level=level)
-
-
 def over_seeds(
     metric: Metric,
     runs: Sequence[pd.DataFrame],

@@ -21,7 +21,8 @@ from paco_eval.analysis.columns import Column
 from paco_eval.analysis.compare import compare
 from paco_eval.analysis.significance import MetricOf, metrics_of_tasks, registered_judge
 from paco_eval.evaluation.runner import evaluate_all
-from paco_eval.report.plots import dot_and_interval, save
+from paco_eval.report.plots.scores import dot_and_interval
+from paco_eval.report.plots.style import save
 from paco_eval.report.tables.comparison import comparison_tables
 from paco_eval.report.tables.formats import to_csv, to_latex, to_markdown
 from paco_eval.report.tables.table import Cell, Line, Table, family_tables

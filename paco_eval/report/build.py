@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from paco_eval.analysis.compare import Comparison
 from paco_eval.analysis.significance import BY_INTERVALS, Judge
-from paco_eval.report import plots
 from paco_eval.report.figures import (
     Drawn,
     few_shot_figures,
@@ -20,6 +19,7 @@ from paco_eval.report.figures import (
     training_figures,
 )
 from paco_eval.report.page import Contents, render, slug
+from paco_eval.report.plots.style import looks, save
 from paco_eval.report.robustness_figures import overview_figures, sweep_figures
 from paco_eval.report.tables.comparison import comparison_tables
 from paco_eval.report.tables.formats import latex_document, to_csv, to_markdown
@@ -133,7 +133,7 @@ def _contents(
     runs: Sequence[Any],
     problems: list[str],
 ) -> Contents:
-    look = plots.looks(line.label for table in tables for line in table.lines)
+    look = looks(line.label for table in tables for line in table.lines)
     together = [few_shot_figures(tables), overview_figures(tables)]
     swept = _preset_curves(rows, tables)
     taken: set[str] = set()
@@ -227,7 +227,7 @@ def _write(out: Path, texts: dict[str, str], drawn: Sequence[Drawn]) -> list[Pat
             (out / name).write_text(text, encoding="utf-8")
             written.append(out / name)
         for figure in drawn:
-            written += plots.save(figure.figure, out / "figures" / slug(figure.name))
+            written += save(figure.figure, out / "figures" / slug(figure.name))
     except OSError as error:
         raise PacoError(
             f"{out}: cannot write the report ({error.strerror}). Choose another folder."

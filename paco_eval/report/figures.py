@@ -14,7 +14,19 @@ from matplotlib.figure import Figure
 from paco_eval.analysis.columns import Column
 from paco_eval.analysis.robustness import PITCH_EDGES, YAW_EDGES, by_angle, knows_angle
 from paco_eval.analysis.significance import registered_metrics
-from paco_eval.report import plots
+from paco_eval.report.plots.curves import confusion_matrix, cumulative_error, det, error_against_yaw, roc
+from paco_eval.report.plots.method import place_maps
+from paco_eval.report.plots.pictures import codebook_atlas, landmark_sheet, picture_rows, reconstruction_sheet
+from paco_eval.report.plots.robustness import score_against_angle
+from paco_eval.report.plots.scores import accuracy_against_cost, dot_and_interval, few_shot_curves
+from paco_eval.report.plots.style import Look
+from paco_eval.report.plots.training import (
+    codebook_health,
+    compare_losses,
+    has_codebook,
+    loss_curves,
+    read_metrics,
+)
 from paco_eval.report.tables.table import Cell, Table
 from paco_eval.rows.artefacts import Pretraining, load_arrays
 from paco_eval.rows.store import Stored
@@ -53,7 +65,7 @@ class Drawn:
 Problem = Callable[[str], None]
 
 
-def table_figures(table: Table, look: dict[str, plots.Look], problem: Problem) -> Iterator[Drawn]:
+def table_figures(table: Table, look: dict[str, Look], problem: Problem) -> Iterator[Drawn]:
     """Yield dot-and-interval plots of all main metrics, then what the items of each task can show."""
     if table.compared:
         return
@@ -73,15 +85,13 @@ def table_figures(table: Table, look: dict[str, plots.Look], problem: Problem) -
                 problem(str(error))
 
 
-def _dots(
-    table: Table, column: Column, cells: Sequence[tuple[str, Cell]], look: dict[str, plots.Look]
-) -> Drawn:
+def _dots(table: Table, column: Column, cells: Sequence[tuple[str, Cell]], look: dict[str, Look]) -> Drawn:
     frame = pd.DataFrame(
         [(label, cell.value, cell.low, cell.high) for label, cell in cells],
         columns=["encoder", "value", "low", "high"],
     ).astype({"value": float, "low": float, "high": float})
     best_first = frame.sort_values("value", ascending=not column.higher_is_better, kind="stable")
-    figure = plots.dot_and_interval(
+    figure = dot_and_interval(
         best_first, title=f"{table.family} · {column.place}", heading=column.heading, look=look,
         decimals=column.decimals,
     )  # fmt: skip
@@ -101,7 +111,7 @@ def _cost(table: Table, column: Column, cells: Sequence[tuple[str, Cell]]) -> It
     frame = frame[(frame.cost > 0) & frame.value.notna()]
     if frame.cost.nunique() < 3:
         return
-    figure = plots.accuracy_against_cost(
+    figure = accuracy_against_cost(
         frame, title=f"{table.family} · {column.place}", xlabel="parameters", ylabel=column.heading
     )
     yield Drawn(f"{column.task}-cost", column.task, "Score against the size of the encoder.", figure)
@@ -127,11 +137,11 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
         pairs = {label: (frame.truth, frame.score.fillna(-np.inf)) for label, frame in items.items()}
         yield Drawn(
             f"{task}-roc", task, "True accepts against false accepts, all pairs.",
-            plots.roc(pairs, title=title),
+            roc(pairs, title=title),
         )  # fmt: skip
         yield Drawn(
             f"{task}-det", task, "False rejects against false accepts. Dotted, and beside the names: where they are equal.",
-            plots.det(pairs, title=title),
+            det(pairs, title=title),
         )  # fmt: skip
     elif {"prediction", "truth", "confidence"} <= columns or table.family.endswith("expression"):
         yield _confusion(task, f"{title} · {first_label}", first)
@@ -139,7 +149,7 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
         limit = _failure_threshold(leaders[0][1])
         yield Drawn(
             f"{task}-ced", task, "Share of faces with at most each error.",
-            plots.cumulative_error(
+            cumulative_error(
                 {label: frame.error for label, frame in items.items()}, title=title,
                 xlabel=f"{leaders[0][1].row.main_metric.replace('_', ' ')} (%)", limit=limit,
             ),
@@ -150,14 +160,14 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
         maps = {f"{name} tokens": position_entropy(first, name) for name in ("nearest", "believed")}
         yield Drawn(
             f"{task}-places", task, "Entropy of the tokens at each place of the aligned face, in nats.",
-            plots.place_maps(maps, title=f"{title} · {first_label}"),
+            place_maps(maps, title=f"{title} · {first_label}"),
         )  # fmt: skip
     yaw = next((name for name in ("yaw_true", "yaw") if name in columns), None)
     if yaw and "error" in columns:
         errors = {label: (frame[yaw], frame.error) for label, frame in items.items() if yaw in frame}
         yield Drawn(
             f"{task}-yaw", task, "Mean error in bins of 15° of the true yaw; band: one standard error.",
-            plots.error_against_yaw(
+            error_against_yaw(
                 errors, title=title, ylabel="error rate" if column.higher_is_better else column.heading
             ),
         )  # fmt: skip
@@ -168,7 +178,7 @@ def _item_figures(table: Table, column: Column, leaders: list[tuple[str, Stored]
             bins = {label: by_angle(frame, metric, angle, edges) for label, frame in items.items()}
             yield Drawn(
                 f"{task}-{angle}-bins", task, f"{column.heading} in bins of the true {angle}.",
-                plots.score_against_angle(
+                score_against_angle(
                     bins, title=title, xlabel=f"true {angle} (°), positive: {sign}", ylabel=column.heading
                 ),
             )  # fmt: skip
@@ -193,7 +203,7 @@ def _confusion(task: str, title: str, items: pd.DataFrame) -> Drawn:
     codes = sorted(set(scored.truth) | set(scored.prediction))
     known = task.rpartition("/")[0].endswith("expression") and max(codes, default=0) < len(EXPRESSIONS)
     name = {code: EXPRESSIONS[code] if known else str(code) for code in codes}
-    figure = plots.confusion_matrix(
+    figure = confusion_matrix(
         [name[code] for code in scored.truth], [name[code] for code in scored.prediction], title=title,
         classes=list(name.values()),
     )  # fmt: skip
@@ -228,9 +238,7 @@ def few_shot_figures(tables: Sequence[Table]) -> dict[str, list[Drawn]]:
         frame = _few_shot_scores(places)
         if frame.amount.nunique() < 2:
             continue
-        figure = plots.few_shot_curves(
-            frame, title=f"{family} · {column.place}", ylabel=column.heading, unit=unit
-        )
+        figure = few_shot_curves(frame, title=f"{family} · {column.place}", ylabel=column.heading, unit=unit)
         _, first, _ = min(places, key=lambda place: place[0])
         name = f"{column.task}-few-shot-{'share' if unit == '%' else 'per-class'}"
         caption = "Score against the number of labelled items; band: interval."
@@ -262,7 +270,7 @@ def sample_figures(rows: Sequence[Stored], problem: Problem) -> Iterator[Drawn]:
         try:
             found = load_arrays(stored.path.with_name(f"{row.key}.samples.npz"), "samples")
             if found is not None:
-                figure = plots.landmark_sheet(
+                figure = landmark_sheet(
                     found["images"], found["predicted"], found["truth"], found["visible"],
                     title=f"{row.task} · {row.encoder}", names=[str(name) for name in found["names"]],
                 )  # fmt: skip
@@ -300,7 +308,7 @@ def training_figures(runs: Sequence[Pretraining], problem: Problem) -> Iterator[
     by_objective: dict[str, dict[str, pd.DataFrame]] = defaultdict(dict)
     for run in runs:
         try:
-            metrics = plots.read_metrics(run.log) if run.log.exists() else pd.DataFrame()
+            metrics = read_metrics(run.log) if run.log.exists() else pd.DataFrame()
             if "loss" in metrics and metrics["loss"].notna().any():
                 by_objective[str(run.card().get("objective", "unknown"))][run.name] = metrics
         except PacoError:
@@ -310,24 +318,24 @@ def training_figures(runs: Sequence[Pretraining], problem: Problem) -> Iterator[
             shown = dict(list(logs.items())[:MOST_CURVES])
             if len(shown) < len(logs):
                 problem(f"{objective}: training curves of {len(shown)} of {len(logs)} runs are drawn.")
-            figure = plots.compare_losses(shown, "loss", title=f"{objective} · {len(shown)} runs")
+            figure = compare_losses(shown, "loss", title=f"{objective} · {len(shown)} runs")
             yield Drawn(f"{objective}-training", "", "Total loss, running mean.", figure)
 
 
 def _losses(run: Pretraining) -> Drawn | None:
     if not run.log.exists() or not run.log.stat().st_size:  # an untrained encoder took no step
         return None
-    figure = plots.loss_curves(plots.read_metrics(run.log), title=f"{run.name} · losses")
+    figure = loss_curves(read_metrics(run.log), title=f"{run.name} · losses")
     return Drawn(f"{run.name}-losses", "", "Faint: every logged value. Line: running mean.", figure, True)
 
 
 def _health(run: Pretraining) -> Drawn | None:
     if not run.log.exists() or not run.log.stat().st_size:
         return None
-    metrics = plots.read_metrics(run.log)
-    if not plots.has_codebook(metrics):
+    metrics = read_metrics(run.log)
+    if not has_codebook(metrics):
         return None
-    figure = plots.codebook_health(metrics, title=f"{run.name} · codebook health")
+    figure = codebook_health(metrics, title=f"{run.name} · codebook health")
     return Drawn(
         f"{run.name}-health", "", "How many codes live and how well the belief picks them.", figure, True
     )
@@ -338,7 +346,7 @@ def _reconstruction(run: Pretraining) -> Drawn | None:
     if found is None:
         return None
     shown = (found[name][:10] for name in ("original", "corrupted", "reconstructed"))
-    figure = plots.reconstruction_sheet(*shown, title=f"{run.name} · reconstruction")
+    figure = reconstruction_sheet(*shown, title=f"{run.name} · reconstruction")
     return Drawn(
         f"{run.name}-reconstruction", "", "What was, what the model saw, what it made of it.", figure, True
     )
@@ -355,7 +363,7 @@ def _over_training(run: Pretraining) -> Drawn | None:
         "original": end["original"][:10], "corrupted": end["corrupted"][:10], **rows,
         "at the end": end["reconstructed"][:10],
     }  # fmt: skip
-    figure = plots.picture_rows(whole, title=f"{run.name} · reconstruction over training")
+    figure = picture_rows(whole, title=f"{run.name} · reconstruction over training")
     return Drawn(
         f"{run.name}-training", "", "The same pictures and masks, ever later in the run.", figure, True
     )
@@ -366,7 +374,7 @@ def _atlas(run: Pretraining) -> Drawn | None:
     if found is None:
         return None
     try:
-        figure = plots.codebook_atlas(
+        figure = codebook_atlas(
             found["tokens"] / 255, found["usage"], title=f"{run.name} · codebook on the face grid"
         )
     except ValueError as error:

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from paco_eval.analysis.columns import Column
 from paco_eval.report.figures import Drawn
-from paco_eval.report.plots import Look, to_svg
+from paco_eval.report.plots.style import Look, to_svg
 from paco_eval.report.tables.table import Cell, Table
 from paco_eval.report.theme import inline_svg, themed, variables
 from paco_eval.rows.artefacts import Pretraining

@@ -16,9 +16,9 @@ import pandas as pd
 
 from paco_eval.analysis.columns import Column
 from paco_eval.analysis.robustness import CONSTANT, angle_by_level, knows_angle, sweeps
-from paco_eval.report import plots
 from paco_eval.report.figures import ANGLES, Drawn
-from paco_eval.report.plots.robustness import Panel
+from paco_eval.report.plots.robustness import Panel, heat_map, robustness_curves
+from paco_eval.report.plots.style import short_name
 from paco_eval.report.tables.table import FAMILIES, Cell, Line, Table
 from paco_fr.utils.errors import PacoError
 from tasks.derived import CLEAN, PREFIX
@@ -48,7 +48,7 @@ def sweep_figures(table: Table, problem: Callable[[str], None]) -> Iterator[Draw
             continue
         yield Drawn(
             f"{task}-levels", task, "First panel: kinds weigh alike; band: lowest and highest seed. Others: the interval.",
-            plots.robustness_curves(panels, title=task, shared=True, notes=_seeds([table])), True,
+            robustness_curves(panels, title=task, shared=True, notes=_seeds([table])), True,
             spoken=f"{columns[0].heading} at growing severity of {task.partition('/')[0]}",
         )  # fmt: skip
         try:
@@ -83,9 +83,7 @@ def overview_figures(tables: Sequence[Table]) -> dict[str, list[Drawn]]:
         across = len(bases) if min(len(factors), len(bases)) > 1 else min(len(found), MOST_ACROSS)
         grid = [found[place][1] if place in found else None for place in product(factors, bases)]
         notes = _seeds(table for table, _ in found.values())
-        figure = plots.robustness_curves(
-            grid, title=TITLES[source], shared=False, columns=across, notes=notes
-        )
+        figure = robustness_curves(grid, title=TITLES[source], shared=False, columns=across, notes=notes)
         caption = (
             "Mean over kinds, which weigh alike. Several seeds: mean, band from the lowest to the highest."
         )
@@ -213,9 +211,9 @@ def _maps(table: Table, task: str, columns: Sequence[Column]) -> Iterator[Drawn]
             if not runs or not knows_angle(runs[0].cells[CLEAN].items(), angle):
                 continue
             found = [angle_by_level(run, angle, edges) for run in runs]
-            figure = plots.heat_map(
+            figure = heat_map(
                 np.mean([values for _, values in found], axis=0), levels=found[0][0], edges=edges,
-                title=f"{task} · {plots.style.short_name(label)}", xlabel=f"true {angle} (°), positive: {sign}",
+                title=f"{task} · {short_name(label)}", xlabel=f"true {angle} (°), positive: {sign}",
                 ylabel=f"{task.partition('/')[0]}, level", higher_is_better=higher,
             )  # fmt: skip
             caption = (

@@ -107,11 +107,6 @@ def _equal_error_rate(genuine: Array, impostor: Array) -> Array:
     return 100.0 * (far0 + ratio(-gap0, gap1 - gap0) * (far1 - far0))
 
 
-def _best_accuracy(genuine: Array, impostor: Array) -> Array:
-    right = genuine + impostor[:, -1:] - impostor
-    return 100.0 * ratio(right.max(axis=1), genuine[:, -1] + impostor[:, -1])
-
-
 def _at_most(far: float, genuine: Array, impostor: Array) -> tuple[Array, Array]:
     """Return TAR and achieved FAR (R,) at the laxest threshold whose FAR is at most ``far``."""
     allowed = impostor <= far * impostor[:, -1:] * (1.0 + 1e-12)  # 0.29 * 100 rounds to below 29
@@ -205,11 +200,6 @@ AUC = Metric("auc", "", True, 1.0, 0.0, _of_pairs(_auc))
 EER = Metric("eer", "%", False, 0.0, 100.0, _of_pairs(_equal_error_rate))
 """Error rate in percent where the ROC curve, points joined by straight lines, has FAR = 1 - TAR."""
 
-ACCURACY = Metric("accuracy", "%", True, 100.0, 0.0, _of_pairs(_best_accuracy))
-"""Share of pairs in percent that the best single threshold, chosen on these very pairs, decides rightly.
-
-Meant for as many genuine as impostor pairs; with few genuine ones, accepting nobody already scores well.
-"""
 
 COLLAPSED = Metric("collapsed", "", False, 0.0, 1.0, _collapsed)
 """1 where all pairs have one score (to ``SAME_SCORE``), so that no threshold means anything; else 0."""

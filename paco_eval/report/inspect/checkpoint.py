@@ -10,7 +10,9 @@ import torch
 from matplotlib.figure import Figure
 
 from paco_eval.report.inspect.inpainting import fill
-from paco_eval.report.plots import attention_sheet, nearest_tokens_sheet, picture_rows, save
+from paco_eval.report.plots.method import attention_sheet, nearest_tokens_sheet
+from paco_eval.report.plots.pictures import picture_rows
+from paco_eval.report.plots.style import save
 from paco_fr.checkpoint import load_objective, read_card
 from paco_fr.config import PretrainConfig
 from paco_fr.data.crops import crop_pool

@@ -1,10 +1,8 @@
 """FER+ (Barsoum et al. 2016): votes of ten people on the 48 x 48 faces of FER2013.
 
-Two layouts of the same votes: ``fer2013new.csv`` (all rows, in the order of fer2013.csv, 173 of them
-without an image because they show no face), and ``FER2013{Train,Valid,Test}/label.csv`` beside the
-images, with a quoted box and without a header. They are not the same table: 1,601 images have other votes
-in ``label.csv``, which is what Microsoft's training code reads; say which one a number comes from. Four
-names stand twice in ``fer2013new.csv``, ``fer0033120.png`` once as neutral and once as no face.
+The votes are those of ``FER2013{Train,Valid,Test}/label.csv`` beside the images, with a quoted box and without
+a header: what Microsoft's training code reads. ``fer2013new.csv`` is not the same table: 1,601 images have
+other votes there, so say which one a number comes from.
 """
 
 from __future__ import annotations
@@ -25,44 +23,27 @@ CLASSES = (
 """Order of the ten columns of votes; NF means that there is no face."""
 
 SPLITS = {"FER2013Train": "train", "FER2013Valid": "validation", "FER2013Test": "test"}
-USAGES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
-HEADER = ["Usage", "Image name", *CLASSES]
+COLUMNS_OF_LABELS = 2 + len(CLASSES)
 OBTAIN = "Clone github.com/microsoft/FERPlus into <data root>/ferplus and generate its images."
 REMEDY = "Restore the file from github.com/microsoft/FERPlus."
 
 
 class Votes(NamedTuple):
-    """Image name ("" if the row has none), split, and the ten votes in the order of ``CLASSES``."""
+    """Image name, split, and the ten votes in the order of ``CLASSES``."""
 
     image: str
     split: str
     votes: tuple[int, ...]
 
 
-def read_votes(path: str | Path) -> list[Votes]:
-    """Return all rows of ``fer2013new.csv`` in order, those without an image and repeated names included.
+def read_labels(path: str | Path, split: str) -> list[Votes]:
+    """Return the rows of one ``label.csv``.
 
     Raises:
         MissingDataError: there is no such file.
-        FormatError: header, columns, usage or votes; names file and line.
+        FormatError: columns, votes, no name or a name twice; names file and line.
 
     """
-    path = Path(path)
-    rows = _rows(path)
-    if not rows or rows[0] != HEADER:
-        raise FormatError(path, 1, f"the header is not {','.join(HEADER)}", REMEDY)
-    found = []
-    for line, row in enumerate(rows[1:], 2):
-        if row and row[0] not in USAGES:
-            raise FormatError(path, line, f"usage {row[0]!r} is none of {', '.join(USAGES)}", REMEDY)
-        found.append(
-            Votes(row[1] if len(row) > 1 else "", USAGES[row[0]] if row else "", _count(path, line, row))
-        )
-    return found
-
-
-def read_labels(path: str | Path, split: str) -> list[Votes]:
-    """Return the rows of one ``label.csv``; errors as in :func:`read_votes`, and a name twice."""
     path = Path(path)
     found = [
         Votes(row[0] if row else "", split, _count(path, line, row))
@@ -121,13 +102,13 @@ def _rows(path: Path) -> list[list[str]]:
 
 def _count(path: Path, line: int, row: list[str]) -> tuple[int, ...]:
     """Return the votes of a row whose first two fields are not votes."""
-    if len(row) != len(HEADER):
-        raise FormatError(path, line, f"{len(row)} columns, expected {len(HEADER)}", REMEDY)
+    if len(row) != COLUMNS_OF_LABELS:
+        raise FormatError(path, line, f"{len(row)} columns, expected {COLUMNS_OF_LABELS}", REMEDY)
     if not all(field.isascii() and field.isdigit() for field in row[2:]):
         raise FormatError(path, line, f"votes {row[2:]} are not whole numbers", REMEDY)
     votes = tuple(int(field) for field in row[2:])
     if not 1 <= sum(votes) <= 10:
         raise FormatError(path, line, f"{sum(votes)} votes, expected up to ten", REMEDY)
-    if "/" in row[0] + row[1] or "\\" in row[0] + row[1]:
+    if "/" in row[0] or "\\" in row[0]:
         raise FormatError(path, line, "an image name with a folder in it", REMEDY)
     return votes

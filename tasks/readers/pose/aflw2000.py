@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from tasks.readers.files import FormatError, require, require_folder, to_records
 FOLDER = "AFLW2000"
 OBTAIN = "Download AFLW2000-3D (Zhu et al. 2016) into <data root>/AFLW2000."
 REMEDY = "Restore the original .mat file."
-REMEDY_NPY = "Restore the original .npy file."
 LIMIT = 99.0
 
 
@@ -76,30 +75,6 @@ def _field(path: Path, content: dict[str, Any], name: str, shape: tuple[int, int
     return np.asarray(found, dtype=np.float64)
 
 
-def read_table(path: str | Path, *shape: int) -> Array:
-    """Return a table of 3DDFA's evaluation, which holds a row for each of the pictures in the order of their names.
-
-    ``AFLW2000-3D.pose.npy`` and ``-new.pose.npy`` are yaws in degrees (shape ()), out-of-range ones included;
-    ``.pts68.npy`` are points, x then y (then z) by point (3, 68), re-annotated ones (2, 68); ``_crop.roi_box.npy``
-    are boxes (4,).
-
-    Raises:
-        MissingDataError: there is no such file.
-        FormatError: not an .npy file of plain numbers (never unpickled), or rows of another shape; names the file.
-
-    """
-    path = require(Path(path), OBTAIN)
-    try:
-        table = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FormatError(path, None, f"is not an .npy file of numbers ({error})", REMEDY_NPY) from error
-    if table.ndim == 0 or table.shape[1:] != shape or table.dtype.kind not in "fiu":
-        raise FormatError(
-            path, None, f"holds {table.dtype} of shape {table.shape}, not rows of {shape}", REMEDY_NPY
-        )
-    return np.asarray(table, dtype=np.float64)
-
-
 def read_aflw2000(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     """Return every picture with its points, tight box, rotation and stored angles, unfiltered.
 
@@ -133,10 +108,3 @@ def read_aflw2000(data_root: str | Path, folder: str = FOLDER) -> Dataset:
 def within(angles: npt.ArrayLike, limit: float = LIMIT) -> npt.NDArray[np.bool_]:
     """Return for stored angles (..., K) in degrees whether all K lie within ±limit, the limit included."""
     return np.asarray((np.abs(np.asarray(angles, np.float64)) <= limit).all(axis=-1))
-
-
-def drop_extreme(faces: Dataset, limit: float = LIMIT) -> tuple[Dataset, int]:
-    """Return the records whose yaw, pitch and roll lie within ±limit, and how many were dropped."""
-    columns: Sequence[Sequence[float]] = [faces[name][:] for name in ("yaw", "pitch", "roll")]
-    kept = np.flatnonzero(within(np.stack(columns, axis=-1), limit))
-    return faces.select(kept), len(faces) - len(kept)

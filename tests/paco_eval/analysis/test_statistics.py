@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from paco_eval.analysis.bootstrap import Interval, bootstrap_all
-from paco_eval.analysis.statistics import holm, mean_rank, over_seeds, paired_difference, replicated, verdict
+from paco_eval.analysis.statistics import holm, mean_rank, over_seeds, replicated, verdict
 from paco_fr.utils.errors import PacoError
 from tasks.metrics.metric import mean_of
 
@@ -26,7 +26,7 @@ def test_paired_difference_is_narrower_than_two_intervals():
     rng = np.random.default_rng(0)
     hard = rng.gamma(2.0, 5.0, 300)
     a, b = table(hard + rng.normal(size=300) * 0.1), table(hard + 0.2)
-    found = paired_difference(MEAN, a, b.sample(frac=1, random_state=0))
+    found = over_seeds(MEAN, [a], baseline=[b.sample(frac=1, random_state=0)])
     assert found.value == pytest.approx(a["error"].mean() - b["error"].mean())
     assert found.high < 0
     assert found.high - found.low < 0.05
@@ -38,17 +38,17 @@ def test_paired_difference_is_narrower_than_two_intervals():
 
 def test_an_encoder_does_not_differ_from_itself():
     items = table([1.0, 5.0, 2.0])
-    assert paired_difference(MEAN, items, items) == Interval(0.0, 0.0, 0.0)
+    assert over_seeds(MEAN, [items], baseline=[items]) == Interval(0.0, 0.0, 0.0)
 
 
 def test_only_the_same_units_are_compared():
     items = table([1.0, 5.0, 2.0])
     with pytest.raises(PacoError, match="'unit2' is only in one"):
-        paired_difference(MEAN, items, items.iloc[:2])
+        over_seeds(MEAN, [items], baseline=[items.iloc[:2]])
     with pytest.raises(PacoError, match="'unit0' occurs twice"):
-        paired_difference(MEAN, items, pd.concat([items, items.iloc[:1]]))
+        over_seeds(MEAN, [items], baseline=[pd.concat([items, items.iloc[:1]])])
     with pytest.raises(PacoError, match="different groups"):
-        paired_difference(MEAN, items, items.assign(group=["x", "y", "z"]))
+        over_seeds(MEAN, [items], baseline=[items.assign(group=["x", "y", "z"])])
     with pytest.raises(PacoError, match="no runs"):
         over_seeds(MEAN, [])
 

@@ -10,9 +10,9 @@ import torch
 from click.testing import CliRunner
 
 from paco_eval.cli import main
-from paco_eval.report import plots
 from paco_eval.report.figures import pretraining_figures
 from paco_eval.report.inspect.inpainting import fill
+from paco_eval.report.plots.pictures import picture_rows
 from paco_eval.rows.artefacts import Pretraining
 from paco_fr.data.crops import CropPool
 from paco_fr.model.diagnostics import belief_attention, masked_batch, nearest_tokens
@@ -99,7 +99,7 @@ def test_a_checkpoint_is_described(tmp_path, monkeypatch, objective):
 
 
 def test_rows_of_pictures_are_as_many_as_named():
-    figure = plots.picture_rows({"a": smooth_faces(3, 8), "b": smooth_faces(3, 8)}, title="two")
+    figure = picture_rows({"a": smooth_faces(3, 8), "b": smooth_faces(3, 8)}, title="two")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b"]
 
 

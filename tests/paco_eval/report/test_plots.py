@@ -16,11 +16,26 @@ from PIL import Image
 from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
-from paco_eval.report import plots
-from paco_eval.report.plots.curves import binned_means, roc_points
-from paco_eval.report.plots.pictures import perplexity, tile
-from paco_eval.report.plots.robustness import Panel
-from paco_eval.report.plots.style import GREYS, OWN_COLOUR, PALETTE, looks
+from paco_eval.report.plots.curves import (
+    binned_means,
+    confusion_matrix,
+    cumulative_error,
+    det,
+    error_against_yaw,
+    roc,
+    roc_points,
+)
+from paco_eval.report.plots.pictures import (
+    codebook_atlas,
+    landmark_sheet,
+    perplexity,
+    reconstruction_sheet,
+    tile,
+)
+from paco_eval.report.plots.robustness import Panel, robustness_curves
+from paco_eval.report.plots.scores import accuracy_against_cost, dot_and_interval, few_shot_curves
+from paco_eval.report.plots.style import GREYS, OWN_COLOUR, PALETTE, looks, save, to_svg
+from paco_eval.report.plots.training import codebook_health, compare_losses, loss_curves, read_metrics
 from paco_fr.utils.errors import PacoError
 
 SCORES = pd.DataFrame(
@@ -64,7 +79,7 @@ def test_palette_can_be_told_apart_by_lightness_and_hue() -> None:
 
 
 def test_dot_and_interval() -> None:
-    figure = plots.dot_and_interval(SCORES, title="pose/synthetic v1", heading="mae (°) ↓")
+    figure = dot_and_interval(SCORES, title="pose/synthetic v1", heading="mae (°) ↓")
     (axes,) = figure.axes
     dots = [line for line in axes.lines if line.get_marker() != "None"]
     bars = [line for line in axes.lines if line.get_marker() == "None"]
@@ -77,17 +92,15 @@ def test_dot_and_interval() -> None:
 
 def test_long_names_leave_room_for_the_axes() -> None:
     name = "paco:/a/very/long/way/to/the/folder/where/somebody/keeps/the/checkpoint/of/a/run-17"
-    figure = plots.dot_and_interval(SCORES.assign(encoder=[name, "b", "c"]), title="t", heading="h")
+    figure = dot_and_interval(SCORES.assign(encoder=[name, "b", "c"]), title="t", heading="h")
     (short,) = [text for text in texts(figure) if text.startswith("…")]
     assert len(short) == 36 and name.endswith(short[1:])
-    plots.to_svg(figure)
+    to_svg(figure)
     assert figure.axes[0].get_position().width > 0.3
 
 
 def test_cumulative_error_counts_failures() -> None:
-    figure = plots.cumulative_error(
-        {"paco-tiny": [1.0, 2.0, np.nan, 9.0]}, title="t", xlabel="NME (%)", limit=8
-    )
+    figure = cumulative_error({"paco-tiny": [1.0, 2.0, np.nan, 9.0]}, title="t", xlabel="NME (%)", limit=8)
     (line,) = figure.axes[0].lines
     assert list(line.get_xdata()) == [0, 1, 2, 8] and list(line.get_ydata()) == [0, 25, 50, 50]
     assert figure.axes[0].get_xlabel() == "NME (%)" and "paco-tiny" in texts(figure)
@@ -98,7 +111,7 @@ def test_roc_is_scikit_learns() -> None:
     truth, score = rng.random(400) < 0.4, np.round(rng.normal(size=400), 1)
     false, true, _ = roc_curve(truth, score, drop_intermediate=False)
     np.testing.assert_allclose(roc_points(truth, score), (false, true))
-    figure = plots.roc({"paco-tiny": (truth, score)}, title="t")
+    figure = roc({"paco-tiny": (truth, score)}, title="t")
     assert figure.axes[0].get_xscale() == "log" and "accepts" in figure.axes[0].get_xlabel()
 
 
@@ -106,7 +119,7 @@ def test_det_of_normal_scores_is_a_straight_line() -> None:
     spread = np.linspace(0.001, 0.999, 999)
     truth = np.repeat([True, False], 999)
     score = np.concatenate([norm.ppf(spread) + 2.0, norm.ppf(spread)])
-    figure = plots.det({"paco-tiny": (truth, score)}, title="t")
+    figure = det({"paco-tiny": (truth, score)}, title="t")
     curve = figure.axes[0].lines[0]
     x, y = np.asarray(curve.get_xdata()), np.asarray(curve.get_ydata())
     inner = (np.abs(x) < 2) & (np.abs(y) < 2)
@@ -118,7 +131,7 @@ def test_det_of_normal_scores_is_a_straight_line() -> None:
 
 
 def test_det_without_any_error_stays_finite() -> None:
-    figure = plots.det({"a": ([True, True, False], [2.0, 1.0, 0.0])}, title="t")
+    figure = det({"a": ([True, True, False], [2.0, 1.0, 0.0])}, title="t")
     assert np.isfinite(figure.axes[0].lines[0].get_xydata()).all() and "a  0.0 %" in texts(figure)
 
 
@@ -131,12 +144,12 @@ def test_error_against_yaw() -> None:
     yaw, error = np.repeat([-40.0, 5.0, 50.0], 4), np.repeat([9.0, 3.0, 8.0], 4)
     centre, mean, deviation = binned_means(yaw, error, [-60, -30, 0, 30, 60])
     assert list(centre) == [-45, 15, 45] and list(mean) == [9, 3, 8] and list(deviation) == [0, 0, 0]
-    figure = plots.error_against_yaw({"paco-tiny": (yaw, error)}, title="t", ylabel="e")
+    figure = error_against_yaw({"paco-tiny": (yaw, error)}, title="t", ylabel="e")
     assert len(figure.axes[0].lines[0].get_xdata()) == 3 and "yaw" in figure.axes[0].get_xlabel()
 
 
 def test_confusion_matrix_rows_sum_to_100() -> None:
-    figure = plots.confusion_matrix(list("aaab"), list("aabb"), title="t", classes=["a", "b", "c"])
+    figure = confusion_matrix(list("aaab"), list("aabb"), title="t", classes=["a", "b", "c"])
     said = [text.get_text() for text in figure.axes[0].texts]
     assert said == ["67", "33", "100", "n 3", "n 1", "n 0"]
 
@@ -145,30 +158,30 @@ def test_few_shot_and_robustness_and_cost() -> None:
     shares = pd.DataFrame(
         {"encoder": ["a"] * 3 + ["b"] * 3, "amount": [np.inf, 1.0, 10.0] * 2, "value": range(6)}
     )
-    figure = plots.few_shot_curves(shares, title="t", ylabel="accuracy (%) ↑", unit="%")
+    figure = few_shot_curves(shares, title="t", ylabel="accuracy (%) ↑", unit="%")
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1 %", "10 %", "all"]
     assert list(figure.axes[0].lines[0].get_ydata()) == [1, 2, 0]
     counted = shares.assign(labelled=[np.nan, 24, 240] * 2)
-    figure = plots.few_shot_curves(counted, title="t", ylabel="", unit="%")
+    figure = few_shot_curves(counted, title="t", ylabel="", unit="%")
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1 %\nn = 24", "10 %\nn = 240", "all"]
     levels = shares.rename(columns={"amount": "level"}).assign(level=[0, 1, 2] * 2, low=0, high=6)
     panels = [
         Panel("hand", "nme", "level", levels, {1: "10 %"}),
         Panel("scarf", "nme", "level", levels.assign(value=levels.value + 9)),
     ]
-    figure = plots.robustness_curves(panels, title="t", shared=True)
+    figure = robustness_curves(panels, title="t", shared=True)
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["clean", "1\n10 %", "2"]
     assert figure.axes[0].get_xticklabels()[0].get_text() == "clean" and len(figure.axes[0].collections) == 2
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim() and figure.axes[1].get_ylim()[1] > 14
-    apart = plots.robustness_curves(panels, title="t", shared=False)
+    apart = robustness_curves(panels, title="t", shared=False)
     near = pd.concat([levels, levels.assign(encoder="constant", value=6)])
-    (axes,) = plots.robustness_curves([Panel("hand", "nme", "level", near)], title="t", shared=False).axes
+    (axes,) = robustness_curves([Panel("hand", "nme", "level", near)], title="t", shared=False).axes
     assert len(axes.lines) == 3 and not axes.texts, "a constant at hand is a curve"
-    holes = plots.robustness_curves([panels[0], None, None, panels[1]], title="t", shared=False, columns=2)
+    holes = robustness_curves([panels[0], None, None, panels[1]], title="t", shared=False, columns=2)
     assert [axes.get_visible() for axes in holes.axes] == [True, False, False, True]
     assert apart.axes[0].get_ylim() != apart.axes[1].get_ylim()
     assert [text.get_text() for text in apart.legends[0].get_texts()] == ["a", "b"]
-    figure = plots.accuracy_against_cost(
+    figure = accuracy_against_cost(
         SCORES.assign(cost=[1e5, 1e6, 10]), title="t", xlabel="parameters", ylabel=""
     )
     assert {"paco-tiny", "mae-tiny", "pixels"} <= texts(figure) and figure.axes[0].get_xscale() == "log"
@@ -179,7 +192,7 @@ def test_names_stand_at_the_ends_of_their_lines() -> None:
         {"encoder": ["a", "a", "b", "b"], "amount": [0, 1, 0, 1], "value": [7.0, 8, 9, 9.5]}
     )
     scores = scores.assign(low=scores.value - 3, high=scores.value + 3)
-    (axes,) = plots.few_shot_curves(scores, title="t", ylabel="", unit="%").axes
+    (axes,) = few_shot_curves(scores, title="t", ylabel="", unit="%").axes
     low, high = axes.get_ylim()
     for text, end in zip(axes.texts, (8, 9.5), strict=True):
         assert text.get_position()[1] == pytest.approx((end - low) / (high - low), abs=0.01)
@@ -204,29 +217,29 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_training_plots(log: Path) -> None:
-    metrics = plots.read_metrics(log)
+    metrics = read_metrics(log)
     assert len(metrics) == 40, "the half-written last line is passed over"
-    losses = plots.loss_curves(metrics, title="run")
+    losses = loss_curves(metrics, title="run")
     assert [axes.get_title(loc="left") for axes in losses.axes if axes.get_visible()] == [
         "total loss",
         "belief loss",
     ]
     assert len(losses.axes[0].lines[0].get_xdata()) == 40
-    health = plots.codebook_health(metrics, title="run")
+    health = codebook_health(metrics, title="run")
     assert "perplexity" in health.axes[0].get_title(loc="left")
     with pytest.raises(PacoError, match="no measure of codebook health"):
-        plots.codebook_health(metrics.drop(columns="perplexity"), title="mae")
-    both = plots.compare_losses({"paco-tiny": metrics, "mae-tiny": metrics}, "loss", title="t")
+        codebook_health(metrics.drop(columns="perplexity"), title="mae")
+    both = compare_losses({"paco-tiny": metrics, "mae-tiny": metrics}, "loss", title="t")
     assert len(both.axes[0].lines) == 2
 
 
 def test_bad_logs_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('nonsense\n{"step": 1, "epoch": 0}\n')
     with pytest.raises(PacoError, match="line 1 is not JSON"):
-        plots.read_metrics(tmp_path / "a.jsonl")
+        read_metrics(tmp_path / "a.jsonl")
     (tmp_path / "b.jsonl").write_text('{"loss": 1}\n')
     with pytest.raises(PacoError, match="epoch, step"):
-        plots.read_metrics(tmp_path / "b.jsonl")
+        read_metrics(tmp_path / "b.jsonl")
 
 
 def test_tile_puts_every_picture_in_its_place() -> None:
@@ -238,7 +251,7 @@ def test_tile_puts_every_picture_in_its_place() -> None:
 
 def test_reconstruction_sheet() -> None:
     faces = np.zeros((5, 16, 16, 3), np.uint8)
-    figure = plots.reconstruction_sheet(faces, faces + 9, faces + 99, title="run")
+    figure = reconstruction_sheet(faces, faces + 9, faces + 99, title="run")
     assert {"original", "corrupted", "reconstructed"} <= texts(figure)
     assert figure.axes[0].images[0].get_array().shape == (3 * 18 - 2, 5 * 18 - 2, 4)
 
@@ -248,13 +261,13 @@ def test_codebook_atlas_shows_the_most_used_token_where_it_belongs() -> None:
     usage = np.ones((4, 9))
     tokens[3, 7] = 1.0
     usage[3, 7] = 5
-    figure = plots.codebook_atlas(tokens, usage, title="run", side=2)
+    figure = codebook_atlas(tokens, usage, title="run", side=2)
     top = figure.axes[0].images[0].get_array()
     assert top[2:, 2:, :3].min() == 255 and top[:2, :, :3].max() == 0
     assert "9" in texts(figure)
     np.testing.assert_allclose(perplexity(np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]])), [2, 1, 0])
     with pytest.raises(ValueError, match="not a square grid"):
-        plots.codebook_atlas(tokens[:3], usage[:3], title="run")
+        codebook_atlas(tokens[:3], usage[:3], title="run")
 
 
 def test_landmark_sheet_draws_every_point() -> None:
@@ -262,7 +275,7 @@ def test_landmark_sheet_draws_every_point() -> None:
     visible = np.ones((3, 7), bool)
     visible[:, 5:] = False
     faces = np.zeros((3, 16, 16, 3), np.uint8)
-    figure = plots.landmark_sheet(faces, truth + 1, truth, visible, title="run", names=list("abc"), columns=2)
+    figure = landmark_sheet(faces, truth + 1, truth, visible, title="run", names=list("abc"), columns=2)
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_xlabel() for axes in shown] == ["a", "b", "c"]
     dots = [
@@ -274,12 +287,12 @@ def test_landmark_sheet_draws_every_point() -> None:
 
 def test_saved_twice_is_saved_alike(tmp_path: Path) -> None:
     def figure() -> Figure:
-        return plots.dot_and_interval(SCORES, title="<t> & co", heading="mae")
+        return dot_and_interval(SCORES, title="<t> & co", heading="mae")
 
-    first, second = plots.save(figure(), tmp_path / "a"), plots.save(figure(), tmp_path / "b.c")
+    first, second = save(figure(), tmp_path / "a"), save(figure(), tmp_path / "b.c")
     assert [path.name for path in second] == ["b.c.png", "b.c.svg", "b.c.pdf"]
     assert first[1].read_bytes() == second[1].read_bytes() and first[2].read_bytes() == second[2].read_bytes()
     assert first[2].read_bytes().startswith(b"%PDF")
     assert Image.open(first[0]).size[0] > 900
-    svg = ElementTree.fromstring(plots.to_svg(figure()))
+    svg = ElementTree.fromstring(to_svg(figure()))
     assert svg.tag.endswith("svg") and any("<t> & co" in (node.text or "") for node in svg.iter())

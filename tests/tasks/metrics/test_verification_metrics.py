@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from tasks.metrics.metric import group_codes
-from tasks.metrics.verification import ACCURACY, AUC, EER, RANK1, roc_points, tar_at_far
+from tasks.metrics.verification import AUC, EER, RANK1, roc_points, tar_at_far
 
 TAR, ACHIEVED = tar_at_far(0.2)
 
@@ -39,23 +39,21 @@ def weights_of(table, drawn):
 
 
 def plain(table, weight, far_limit):
-    """Try every threshold in a plain loop; returns auc, tar, achieved far, accuracy."""
+    """Try every threshold in a plain loop; returns auc, tar, achieved far."""
     score, truth = table["score"].to_numpy(), table["truth"].to_numpy()
     genuine, impostor = weight[truth].sum(), weight[~truth].sum()
     best = (0.0, 0.0)
-    accuracy = 0.0
     for threshold in [np.inf, *sorted(set(score), reverse=True)]:
         accepted = score >= threshold
         far, tar = weight[accepted & ~truth].sum() / impostor, weight[accepted & truth].sum() / genuine
         if far <= far_limit + 1e-12:
             best = (tar, far)
-        accuracy = max(accuracy, weight[accepted == truth].sum() / weight.sum())
     wins = sum(
         weight[i] * weight[j] * (1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0)
         for i in np.flatnonzero(truth)
         for j in np.flatnonzero(~truth)
     )
-    return wins / genuine / impostor, *best, accuracy
+    return wins / genuine / impostor, *best
 
 
 @settings(max_examples=80, deadline=None)
@@ -65,12 +63,12 @@ def test_replicates_against_a_plain_loop(table, multiplicity):
     _, names = group_codes(table)
     weight = weights_of(table, drawn).astype(float)
     replicate = np.array([[drawn[name] for name in names]], dtype=float)
-    found = [float(metric.compute(table, replicate)[0]) for metric in (AUC, TAR, ACHIEVED, ACCURACY)]
+    found = [float(metric.compute(table, replicate)[0]) for metric in (AUC, TAR, ACHIEVED)]
     if not weight[table["truth"]].sum() or not weight[~table["truth"]].sum():
-        assert np.isnan(found[:3]).all()
+        assert np.isnan(found).all()
         return
-    auc, tar, far, accuracy = plain(table, weight, 0.2)
-    np.testing.assert_allclose(found, [auc, 100 * tar, 100 * far, 100 * accuracy], atol=1e-9)
+    auc, tar, far = plain(table, weight, 0.2)
+    np.testing.assert_allclose(found, [auc, 100 * tar, 100 * far], atol=1e-9)
 
 
 def many(n=2000, seed=0, identities=60):
@@ -104,7 +102,7 @@ def test_equal_error_rate_against_interpolation():
 @given(pairs())
 def test_metrics_depend_on_the_order_of_scores_only(table):
     moved = table.assign(score=np.arctan(3 * table["score"]) + 2)
-    for metric in (AUC, TAR, EER, ACCURACY, RANK1):
+    for metric in (AUC, TAR, EER, RANK1):
         np.testing.assert_array_equal(metric.compute(table, None), metric.compute(moved, None))
 
 
@@ -135,7 +133,7 @@ def test_pairs_without_a_score_rank_last():
     table = many(200)
     failed = table.assign(score=np.where(np.arange(200) % 3, table["score"], np.nan))
     last = table.assign(score=np.where(np.arange(200) % 3, table["score"], -1e9))
-    for metric in (AUC, TAR, EER, ACCURACY):
+    for metric in (AUC, TAR, EER):
         assert metric.value(failed) == metric.value(last)
     nothing = table.assign(score=np.nan)
     assert AUC.value(nothing) == 0.5
@@ -174,7 +172,7 @@ def test_rank1_asks_only_probes_with_a_mate():
 def test_repeated_pairs_change_nothing():
     table = many(300)
     twice = pd.concat([table, table], ignore_index=True)
-    for metric in (AUC, TAR, EER, ACCURACY):
+    for metric in (AUC, TAR, EER):
         assert metric.value(twice) == pytest.approx(metric.value(table), abs=1e-9)
 
 

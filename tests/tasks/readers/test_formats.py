@@ -1,8 +1,7 @@
-"""Point and pose files: pts, AFLW2000 .mat and .npy; every genuine file of a benchmark has its reader."""
+"""Point and pose files: pts, AFLW2000 .mat; every genuine file of a benchmark has its reader."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +10,10 @@ import pytest
 from scipy.io import savemat
 
 from paco_fr.faces.rotation import angles_from_rotation
-from paco_fr.utils.errors import MissingDataError, PacoError
-from tasks.readers.expression.ferplus import read_labels, read_votes
+from paco_fr.utils.errors import PacoError
+from tasks.readers.expression.ferplus import read_labels
 from tasks.readers.landmarks.pts import read_pts
-from tasks.readers.pose.aflw2000 import drop_extreme, read_aflw2000, read_mat, read_table, within
-from tasks.readers.pose.head_pose import yaw_bin
+from tasks.readers.pose.aflw2000 import read_aflw2000, read_mat, within
 from tasks.readers.recognition.lfw import read_pairs
 
 
@@ -123,8 +121,11 @@ def test_filter_is_inclusive_and_counted(tmp_path: Path) -> None:
         folder / "Code/Model_Exp.mat", {"w_exp": np.zeros((3, 2))}
     )  # comes with the pictures, shows no face
     records = read_aflw2000(tmp_path)
-    kept, dropped = drop_extreme(records)
-    assert (kept["image_id"][:], dropped) == (["a", "c"], 1)
+    assert within(np.stack([records[name][:] for name in ("yaw", "pitch", "roll")], axis=-1)).tolist() == [
+        True,
+        False,
+        True,
+    ]
     assert records["yaw"][1] == pytest.approx(-150, abs=1e-4)  # as stored, not folded by the rotation
 
 
@@ -148,52 +149,22 @@ def test_genuine_aflw2000(formats: Path) -> None:
     assert (np.sign(eyes[rolled]) == np.sign(angles[rolled, 2])).all()
 
 
-TABLES = {
-    "AFLW2000-3D.pose.npy": (),
-    "AFLW2000-3D-new.pose.npy": (),
-    "AFLW2000-3D.pts68.npy": (3, 68),
-    "AFLW2000-3D-Reannotated.pts68.npy": (2, 68),
-    "AFLW2000-3D_crop.roi_box.npy": (4,),
-}
-
-
-def test_genuine_tables(formats: Path) -> None:
-    tables = {name: read_table(formats / "aflw2000_3d" / name, *shape) for name, shape in TABLES.items()}
-    assert {len(table) for table in tables.values()} == {2000}
-    yaw = tables["AFLW2000-3D.pose.npy"]
-    assert (~within(yaw[:, None])).sum() == 6
-    bins = Counter(name for value in yaw for name in yaw_bin(value))
-    assert bins == {"yaw0-30": 1_312, "yaw30-60": 383, "yaw60-90": 298}
-    box = tables["AFLW2000-3D_crop.roi_box.npy"]
-    assert (box[:, 2:] > box[:, :2]).all()
-
-
-def test_tables_of_another_shape_and_pickles_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "yaw.npy"
-    np.save(path, np.zeros((5, 3)))
-    assert read_table(path, 3).shape == (5, 3)
-    for content in (np.zeros((5, 3)), np.array([{"a": print}]), np.float64(1.0), np.array(["x"])):
-        np.save(path, content, allow_pickle=True)
-        with pytest.raises(PacoError, match=r"yaw\.npy: .* Restore the original \.npy file"):
-            read_table(path)
-    with pytest.raises(MissingDataError):
-        read_table(tmp_path / "absent.npy")
-
-
 READERS: dict[str, Callable[[Path], object]] = {
     "*.mat": read_mat,
-    "*.npy": lambda path: read_table(path, *TABLES[path.name]),
     "*.pts": lambda path: read_pts(path, None),
     "label.csv": lambda path: read_labels(path, "train"),
-    "fer2013new.csv": read_votes,
     "pairs.txt": read_pairs,
 }
 
 
 def test_every_genuine_file_has_a_reader(formats: Path) -> None:
-    of_no_benchmark = (".ljson", ".xml")  # menpo's and dlib's own
-    files = [p for p in sorted(formats.rglob("*")) if p.is_file() and p.suffix not in of_no_benchmark]
-    assert len(files) >= 30
+    of_no_benchmark = ("*.ljson", "*.xml", "*.npy", "fer2013new.csv")  # menpo's, dlib's, 3DDFA's, other votes
+    files = [
+        path
+        for path in sorted(formats.rglob("*"))
+        if path.is_file() and not any(path.match(pattern) for pattern in of_no_benchmark)
+    ]
+    assert len(files) >= 24
     for path in files:
         readers = [reader for pattern, reader in READERS.items() if path.match(pattern)]
         assert len(readers) == 1, path
