@@ -8,7 +8,8 @@ encoder is needed. It checks that
 - a prediction that is never wrong scores the metric's best;
 - right predictions dealt to the wrong units score chance, where the kind states what that is
   (``chance(items, task)``), and worse than perfect in any case;
-- the order of units changes nothing;
+- half-right predictions score what scikit-learn makes of them, where it knows the metric, and the order of units
+  changes nothing;
 - units without a finite output are counted, not dropped, and do not help;
 - items have ids that occur once, groups and reasons of failure, and survive parquet;
 - the records' own paths stay inside the data root.
@@ -153,7 +154,7 @@ def _check_view(task: Task, view: str, units: Units, result: Checked) -> None:
     if not looked_at:
         for text in _chance_problems(kind, task, whole, main, [deal[main.name] for deal in dealt]):
             problem(text)
-    for text in _order_problems(kind, task, metrics, right, tables):
+    for text in _half_right_problems(kind, task, metrics, right, tables):
         problem(text)
     lost = _items(kind, task, [np.full(table.shape, np.nan) for table in right], tables)
     failed = _values(metrics, lost)
@@ -227,23 +228,47 @@ def _chance_problems(
         yield f"{text}, chance is {expected:g} +- {slack:g}."
 
 
-def _order_problems(
+def _half_right_problems(
     kind: Kind, task: Task, metrics: dict[str, Metric], right: list[Outputs], tables: list[pd.DataFrame]
 ) -> Iterator[str]:
-    """Score half-right predictions in two orders of the units."""
+    """Score half-right predictions in two orders of the units, and as scikit-learn does."""
     rng = generator("conformance order", 0)
     mixed, orders = [], []
     for table in right:
         wrong = rng.random(len(table)) < 0.5
         mixed.append(np.where(wrong.reshape(-1, *[1] * (table.ndim - 1)), _deal(table, 0), table))
         orders.append(rng.permutation(len(table)))
-    one = _values(metrics, _items(kind, task, mixed, tables))
+    items = _items(kind, task, mixed, tables)
+    one = _values(metrics, items)
+    for name, value in by_scikit_learn(task.kind, items).items():
+        if name in one and not np.isclose(one[name], value, rtol=1e-9, atol=1e-9):
+            yield f"half-right predictions score {name} {one[name]:g}, by scikit-learn {value:g}."
     moved = [table[order] for table, order in zip(mixed, orders, strict=True)]
     labels = [table.iloc[order].reset_index(drop=True) for table, order in zip(tables, orders, strict=True)]
     other = _values(metrics, _items(kind, task, moved, labels))
     for name, value in one.items():
         if not np.isclose(value, other[name], rtol=1e-9, atol=1e-9, equal_nan=True):
             yield f"the order of units changes {name} from {value:g} to {other[name]:g}."
+
+
+def by_scikit_learn(kind: str, items: pd.DataFrame) -> dict[str, float]:
+    """Return those metrics of items, all of them with an output, that scikit-learn defines as we do."""
+    if kind not in ("classification", "multilabel", "verification"):
+        return {}
+    from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
+
+    truth = np.stack(items["truth"].to_list())
+    if kind == "verification":
+        return {"auc": float(roc_auc_score(truth, items["score"]))} if len(np.unique(truth)) == 2 else {}
+    said = np.stack(items["prediction"].to_list())
+    if kind == "multilabel":
+        return {"mean_accuracy": 100.0 * float(accuracy_score(truth.ravel(), said.ravel()))}
+    over_present = {"labels": np.unique(truth), "average": "macro", "zero_division": 0.0}
+    return {
+        "accuracy": 100.0 * float(accuracy_score(truth, said)),
+        "class_mean_accuracy": 100.0 * float(recall_score(truth, said, **over_present)),
+        "macro_f1": 100.0 * float(f1_score(truth, said, **over_present)),
+    }
 
 
 def _item_problems(items: pd.DataFrame) -> Iterator[str]:

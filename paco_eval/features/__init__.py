@@ -1,1 +1,1 @@
-"""Pictures to features, once: prepared ahead, encoded, cached. Read ``extract`` first."""
+"""Pictures to features, once: prepared ahead, encoded, cached. Read ``extract`` first, then ``fill``."""

@@ -100,6 +100,6 @@ def _code() -> list[str]:
     """Return hashes of the code that fits, scores and chooses, and the versions of what it computes with."""
     files = [Path(__file__).with_name("probe.py")]
     for package in (paco_eval.probes.solvers, tasks.kinds, tasks.metrics):
-        files += sorted(Path(str(package.__file__)).parent.glob("*.py"))
+        files += sorted(Path(str(package.__file__)).parent.rglob("*.py"))
     hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     return [*hashes, *(version(name) for name in ("numpy", "scipy", "torch"))]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from paco_eval.features.extract import Features
 from paco_eval.features.layers import Layer
-from paco_eval.probes import borrowed as elsewhere
+from paco_eval.probes.borrowed import score_elsewhere
 from paco_eval.probes.choice_cache import chosen_once
 from paco_eval.probes.probe import Choice, choose, fit, score_fitted
 from paco_eval.probes.solvers import FittedPath
@@ -121,4 +121,4 @@ class Scorer:
 
     def _as_a_whole(self, table: npt.NDArray[np.float32], labels: pd.DataFrame, test: Test) -> pd.DataFrame:
         choice, path = self.decision.choice, self.decision.path
-        return elsewhere.score_elsewhere(self.task, table, labels, test, choice, path)
+        return score_elsewhere(self.task, table, labels, test, choice, path)

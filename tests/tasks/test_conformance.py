@@ -208,3 +208,10 @@ def test_broken_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     text = broken(monkeypatch, "metrics", lambda task: (lucky,))
     assert "wrong units score auc 1, no worse than perfect" in text
     assert "without outputs auc is 1, no worse than perfect" in text
+
+
+def test_numbers_that_their_name_does_not_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    (auc,) = (metric for metric in verification.metrics(GOOD) if metric.name == "auc")
+    squared = replace(auc, compute=lambda items, weights: auc.compute(items, weights) ** 2)
+    text = broken(monkeypatch, "metrics", lambda task: (squared,))
+    assert "half-right predictions score auc" in text and "by scikit-learn" in text
