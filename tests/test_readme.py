@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from paco_eval.cli import main
+from paco_eval.cli.options import overrides
+from paco_fr.config import load_recipe
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,6 +40,15 @@ def test_every_command_of_the_readme_is_understood(line):
     if hasattr(command, "commands"):
         known = {o for sub in command.commands.values() for parameter in sub.params for o in parameter.opts}
     assert given <= known, f"{name}: {given - known}"
+
+
+def test_every_setting_that_the_readme_changes_is_one():
+    lines = [line for line in COMMANDS if line.startswith(("paco-eval pretrain", "paco-eval ablate"))]
+    found = [pair for line in lines for pair in re.findall(r"--(?:set|vary) (\S+?)=(\S+)", line)]
+    changes = [(key, value) for key, values in found for value in values.split(",")]
+    assert len(changes) > 5
+    for key, value in changes:
+        load_recipe("tiny", overrides((f"{key}={value}",)))
 
 
 def test_the_python_of_the_readme_names_what_exists():
