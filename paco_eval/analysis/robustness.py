@@ -1,4 +1,4 @@
-"""Robustness read off stored rows: curves, drops, the worst kind, and who drops less.
+"""Robustness read off stored rows: drops, the worst kind, and who drops less.
 
 A *sweep* is what one encoder came to on one derived task: a clean row and one for each kind and level. A drop
 is how much worse the main metric is than on the clean pictures of the same sweep, positive is worse; kinds
@@ -109,28 +109,6 @@ def sweeps(stored: Iterable[Stored]) -> list[Sweep]:
                 f"{task}: rendered and perturbed rows cannot stand in one curve; keep one of them."
             )
     return [Sweep(complete[key]) for key in sorted(complete, key=lambda key: tuple(map(str, key)))]
-
-
-def curve(sweep: Sweep) -> pd.DataFrame:
-    """Return a line per kind and level: encoder, kind, level, value, low, high, achieved; level 0 in every kind.
-
-    The kind ``mean`` averages the kinds level by level and has no interval.
-    """
-    lines = []
-    for kind in sweep.kinds:
-        for cell in [CLEAN, *sweep.kind_cells(kind)]:
-            row = sweep.cells[cell].row
-            main = row.main
-            lines.append(
-                (row.encoder, kind, cell[1], main.value, main.low, main.high, row.chosen.get("achieved"))
-            )
-    table = pd.DataFrame(lines, columns=["encoder", "kind", "level", "value", "low", "high", "achieved"])
-    for name in ("value", "low", "high", "achieved"):
-        table[name] = table[name].astype(np.float64)
-    mean = table.groupby("level", as_index=False)["value"].mean()
-    mean = mean.assign(encoder=sweep.clean.encoder, kind="mean")
-    whole: pd.DataFrame = pd.concat([table, mean[["encoder", "kind", "level", "value"]]], ignore_index=True)
-    return whole
 
 
 def summary(found: Sequence[Sweep]) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from importlib import import_module
 from typing import Any
 
@@ -63,7 +62,3 @@ def main() -> None:
     Exit status: 0 all done, 1 a cell failed, 2 the call was wrong, 3 a task named outright has no data.
     """
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # the commands show bars of their own
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Classification: accuracy, class-mean accuracy, macro F1, confusion matrix.
+"""Classification: accuracy, class-mean accuracy, macro F1.
 
 Items have integer columns ``truth`` and ``prediction``; a prediction of -1 (no output) is wrong for every
 class. Means over classes run over the classes present in the truth, of each replicate.
@@ -17,15 +17,6 @@ from tasks.metrics.metric import Metric, group_codes, group_sums, ratio, weighte
 def present_classes(items: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the sorted classes that occur in the truth; means over classes are over these."""
     return np.unique(items["truth"].to_numpy(dtype=np.int64))
-
-
-def confusion_matrix(items: pd.DataFrame, classes: int) -> npt.NDArray[np.int64]:
-    """Return (C, C + 1) counts, truth by prediction; the last column counts units without output."""
-    truth = items["truth"].to_numpy(dtype=np.int64)
-    prediction = items["prediction"].to_numpy(dtype=np.int64)
-    prediction = np.where(prediction < 0, classes, prediction)
-    counts = np.bincount(truth * (classes + 1) + prediction, minlength=classes * (classes + 1))
-    return counts.reshape(classes, classes + 1)
 
 
 def _accuracy(items: pd.DataFrame, weights: Array | None) -> Array:

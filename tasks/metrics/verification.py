@@ -9,7 +9,6 @@ together, and it is chosen anew in every replicate.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,51 +24,29 @@ Statistic = Callable[[Array, Array], Array]
 """From accepted genuine and impostor weights (R, K + 1), none accepted to all accepted, to (R,)."""
 
 
-class Roc(NamedTuple):
-    """Points of a ROC curve from the strictest threshold (nothing accepted) to the laxest.
-
-    Attributes:
-        threshold: (K + 1,) scores at or above which a pair is accepted; infinite first.
-        far: (K + 1,) share of impostor pairs accepted.
-        tar: (K + 1,) share of genuine pairs accepted.
-
-    """
-
-    threshold: Array
-    far: Array
-    tar: Array
-
-
 def _scores(items: pd.DataFrame) -> Array:
     scores = items["score"].to_numpy(dtype=np.float64)
     return np.where(np.isnan(scores), -np.inf, scores)
 
 
-def _descending(items: pd.DataFrame) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Array]:
-    """Return the order of falling scores, the last place of each run of equal ones, the distinct scores."""
+def _descending(items: pd.DataFrame) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the order of falling scores, and the last place of each run of equal ones."""
     scores = _scores(items)
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
     ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)
-    return order, ends, falling[ends]
-
-
-def _accepted(pair_weights: Array, ends: npt.NDArray[np.intp]) -> Array:
-    """Return (R, K + 1) weights accepted at each distinct threshold, beginning with none."""
-    return np.pad(np.cumsum(pair_weights, axis=1)[:, ends], ((0, 0), (1, 0)))
+    return order, ends
 
 
 def _of_pairs(statistic: Statistic) -> Callable[[pd.DataFrame, Array | None], Array]:
     """Turn a statistic of accepted weights into the ``compute`` of a metric."""
 
     def compute(items: pd.DataFrame, weights: Array | None) -> Array:
-        from tasks.metrics.acceptance import (
-            count_accepted,
-        )  # here, because the compiler takes its time to import
+        from tasks.metrics.acceptance import count_accepted  # here: the compiler takes its time to import
 
         codes, names = group_codes(items)
         draws = np.ones((1, len(names))) if weights is None else weights
-        order, ends, _ = _descending(items)
+        order, ends = _descending(items)
         both = np.ascontiguousarray(np.broadcast_to(codes.reshape(len(items), -1), (len(items), 2))[order])
         genuine = items["truth"].to_numpy(dtype=bool)[order]
         last = np.zeros(len(items), dtype=bool)
@@ -182,16 +159,6 @@ def _collapsed(items: pd.DataFrame, weights: Array | None) -> Array:
     found = found[np.isfinite(found)]
     flag = float(not found.size or np.ptp(found) <= SAME_SCORE)
     return np.full(1 if weights is None else len(weights), flag)
-
-
-def roc_points(items: pd.DataFrame) -> Roc:
-    """Return the ROC curve of the sample, one point for each distinct score; rates are NaN if undefined."""
-    order, ends, thresholds = _descending(items)
-    genuine = items["truth"].to_numpy(dtype=bool)[order][None, :]
-    tar, far = _rates(
-        _accepted(genuine.astype(np.float64), ends), _accepted((~genuine).astype(np.float64), ends)
-    )
-    return Roc(np.append(np.inf, thresholds), far[0], tar[0])
 
 
 AUC = Metric("auc", "", True, 1.0, 0.0, _of_pairs(_auc))

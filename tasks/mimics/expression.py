@@ -73,7 +73,7 @@ def write_ferplus(root: Path, cast: Cast) -> dict[str, int]:
 def write_fer2013(root: Path, cast: Cast) -> dict[str, int]:
     """Write ``fer2013.csv``."""
     lines, counts = ["emotion,pixels,Usage"], {}
-    for usage, split in ferplus.USAGES.items():
+    for usage, split in fer2013.USAGES.items():
         for face in cast.part(split):
             pixels = " ".join(map(str, _grey(face).ravel()))
             lines.append(f"{fer2013.CODES.index(face.expression)},{pixels},{usage}")

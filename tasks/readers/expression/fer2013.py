@@ -15,7 +15,6 @@ from datasets import Dataset
 
 from paco_fr.faces.decode import encode_png
 from paco_fr.faces.records import EXPRESSIONS
-from tasks.readers.expression.ferplus import USAGES
 from tasks.readers.files import FormatError, read_lines, require_folder, to_records
 
 FOLDER = "FER2013"
@@ -23,6 +22,7 @@ OBTAIN = "Download fer2013.csv (the 2013 ICML challenge on Kaggle) into <data ro
 REMEDY = "Restore the original fer2013.csv."
 CODES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 SIDE = 48
+USAGES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 
 
 def read_fer2013(data_root: str | Path, folder: str = FOLDER) -> Dataset:

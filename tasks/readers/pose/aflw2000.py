@@ -17,17 +17,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from datasets import Dataset
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from paco_fr.faces.landmarks import box_of
-from paco_fr.faces.rotation import rotation_from_angles
-from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
-from tasks.readers.files import FormatError, require, require_folder, to_records
+from tasks.readers.files import FormatError, require
 
-FOLDER = "AFLW2000"
 OBTAIN = "Download AFLW2000-3D (Zhu et al. 2016) into <data root>/AFLW2000."
 REMEDY = "Restore the original .mat file."
 LIMIT = 99.0
@@ -73,36 +68,6 @@ def _field(path: Path, content: dict[str, Any], name: str, shape: tuple[int, int
     if found.shape != shape or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
         raise FormatError(path, None, f"{name} is not {shape[0]} x {shape[1]} finite numbers", REMEDY)
     return np.asarray(found, dtype=np.float64)
-
-
-def read_aflw2000(data_root: str | Path, folder: str = FOLDER) -> Dataset:
-    """Return every picture with its points, tight box, rotation and stored angles, unfiltered.
-
-    Matlab files in folders below, such as the models in ``Code``, are none of pictures.
-    """
-    root = require_folder(Path(data_root) / folder, OBTAIN)
-    rows = []
-    for path in sorted(root.glob("*.mat")):
-        face = read_mat(path)
-        yaw, pitch, roll = face.angles.tolist()
-        ident = path.stem
-        rows.append(
-            {
-                "image": str(path.with_suffix(".jpg")),
-                "image_id": ident,
-                "group": ident,
-                "box": box_of(face.points).tolist(),
-                "landmarks": face.points.tolist(),
-                "scheme": "ibug68",
-                "rotation": rotation_from_angles(yaw, pitch, roll).tolist(),
-                "yaw": yaw,
-                "pitch": pitch,
-                "roll": roll,
-            }
-        )
-    if not rows:
-        raise PacoError(f"{root}: no .mat files. {OBTAIN}")
-    return to_records(rows, str(root))
 
 
 def within(angles: npt.ArrayLike, limit: float = LIMIT) -> npt.NDArray[np.bool_]:

@@ -1,8 +1,7 @@
-"""A user's own pictures: a plain folder, a folder of people, a folder of classes.
+"""A user's own pictures: a folder of people, or a folder of classes.
 
 ``read_classes``: sub-folders are classes, perhaps below ``train``, ``validation`` and ``test``.
-``read_people``: every sub-folder is one person. ``read_expressions``: every sub-folder is one expression,
-named as in :data:`paco_fr.faces.records.EXPRESSIONS`.
+``read_people``: every sub-folder is one person.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from paco_fr.data.sources import find_images, folder_records
-from paco_fr.faces.records import EXPRESSIONS
+from paco_fr.data.sources import find_images
 from paco_fr.utils.errors import unknown_name
 from tasks.readers.files import FormatError, require, require_folder, to_records
 
@@ -23,25 +21,9 @@ PARTS = ("train", "validation", "test")
 OBTAIN = "Name a folder of images, relative to the data root."
 
 
-def read_images(data_root: str | Path, folder: str = ".") -> Dataset:
-    """Return one record for every image below ``folder``; each is a group of its own."""
-    return folder_records(require(Path(data_root) / folder, OBTAIN))
-
-
 def read_people(data_root: str | Path, folder: str = ".") -> Dataset:
     """Return the images of ``folder/PERSON/...`` with the sub-folder as ``identity`` and ``group``."""
     return _labelled(Path(data_root) / folder, lambda person: {"identity": person, "group": person})
-
-
-def read_expressions(data_root: str | Path, folder: str = ".") -> Dataset:
-    """Return the images of ``folder/EXPRESSION/...`` with the index of the expression."""
-
-    def label(name: str) -> dict[str, Any]:
-        if name not in EXPRESSIONS:
-            raise unknown_name("expression folder", name, EXPRESSIONS)
-        return {"expression": EXPRESSIONS.index(name)}
-
-    return _labelled(Path(data_root) / folder, label)
 
 
 def read_classes(data_root: Path | None, folder: str, classes: Sequence[str]) -> Dataset:

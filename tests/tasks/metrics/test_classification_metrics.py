@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from tasks.metrics.classification import METRICS, confusion_matrix, present_classes
+from tasks.metrics.classification import METRICS, present_classes
 
 ACCURACY, CLASS_MEAN, MACRO_F1 = METRICS
 
@@ -48,19 +48,9 @@ def test_against_scikit_learn(items, drawn):
     np.testing.assert_allclose(replicate, expected(kept["truth"], kept["prediction"], weight), atol=1e-9)
 
 
-@given(labelled())
-def test_confusion_matrix_against_scikit_learn(items):
-    found = confusion_matrix(items, 5)
-    np.testing.assert_array_equal(
-        found[:, :5], oracle.confusion_matrix(items["truth"], items["prediction"], labels=range(5))
-    )
-    assert not found[:, 5].any()
-
-
-def test_missing_output_is_wrong_and_has_its_own_column():
+def test_missing_output_is_wrong():
     items = pd.DataFrame({"group": list("abc"), "truth": [0, 1, 1], "prediction": [-1, 1, -1]})
     assert [metric.value(items) for metric in METRICS][:2] == pytest.approx([100 / 3, 25.0])
-    assert confusion_matrix(items, 2).tolist() == [[0, 0, 1], [0, 1, 1]]
     assert present_classes(items).tolist() == [0, 1]
 
 

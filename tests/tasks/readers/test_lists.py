@@ -15,7 +15,7 @@ from tasks.readers.expression.ferplus import majority, read_ferplus, read_labels
 from tasks.readers.files import read_lines
 from tasks.readers.recognition.lfw import Pair, read_lfw, read_pairs
 from tasks.readers.recognition.orl import read_orl
-from tasks.readers.user.folder import read_expressions, read_images, read_people
+from tasks.readers.user.folder import read_people
 
 PNG = encode_png(np.zeros((4, 4, 3), np.uint8))
 
@@ -173,15 +173,11 @@ def test_genuine_orl(data_root: Path) -> None:
 
 
 def test_folders_give_labels(tmp_path: Path) -> None:
-    for name in ("mine/ann/1.png", "mine/ann/far/2.png", "mine/bob/1.png", "faces/fear/1.png"):
+    for name in ("mine/ann/1.png", "mine/ann/far/2.png", "mine/bob/1.png"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(PNG)
     assert read_people(tmp_path, "mine")["identity"][:] == ["ann", "ann", "bob"]
-    assert read_expressions(tmp_path, "faces")["expression"][:] == [EXPRESSIONS.index("fear")]
-    assert len(read_images(tmp_path)) == 4
-    with pytest.raises(PacoError, match="Unknown expression folder 'ann'"):
-        read_expressions(tmp_path, "mine")
     (tmp_path / "mine/loose.png").write_bytes(PNG)
     with pytest.raises(PacoError, match=r"loose\.png: lies beside the labelled"):
         read_people(tmp_path, "mine")
