@@ -13,7 +13,7 @@ from paco_eval.encoders import load_encoder
 from paco_eval.encoders._contract_check import check_contract
 from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders.timm import TimmEncoder, class_token_trained, contract_of
-from paco_eval.evaluation.protocols import SEEDS, SHOTS
+from paco_eval.evaluation.protocols import SEEDS, SHOTS, Protocol
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.features.processes import use_device
 from paco_eval.finetune.margin import MarginName
@@ -76,6 +76,9 @@ def evaluate(
         MissingDataError: a task named outright has no data.
 
     """
+    asked = Protocol.asked(
+        protocol, shots=shots, seeds=seeds, epochs=epochs, margin=margin, head=head, crop=crop, limit=limit
+    )
     use_device("auto")
     several: list[Evaluated] = (
         list(encoder) if isinstance(encoder, (list, tuple)) else [cast(Evaluated, encoder)]
@@ -85,8 +88,7 @@ def evaluate(
     try:
         loaded = [as_encoder(one, pixels, name, trust=trust) for one in several]
         failed = evaluate_all(
-            loaded, _tasks(tasks, root), out=Path(out), data_root=root, limit=limit, overwrite=overwrite,
-            protocol=protocol, shots=shots, seeds=seeds, epochs=epochs, margin=margin, head=head, crop=crop,
+            loaded, _tasks(tasks, root), asked, out=Path(out), data_root=root, overwrite=overwrite,
             train_identities=None if train_identities is None else Path(train_identities), say=lambda _: None,
         )  # fmt: skip
     finally:

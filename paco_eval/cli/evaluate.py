@@ -43,8 +43,6 @@ if TYPE_CHECKING:
               help="Also score with another flip, pixel range and crop, and show how far the score moves.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the plan with forward passes and an estimate, and stop.")
 @precision_option
-@click.option("--compile", "compile_blocks", is_flag=True,
-              help="Compile a transformer's blocks, for large sets on a GPU; a CPU gains nothing.")  # fmt: skip
 @device_option
 @trust_option
 @click.option(
@@ -78,7 +76,7 @@ def command(
     context: click.Context,
     encoders: tuple[str, ...], own_encoders: tuple[str, ...], tasks: str | None, protocol: str, shots: str, seeds: int,
     epochs: int, out: Path, data_root: Path | None, overwrite: str, limit: int | None, sensitive: bool, dry_run: bool,
-    precision: str, compile_blocks: bool, device: str, trust: bool, tasks_from: Path | None, folders: tuple[str, ...],
+    precision: str, device: str, trust: bool, tasks_from: Path | None, folders: tuple[str, ...],
     train_identities: Path | None, margin: Literal["cosface", "arcface"], head: Literal["linear", "farl"],
     crop: str | None, cache_limit: str | None, jobs: str | None, job_pairs: tuple[str, ...],
 ) -> None:  # fmt: skip
@@ -127,34 +125,33 @@ def command(
         return
 
     from paco_eval.encoders import load_encoder
+    from paco_eval.evaluation.protocols import Protocol
     from paco_eval.features.forward import set_up
     from paco_eval.features.processes import use_device
 
+    asked = Protocol.asked(
+        protocol, shots=shots.split(","), seeds=seeds, epochs=epochs, margin=margin, head=head, crop=crop or "",
+        limit=limit,
+    )  # fmt: skip
     use_device(device)
     names = [*encoders, *(f"file:{own_encoder}" for own_encoder in own_encoders)]
-    loaded = [
-        set_up(load_encoder(name, trust=trust), precision, compile_blocks=compile_blocks) for name in names
-    ]
+    loaded = [set_up(load_encoder(name, trust=trust), precision) for name in names]
     if dry_run:
-        from functools import partial
-
         from paco_eval.evaluation.dry_run import lines_of, plan
-        from paco_eval.evaluation.protocols import variants
 
-        measured = partial(
-            variants, protocol, shots=shots.split(","), seeds=seeds, epochs=epochs, margin=margin, head=head
-        )
-        for line in lines_of(plan(loaded, usable, data_root, limit, crop or "", train_identities, measured)):
+        cells = plan(loaded, usable, asked, data_root=data_root, train_identities=train_identities)
+        for line in lines_of(cells):
             click.echo(line)
         return
 
     from paco_eval.evaluation.runner import evaluate_all
+    from paco_eval.features.cache_locks import keeping
 
-    failures = evaluate_all(
-        loaded, usable, out=out, data_root=data_root, overwrite=overwrite, limit=limit, protocol=protocol,
-        shots=shots.split(","), seeds=seeds, epochs=epochs, train_identities=train_identities, margin=margin, head=head,
-        crop=crop or "", cache_limit=cache_limit or "", say=lambda text: click.echo(text, err=True),
-    )  # fmt: skip
+    with keeping(cache_limit or ""):
+        failures = evaluate_all(
+            loaded, usable, asked, out=out, data_root=data_root, train_identities=train_identities,
+            overwrite=overwrite, say=lambda text: click.echo(text, err=True),
+        )  # fmt: skip
     if sensitive:
         from paco_eval.experiments.sensitivity import spreads
 

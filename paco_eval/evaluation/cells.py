@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.record import identity_of
+from paco_eval.features.perturbed import Condition
 from paco_eval.probes.scorer import held_of
-from paco_eval.rows.schema import row_key
-from paco_fr.contracts import Encoder, content_hash
+from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
 from tasks.derived import CLEAN, Cell
@@ -23,12 +20,6 @@ from tasks.readers.synthetic.rendered import cell_spec
 from tasks.splits import ScoredOnly, Split
 from tasks.task import Sweep, Task
 from tasks.units import Units
-
-
-def clean_row(out: Path, identities: dict[Cell, dict[str, Any]], cell: Cell) -> Path | None:
-    """Return the file of the clean row of a cell's sweep, where it is there; none for the clean one itself."""
-    path = out / "rows" / f"{row_key(identities[CLEAN])}.json"
-    return path if cell != CLEAN and path.exists() else None
 
 
 def sweep_of(task: Task) -> Sweep:
@@ -61,25 +52,25 @@ def cells_of(data: Data, say: Say = lambda _: None) -> list[Cell]:
     return [CLEAN, *((kind, level) for kind in kinds for level in levels)]
 
 
-def cell_identities(encoder: Encoder, data: Data, say: Say) -> dict[Cell, dict[str, Any]]:
-    """Return the identifying fields of every cell that the records allow, the clean one first."""
-    return {cell: _identity(encoder, data, cell) for cell in cells_of(data, say)}
-
-
-def _identity(encoder: Encoder, data: Data, cell: Cell) -> dict[str, Any]:
-    """Return the identifying fields of a cell's row; rendered pictures are named by their spec."""
-    kind, level = cell
-    found = {**identity_of(encoder, data, kind), "level": level}
-    if sweep_of(data.task).source == "rendered":
-        spec = None if cell == CLEAN else cell_spec(data.task, kind, level).fingerprint()
-        found["data_fingerprint"] = content_hash([data.fingerprint, spec])
-    return found
+def drawn_fingerprint(data: Data, cell: Cell) -> str:
+    """Return the hash of the pictures of a cell: of the records and, where they are drawn again, of how."""
+    if sweep_of(data.task).source != "rendered":
+        return data.fingerprint
+    spec = None if cell == CLEAN else cell_spec(data.task, *cell).fingerprint()
+    return content_hash([data.fingerprint, spec])
 
 
 def mean_achieved(achieved: npt.NDArray[np.floating]) -> float | None:
     """Return the mean over pictures, as rows tell it; None where nothing is known."""
     known = achieved[np.isfinite(achieved)]
     return round(float(known.mean()), 6) if len(known) else None
+
+
+def told_of(sweep: Sweep, cell: Cell, achieved: npt.NDArray[np.floating]) -> dict[str, str | float | None]:
+    """Return what the row of a cell says beside its choice: whence its pictures are, and what the change achieved."""
+    drawn = sweep.source == "rendered"
+    tag = None if cell == CLEAN or drawn else Condition(*cell).tag
+    return {"source": sweep.source, "achieved": mean_achieved(achieved), "perturbation": tag}
 
 
 def shown_units(task: Task, labels: pd.DataFrame, split: Split | ScoredOnly) -> npt.NDArray[np.intp]:

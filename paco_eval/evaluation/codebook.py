@@ -8,8 +8,7 @@ compared alike; what an occluder covers is where a pixel has changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,26 +18,17 @@ from accelerate import PartialState
 from torch import Tensor
 from tqdm import tqdm
 
-from paco_eval.evaluation.cells import (
-    cell_identities,
-    clean_row,
-    drawn_coverage,
-    mean_achieved,
-    shown_units,
-    sweep_of,
-)
+from paco_eval.evaluation.cells import drawn_coverage, shown_units, sweep_of, told_of
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.record import identity_of, row_of, wanted_of
+from paco_eval.evaluation.record import Measured
 from paco_eval.features.batches import batches_of, prepared_batches, prepared_under
 from paco_eval.features.perturbed import CLEAN_PICTURE, Condition
 from paco_eval.features.processes import together
 from paco_eval.probes.probe import Choice
 from paco_eval.probes.scorer import Decision, held_of
 from paco_eval.rows.compact import compact
-from paco_eval.rows.schema import Row
-from paco_eval.rows.store import write_row
 from paco_fr.contracts import Diagnostics, Encoder, PixelContract
-from paco_fr.utils.types import Array, Say
+from paco_fr.utils.types import Array
 from tasks.derived import CLEAN, Cell
 from tasks.kinds import load_kind
 from tasks.kinds.stability import PLACES
@@ -53,45 +43,27 @@ NOTHING_DECIDED = Decision(
 )
 
 
-def diagnostics_of(encoder: Encoder, task: Task, say: Say) -> Diagnostics | None:
-    """Return the diagnostics of an encoder; of one that has none it is said."""
+def diagnostics_of(encoder: Encoder) -> Diagnostics | None:
+    """Return what tells the diagnostics of an encoder, None where it has no codebook."""
     found: Diagnostics | None = getattr(encoder, "diagnostics", None)
-    if found is None:
-        say(f"{task.name}  {encoder.name}: has no codebook, nothing to measure")
     return found
 
 
-def evaluate_diagnosis(
-    encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print
-) -> list[Row]:
-    """Write the row of one encoder's diagnostics; encoders that have none are passed over.
-
-    Raises:
-        PacoError: the task's crop is not the one the encoder requires, or rows exist under ``never``.
-
-    """
-    task, started = data.task, time.monotonic()
-    diagnose = diagnostics_of(encoder, task, say)
-    if diagnose is None:
-        return []
-    identity = identity_of(encoder, data, "all")
-    if not wanted_of(encoder, data, {"all": identity}, out, overwrite, say):
-        return []
+def measure_codebook(encoder: Encoder, data: Data, wanted: Sequence[str]) -> Iterator[Measured]:
+    """Measure one encoder's diagnostics of clean pictures."""
+    task, started, diagnose = data.task, time.monotonic(), diagnostics_of(encoder)
     units, split = data.views["all"]
-    assert isinstance(split, Split)
+    assert diagnose is not None and isinstance(split, Split)
     held = held_of(split)
     fitted = np.unique(np.concatenate([fold.fit.indices for fold in split.score]))
     state = PartialState()
     mean = _mean_matter(encoder, diagnose, units, fitted, state)
     outputs = _outputs(encoder, diagnose, units, held, mean, state)
     if not state.is_main_process:
-        return []
+        return
     items = load_kind(task.kind).items(outputs, units.labels.iloc[held].reset_index(drop=True), task)
     failed = int((items["failure"] != "").sum())
-    timings = {"extract": time.monotonic() - started}
-    row = row_of(encoder, data, identity, NOTHING_DECIDED, items, split, len(held), failed, timings)
-    written = write_row(out / "rows", row, items)
-    return [row.model_copy(update={"key": written.stem})]
+    yield Measured("all", items, len(held), failed, NOTHING_DECIDED, {"extract": time.monotonic() - started})
 
 
 def _mean_matter(
@@ -163,25 +135,11 @@ class Shown(NamedTuple):
     broken: int
 
 
-def evaluate_stability(
-    encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print
-) -> list[Row]:
-    """Write a row for each kind and level of one encoder's tokens and belief; encoders without are passed over.
-
-    Raises:
-        PacoError: the task's crop is not the one the encoder requires, or rows exist under ``never``.
-
-    """
-    task, started = data.task, time.monotonic()
-    diagnose = diagnostics_of(encoder, task, say)
-    if diagnose is None:
-        return []
-    units, split = data.views["all"]
-    assert isinstance(split, Split)
-    sweep, identities = sweep_of(task), cell_identities(encoder, data, say)
-    wanted = wanted_of(encoder, data, identities, out, overwrite, say)
-    if not wanted:
-        return []
+def measure_changed_codebook(encoder: Encoder, data: Data, wanted: Sequence[Cell]) -> Iterator[Measured]:
+    """Measure what one encoder's tokens and belief make of the pictures of every wanted cell."""
+    task, started, diagnose = data.task, time.monotonic(), diagnostics_of(encoder)
+    (units, split), sweep = data.views["all"], sweep_of(task)
+    assert diagnose is not None and isinstance(split, Split)
     held, state = shown_units(task, units.labels, split), PartialState()
     changed = [cell for cell in wanted if cell != CLEAN]
     show = _drawn_again if sweep.source == "rendered" else _painted
@@ -195,26 +153,20 @@ def evaluate_stability(
         parts = together(lambda: _compared(diagnose, batches, sweep.factor == "occlusion", bar), state)
     found = {key: value for part in parts for key, value in part.items()}
     if not state.is_main_process:
-        return []
+        return
     width = next((len(row) for row, _ in found.values()), PLACES)
     nothing = np.full(width, np.nan), float("nan")
     labels = units.labels.iloc[held].reset_index(drop=True)
-    rows = []
     for cell in wanted:
         told = [found.get((cell, unit), nothing) for unit in held.tolist()]
         achieved = np.array([value for _, value in told])
         items = kind_items(np.stack([row for row, _ in told]), labels, task)
         items = compact(items.assign(achieved=achieved))
         failed = int((items["failure"] != "").sum())
-        row = row_of(
-            encoder, data, identities[cell], NOTHING_DECIDED, items, split, len(held), failed,
-            {"extract": (time.monotonic() - started) / len(wanted)}, source=sweep.source,
-            achieved=mean_achieved(achieved),
-            perturbation=None if cell == CLEAN or sweep.source == "rendered" else Condition(*cell).tag,
-        )  # fmt: skip
-        written = write_row(out / "rows", row, items, clean=clean_row(out, identities, cell))
-        rows.append(row.model_copy(update={"key": written.stem}))
-    return rows
+        timings = {"extract": (time.monotonic() - started) / len(wanted)}
+        yield Measured(
+            cell, items, len(held), failed, NOTHING_DECIDED, timings, told_of(sweep, cell, achieved)
+        )
 
 
 def _painted(

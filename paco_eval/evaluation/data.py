@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
+from paco_eval.evaluation.protocols import FROZEN, Protocol
 from paco_fr.contracts import CROPS, CropContract, content_hash
 from paco_fr.faces.records import fingerprint
 from paco_fr.utils.errors import PacoError, unknown_name
@@ -30,38 +31,44 @@ class Data:
         task: the declaration.
         views: view name ("all" is the main one) -> its units and split.
         fingerprint: hash of the records.
-        protocol: name of the protocol with what departs from the task's own.
+        protocol: with what departs from the task's own; what is asked for until it is spread over draws or trainings.
         data_kind: what the pictures are; a miniature says so by its manifest.
         probe_seed: which draw of the fitted units this is, None where nothing is drawn.
         root: folder of the data sets.
         people: what a set that is scored as a whole may be fitted on instead.
-        crop: name of the crop that the user put in place of the task's own, empty for none.
 
     """
 
     task: Task
     views: dict[str, tuple[Units, splits.Split | splits.ScoredOnly]]
     fingerprint: str
-    protocol: str
+    protocol: Protocol
     root: Path | None = None
     people: TrainPeople | None = None
     data_kind: str = "official"
     probe_seed: int | None = None
-    crop: str = ""
 
     @classmethod
     def load(
         cls,
         task: Task,
         data_root: Path | None,
-        limit: int | None = None,
+        protocol: Protocol = FROZEN,
         train_identities: Path | None = None,
-        crop: str = "",
     ) -> Data:
-        """Read the records of a task, cut units, by a crop of :data:`CROPS` if one is named, and give out roles."""
+        """Read the records of a task, cut units and give out roles.
+
+        Args:
+            task: the declaration.
+            data_root: folder of the data sets.
+            protocol: names a crop of :data:`CROPS` or a limit, if they depart from the task's own.
+            train_identities: folder of people to fit on where the task is scored as a whole.
+
+        """
+        limit = protocol.limit
         task = bind(task, data_root)
-        if crop:
-            task = replace(task, crop=named_crop(crop))
+        if protocol.crop:
+            task = replace(task, crop=named_crop(protocol.crop))
         records: Dataset = resolve(task.reader)(data_root, **task.reader_options)
         if limit is not None:
             records = _limited(records, limit)
@@ -78,11 +85,10 @@ class Data:
             task,
             {name: (part, splits.roles(task, part.labels)) for name, part in views.items()},
             _fingerprint(records, task),
-            ", ".join(_protocol(task, limit, people, crop)),
+            protocol.on(task, f"{people.name} {people.fingerprint}" if people is not None else ""),
             data_root,
             people,
             task.kind_of_data(data_root),
-            crop=crop,
         )
 
     @cached_property
@@ -93,7 +99,7 @@ class Data:
             raise unknown_name(
                 f"task, which {self.task.name} takes its choices from,", self.task.choice_from, known
             )
-        return Data.load(known[self.task.choice_from], self.root, crop=self.crop)
+        return Data.load(known[self.task.choice_from], self.root, Protocol(crop=self.protocol.crop))
 
 
 def named_crop(name: str) -> CropContract:
@@ -101,17 +107,6 @@ def named_crop(name: str) -> CropContract:
     if name not in CROPS:
         raise unknown_name("crop", name, CROPS)
     return CROPS[name]
-
-
-def _protocol(task: Task, limit: int | None, people: TrainPeople | None, crop: str) -> list[str]:
-    """Return the name of the protocol and what else decides over the number, for the key of the row."""
-    found = ["frozen"]
-    if people is not None:
-        found.append(f"fitted on {people.name} {people.fingerprint}")
-    elif task.choice_from:
-        found.append(f"chosen on {task.choice_from}")
-    found += [f"crop {crop}"] if crop else []
-    return found if limit is None else [*found, f"limit {limit}"]
 
 
 def _fingerprint(records: Dataset, task: Task) -> str:

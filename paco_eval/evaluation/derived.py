@@ -10,39 +10,27 @@ and complete within its task.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from accelerate import PartialState
 
-from paco_eval.evaluation.cells import (
-    cell_identities,
-    changed_units,
-    clean_row,
-    drawn_coverage,
-    mean_achieved,
-    shown_units,
-    sweep_of,
-)
+from paco_eval.evaluation.cells import changed_units, drawn_coverage, shown_units, sweep_of, told_of
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.frozen import decide_elsewhere
-from paco_eval.evaluation.record import row_of, wanted_of
+from paco_eval.evaluation.record import Measured
 from paco_eval.features.extract import Features, Outcome, extract, extract_perturbed
 from paco_eval.features.fill import Reader, fill_cache
 from paco_eval.features.layers import Layer
 from paco_eval.features.perturbed import CLEAN_PICTURE, Condition
 from paco_eval.probes.choice_cache import choice_path, remembered
 from paco_eval.probes.scorer import Decision, Scorer, choosing_units, decide, held_of
-from paco_eval.rows.compact import compact, write_achieved
-from paco_eval.rows.schema import Row
-from paco_eval.rows.store import write_row
+from paco_eval.rows.compact import compact
 from paco_fr.contracts import Encoder
-from paco_fr.utils.types import Say
 from tasks.derived import CLEAN, Cell
 from tasks.readers.synthetic.rendered import read_cell
 from tasks.splits import ScoredOnly
@@ -60,23 +48,15 @@ class Scored:
     seconds: float
 
 
-def evaluate_sweep(
-    encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print
-) -> list[Row]:
-    """Measure one encoder on one derived task and write a row for each cell; return the new rows.
-
-    Kinds that need landmarks are left out, and said to be, where the records have none.
+def measure_derived(encoder: Encoder, data: Data, wanted: Sequence[Cell]) -> Iterator[Measured]:
+    """Measure one encoder in the wanted cells of one derived task.
 
     Raises:
-        PacoError: as :func:`paco_eval.evaluation.frozen.evaluate_cell`, or no kind can be applied.
+        PacoError: as :func:`paco_eval.evaluation.frozen.measure_frozen`.
 
     """
     task, (units, split) = data.task, data.views["all"]
-    sweep, identities = sweep_of(task), cell_identities(encoder, data, say)
-    wanted = wanted_of(encoder, data, identities, out, overwrite, say)
-    if not wanted:
-        return []
-    started = time.monotonic()
+    started, sweep = time.monotonic(), sweep_of(task)
     decision = _decided(encoder, data)
     decided = time.monotonic()
     layer, outcomes = decision.choice.layer, dict[Cell, Outcome]()
@@ -90,43 +70,36 @@ def evaluate_sweep(
         scored = run.rendered(wanted)
     else:
         scored = run.perturbed(wanted, outcomes, (looked - decided) / max(1, len(outcomes)))
-    rows = []
-    for cell, result in scored.items():
-        if not PartialState().is_main_process:
-            continue
-        items = compact(_with_achieved(result.items, result.achieved))
-        row = row_of(
-            encoder, data, identities[cell], decision, items, split, result.expected, result.failed,
-            {"extract": result.seconds, "choose": chose}, source=sweep.source,
-            achieved=mean_achieved(result.achieved.to_numpy()),
-            perturbation=None if cell == CLEAN or sweep.source == "rendered" else Condition(*cell).tag,
+    if not PartialState().is_main_process:
+        return
+    for cell, found in scored.items():
+        items = compact(_with_achieved(found.items, found.achieved))
+        apart = "achieved" not in items and bool(found.achieved.notna().any())
+        yield Measured(
+            cell, items, found.expected, found.failed, decision, {"extract": found.seconds, "choose": chose},
+            told_of(sweep, cell, found.achieved.to_numpy()), achieved=found.achieved if apart else None,
         )  # fmt: skip
-        path = write_row(out / "rows", row, items, clean=clean_row(out, identities, cell))
-        if "achieved" not in items and result.achieved.notna().any():
-            write_achieved(path, result.achieved)
-        rows.append(row.model_copy(update={"key": path.stem}))
-    return rows
 
 
-def share_pictures(encoders: Sequence[Encoder], data: Data, *, out: Path, overwrite: str = "missing") -> None:
-    """Show perturbed pictures to all encoders that lack them, so that each is made once, not once an encoder.
+def share_pictures(asked: Sequence[tuple[Encoder, Sequence[Cell]]], data: Data) -> None:
+    """Show changed pictures to all encoders that lack them, so that each is made once, not once an encoder.
 
-    An encoder that cannot be measured is passed over here; :func:`evaluate_sweep` says why.
+    An encoder that cannot be measured is passed over here; :func:`measure_derived` says why.
+
+    Args:
+        asked: encoders with the cells that are wanted of each.
+        data: of the derived task.
+
     """
     task, (units, split) = data.task, data.views["all"]
-    if sweep_of(task).source == "rendered" or len(encoders) < 2:
+    if sweep_of(task).source == "rendered" or len(asked) < 2:
         return
     readers, cells = [], dict[Cell, None]()
-    for encoder in encoders:
-        try:
-            identities = cell_identities(encoder, data, lambda _: None)
-            wanted = wanted_of(encoder, data, identities, out, overwrite, lambda _: None)
-            if wanted:
-                layer = _decided(encoder, data).choice.layer
-                readers.append(Reader(encoder, (layer,), task.flip == "sum"))
-                cells |= dict.fromkeys(wanted)
-        except Exception:
-            continue
+    for encoder, wanted in asked:
+        with suppress(Exception):
+            layer = _decided(encoder, data).choice.layer
+            readers.append(Reader(encoder, (layer,), task.flip == "sum"))
+            cells |= dict.fromkeys(wanted)
     if not readers:
         return
     changed = units.only(changed_units(task, units.labels, split))
@@ -177,7 +150,7 @@ class _Run:
         return self.scorer.decision.choice.layer
 
     def perturbed(
-        self, cells: list[Cell], outcomes: Mapping[Cell, Outcome], seconds: float
+        self, cells: Sequence[Cell], outcomes: Mapping[Cell, Outcome], seconds: float
     ) -> dict[Cell, Scored]:
         """Score perturbed pictures of the test units; the others keep their clean features."""
         task, scorer = self.scorer.task, self.scorer
@@ -201,7 +174,7 @@ class _Run:
             scored[cell] = Scored(items, len(shown), len(failed), _by_id(achieved[shown], labels), taken)
         return scored
 
-    def rendered(self, cells: list[Cell]) -> dict[Cell, Scored]:
+    def rendered(self, cells: Sequence[Cell]) -> dict[Cell, Scored]:
         """Score pictures that were drawn again, and the clean ones of the same faces."""
         task, held = self.scorer.task, held_of(self.scorer.split)
         shown = set(self.units.labels["unit_id"].iloc[held])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -13,8 +13,9 @@ import numpy as np
 from paco_eval.evaluation.cells import cells_of, changed_units
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.finetuned import parts_of
-from paco_eval.evaluation.protocols import epochs_of
+from paco_eval.evaluation.protocols import FROZEN, Protocol
 from paco_eval.evaluation.record import crop_clashes
+from paco_eval.evaluation.runner import measured_on
 from paco_eval.features.extract import missing_keys
 from paco_eval.features.forward import Forward, reference_pictures
 from paco_eval.finetune.train import trainable
@@ -55,11 +56,10 @@ class Cell:
 def plan(
     encoders: Sequence[Encoder],
     tasks: Sequence[Task],
-    data_root: Path | None,
-    limit: int | None = None,
-    crop: str = "",
+    protocol: Protocol = FROZEN,
+    *,
+    data_root: Path | None = None,
     train_identities: Path | None = None,
-    measured: Callable[[Data], list[Data]] = lambda data: [data],
 ) -> list[Cell]:
     """Return the cells in the order in which they would run; writes nothing.
 
@@ -69,27 +69,23 @@ def plan(
     Args:
         encoders: loaded.
         tasks: that have data.
+        protocol: how they would be measured.
         data_root: folder of the data sets.
-        limit: at most so many pictures of each part.
-        crop: name of a crop in place of those of the tasks.
         train_identities: folder of other people to fit on.
-        measured: what a protocol makes of a task's data, see :func:`paco_eval.evaluation.protocols.variants`.
 
     """
     speeds: dict[int, float] = {}  # timed once an encoder, where a first cell asks for it
     seen: list[set[tuple[object, ...]]] = [set() for _ in encoders]
     cells = []
-    for task in tasks:
+    for task, found in measured_on(tasks, protocol, data_root, train_identities):
         label = f"{task.name} v{task.version}"
-        try:
-            found = measured(Data.load(task, data_root, limit, train_identities, crop))
-        except Exception as error:
-            cells += [Cell(encoder.name, label, "", problem=in_a_line(error)) for encoder in encoders]
+        if isinstance(found, Exception):
+            cells += [Cell(encoder.name, label, "", problem=in_a_line(found)) for encoder in encoders]
             continue
         for (place, encoder), data in product(enumerate(encoders), found):
             pictures = sum(len(units) for units, _ in data.views.values())
             draw = "" if data.probe_seed is None else f", draw {data.probe_seed}"
-            cell = Cell(encoder.name, label, data.protocol + draw, pictures)
+            cell = Cell(encoder.name, label, f"{data.protocol}{draw}", pictures)
             try:
                 passes = passes_of(encoder, data, seen[place])
                 if place not in speeds:
@@ -111,12 +107,12 @@ def passes_of(encoder: Encoder, data: Data, known: set[tuple[object, ...]]) -> i
     task = data.task
     if crop_clashes(encoder, data):
         raise PacoError("requires another crop")
-    if data.protocol.startswith("fine-tune"):
+    if data.protocol.name == "fine-tune":
         trainable(encoder)
         folds = [fold for view in data.views for fold in parts_of(data, view)]
         scored = sum(len(fold.validation.indices) + len(fold.test.indices) for fold in folds)
         fitted, tested = (sum(len(getattr(fold, part).indices) for fold in folds) for part in ("fit", "test"))
-        return epochs_of(data.protocol) * (3 * fitted + scored) + tested
+        return data.protocol.epochs * (3 * fitted + scored) + tested
     wanted = {
         key
         for units, _ in data.views.values()

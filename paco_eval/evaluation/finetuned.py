@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,16 +14,15 @@ import pandas as pd
 from accelerate import PartialState
 
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.frozen import subsets_of
+from paco_eval.evaluation.frozen import shares_of
 from paco_eval.evaluation.protocols import NotApplicableError
-from paco_eval.evaluation.record import identity_of, row_of, wanted_of
+from paco_eval.evaluation.record import Measured, identity_of
 from paco_eval.finetune.data import Part, Parts
-from paco_eval.finetune.model import Settings
+from paco_eval.finetune.model import Settings, recipe
 from paco_eval.finetune.train import Training, trainable
 from paco_eval.probes.probe import Choice
-from paco_eval.probes.scorer import Decision, held_of, members_of
-from paco_eval.rows.schema import Row, row_key
-from paco_eval.rows.store import write_row
+from paco_eval.probes.scorer import Decision, held_of
+from paco_eval.rows.schema import row_key
 from paco_fr.contracts import Encoder, content_hash
 from paco_fr.utils.types import Array, Say
 from tasks import splits
@@ -30,68 +30,95 @@ from tasks.kinds import load_kind
 from tasks.kinds.shared.labels import finite_rows
 from tasks.splits import Split
 
+TRAINED = ("logistic", "ridge", "token_ridge", "whitening")
+"""Kinds of heads that a training stands for: classes, numbers, masks, and embeddings of people."""
 
-def evaluate_finetuned(
+
+def measure_finetuned(
     encoder: Encoder,
     data: Data,
-    settings: Settings,
+    wanted: Sequence[str],
     *,
-    out: Path,
-    overwrite: str = "missing",
-    say: Say = print,
-) -> list[Row]:
-    """Fine-tune one encoder on one task, once a scoring fold of every view; return the new rows.
+    states: Path,
+    say: Say,
+    settings: Settings | None = None,
+) -> Iterator[Measured]:
+    """Fine-tune one encoder on one task, once a scoring fold of every view.
 
-    As with frozen features there is a row for each view and for each subset of the main one. What the best epochs
-    would give stands in the rows of views; with several folds it is the mean over them, as is the validation score.
+    As with frozen features there is a part for each view and for each subset of the main one. What the best epochs
+    would give is told of views; with several folds it is the mean over them, as is the validation score.
+
+    Args:
+        encoder: in timm's form.
+        data: of one training, see :func:`finetuned_variants`.
+        wanted: parts of the task.
+        states: folder in which the state of every epoch is kept until all parts are recorded.
+        say: takes lines for the user.
+        settings: of the training, by default those of the protocol.
 
     Raises:
         NotApplicableError: the task is not fitted at all, or has a head that is not trained here.
         PacoError: the encoder cannot be trained, or the loss is not finite.
 
     """
-    task, subsets = data.task, subsets_of(data)
+    task, settings = data.task, settings or settings_of(data)
     kind, parts = load_kind(task.kind), {view: parts_of(data, view) for view in data.views}
     encoder = trainable(encoder)
-    identities = {part: identity_of(encoder, data, part) for part in (*data.views, *subsets)}
-    if not wanted_of(encoder, data, identities, out, overwrite, say):
-        return []
-    folder = out / "fine-tune" / content_hash([row_key(identities["all"]), asdict(settings)])
+    folder = states / content_hash([row_key(identity_of(encoder, data, "all")), asdict(settings)])
     reduction = "maps" if settings.head == "farl" else "grid4" if kind.HEAD == "ridge" else "mean"
-    rows = []
     for view, folds in parts.items():
         started = time.monotonic()
         runs = [Training(encoder, fold, settings, data.probe_seed or 0, reduction) for fold in folds]
         trained = [run.train(folder / f"{view}-{number}", say) for number, run in enumerate(runs)]
         if not PartialState().is_main_process:
             continue
-        (units, split), seconds = data.views[view], time.monotonic() - started
+        seconds = time.monotonic() - started
         items = pd.concat(
             [fold.test.items(outputs) for fold, (_, outputs) in zip(folds, trained, strict=True)],
             ignore_index=True,
         )
         blank = [~finite_rows(outputs) for _, outputs in trained]
-        failures = held_of(split)[np.concatenate(blank)]
+        failures = held_of(data.views[view][1])[np.concatenate(blank)]
         history = np.mean([scores for scores, _ in trained], axis=0)
         choice = Choice(
             (encoder.default_block, reduction), f"last of {settings.epochs} epochs", history[-1, 0]
         )
-        for part in (view, *(subsets if view == "all" else ())):
-            held, members = members_of(part, view, items, units.labels, split)
-            row = row_of(
-                encoder, data, identities[part], Decision(choice, source=folds[0].source), members, split, len(held),
-                int(np.isin(held, failures).sum()), {"train": seconds}, settings=json.dumps(asdict(settings)),
-                **(best_epochs(history, folds[0]) if part == view else {}),
+        for part, held, members in shares_of(data, view, items):
+            best = best_epochs(history, folds[0]) if part == view else {}
+            yield Measured(
+                part, members, len(held), int(np.isin(held, failures).sum()),
+                Decision(choice, source=folds[0].source), {"train": seconds},
+                {"settings": json.dumps(asdict(settings)), **best},
             )  # fmt: skip
-            path = write_row(out / "rows", row, members)
-            rows.append(row.model_copy(update={"key": path.stem}))
     if PartialState().is_main_process:
         shutil.rmtree(folder, ignore_errors=True)
-    return rows
 
 
-TRAINED = ("logistic", "ridge", "token_ridge", "whitening")
-"""Kinds of heads that a training stands for: classes, numbers, masks, and embeddings of people."""
+def settings_of(data: Data) -> Settings:
+    """Return how the protocol of the data trains."""
+    protocol = data.protocol
+    return replace(
+        recipe(protocol.head, data.task.kind), epochs=protocol.epochs, margin=protocol.margin or "cosface"
+    )
+
+
+def finetuned_variants(data: Data) -> list[Data]:
+    """Return the data of each training.
+
+    Raises:
+        NotApplicableError: there is nobody to train on, or the head is not for this task.
+
+    """
+    task, head = data.task, data.protocol.head
+    if not isinstance(data.views["all"][1], Split) and data.people is None:
+        raise NotApplicableError(
+            f"{task.name}: it is scored as a whole; name other people with --train-identities."
+        )
+    if head == "farl" and task.kind not in ("landmarks", "segmentation"):
+        raise NotApplicableError(f"{task.name}: it has neither points nor masks; FaRL's head does not apply.")
+    if head == "linear" and task.kind == "segmentation":
+        raise NotApplicableError(f"{task.name}: masks are fine-tuned with FaRL's head; give --head farl.")
+    return [replace(data, probe_seed=seed) for seed in range(data.protocol.seeds)]
 
 
 def parts_of(data: Data, view: str = "all") -> list[Parts]:

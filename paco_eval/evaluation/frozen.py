@@ -1,53 +1,50 @@
-"""Frozen features: a head is fitted on train and chosen on validation, the test part is scored once."""
+"""Frozen features: a head is fitted on train and chosen on validation, the test part is scored once.
+
+Which units heads are fitted on, and which heads, is what the protocols ``knn``, ``heatmap`` and ``few-shot`` change:
+they turn the data of a task into the data that are measured, one for each of its rows. The solvers and the scoring
+know nothing of it.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from accelerate import PartialState
 
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.record import identity_of, row_of, wanted_of
+from paco_eval.evaluation.protocols import NotApplicableError, Shots
+from paco_eval.evaluation.record import Measured
 from paco_eval.features.extract import extract
 from paco_eval.probes import borrowed
 from paco_eval.probes.choice_cache import choice_path, chosen_once
 from paco_eval.probes.scorer import Decision, Scorer, decide, held_of, members_of
-from paco_eval.rows.samples import save_samples
-from paco_eval.rows.schema import Row
-from paco_eval.rows.store import write_row
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.types import Say
+from paco_fr.utils.random import generator
 from tasks import splits
-from tasks.splits import Split
+from tasks.kinds import load_kind
+from tasks.splits import Fold, ScoredOnly, Split, Train, Validation
+from tasks.task import Task
+
+NEIGHBOURS = ("logistic", "ridge")
+"""Heads that nearest neighbours can stand for; an embedding is not predicted from neighbours."""
 
 
-def _labelled(split: splits.Split | splits.ScoredOnly) -> float | None:
-    """Return how many units a head is fitted on, on average over the scoring folds."""
-    if isinstance(split, splits.ScoredOnly):
-        return None
-    return float(np.mean([len(fold.fit) for fold in split.score]))
-
-
-def evaluate_cell(
-    encoder: Encoder, data: Data, *, out: Path, overwrite: str = "missing", say: Say = print
-) -> list[Row]:
-    """Measure one encoder on one task and write a row for each view and subset; return the new rows.
+def measure_frozen(encoder: Encoder, data: Data, wanted: Sequence[str]) -> Iterator[Measured]:
+    """Measure one encoder on one task: every view, and every subset of the main one.
 
     Raises:
-        PacoError: the task's crop is not the one the encoder requires, rows exist under ``never``, or
-            whatever extraction and fitting meet.
+        PacoError: whatever extraction and fitting meet.
 
     """
     task = data.task
-    identities = {part: identity_of(encoder, data, part) for part in (*data.views, *subsets_of(data))}
-    if not wanted_of(encoder, data, identities, out, overwrite, say):
-        return []
     decision: Decision | None = None
-    if isinstance(data.views["all"][1], splits.ScoredOnly):
+    if isinstance(data.views["all"][1], ScoredOnly):
         decision = decide_elsewhere(encoder, data)  # it extracts too, so every process takes part
     # All of it before anything is scored: an error there is one process's own, and no other may wait for it.
     extracted = {
@@ -55,30 +52,48 @@ def evaluate_cell(
         for view, (units, _) in data.views.items()
     }
     if not PartialState().is_main_process:
-        return []
-    rows = []
+        return
     for view, (units, split) in data.views.items():
         features, started = extracted[view], time.monotonic()
         if decision is None:  # the main view comes first
-            assert isinstance(split, splits.Split)
+            assert isinstance(split, Split)
             memo = choice_path(encoder, task, data.fingerprint, split.select)
             decision = decide(task, features, units.labels, split, memo)
         chose = time.monotonic()
         scorer = Scorer.fitted(task, split, decision, features.layers, units.labels)
         items = scorer.items(features.layers[decision.choice.layer], units.labels)
         timings = {"extract": features.seconds, "choose": chose - started, "score": time.monotonic() - chose}
-        for part in (view, *(subsets_of(data) if view == "all" else ())):
-            held, members = members_of(part, view, items, units.labels, split)
+        for part, held, members in shares_of(data, view, items):
             failed = sum(unit in features.failures for unit in held.tolist())
-            row = row_of(
-                encoder, data, identities[part], decision, members, split, len(held), failed, timings,
-                images_per_s=features.images_per_s, labelled=_labelled(split),
+            yield Measured(
+                part, members, len(held), failed, decision, timings, {"labelled": _labelled(split)},
+                images_per_s=features.images_per_s, shown=units if part == view else None,
             )  # fmt: skip
-            written = write_row(out / "rows", row, members)
-            if part == view:
-                save_samples(written.with_name(f"{written.stem}.samples.npz"), task, items, units)
-            rows.append(row.model_copy(update={"key": written.stem}))
-    return rows
+
+
+def shares_of(
+    data: Data, view: str, items: pd.DataFrame
+) -> Iterator[tuple[str, npt.NDArray[np.intp], pd.DataFrame]]:
+    """Yield the parts of a view with their held units and items: the whole, and the subsets of the main one."""
+    units, split = data.views[view]
+    for part in (view, *(subsets_of(data) if view == "all" else ())):
+        yield part, *members_of(part, view, items, units.labels, split)
+
+
+def subsets_of(data: Data) -> tuple[str, ...]:
+    """Return the task's subsets that any scored unit belongs to."""
+    units, split = data.views["all"]
+    if not data.task.subsets:
+        return ()
+    found = {name for cell in units.labels["subsets"].iloc[held_of(split)] for name in cell}
+    return tuple(name for name in data.task.subsets if name in found)
+
+
+def _labelled(split: Split | ScoredOnly) -> float | None:
+    """Return how many units a head is fitted on, on average over the scoring folds."""
+    if isinstance(split, ScoredOnly):
+        return None
+    return float(np.mean([len(fold.fit) for fold in split.score]))
 
 
 def decide_elsewhere(encoder: Encoder, data: Data) -> Decision:
@@ -100,10 +115,90 @@ def decide_elsewhere(encoder: Encoder, data: Data) -> Decision:
     return Decision(choice, source="block and pooling: the encoder's default")
 
 
-def subsets_of(data: Data) -> tuple[str, ...]:
-    """Return the task's subsets that any scored unit belongs to."""
-    units, split = data.views["all"]
-    if not data.task.subsets:
-        return ()
-    found = {name for cell in units.labels["subsets"].iloc[held_of(split)] for name in cell}
-    return tuple(name for name in data.task.subsets if name in found)
+def frozen_variants(data: Data) -> list[Data]:
+    """Return what a protocol of frozen features measures of a task's data.
+
+    Raises:
+        NotApplicableError: the task has nothing that the protocol could change.
+
+    """
+    task, protocol = data.task, data.protocol
+    if protocol.name == "frozen":
+        return [data]
+    if not isinstance(data.views["all"][1], Split):
+        raise NotApplicableError(
+            f"{task.name}: it fits no head; the protocol {protocol.name} does not apply."
+        )
+    if protocol.name == "few-shot":
+        return [few_shot(data, shots, seed) for shots in protocol.shots for seed in range(protocol.seeds)]
+    if protocol.name == "knn":
+        if load_kind(task.kind).HEAD not in NEIGHBOURS:
+            raise NotApplicableError(f"{task.name}: it compares embeddings; nearest neighbours do not apply.")
+        return [replace(data, task=replace(task, head="knn"))]
+    if task.kind != "landmarks":
+        raise NotApplicableError(f"{task.name}: it has no points; heat maps do not apply.")
+    return [replace(data, task=replace(task, head="heatmap", reductions=("tokens",)))]
+
+
+def few_shot(data: Data, shots: Shots, seed: int) -> Data:
+    """Return the data with less to fit and to choose on; what is scored stays as it is.
+
+    The validation part is thinned by the same rule as what is fitted: a choice made on many labels would not
+    be few-shot (Oliver et al. 2018). Groups are drawn in an order that (seed, task) fixes, so that draws of
+    more units contain those of fewer.
+    """
+    views = {
+        view: (
+            units,
+            _thinned(split, units.labels, data.task, shots, seed) if isinstance(split, Split) else split,
+        )
+        for view, (units, split) in data.views.items()
+    }
+    protocol = replace(data.protocol, name="few-shot", shots=(shots,))
+    return replace(data, views=views, protocol=protocol, probe_seed=seed)
+
+
+def _thinned(split: Split, labels: pd.DataFrame, task: Task, shots: Shots, seed: int) -> Split:
+    groups = labels["group"].astype(str).to_numpy(dtype=object)
+    codes = _codes(labels, task) if shots.per_class is not None else None
+
+    def few(units: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        return _drawn(units, groups, codes, shots, generator(f"few-shot {task.name}", seed))
+
+    select = [Fold(Train(few(fold.fit.indices)), Validation(few(fold.held.indices))) for fold in split.select]
+    score = [Fold(Train(few(fold.fit.indices)), fold.held) for fold in split.score]
+    return splits.check(select, score, groups.tolist(), f"{split.note}; {shots} of it, draw {seed}")
+
+
+def _codes(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.int64]:
+    """Return the class (n, 1) of every unit, or the presence (n, K) of every attribute."""
+    if load_kind(task.kind).HEAD != "logistic" and task.kind != "multilabel":
+        raise NotApplicableError(
+            f"{task.name}: it has no classes to take units of; give --shots as a percentage."
+        )
+    return np.asarray(load_kind(task.kind).targets(labels, task), dtype=np.int64).reshape(len(labels), -1)
+
+
+def _drawn(
+    units: npt.NDArray[np.intp],
+    groups: npt.NDArray[np.object_],
+    codes: npt.NDArray[np.int64] | None,
+    shots: Shots,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.intp]:
+    """Return the drawn units, sorted: whole groups up to the share, or the first units of each class.
+
+    With several attributes, ``codes`` (n, K), a unit is drawn if it is among the first with its value of any: each
+    attribute then has that many with and without it, where there are so many, and mostly more.
+    """
+    order = {group: place for place, group in enumerate(rng.permutation(np.unique(groups)).tolist())}
+    places = np.array([order[group] for group in groups[units]])
+    ranked = units[np.argsort(places, kind="stable")]
+    if codes is None:
+        assert shots.share is not None
+        sizes = np.unique(np.sort(places), return_counts=True)[1].cumsum()
+        enough = int(np.searchsorted(sizes, shots.share * len(units)))
+        return np.sort(ranked[: sizes[min(enough, len(sizes) - 1)]])
+    assert shots.per_class is not None
+    nth = [pd.Series(column).groupby(column).cumcount() for column in codes[ranked].T]
+    return np.sort(ranked[(np.array(nth) < shots.per_class).any(axis=0)])

@@ -1,4 +1,4 @@
-"""Protocols: which units heads are fitted on, and which heads.
+"""A protocol: what is fitted, on how much, and whatever departs from the task's own way; read from rows and written.
 
 ===================  =====================================================================================
 ``frozen``           the kind's own head on all of the fitting and validation parts
@@ -11,33 +11,27 @@
                      or, where it is scored as a whole, on others; landmarks may be trained by FaRL's recipe, masks are
 ===================  =====================================================================================
 
-A protocol turns the data of a task into the data that are measured, one for each of its rows; the solvers and
-the scoring know nothing of it.
+The first four are carried out in :mod:`paco_eval.evaluation.frozen`, the last in
+:mod:`paco_eval.evaluation.finetuned`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast, get_args
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-
-from paco_eval.evaluation.data import Data
 from paco_eval.finetune.margin import MarginName
 from paco_eval.finetune.model import EPOCHS, TunedHead
-from paco_fr.utils.errors import PacoError
-from paco_fr.utils.random import generator
-from tasks import splits
+from paco_fr.utils.errors import PacoError, unknown_name
 from tasks.kinds import load_kind
-from tasks.splits import Fold, Split, Train, Validation
 from tasks.task import Task
 
 SHOTS = ("1%", "10%")
 SEEDS = 3
-NEIGHBOURS = ("logistic", "ridge")
-"""Heads that nearest neighbours can stand for; an embedding is not predicted from neighbours."""
+Name = Literal["frozen", "knn", "heatmap", "few-shot", "fine-tune"]
+NAMES: tuple[Name, ...] = get_args(Name)
 
 
 class NotApplicableError(PacoError):
@@ -73,137 +67,156 @@ class Shots:
         return f"{self.share * 100:g}%" if self.share is not None else f"{self.per_class} per class"
 
 
-def variants(
-    name: str,
-    data: Data,
-    shots: Sequence[str] = SHOTS,
-    seeds: int = SEEDS,
-    epochs: int = EPOCHS,
-    margin: MarginName = "cosface",
-    head: TunedHead = "linear",
-) -> list[Data]:
-    """Return what a protocol measures of a task's data.
+@dataclass(frozen=True)
+class Protocol:
+    """One protocol with what departs from the task's own way, in the words of rows: ``frozen, crop box, limit 60``.
 
-    Raises:
-        PacoError: unknown shots, or the task has nothing that the protocol could change.
+    Attributes:
+        name: one of :data:`NAMES`.
+        shots: of few-shot, how much is fitted on; several may be asked for, a row has one.
+        epochs: of fine-tune.
+        margin: loss of fine-tune on people, empty where no people are told apart.
+        head: of fine-tune: ``linear``, or ``farl`` for landmarks and parsing after FaRL's recipe.
+        people: name and hash of the folder of people that a set scored as a whole was fitted on.
+        lender: the task on whose validation part block and pooling of such a set were chosen.
+        crop: name of the crop in place of the task's own, empty for none.
+        limit: at most so many pictures of each part.
+        precision: of the forward pass.
+        varied: what of the preprocessing another contract has, see :mod:`paco_eval.experiments.sensitivity`.
+        seeds: draws of few-shot or trainings of fine-tune that are asked for; a row says in ``probe_seed`` which it is.
 
     """
-    if name == "frozen":
-        return [data]
-    if not isinstance(data.views["all"][1], Split):
-        if name != "fine-tune":
-            raise NotApplicableError(
-                f"{data.task.name}: it fits no head; the protocol {name} does not apply."
-            )
-        if data.people is None:
-            raise NotApplicableError(
-                f"{data.task.name}: it is scored as a whole; name other people with --train-identities."
-            )
-    if name == "knn":
-        return [_neighbours(data)]
-    if name == "heatmap":
-        return [_heat_maps(data)]
-    if name == "fine-tune":
-        if head == "farl" and data.task.kind not in ("landmarks", "segmentation"):
-            raise NotApplicableError(
-                f"{data.task.name}: it has neither points nor masks; FaRL's head does not apply."
-            )
-        if head == "linear" and data.task.kind == "segmentation":
-            raise NotApplicableError(
-                f"{data.task.name}: masks are fine-tuned with FaRL's head; give --head farl."
-            )
-        own = f"fine-tune {epochs} epochs" + (
-            f", {margin}" if load_kind(data.task.kind).HEAD == "whitening" else ""
+
+    name: Name = "frozen"
+    shots: tuple[Shots, ...] = ()
+    epochs: int = EPOCHS
+    margin: MarginName | Literal[""] = ""
+    head: TunedHead = "linear"
+    people: str = ""
+    lender: str = ""
+    crop: str = ""
+    limit: int | None = None
+    precision: str = "float32"
+    varied: str = ""
+    seeds: int = field(default=SEEDS, compare=False)
+
+    @classmethod
+    def asked(
+        cls, name: str, *, shots: Sequence[str] = SHOTS, seeds: int = SEEDS, epochs: int = EPOCHS,
+        margin: MarginName = "cosface", head: TunedHead = "linear", crop: str = "", limit: int | None = None,
+    ) -> Protocol:  # fmt: skip
+        """Return what a user asks for; settings of other protocols are left out.
+
+        Raises:
+            PacoError: an unknown protocol or unknown shots.
+
+        """
+        if name not in NAMES:
+            raise unknown_name("protocol", name, NAMES)
+        own = cls(name=cast(Name, name), crop=crop, limit=limit, seeds=seeds)
+        if name == "few-shot":
+            return replace(own, shots=tuple(Shots.parse(text) for text in shots))
+        if name == "fine-tune":
+            return replace(own, epochs=epochs, margin=margin, head=head)
+        return own
+
+    @classmethod
+    def parse(cls, text: str) -> Protocol:
+        """Read a protocol as a row has it.
+
+        Raises:
+            PacoError: this version knows no such protocol.
+
+        """
+        found = _WRITTEN.fullmatch(text)
+        said = {name: value for name, value in found.groupdict().items() if value} if found else {}
+        shots = said.pop("shots", None)
+        numbers = {name: int(said.pop(name)) for name in ("epochs", "limit") if name in said}
+        made = cls(
+            **said,  # type: ignore[arg-type]  # the pattern lets nothing else through
+            **numbers,  # type: ignore[arg-type]
+            shots=() if shots is None else (Shots.parse(shots.removesuffix(" per class")),),
         )
-        own += f", {head} head" if head != "linear" else ""
-        tuned = replace(data, protocol=_renamed(data.protocol, own))
-        return [replace(tuned, probe_seed=seed) for seed in range(seeds)]
-    return [few_shot(data, Shots.parse(text), seed) for text in shots for seed in range(seeds)]
+        if str(made) != text:
+            raise PacoError(f"protocol '{text}' is not known to this version.")
+        return made
 
+    def __str__(self) -> str:
+        return ", ".join([self.heading, *self.departures])
 
-def epochs_of(protocol: str) -> int:
-    """Return the epochs that the name of a fine-tuning protocol says."""
-    return int(protocol.split(", ")[0].split()[1])
+    @property
+    def heading(self) -> str:
+        """What stands first in a row: the name with its amount."""
+        amount = {"few-shot": ", ".join(map(str, self.shots)), "fine-tune": f"{self.epochs} epochs"}
+        heading = " ".join(filter(None, (self.name, amount.get(self.name))))
+        return f"sensitivity {self.varied}, {heading}" if self.varied else heading
 
+    @property
+    def departures(self) -> list[str]:
+        """What else decides over the number, in the words of a row."""
+        return [
+            *([self.margin] if self.margin else []),
+            *([f"{self.head} head"] if self.head != "linear" else []),
+            *([f"fitted on {self.people}"] if self.people else []),
+            *([f"chosen on {self.lender}"] if self.lender else []),
+            *([f"crop {self.crop}"] if self.crop else []),
+            *([f"limit {self.limit}"] if self.limit is not None else []),
+            *([self.precision] if self.precision != "float32" else []),
+        ]
 
-def _neighbours(data: Data) -> Data:
-    task, own = data.task, load_kind(data.task.kind).HEAD
-    if own not in NEIGHBOURS:
-        raise NotApplicableError(f"{task.name}: it compares embeddings; nearest neighbours do not apply.")
-    return replace(data, task=replace(task, head="knn"), protocol=_renamed(data.protocol, "knn"))
+    def options(self) -> list[str]:
+        """Return the options of ``evaluate`` that ask for it; folders of people are the user's to add."""
+        asked = {
+            "--protocol": self.name if self.name != "frozen" else "",
+            "--shots": ",".join(str(shots).removesuffix(" per class") for shots in self.shots),
+            "--epochs": str(self.epochs) if self.name == "fine-tune" else "",
+            "--margin": self.margin,
+            "--head": self.head if self.head != "linear" else "",
+            "--crop": self.crop,
+            "--limit": "" if self.limit is None else str(self.limit),
+            "--precision": self.precision if self.precision != "float32" else "",
+        }
+        words = [word for option, value in asked.items() if value for word in (option, value)]
+        return [*words, "--sensitivity"] if self.varied else words
 
+    def on(self, task: Task, people: str = "") -> Protocol:
+        """Return what rows of a task say: a loss only where people are told apart, and on whom what was decided.
 
-def _heat_maps(data: Data) -> Data:
-    task = data.task
-    if task.kind != "landmarks":
-        raise NotApplicableError(f"{task.name}: it has no points; heat maps do not apply.")
-    dense = replace(task, head="heatmap", reductions=("tokens",))
-    return replace(data, task=dense, protocol=_renamed(data.protocol, "heatmap"))
+        Args:
+            task: what is measured.
+            people: name and hash of the folder of people that it is fitted on, empty for none.
 
-
-def _renamed(protocol: str, name: str) -> str:
-    """Return a protocol's name with what departs from the task's own kept."""
-    return ", ".join([name, *protocol.split(", ")[1:]])
-
-
-def few_shot(data: Data, shots: Shots, seed: int) -> Data:
-    """Return the data with less to fit and to choose on; what is scored stays as it is.
-
-    The validation part is thinned by the same rule as what is fitted: a choice made on many labels would not
-    be few-shot (Oliver et al. 2018). Groups are drawn in an order that (seed, task) fixes, so that draws of
-    more units contain those of fewer.
-    """
-    views = {
-        view: (
-            units,
-            _thinned(split, units.labels, data.task, shots, seed) if isinstance(split, Split) else split,
+        """
+        told_apart = self.name == "fine-tune" and load_kind(task.kind).HEAD == "whitening"
+        return replace(
+            self,
+            margin=(self.margin or "cosface") if told_apart else "",
+            people=people,
+            lender="" if people else task.choice_from,
         )
-        for view, (units, split) in data.views.items()
-    }
-    return replace(data, views=views, protocol=_renamed(data.protocol, f"few-shot {shots}"), probe_seed=seed)
 
 
-def _thinned(split: Split, labels: pd.DataFrame, task: Task, shots: Shots, seed: int) -> Split:
-    groups = labels["group"].astype(str).to_numpy(dtype=object)
-    codes = _codes(labels, task) if shots.per_class is not None else None
+FROZEN = Protocol()
+"""As the task says, on all of its pictures."""
 
-    def few(units: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        return _drawn(units, groups, codes, shots, generator(f"few-shot {task.name}", seed))
-
-    select = [Fold(Train(few(fold.fit.indices)), Validation(few(fold.held.indices))) for fold in split.select]
-    score = [Fold(Train(few(fold.fit.indices)), fold.held) for fold in split.score]
-    return splits.check(select, score, groups.tolist(), f"{split.note}; {shots} of it, draw {seed}")
-
-
-def _codes(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.int64]:
-    """Return the class (n, 1) of every unit, or the presence (n, K) of every attribute."""
-    if load_kind(task.kind).HEAD != "logistic" and task.kind != "multilabel":
-        raise NotApplicableError(
-            f"{task.name}: it has no classes to take units of; give --shots as a percentage."
-        )
-    return np.asarray(load_kind(task.kind).targets(labels, task), dtype=np.int64).reshape(len(labels), -1)
+_WRITTEN = re.compile(
+    r"(?:sensitivity (?P<varied>\w+), )?"
+    r"(?P<name>frozen|knn|heatmap|few-shot|fine-tune)"
+    r"(?: (?P<shots>[^ ,]+%|\d+ per class)| (?P<epochs>\d+) epochs)?"
+    r"(?:, (?P<margin>cosface|arcface))?"
+    r"(?:, (?P<head>farl) head)?"
+    r"(?:, fitted on (?P<people>.+? [0-9a-f]+)|, chosen on (?P<lender>[^,]+))?"
+    r"(?:, crop (?P<crop>\w+))?"
+    r"(?:, limit (?P<limit>\d+))?"
+    r"(?:, (?P<precision>bfloat16|float16))?"
+)
+"""The parts of a protocol as rows have it; which of them go together is seen by writing it again."""
 
 
-def _drawn(
-    units: npt.NDArray[np.intp],
-    groups: npt.NDArray[np.object_],
-    codes: npt.NDArray[np.int64] | None,
-    shots: Shots,
-    rng: np.random.Generator,
-) -> npt.NDArray[np.intp]:
-    """Return the drawn units, sorted: whole groups up to the share, or the first units of each class.
-
-    With several attributes, ``codes`` (n, K), a unit is drawn if it is among the first with its value of any: each
-    attribute then has that many with and without it, where there are so many, and mostly more.
-    """
-    order = {group: place for place, group in enumerate(rng.permutation(np.unique(groups)).tolist())}
-    places = np.array([order[group] for group in groups[units]])
-    ranked = units[np.argsort(places, kind="stable")]
-    if codes is None:
-        assert shots.share is not None
-        sizes = np.unique(np.sort(places), return_counts=True)[1].cumsum()
-        enough = int(np.searchsorted(sizes, shots.share * len(units)))
-        return np.sort(ranked[: sizes[min(enough, len(sizes) - 1)]])
-    assert shots.per_class is not None
-    nth = [pd.Series(column).groupby(column).cumcount() for column in codes[ranked].T]
-    return np.sort(ranked[(np.array(nth) < shots.per_class).any(axis=0)])
+def apart(text: str) -> tuple[str, str]:
+    """Return heading and departures of a protocol as a row has it; what this version does not know is all heading."""
+    try:
+        known = Protocol.parse(text)
+    except PacoError:
+        return text, ""
+    return known.heading, ", ".join(known.departures)

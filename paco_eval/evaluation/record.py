@@ -6,10 +6,11 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,9 @@ import torch
 from accelerate import PartialState
 
 from paco_eval.analysis.bootstrap import Interval, bootstrap_all
+from paco_eval.evaluation.cells import drawn_fingerprint
 from paco_eval.evaluation.data import Data
 from paco_eval.features.forward import flops_of, precision_of
-from paco_eval.finetune.margin import DEFAULTS
 from paco_eval.probes.scorer import Decision
 from paco_eval.rows.schema import Interval as RowInterval
 from paco_eval.rows.schema import Metric as RowMetric
@@ -27,20 +28,52 @@ from paco_eval.rows.schema import Row, Unit, row_key
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
-from tasks import splits
+from tasks.derived import Cell
 from tasks.kinds import load_kind
-from tasks.task import DataKind, Task, option_hashes
+from tasks.task import DataKind, option_hashes
+from tasks.units import Units
 
-Part = TypeVar("Part")
-"""Name of a view, a subset, or a kind and level."""
+Part = str | Cell
+"""Name of a view or of a subset, or the cell of a derived task."""
 
 REPLICATES = 1000
 """Bootstrap replicates behind the intervals of a row."""
 
 
-def identity_of(encoder: Encoder, data: Data, view: str) -> dict[str, Any]:
-    """Return the fields of a row that say which measurement it is."""
+@dataclass(frozen=True)
+class Measured:
+    """What one part of a task came to: all that its row needs and that nobody knows but who measured it.
+
+    Attributes:
+        part: of the task.
+        items: one line per scored unit.
+        expected: units that the protocol has.
+        failed: those of them that could not be read.
+        decision: what was decided before.
+        timings: seconds by phase.
+        chosen: joins what the row says was chosen.
+        images_per_s: rate of the encoder, where it was measured now.
+        shown: the units, where a few faces of the row are kept for the report.
+        achieved: what a change achieved, by id of a picture, where the items cannot say it.
+
+    """
+
+    part: Part
+    items: pd.DataFrame
+    expected: int
+    failed: int
+    decision: Decision
+    timings: Mapping[str, float]
+    chosen: Mapping[str, str | float | None] = field(default_factory=dict)
+    images_per_s: float | None = None
+    shown: Units | None = None
+    achieved: pd.Series | None = None
+
+
+def identity_of(encoder: Encoder, data: Data, part: Part) -> dict[str, Any]:
+    """Return the fields of a row that say which measurement it is; pictures that are drawn are named by their spec."""
     facts = getattr(encoder, "facts", {})
+    subset, level = (part, None) if isinstance(part, str) else part
     return {
         "task": data.task.name,
         "task_version": data.task.version,
@@ -48,26 +81,20 @@ def identity_of(encoder: Encoder, data: Data, view: str) -> dict[str, Any]:
         "weight_hash": encoder.weight_hash,
         "pixel_hash": encoder.pixels.hash,
         "crop_hash": data.task.crop.hash,
-        "protocol": _protocol(encoder, data),
+        "protocol": str(replace(data.protocol, precision=precision_of(encoder))),
         "split": "test",
-        "subset": view,
-        "level": None,
-        "data_fingerprint": data.fingerprint,
+        "subset": subset,
+        "level": level,
+        "data_fingerprint": data.fingerprint if isinstance(part, str) else drawn_fingerprint(data, part),
         "pretrain_seed": facts.get("pretrain_seed"),
         "probe_seed": data.probe_seed,
         "split_seed": None,
     }
 
 
-def _protocol(encoder: Encoder, data: Data) -> str:
-    """Return the protocol with the precision of the features, where that is not full."""
-    precision = precision_of(encoder)
-    return data.protocol if precision == "float32" else f"{data.protocol}, {precision}"
-
-
 def crop_clashes(encoder: Encoder, data: Data) -> bool:
     """Return whether the encoder requires another crop than the task's, and the user named none."""
-    return encoder.required_crop not in (None, data.task.crop) and not data.crop
+    return encoder.required_crop not in (None, data.task.crop) and not data.protocol.crop
 
 
 def wanted_of(
@@ -103,14 +130,12 @@ def wanted_of(
     return absent
 
 
-def row_of(
-    encoder: Encoder, data: Data, identity: dict[str, Any], decision: Decision, items: pd.DataFrame,
-    split: splits.Split | splits.ScoredOnly, expected: int, failed: int, timings: dict[str, float],
-    images_per_s: float | None = None, **also: str | float | None,
-) -> Row:  # fmt: skip
-    """Return the row of these items; ``also`` joins what the row says was chosen."""
-    choice = decision.choice
-    note = "; ".join(filter(None, (split.note, decision.source)))
+def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: Measured) -> Row:
+    """Return the row of what was measured."""
+    items, choice = measured.items, measured.decision.choice
+    main = data.views["all"]
+    split = data.views.get(str(measured.part), main)[1]
+    note = "; ".join(filter(None, (split.note, measured.decision.source)))
     task, facts = data.task, getattr(encoder, "facts", {})
     kind = load_kind(task.kind)
     known = kind.metrics(task)
@@ -139,21 +164,21 @@ def row_of(
         method=_method(encoder, facts),
         data_kind=cast(DataKind, data.data_kind),
         chosen={"block": choice.layer[0], "reduction": choice.layer[1], "strength": choice.strength,
-                "split": note, "split_hash": split.list_hash, "excluded": data.views["all"][0].excluded,
-                **{f"{name}_hash": value for name, value in option_hashes(task).items()}, **also},
+                "split": note, "split_hash": split.list_hash, "excluded": main[0].excluded,
+                **{f"{name}_hash": value for name, value in option_hashes(task).items()}, **measured.chosen},
         val_score=_finite(choice.score),
         metrics=metrics,
         main_metric=task.main_metric,
         interval=RowInterval(method="bootstrap percentile", unit=_resampled(items), n_units=int(units), replicates=REPLICATES),
-        n_expected=expected,
-        n_scored=expected - failed,
-        cost=_cost(encoder, images_per_s),
-        timings={name: round(seconds, 3) for name, seconds in (timings | _training(facts)).items()},
+        n_expected=measured.expected,
+        n_scored=measured.expected - measured.failed,
+        cost=_cost(encoder, measured.images_per_s),
+        timings={name: round(seconds, 3) for name, seconds in {**measured.timings, **_training(facts)}.items()},
         licences={"data": task.licence, "weights": str(facts.get("licence", "unknown"))},
         versions=_versions(),
         commit=_commit(),
         hardware={"machine": platform.machine(), "device": str(PartialState().device), "threads": str(torch.get_num_threads())},
-        command=_command(encoder, task, str(identity["protocol"])),
+        command=_command(encoder, data),
         repro="retrain" if encoder.name.startswith("paco:") else "evaluate",
         retrain=str(facts.get("retrain", "")),
     )  # fmt: skip
@@ -189,31 +214,12 @@ def _training(facts: dict[str, Any]) -> dict[str, float]:
     return {} if seconds is None else {"pretrain": float(seconds)}
 
 
-def _command(encoder: Encoder, task: Task, protocol: str) -> str:
+def _command(encoder: Encoder, data: Data) -> str:
     """Return the command of a row; data root, lists and own declarations are the user's to add."""
     words = ["paco-eval", "evaluate", encoder.name]
-    declared = task.options.get("declared_as", f"--tasks {task.name}")
-    return " ".join([*map(shlex.quote, words), str(declared), *_protocol_options(protocol)])
-
-
-def _protocol_options(protocol: str) -> list[str]:
-    """Return the options of ``evaluate`` that a row's protocol stands for."""
-    name, *departures = protocol.split(", ")
-    kind, _, rest = name.partition(" ")
-    options = [] if kind == "frozen" else ["--protocol", kind]
-    if kind == "few-shot":
-        options += ["--shots", rest.removesuffix(" per class")]
-    elif kind == "fine-tune":
-        options += ["--epochs", rest.split()[0]]
-    for departure in departures:
-        what, _, value = departure.partition(" ")
-        if what in ("limit", "crop"):
-            options += [f"--{what}", value]
-        elif value == "head":
-            options += ["--head", what]
-        elif what in DEFAULTS:
-            options += ["--margin", what]
-    return options
+    declared = data.task.options.get("declared_as", f"--tasks {data.task.name}")
+    protocol = replace(data.protocol, precision=precision_of(encoder))
+    return " ".join([*map(shlex.quote, words), str(declared), *protocol.options()])
 
 
 def _method(encoder: Encoder, facts: dict[str, Any]) -> str:

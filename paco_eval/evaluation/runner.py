@@ -1,54 +1,57 @@
-"""Encoders x tasks: features once, heads fitted, a row written for each as it comes."""
+"""Encoders x tasks: what is not measured yet is measured, and a row is written for each part as it comes.
+
+Who measures is chosen here by task and protocol; it yields what it measured and knows of no row. Only this module
+asks which rows are there, and writes them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 
 from paco_eval.encoders import load_encoder
-from paco_eval.evaluation.codebook import evaluate_diagnosis, evaluate_stability
+from paco_eval.evaluation.cells import cells_of
+from paco_eval.evaluation.codebook import diagnostics_of, measure_changed_codebook, measure_codebook
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.derived import evaluate_sweep, share_pictures
-from paco_eval.evaluation.finetuned import evaluate_finetuned
-from paco_eval.evaluation.frozen import evaluate_cell
-from paco_eval.evaluation.protocols import SEEDS, SHOTS, NotApplicableError, variants
+from paco_eval.evaluation.derived import measure_derived, share_pictures
+from paco_eval.evaluation.finetuned import finetuned_variants, measure_finetuned
+from paco_eval.evaluation.frozen import frozen_variants, measure_frozen, subsets_of
+from paco_eval.evaluation.protocols import FROZEN, NotApplicableError, Protocol
+from paco_eval.evaluation.record import Measured, Part, identity_of, row_of, wanted_of
 from paco_eval.features.cache_locks import keeping
-from paco_eval.finetune.margin import MarginName
-from paco_eval.finetune.model import EPOCHS, Settings, TunedHead, recipe
-from paco_eval.rows.schema import Row
+from paco_eval.finetune.model import Settings
+from paco_eval.rows.compact import write_achieved
+from paco_eval.rows.samples import save_samples
+from paco_eval.rows.schema import Row, row_key
+from paco_eval.rows.store import write_row
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError, reason
 from paco_fr.utils.files import owned_folder
 from paco_fr.utils.types import Say
+from tasks.derived import CLEAN
 from tasks.kinds import load_kind
 from tasks.task import Task
 
-Measure = Callable[..., list[Row]]
+Measurer = Callable[[Encoder, Data, Sequence[Any]], Iterator[Measured]]
+"""Measures the wanted parts of a task, and perhaps others that come with them; in processes but the first it takes
+part and need not yield."""
 
 
 def evaluate_all(
     encoders: Sequence[str | Encoder],
     tasks: Sequence[Task],
+    protocol: Protocol = FROZEN,
     *,
     out: Path,
     data_root: Path | None = None,
-    overwrite: str = "missing",
-    limit: int | None = None,
     train_identities: Path | None = None,
-    protocol: str = "frozen",
-    shots: Sequence[str] = SHOTS,
-    seeds: int = SEEDS,
-    epochs: int = EPOCHS,
-    margin: MarginName = "cosface",
-    head: TunedHead = "linear",
-    crop: str = "",
-    cache_limit: str = "",
+    overwrite: str = "missing",
     wait: bool = False,
     say: Say = print,
 ) -> list[str]:
@@ -56,26 +59,18 @@ def evaluate_all(
 
     A failed cell is reported and the others go on; rows already written stay. That holds for errors that nobody
     foresaw, too, in an encoder or a task of someone else's say; their tracebacks go to ``out/errors.log``. Encoders
-    are loaded first, so that a wrong name stops the call before anything is computed.
+    are loaded first, so that a wrong name stops the call before anything is computed. What is used of the cache of
+    features stays until the end.
 
     Args:
         encoders: names, or encoders that are already loaded.
         tasks: what to measure them on.
+        protocol: how; tasks that it does not apply to are said to be left out.
         out: folder of rows, held by this run.
         data_root: folder of data sets.
-        overwrite: ``never``, ``missing`` or ``always``.
-        limit: at most so many pictures of each part.
         train_identities: a folder of people to fit whitening on, or to fine-tune on, for recognition sets
             without a train part.
-        protocol: see :mod:`paco_eval.evaluation.protocols`; tasks that it does not apply to are said to be left out.
-        shots: how much is fitted on, for few-shot.
-        seeds: draws for few-shot, trainings for fine-tune.
-        epochs: of fine-tune.
-        margin: loss of fine-tune on people.
-        head: of fine-tune: ``linear``, or ``farl`` for landmarks and parsing after FaRL's recipe.
-        crop: name of a crop in place of those of the tasks; rows say so.
-        cache_limit: size such as 20GB that the cache of features is kept to, by removing what was unused for
-            longest; what this evaluation uses stays. By default ``PACO_CACHE_LIMIT``, empty for none.
+        overwrite: ``never``, ``missing`` or ``always``.
         wait: until another run into ``out`` has ended, instead of refusing.
         say: takes lines for the user.
 
@@ -83,37 +78,28 @@ def evaluate_all(
     loaded = [load_encoder(one) if isinstance(one, str) else one for one in encoders]
     state = PartialState()
     failed: list[str] = []
-    with keeping(cache_limit), owned_folder(out, wait=wait) if state.is_main_process else nullcontext():
-        for task in tasks:
-            try:
-                data = Data.load(task, data_root, limit, train_identities, crop)
-                measured = variants(protocol, data, shots, seeds, epochs, margin, head)
-                measure = _measure_of(
-                    task, protocol, replace(recipe(head, task.kind), epochs=epochs, margin=margin)
-                )
-            except NotApplicableError as error:
-                say(f"Left out {error}")
+
+    with keeping(), owned_folder(out, wait=wait) if state.is_main_process else nullcontext():
+        for task, found in measured_on(tasks, protocol, data_root, train_identities):
+            if isinstance(found, NotApplicableError):
+                say(f"Left out {found}")
                 continue
-            except Exception as error:
-                why = reason(error, task.name, out)
+            if isinstance(found, Exception):
+                why = reason(found, task.name, out)
                 say(f"{task.name}: {why}")
                 failed += [f"{task.name}  {encoder.name}: {why}" for encoder in loaded]
                 continue
-            if measure is evaluate_sweep:
-                for variant in measured:
-                    share_pictures(loaded, variant, out=out, overwrite=overwrite)
-            for encoder, variant in product(loaded, measured):
+            for data in found:
+                _share(loaded, data, out, overwrite)
+            for encoder, data in product(loaded, found):
                 try:
-                    rows = measure(encoder, variant, out=out, overwrite=overwrite, say=say)
+                    rows = measure(encoder, data, out=out, overwrite=overwrite, say=say)
                 except NotApplicableError as error:
                     say(f"Left out {error}")
                     continue
                 except Exception as error:
-                    if (
-                        protocol == "fine-tune"
-                        and state.num_processes > 1
-                        and not isinstance(error, PacoError)
-                    ):
+                    trains = protocol.name == "fine-tune" and state.num_processes > 1
+                    if trains and not isinstance(error, PacoError):
                         raise  # the others wait in the middle of a step; the launcher ends them
                     cell = f"{task.name}  {encoder.name}"
                     failed.append(f"{cell}: {reason(error, cell, out)}")
@@ -124,13 +110,110 @@ def evaluate_all(
     return failed
 
 
-def _measure_of(task: Task, protocol: str, settings: Settings) -> Measure:
-    """Return what measures an encoder on a task: a head, a sweep, the encoder's own diagnostics, a training."""
-    if protocol == "fine-tune":
-        return partial(evaluate_finetuned, settings=settings)
+def measured_on(
+    tasks: Sequence[Task], protocol: Protocol, data_root: Path | None, train_identities: Path | None
+) -> Iterator[tuple[Task, list[Data] | Exception]]:
+    """Yield each task with the data that a protocol measures of it, or with why there are none."""
+    for task in tasks:
+        found: list[Data] | Exception
+        try:
+            found = variants(Data.load(task, data_root, protocol, train_identities))
+        except Exception as error:
+            found = error
+        yield task, found
+
+
+def variants(data: Data) -> list[Data]:
+    """Return the data that the protocol asked for measures, one for each draw or training.
+
+    Raises:
+        NotApplicableError: the task has nothing that the protocol could change.
+
+    """
+    return (finetuned_variants if data.protocol.name == "fine-tune" else frozen_variants)(data)
+
+
+def measure(
+    encoder: Encoder,
+    data: Data,
+    *,
+    out: Path,
+    overwrite: str = "missing",
+    say: Say = print,
+    settings: Settings | None = None,
+) -> list[Row]:
+    """Measure one encoder on one task and write a row for each part; return the new rows, in the first process.
+
+    Encoders without a codebook are passed over where one is measured, and kinds that need landmarks where the
+    records have none; either is said.
+
+    Args:
+        encoder: loaded.
+        data: as :func:`variants` gives them.
+        out: folder of rows.
+        overwrite: ``never``, ``missing`` or ``always``.
+        say: takes lines for the user.
+        settings: of fine-tuning, by default those of the protocol.
+
+    Raises:
+        PacoError: the task's crop is not the one the encoder requires, rows exist under ``never``, or whatever
+            extraction and fitting meet.
+
+    """
+    identities = {part: identity_of(encoder, data, part) for part in _parts(encoder, data, say)}
+    wanted = wanted_of(encoder, data, identities, out, overwrite, say) if identities else []
+    if not wanted:
+        return []
+    tuned = partial(measure_finetuned, states=out / "fine-tune", say=say, settings=settings)
+    measurer = tuned if data.protocol.name == "fine-tune" else _measurer_of(data.task)
+    rows = []
+    for measured in measurer(encoder, data, wanted):
+        row = row_of(encoder, data, identities[measured.part], measured)
+        clean = row_key(identities[CLEAN]) if CLEAN in identities and measured.part != CLEAN else ""
+        _write(out / "rows", row, measured, data.task, clean)
+        rows.append(row)
+    return rows
+
+
+def _measurer_of(task: Task) -> Measurer:
+    """Return what measures frozen features on a task: a head, or the encoder's own diagnostics, clean or changed."""
     if load_kind(task.kind).HEAD == "diagnostics":
-        return evaluate_diagnosis if task.sweep is None else evaluate_stability
-    return evaluate_cell if task.sweep is None else evaluate_sweep
+        return measure_codebook if task.sweep is None else measure_changed_codebook
+    return measure_frozen if task.sweep is None else measure_derived
+
+
+def _parts(encoder: Encoder, data: Data, say: Say) -> Sequence[Part]:
+    """Return the parts of a task that have rows of their own."""
+    task, tuned = data.task, data.protocol.name == "fine-tune"
+    own = load_kind(task.kind).HEAD == "diagnostics" and not tuned
+    if own and diagnostics_of(encoder) is None:
+        say(f"{task.name}  {encoder.name}: has no codebook, nothing to measure")
+        return []
+    if task.sweep is not None and not tuned:
+        return cells_of(data, say)
+    return ["all"] if own else [*data.views, *subsets_of(data)]
+
+
+def _share(encoders: Sequence[Encoder], data: Data, out: Path, overwrite: str) -> None:
+    """Have changed pictures of a derived task made once for all encoders that lack them."""
+    if data.protocol.name == "fine-tune" or _measurer_of(data.task) is not measure_derived:
+        return
+    asked = []
+    for encoder in encoders:
+        with suppress(Exception):  # said when it is measured
+            identities = {part: identity_of(encoder, data, part) for part in cells_of(data)}
+            asked.append((encoder, wanted_of(encoder, data, identities, out, overwrite, lambda _: None)))
+    share_pictures([(encoder, wanted) for encoder, wanted in asked if wanted], data)
+
+
+def _write(folder: Path, row: Row, measured: Measured, task: Task, clean: str) -> None:
+    """Write a row, its items, and what is kept beside them; what they share with the row of key ``clean`` but once."""
+    beside = folder / f"{clean}.json"
+    path = write_row(folder, row, measured.items, clean=beside if clean and beside.exists() else None)
+    if measured.shown is not None:
+        save_samples(path.with_name(f"{path.stem}.samples.npz"), task, measured.items, measured.shown)
+    if measured.achieved is not None:
+        write_achieved(path, measured.achieved)
 
 
 def _line(row: Row) -> str:

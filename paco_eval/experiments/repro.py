@@ -18,7 +18,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,9 +28,8 @@ from accelerate.utils import broadcast_object_list
 from scipy.stats import t as student
 
 from paco_eval.analysis.significance import Ends
+from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
-from paco_eval.features.forward import PRECISIONS
-from paco_eval.finetune.margin import DEFAULTS
 from paco_eval.rows.schema import Metric, Row
 from paco_eval.rows.store import load_rows, read_row
 from paco_fr.utils.errors import MissingDataError, PacoError
@@ -126,6 +125,7 @@ def reproduce(
         raise PacoError(f"{path}: {training(row)} Then: paco-eval repro {path} --checkpoint FOLDER")
     if row.repro == "evaluate" and checkpoint is not None:
         raise PacoError(f"{path}: '{row.encoder}' is not trained here; leave --checkpoint out.")
+    protocol = protocol_of(path, row, train_identities)
     state, said = PartialState(), [""]
 
     def tell(text: str) -> None:
@@ -136,8 +136,8 @@ def reproduce(
         out = Path(broadcast_object_list([own])[0])  # all processes evaluate into one folder
         with nullcontext() if cached else _empty_cache(out / "cache"):
             failed = evaluate_all(
-                [row.encoder if checkpoint is None else f"paco:{checkpoint}"], [task], out=out,
-                data_root=data_root, say=tell, **_settings(path, row, train_identities),
+                [row.encoder if checkpoint is None else f"paco:{checkpoint}"], [task], protocol, out=out,
+                data_root=data_root, train_identities=train_identities if protocol.people else None, say=tell,
             )  # fmt: skip
         state.wait_for_everyone()
         found = [stored.row for stored in load_rows(out / "rows").rows] if state.is_main_process else []
@@ -173,34 +173,23 @@ def training(row: Row) -> str:
     return f"its weights are trained again by: {row.retrain}{took}."
 
 
-def _settings(path: Path, row: Row, train_identities: Path | None) -> dict[str, Any]:
-    """Return the arguments of an evaluation under the row's protocol."""
-    name, *departures = row.protocol.split(", ")
-    kind, _, rest = name.partition(" ")
-    settings: dict[str, Any] = {"protocol": kind, "seeds": 1 + (row.probe_seed or 0)}
-    if kind == "few-shot":
-        settings["shots"] = [rest.removesuffix(" per class")]
-    elif kind == "fine-tune":
-        settings["epochs"] = int(rest.split()[0])
-    elif kind not in ("frozen", "knn", "heatmap"):
-        raise PacoError(f"{path}: protocol '{row.protocol}' cannot be measured again by this version.")
-    for departure in departures:
-        what, _, rest = departure.partition(" ")
-        if what == "limit":
-            settings["limit"] = int(rest)
-        elif what == "crop":
-            settings["crop"] = rest
-        elif rest == "head":
-            settings["head"] = what
-        elif what in DEFAULTS:
-            settings["margin"] = what
-        elif what == "fitted":
-            if train_identities is None:
-                raise PacoError(f"{path}: was {departure}; give that folder as --train-identities.")
-            settings["train_identities"] = train_identities
-        elif what in PRECISIONS:
-            raise PacoError(f"{path}: features in {what} cannot be measured again by this version.")
-    return settings
+def protocol_of(path: Path, row: Row, train_identities: Path | None) -> Protocol:
+    """Return the protocol to measure a row under again, as many draws or trainings as lead to its own.
+
+    Raises:
+        PacoError: this version cannot measure it, or the people that the row was fitted on are missing.
+
+    """
+    refused = PacoError(f"{path}: protocol '{row.protocol}' cannot be measured again by this version.")
+    try:
+        protocol = Protocol.parse(row.protocol)
+    except PacoError as error:
+        raise refused from error
+    if protocol.varied or protocol.precision != "float32":
+        raise refused
+    if protocol.people and train_identities is None:
+        raise PacoError(f"{path}: was fitted on {protocol.people}; give that folder as --train-identities.")
+    return replace(protocol, seeds=1 + (row.probe_seed or 0))
 
 
 def _place(row: Row) -> tuple[Any, ...]:

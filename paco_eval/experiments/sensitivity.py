@@ -15,8 +15,9 @@ from pathlib import Path
 from accelerate import PartialState
 
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.record import identity_of
+from paco_eval.evaluation.runner import measure
 from paco_eval.rows.schema import Row, row_key
 from paco_eval.rows.store import read_row
 from paco_fr.contracts import CROPS, CropContract, Encoder
@@ -110,13 +111,13 @@ def sensitivity(
     """
     if task.sweep is not None:
         raise PacoError(f"{task.name} is a derived task; sensitivity is measured on {task.sweep.base}.")
-    data = Data.load(task, data_root, limit)
+    data = Data.load(task, data_root, Protocol(limit=limit))
     declared = _measured(encoder, data, out, overwrite)
     others = {}
     for name, other, changed in contracts(encoder, task):
         try:
-            varied = data if changed == task else Data.load(changed, data_root, limit)
-            varied = replace(varied, protocol=f"sensitivity {name}, {varied.protocol}")
+            varied = data if changed == task else Data.load(changed, data_root, Protocol(limit=limit))
+            varied = replace(varied, protocol=replace(varied.protocol, varied=name))
             row = _measured(other, varied, out, overwrite)
         except PacoError as error:
             say(f"{task.name}  {encoder.name}: sensitivity to {name} left out: {error}")
@@ -128,7 +129,7 @@ def sensitivity(
 
 def _measured(encoder: Encoder, data: Data, out: Path, overwrite: str) -> Row | None:
     """Return the row of the main view, measured now or before."""
-    evaluate_cell(encoder, data, out=out, overwrite=overwrite, say=lambda _: None)
+    measure(encoder, data, out=out, overwrite=overwrite, say=lambda _: None)
     if not PartialState().is_main_process:
         return None
     return read_row(out / "rows" / f"{row_key(identity_of(encoder, data, 'all'))}.json")

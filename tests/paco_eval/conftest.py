@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -14,6 +15,9 @@ import pytest
 import torch
 from datasets import Dataset
 
+from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.protocols import Protocol
+from paco_eval.evaluation.runner import variants
 from paco_fr.contracts import CropContract
 from paco_fr.faces import records
 from paco_fr.faces.decode import encode_png
@@ -22,6 +26,12 @@ from paco_fr.utils.random import generator
 from tasks.task import Task
 
 SIDE = 48
+
+
+def under(data: Data, name: str, **asked: Any) -> list[Data]:
+    """Return what a protocol measures of data that were loaded without it."""
+    protocol = Protocol.asked(name, **asked).on(data.task, data.protocol.people)
+    return variants(replace(data, protocol=protocol))
 
 
 def blob_records(

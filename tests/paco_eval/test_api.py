@@ -189,7 +189,7 @@ def test_contracts_that_cannot_be_varied_are_left_out(tmp_path):
 def test_the_plan_counts_what_the_cache_does_not_spare(tmp_path):
     encoders = [load_encoder("random:tiny"), Pixels()]
     tasks = [blob_task("pose"), blob_task("landmarks"), blob_task("pose", name="pose/sum", flip="sum")]
-    cells = plan(encoders, tasks, None)
+    cells = plan(encoders, tasks)
     assert [cell.passes for cell in cells] == [
         60,
         60,
@@ -200,7 +200,7 @@ def test_the_plan_counts_what_the_cache_does_not_spare(tmp_path):
     ]  # the second task shows the same pictures
     assert all(cell.seconds > 0 for cell in cells if cell.passes)
     paco_eval.evaluate("pixels", [tasks[0]], out=tmp_path)
-    assert [cell.passes for cell in plan(encoders, tasks[:1], None)] == [60, 0]
+    assert [cell.passes for cell in plan(encoders, tasks[:1])] == [60, 0]
     dark = derived_tasks(tasks[:1])["illumination/pose/blobs"]
     anchored = {
         "side_light",
@@ -209,9 +209,9 @@ def test_the_plan_counts_what_the_cache_does_not_spare(tmp_path):
     }  # to landmarks of a known scheme, which blobs have not
     kinds = set(dark.sweep.kinds) - anchored
     lit = replace(dark, sweep=replace(dark.sweep, kinds=tuple(kinds), levels=(1, 5)))
-    assert [cell.passes for cell in plan(encoders[1:], [lit], None)] == [18 * 2 * len(kinds)], "test pictures"
+    assert [cell.passes for cell in plan(encoders[1:], [lit])] == [18 * 2 * len(kinds)], "test pictures"
     broken = blob_task("pose", reader="tests.paco_eval.test_api:unreadable")
-    assert "gone" in plan(encoders[:1], [broken], None)[0].problem
+    assert "gone" in plan(encoders[:1], [broken])[0].problem
 
 
 def unreadable(data_root=None):

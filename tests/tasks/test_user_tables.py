@@ -10,7 +10,7 @@ import pytest
 
 from paco_eval.encoders import load_encoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.runner import measure
 from paco_eval.rows.store import read_row
 from paco_fr.faces.decode import encode_png
 from paco_fr.utils.errors import MissingDataError, PacoError
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def score(task: Task, out: Path) -> float:
-    [row] = evaluate_cell(load_encoder("pixels"), Data.load(task, None), out=out, say=lambda _: None)
+    [row] = measure(load_encoder("pixels"), Data.load(task, None), out=out, say=lambda _: None)
     assert row.data_kind == "user"
     assert read_row(out / "rows" / f"{row.key}.json").task == task.name
     assert row.main.value is not None

@@ -148,7 +148,7 @@ def test_a_job_that_was_killed_keeps_its_rows_and_goes_on(evaluation, tmp_path, 
 
     out, executor, measured = tmp_path / "out", Here(tmp_path / "logs"), []
     monkeypatch.setattr(cluster, "_executor", lambda *_: executor)
-    real = runner.evaluate_cell
+    real = runner.measure
 
     def failing(encoder, data, **options):
         if data.task.name == "pose/blobs" and executor.count == 1:
@@ -157,7 +157,7 @@ def test_a_job_that_was_killed_keeps_its_rows_and_goes_on(evaluation, tmp_path, 
         measured.extend(row.task for row in rows)
         return rows
 
-    monkeypatch.setattr(runner, "evaluate_cell", failing)
+    monkeypatch.setattr(runner, "measure", failing)
     words = ["evaluate", "constant", "--tasks", "*/blobs", *evaluation, "--jobs", "local"]
     assert call(*words).exit_code == 1
     assert not (out / "rows").exists() and rows_in(out) == {("constant", "landmarks/blobs")}

@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from paco_eval.encoders import load_encoder
-from paco_eval.evaluation.codebook import evaluate_diagnosis
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.runner import evaluate_all
+from paco_eval.evaluation.runner import evaluate_all, measure
 from paco_eval.features.batches import batches_of, prepared_batches
 from paco_eval.rows.store import read_items
 from paco_fr.checkpoint import load_objective, save_checkpoint
@@ -42,7 +41,7 @@ def checkpoint(folder: Path, **changes) -> Path:
 def test_a_row_says_what_a_plain_count_says(tmp_path, scope):
     encoder = load_encoder(f"paco:{checkpoint(tmp_path / 'run', codebook={'scope': scope})}")
     data = Data.load(TASK, None)
-    (row,) = evaluate_diagnosis(encoder, data, out=tmp_path)
+    (row,) = measure(encoder, data, out=tmp_path)
     units = data.views["all"][0]
     held = np.flatnonzero(units.labels["split"] == "test").tolist()
     train = data.views["all"][1].score[0].fit.indices.tolist()
@@ -76,7 +75,7 @@ def test_a_row_says_what_a_plain_count_says(tmp_path, scope):
         row.metrics["perplexity"].value
     )
     assert row.n_expected == row.n_scored == 18 and row.main_metric == "belief_accuracy"
-    assert evaluate_diagnosis(encoder, data, out=tmp_path) == []
+    assert measure(encoder, data, out=tmp_path) == []
 
 
 def test_the_report_maps_entropy_over_the_face(tmp_path):
@@ -85,7 +84,7 @@ def test_the_report_maps_entropy_over_the_face(tmp_path):
     from paco_eval.rows.store import load_rows
 
     encoder = load_encoder(f"paco:{checkpoint(tmp_path / 'run')}")
-    (row,) = evaluate_diagnosis(encoder, Data.load(TASK, None), out=tmp_path)
+    (row,) = measure(encoder, Data.load(TASK, None), out=tmp_path)
     (table,) = family_tables(load_rows(tmp_path / "rows").rows)
     problems: list[str] = []
     drawn = {figure.name: figure for figure in table_figures(table, {}, problems.append)}

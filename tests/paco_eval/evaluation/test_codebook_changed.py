@@ -13,10 +13,9 @@ import torch
 from paco_eval.analysis.robustness import sweeps
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.baselines import Pixels
-from paco_eval.evaluation.codebook import covered_places, evaluate_stability
+from paco_eval.evaluation.codebook import covered_places
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.derived import evaluate_sweep
-from paco_eval.evaluation.runner import evaluate_all
+from paco_eval.evaluation.runner import evaluate_all, measure
 from paco_eval.features.batches import resize
 from paco_eval.features.perturbed import faces_of
 from paco_eval.report.robustness_figures import sweep_figures
@@ -52,7 +51,7 @@ def swept(factor: str, kinds: tuple[str, ...], **options: int):
 def test_rows_say_what_a_plain_count_says(tmp_path):
     encoder = load_encoder(f"paco:{checkpoint(tmp_path / 'run')}")
     data = Data.load(swept("occlusion", ("boxes",)), None)
-    rows = evaluate_stability(encoder, data, out=tmp_path, say=print)
+    rows = measure(encoder, data, out=tmp_path, say=print)
     assert [(row.subset, row.level) for row in rows] == [("clean", 0), ("boxes", 1), ("boxes", 5)]
     clean, _, severe = rows
     assert clean.main.value == 100 and clean.metrics["same_belief"].value == 100
@@ -83,7 +82,7 @@ def test_rows_say_what_a_plain_count_says(tmp_path):
     agreed = (true["believed"] == changed["believed"]).double().mean().item()
     assert values["same_belief"] == pytest.approx(100 * agreed)
     assert severe.chosen["achieved"] == pytest.approx(0.5, abs=0.06)
-    assert evaluate_stability(encoder, data, out=tmp_path, say=print) == []
+    assert measure(encoder, data, out=tmp_path, say=print) == []
 
 
 def test_covered_are_places_with_most_of_their_pixels_changed():
@@ -135,7 +134,7 @@ def test_faces_drawn_again_are_held_against_themselves(factor, tmp_path, monkeyp
     task = replace(task, sweep=replace(task.sweep, kinds=(kind,), levels=(1, 5)))
     run = checkpoint(tmp_path / "run")
     encoder, data = load_encoder(f"paco:{run}"), Data.load(task, None)
-    rows = evaluate_stability(encoder, data, out=tmp_path, say=print)
+    rows = measure(encoder, data, out=tmp_path, say=print)
     assert [(row.subset, row.level, row.n_expected) for row in rows] == [
         ("clean", 0, 6),
         (kind, 1, 6),
@@ -176,10 +175,7 @@ def test_the_kind_keeps_the_rules_of_all_kinds():
 def measured(run: Path, out: Path) -> list[Row]:
     """Return rows of a stability sweep and of a sweep of a head."""
     encoder, rows = load_encoder(f"paco:{run}"), []
-    for task, measure in (
-        (swept("occlusion", ("boxes",)), evaluate_stability),
-        (swept_heads("quality", ("blur",)), evaluate_sweep),
-    ):
+    for task in (swept("occlusion", ("boxes",)), swept_heads("quality", ("blur",))):
         rows += measure(encoder, Data.load(task, None), out=out, say=lambda _: None)
     return rows
 
@@ -188,6 +184,7 @@ IN_PROCESSES = """
 import os
 from pathlib import Path
 import torch
+from tests.paco_eval.evaluation.test_codebook_changed import measured
 torch.set_num_threads(1)
 measured(Path(os.environ["RUN_FOLDER"]), Path(os.environ["OUT_FOLDER"]))
 """

@@ -15,9 +15,7 @@ from paco_eval.analysis.robustness import summary, sweeps
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.evaluation.cells import changed_units
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.derived import evaluate_sweep
-from paco_eval.evaluation.frozen import evaluate_cell
-from paco_eval.evaluation.runner import evaluate_all
+from paco_eval.evaluation.runner import evaluate_all, measure
 from paco_eval.features.extract import extract_perturbed
 from paco_eval.features.perturbed import Condition
 from paco_eval.rows.store import load_rows, read_items
@@ -56,7 +54,7 @@ def swept(
 def test_a_sweep_writes_a_row_a_cell_and_its_clean_row_is_the_task(tmp_path):
     task = swept("occlusion", ("boxes", "hand"))
     data = Data.load(task, None)
-    rows = evaluate_sweep(Pixels(), data, out=tmp_path, say=quiet)
+    rows = measure(Pixels(), data, out=tmp_path, say=quiet)
     assert [(row.subset, row.level) for row in rows] == [
         ("clean", 0),
         ("boxes", 1),
@@ -65,7 +63,7 @@ def test_a_sweep_writes_a_row_a_cell_and_its_clean_row_is_the_task(tmp_path):
         ("hand", 5),
     ]
     base = replace(task, name="pose/blobs", sweep=None)
-    (plain,) = evaluate_cell(Pixels(), Data.load(base, None), out=tmp_path, say=quiet)
+    (plain,) = measure(Pixels(), Data.load(base, None), out=tmp_path, say=quiet)
     assert rows[0].main.value == pytest.approx(plain.main.value, rel=1e-6), "in single precision"
     boxes = read_items(tmp_path / "rows" / f"{rows[2].key}.json")
     assert boxes["achieved"].to_numpy() == pytest.approx(0.5, abs=0.06)  # a canvas of 48 px is coarse
@@ -73,16 +71,16 @@ def test_a_sweep_writes_a_row_a_cell_and_its_clean_row_is_the_task(tmp_path):
     assert (
         rows[2].chosen["source"] == "perturbed" and rows[2].chosen["perturbation"] == "boxes.v1.level5.seed0"
     )
-    assert evaluate_sweep(Pixels(), data, out=tmp_path, say=quiet) == []
+    assert measure(Pixels(), data, out=tmp_path, say=quiet) == []
     with pytest.raises(PacoError, match="never"):
-        evaluate_sweep(Pixels(), data, out=tmp_path, overwrite="never", say=quiet)
+        measure(Pixels(), data, out=tmp_path, overwrite="never", say=quiet)
 
 
 @pytest.mark.parametrize("kind", ["landmarks", "classification", "verification"])
 def test_other_kinds_of_task(kind, tmp_path):
     options = {"landmarks": {"normaliser": "box"}, "verification": {"impostors": 200}}.get(kind, {})
     task = swept("quality", ("blur",), kind=kind, options=options)
-    rows = evaluate_sweep(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
+    rows = measure(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
     assert len(rows) == 3
     items = read_items(tmp_path / "rows" / f"{rows[2].key}.json")
     assert "prediction" not in items or kind != "landmarks"
@@ -108,7 +106,7 @@ def test_lists_of_labels_are_kept_with_every_cell(tmp_path):
     base = replace(base, kind="multilabel", main_metric="mean_accuracy", options=options)
     task = derived_tasks([base])["quality/pose/blobs"]
     task = replace(task, sweep=replace(task.sweep, kinds=("noise",), levels=(1, 5)))
-    rows = evaluate_sweep(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
+    rows = measure(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
     clean, _, noisy = (read_items(tmp_path / "rows" / f"{row.key}.json") for row in rows)
     assert np.array_equal(np.stack(noisy["truth"]), np.stack(clean["truth"]))
     own = pd.read_parquet(tmp_path / "rows" / f"{rows[2].key}.items.parquet")
@@ -156,10 +154,10 @@ def test_five_levels_of_eight_kinds_are_forty_one_passes(tmp_path, monkeypatch):
                  kind="verification", options={"impostors": 10})  # fmt: skip
     data = Data.load(task, None)
     shown = len(data.views["all"][0])
-    rows = evaluate_sweep(encoder, data, out=tmp_path, say=quiet)
+    rows = measure(encoder, data, out=tmp_path, say=quiet)
     assert len(rows) == 41 and sum(counted["pictures"]) == 41 * shown
     assert len(counted["decoded"]) == shown
-    assert len(evaluate_sweep(encoder, data, out=tmp_path, overwrite="always", say=quiet)) == 41
+    assert len(measure(encoder, data, out=tmp_path, overwrite="always", say=quiet)) == 41
     assert sum(counted["pictures"]) == 41 * shown, "all of it was kept"
     assert rows[0].metrics["eer"].low is not None, "the clean cell"
     assert {name for name, metric in rows[1].metrics.items() if metric.low is not None} <= {task.main_metric}
@@ -215,10 +213,10 @@ def test_a_sweep_that_was_cut_short_goes_on_where_it_stopped(tmp_path, monkeypat
 
     monkeypatch.setattr(filling, "store", dying)
     with pytest.raises(KeyboardInterrupt):
-        evaluate_sweep(Pixels(), data, out=tmp_path, say=quiet)
+        measure(Pixels(), data, out=tmp_path, say=quiet)
     before = len(decoded)
     monkeypatch.setattr(filling, "store", store)
-    assert len(evaluate_sweep(Pixels(), data, out=tmp_path, say=quiet)) == 5
+    assert len(measure(Pixels(), data, out=tmp_path, say=quiet)) == 5
     assert 128 <= before < 600 and len(decoded) - before <= 600 - 64, (before, len(decoded))
 
 
@@ -234,7 +232,7 @@ def test_features_do_not_depend_on_the_order_of_units():
 
 def test_broken_pictures_fail_under_every_condition(tmp_path):
     task = swept("illumination", ("gamma", "side_light"), reader_options={"broken": 2})
-    rows = evaluate_sweep(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
+    rows = measure(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
     assert {(row.n_expected, row.n_scored) for row in rows} == {(18, 16)}
 
 
@@ -250,7 +248,7 @@ def test_a_face_outside_its_canvas_fails_where_it_is_needed_and_nowhere_else(tmp
     base = blob_task("pose", reader="tests.paco_eval.evaluation.test_derived:astray_records")
     task = derived_tasks([base])["illumination/pose/blobs"]
     task = replace(task, sweep=replace(task.sweep, kinds=("gamma", "cast_shadow"), levels=(3,)))
-    rows = evaluate_sweep(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
+    rows = measure(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
     assert {row.subset: row.n_scored for row in rows} == {"clean": 18, "gamma": 18, "cast_shadow": 17}
     items = read_items(tmp_path / "rows" / f"{rows[2].key}.json").set_index("id")
     assert items.loc["19-2", "failure"] and np.isnan(items.loc["19-2", "achieved"])
@@ -263,7 +261,7 @@ def test_without_landmarks_anchored_kinds_are_left_out_or_refused(tmp_path):
     light = replace(
         found["illumination/pose/blobs"], sweep=replace(found["illumination/pose/blobs"].sweep, levels=(3,))
     )
-    rows = evaluate_sweep(Pixels(), Data.load(light, None), out=tmp_path, say=said.append)
+    rows = measure(Pixels(), Data.load(light, None), out=tmp_path, say=said.append)
     assert {row.subset for row in rows} == {
         "clean",
         "gamma",
@@ -304,7 +302,7 @@ def test_rendered_cells_show_the_same_faces(tmp_path, monkeypatch):
     base = replace(base, reader_options=few)
     task = derived_tasks([base])["occlusion/pose/synthetic"]
     task = replace(task, sweep=replace(task.sweep, kinds=("hand",), levels=(1, 5)))
-    rows = evaluate_sweep(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
+    rows = measure(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
     assert [(row.subset, row.level, row.n_expected) for row in rows] == [
         ("clean", 0, 6),
         ("hand", 1, 6),
@@ -318,13 +316,13 @@ def test_rendered_cells_show_the_same_faces(tmp_path, monkeypatch):
         assert table.index.equals(items[0].index)
         assert table["yaw_true"].to_numpy() == pytest.approx(items[0]["yaw_true"].to_numpy())
     assert items[2]["achieved"].mean() > items[1]["achieved"].mean()
-    assert evaluate_sweep(Pixels(), Data.load(task, None), out=tmp_path, say=quiet) == []
+    assert measure(Pixels(), Data.load(task, None), out=tmp_path, say=quiet) == []
 
 
 def test_rows_make_a_summary(tmp_path):
     data = Data.load(swept("quality", ("blur", "noise")), None)
     for encoder in (Pixels(), Constant()):
-        evaluate_sweep(encoder, data, out=tmp_path, say=quiet)
+        measure(encoder, data, out=tmp_path, say=quiet)
     table = summary(sweeps(load_rows(tmp_path / "rows").rows)).set_index("encoder")
     assert table.loc["constant", "drop"] == 0 and np.isnan(table.loc["constant", "relative_drop"])
     assert table.loc["pixels", "worst_kind"] in ("blur", "noise")
@@ -357,7 +355,7 @@ def test_encoders_share_pictures_that_are_made_once(tmp_path, monkeypatch):
     task = swept("quality", ("blur", "noise"))
     encoders = [Pixels(blocks=("4x4", "8x8")), Constant()]
     for encoder in encoders:
-        evaluate_sweep(encoder, Data.load(task, None), out=tmp_path / "apart", say=quiet)
+        measure(encoder, Data.load(task, None), out=tmp_path / "apart", say=quiet)
     monkeypatch.setenv("PACO_CACHE", str(tmp_path / "fresh"))
     made = []
     change = perturbed.perturb
@@ -384,7 +382,7 @@ def test_an_encoder_that_fails_leaves_the_others_their_sweep(tmp_path):
 def test_sweeps_of_rendered_faces_show_the_first_identities(tmp_path):
     task = swept("quality", ("blur",))
     few = replace(task, sweep=replace(task.sweep, identities=2))
-    rows = evaluate_sweep(Constant(), Data.load(few, None), out=tmp_path, say=quiet)
+    rows = measure(Constant(), Data.load(few, None), out=tmp_path, say=quiet)
     assert {(row.n_expected, row.n_scored) for row in rows} == {(6, 6)}
     for row in rows:
         assert set(read_items(tmp_path / "rows" / f"{row.key}.json")["group"]) == {"p14", "p15"}

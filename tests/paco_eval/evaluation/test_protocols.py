@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -9,17 +13,19 @@ from sklearn.preprocessing import StandardScaler, normalize
 
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.protocols import NotApplicableError, Shots, few_shot, variants
+from paco_eval.evaluation.frozen import few_shot
+from paco_eval.evaluation.protocols import NotApplicableError, Protocol, Shots, apart
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.probes.solvers import load_solver
 from paco_eval.probes.solvers.heatmap import STRENGTHS
 from paco_eval.rows.store import load_rows
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
-from tests.paco_eval.conftest import blob_task
+from tests.paco_eval.conftest import blob_task, under
 from tests.paco_eval.finetune.test_train import small_encoder
 
 PEOPLE = {"people": 60}
+REFERENCE = Path(__file__).parents[3] / "results" / "reference"
 
 
 def loaded(kind="pose", **options):
@@ -29,6 +35,56 @@ def loaded(kind="pose", **options):
 def parts(data):
     split = data.views["all"][1]
     return split.score[0].fit.indices, split.select[0].held.indices, split.score[0].held.indices
+
+
+WRITTEN = (
+    "frozen",
+    "frozen, chosen on recognition/lfw, crop box",
+    "frozen, fitted on a, b 0123456789abcdef, limit 60",
+    "frozen, crop whole, limit 60, bfloat16",
+    "knn, limit 3",
+    "heatmap, float16",
+    "few-shot 1%",
+    "few-shot 0.7%, crop arcface",
+    "few-shot 5 per class, limit 100",
+    "fine-tune 30 epochs",
+    "fine-tune 2 epochs, farl head, crop whole",
+    "fine-tune 3 epochs, arcface, fitted on people 0123456789abcdef",
+    "sensitivity flip, frozen, chosen on recognition/lfw, limit 60",
+)
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_protocol_is_read_and_written_as_rows_have_it(text):
+    protocol = Protocol.parse(text)
+    assert str(protocol) == text and Protocol.parse(str(protocol)) == protocol
+
+
+def test_every_protocol_of_the_reference_rows_is_read_and_written():
+    texts = {stored.row.protocol for stored in load_rows(REFERENCE).rows}
+    assert texts and {str(Protocol.parse(text)) for text in texts} == texts
+
+
+@pytest.mark.parametrize(
+    "text", ["", "linear", "few-shot 0%", "knn 3 epochs", "frozen 1%", "fine-tune", "frozen,"]
+)
+def test_what_is_no_protocol_of_this_version_is_refused(text):
+    with pytest.raises(PacoError):
+        Protocol.parse(text)
+    assert apart(text) == (text, "")
+
+
+def test_what_a_protocol_says_is_asked_for_by_options_that_say_the_same():
+    for text in WRITTEN:
+        protocol = Protocol.parse(text)
+        given = dict(pairwise(protocol.options()))
+        asked = Protocol.asked(
+            given.get("--protocol", "frozen"), shots=given.get("--shots", "1%").split(","),
+            epochs=int(given.get("--epochs", 1)), margin=given.get("--margin", ""), head=given.get("--head", "linear"),
+            crop=given.get("--crop", ""), limit=int(given["--limit"]) if "--limit" in given else None,
+        )  # fmt: skip
+        elsewhere = {name: getattr(protocol, name) for name in ("people", "lender", "precision", "varied")}
+        assert replace(asked, **elsewhere) == protocol
 
 
 @pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("50%", 0.5), ("1%", 0.01)])
@@ -44,7 +100,7 @@ def test_a_share_is_of_whole_groups_and_leaves_the_scored_part(text, share):
     for drawn, whole in ((few_fit, fit), (few_validation, validation)):
         assert not set(groups[drawn]) & set(groups[np.setdiff1d(whole, drawn)])  # no group is cut
         assert share * len(whole) <= len(drawn) <= share * len(whole) + 3  # up to one group of three more
-    assert (few.protocol, few.probe_seed) == (f"few-shot {text}", 0)
+    assert (str(few.protocol), few.probe_seed) == (f"few-shot {text}", 0)
 
 
 def test_draws_differ_by_seed_repeat_and_grow():
@@ -60,7 +116,7 @@ def test_so_many_of_each_class():
     codes = data.views["all"][0].labels["expression"].to_numpy()
     for drawn in parts(few)[:2]:
         assert dict(zip(*np.unique(codes[drawn], return_counts=True), strict=True)) == {0: 4, 1: 4}
-    assert few.protocol == "few-shot 4 per class"
+    assert str(few.protocol) == "few-shot 4 per class"
 
 
 @pytest.mark.parametrize("text", ["0%", "100%", "0", "-3", "half", "5.5", "%"])
@@ -71,12 +127,12 @@ def test_shots_that_mean_nothing_are_refused(text):
 
 def test_what_a_protocol_does_not_apply_to_is_said():
     with pytest.raises(NotApplicableError, match="no classes"):
-        variants("few-shot", loaded("pose"), ("5",), 1)
+        under(loaded("pose"), "few-shot", shots=("5",), seeds=1)
     with pytest.raises(NotApplicableError, match="compares embeddings"):
-        variants("knn", loaded("verification"))
+        under(loaded("verification"), "knn")
     whole = Data.load(blob_task("verification", split="test_only"), None)
     with pytest.raises(NotApplicableError, match="fits no head"):
-        variants("few-shot", whole)
+        under(whole, "few-shot")
 
 
 def test_rows_of_few_shot_and_neighbours_stand_apart(tmp_path):
@@ -84,7 +140,7 @@ def test_rows_of_few_shot_and_neighbours_stand_apart(tmp_path):
     for protocol in ("frozen", "few-shot", "knn"):
         failed = evaluate_all(
             [Pixels()], [task, blob_task("verification", split="test_only")][: 1 + (protocol != "frozen")],
-            out=tmp_path, protocol=protocol, shots=("10%",), seeds=3, say=said.append,
+            Protocol.asked(protocol, shots=("10%",), seeds=3), out=tmp_path, say=said.append,
         )  # fmt: skip
         assert not failed
     rows = [stored.row for stored in load_rows([tmp_path]).rows]
@@ -102,7 +158,7 @@ def test_rows_of_few_shot_and_neighbours_stand_apart(tmp_path):
 @pytest.mark.parametrize("kind", ["pose", "classification", "landmarks"])
 def test_neighbours_beat_the_constant(kind, tmp_path):
     task = blob_task(kind, reader_options=PEOPLE)
-    evaluate_all([Pixels(), Constant()], [task], out=tmp_path, protocol="knn", say=lambda _: None)
+    evaluate_all([Pixels(), Constant()], [task], Protocol("knn"), out=tmp_path, say=lambda _: None)
     rows = {stored.row.encoder: stored.row for stored in load_rows([tmp_path]).rows}
     better = 1 if rows["pixels"].main.higher_is_better else -1
     assert better * rows["pixels"].main.value > better * rows["constant"].main.value
@@ -113,7 +169,7 @@ def test_heat_maps_beat_the_constant_and_the_row_says_so(tmp_path):
     task, said = blob_task("landmarks", reader_options=PEOPLE), []
     tasks = [task, blob_task("pose")]
     assert (
-        evaluate_all([Pixels(), Constant()], tasks, out=tmp_path, protocol="heatmap", say=said.append) == []
+        evaluate_all([Pixels(), Constant()], tasks, Protocol("heatmap"), out=tmp_path, say=said.append) == []
     )
     rows = {stored.row.encoder: stored.row for stored in load_rows([tmp_path]).rows}
     assert rows["pixels"].protocol == "heatmap" and rows["pixels"].command.endswith("--protocol heatmap")
@@ -126,7 +182,7 @@ def test_heat_maps_and_linear_heads_both_read_points_off_frozen_tokens(tmp_path)
     """Of an untrained transformer, whose tokens still say where they are."""
     task, encoder, errors = blob_task("landmarks", reader_options=PEOPLE), small_encoder(), {}
     for protocol in ("frozen", "heatmap"):
-        assert not evaluate_all([encoder], [task], out=tmp_path, protocol=protocol, say=lambda _: None)
+        assert not evaluate_all([encoder], [task], Protocol(protocol), out=tmp_path, say=lambda _: None)
     assert not evaluate_all([Constant()], [task], out=tmp_path, say=lambda _: None)
     for stored in load_rows([tmp_path]).rows:
         errors[stored.row.encoder, stored.row.protocol] = stored.row.main.value

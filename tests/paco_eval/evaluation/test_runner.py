@@ -12,8 +12,8 @@ import pytest
 
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.frozen import evaluate_cell
-from paco_eval.evaluation.runner import evaluate_all
+from paco_eval.evaluation.protocols import Protocol
+from paco_eval.evaluation.runner import evaluate_all, measure
 from paco_eval.probes.probe import choose
 from paco_eval.rows.store import load_rows, read_items
 from paco_fr.contracts import CROPS
@@ -32,8 +32,8 @@ def quiet(_: str) -> None:
 ])  # fmt: skip
 def test_every_kind_runs_to_a_row_and_pixels_beat_the_constant(kind, floor, reached, tmp_path):
     data = Data.load(blob_task(kind), None)
-    (pixels,) = evaluate_cell(Pixels(), data, out=tmp_path, say=quiet)
-    (constant,) = evaluate_cell(Constant(), data, out=tmp_path, say=quiet)
+    (pixels,) = measure(Pixels(), data, out=tmp_path, say=quiet)
+    (constant,) = measure(Constant(), data, out=tmp_path, say=quiet)
     better = 1 if pixels.main.higher_is_better else -1
     assert better * pixels.main.value > better * reached
     assert better * constant.main.value <= better * floor
@@ -45,16 +45,16 @@ def test_every_kind_runs_to_a_row_and_pixels_beat_the_constant(kind, floor, reac
 
 def test_rows_are_found_again_and_overwrite_is_obeyed(tmp_path):
     data = Data.load(blob_task("pose"), None)
-    assert evaluate_cell(Pixels(), data, out=tmp_path, say=quiet)
-    assert evaluate_cell(Pixels(), data, out=tmp_path, say=quiet) == []
-    assert evaluate_cell(Pixels(), data, out=tmp_path, overwrite="always", say=quiet)
+    assert measure(Pixels(), data, out=tmp_path, say=quiet)
+    assert measure(Pixels(), data, out=tmp_path, say=quiet) == []
+    assert measure(Pixels(), data, out=tmp_path, overwrite="always", say=quiet)
     with pytest.raises(PacoError, match="never"):
-        evaluate_cell(Pixels(), data, out=tmp_path, overwrite="never", say=quiet)
+        measure(Pixels(), data, out=tmp_path, overwrite="never", say=quiet)
 
 
 def test_the_same_measurement_gives_the_same_numbers(tmp_path):
     rows = [
-        evaluate_cell(Pixels(), Data.load(blob_task("pose"), None), out=tmp_path / name, say=quiet)[0]
+        measure(Pixels(), Data.load(blob_task("pose"), None), out=tmp_path / name, say=quiet)[0]
         for name in "ab"
     ]
     assert (
@@ -64,7 +64,7 @@ def test_the_same_measurement_gives_the_same_numbers(tmp_path):
 
 def test_broken_pictures_are_counted_and_scored_by_the_rule(tmp_path):
     task = blob_task("pose", reader_options={"broken": 2})
-    (row,) = evaluate_cell(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
+    (row,) = measure(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
     assert (row.n_expected, row.n_scored) == (18, 16)
     items = read_items(tmp_path / "rows" / f"{row.key}.json")
     assert len(items) == 18 and (items["failure"] != "").sum() == 2
@@ -88,7 +88,7 @@ def test_choosing_never_sees_the_test_part(tmp_path):
 
 
 def test_a_limit_is_marked_in_the_row(tmp_path):
-    (row,) = evaluate_cell(Pixels(), Data.load(blob_task("pose"), None, limit=6), out=tmp_path, say=quiet)
+    (row,) = measure(Pixels(), Data.load(blob_task("pose"), None, Protocol(limit=6)), out=tmp_path, say=quiet)
     assert row.protocol == "frozen, limit 6" and row.n_expected == 6
 
 
@@ -96,19 +96,19 @@ def test_a_required_crop_that_clashes_is_refused(tmp_path):
     encoder = Pixels()
     encoder.required_crop = CROPS["arcface"]
     with pytest.raises(PacoError, match="needs the crop"):
-        evaluate_cell(encoder, Data.load(blob_task("pose"), None), out=tmp_path, say=quiet)
+        measure(encoder, Data.load(blob_task("pose"), None), out=tmp_path, say=quiet)
 
 
 @pytest.mark.parametrize("name", ["whole", "box"])
 def test_a_named_crop_lifts_the_refusal_and_is_marked(name, tmp_path):
     encoder = Pixels()
     encoder.required_crop = CROPS["arcface"]
-    data = Data.load(blob_task("pose"), None, limit=6, crop=name)
-    (row,) = evaluate_cell(encoder, data, out=tmp_path, say=quiet)
+    data = Data.load(blob_task("pose"), None, Protocol(limit=6, crop=name))
+    (row,) = measure(encoder, data, out=tmp_path, say=quiet)
     assert row.protocol == f"frozen, crop {name}, limit 6" and row.crop_hash == CROPS[name].hash
     assert row.command.endswith(f"--crop {name} --limit 6")
     with pytest.raises(PacoError, match="Did you mean whole"):
-        Data.load(blob_task("pose"), None, crop="whole2")
+        Data.load(blob_task("pose"), None, Protocol(crop="whole2"))
 
 
 def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path):
@@ -139,8 +139,8 @@ def test_two_evaluations_into_one_folder_are_refused_and_rows_stay(tmp_path):
 def test_rate_is_told_only_where_pictures_were_encoded_now(tmp_path, monkeypatch):
     monkeypatch.setattr("paco_eval.features.extract.BATCH", 8)
     data = Data.load(blob_task("pose"), None)
-    (first,) = evaluate_cell(Pixels(), data, out=tmp_path / "a", say=quiet)
-    (again,) = evaluate_cell(Pixels(), data, out=tmp_path / "b", say=quiet)
+    (first,) = measure(Pixels(), data, out=tmp_path / "a", say=quiet)
+    (again,) = measure(Pixels(), data, out=tmp_path / "b", say=quiet)
     assert first.cost["images_per_s"] > 0
     assert "images_per_s" not in again.cost
     assert first.cost["flops"] == again.cost["flops"] == 0
@@ -196,6 +196,7 @@ SPREAD = """
 from pathlib import Path
 from accelerate import PartialState
 from paco_eval.encoders.baselines import Pixels
+from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
 from tasks.derived import derived_tasks
 from tests.paco_eval.conftest import blob_task, in_processes
@@ -224,6 +225,7 @@ KILLED = """
 import os, signal
 from pathlib import Path
 import paco_eval.evaluation.frozen as frozen
+from tests.paco_eval.evaluation.test_runner import grid
 
 real, calls = frozen.extract, []
 
@@ -239,6 +241,7 @@ grid(Path(OUT))
 """
 AGAIN = """
 from pathlib import Path
+from tests.paco_eval.evaluation.test_runner import grid
 print(grid(Path(OUT)))
 """
 

@@ -17,6 +17,7 @@ from scipy import stats
 from paco_eval.cli import main
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.paco import retrain_command
+from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.experiments.repro import Reproduction, changed_fields, judge, reproduce, seed_interval
 from paco_eval.rows.schema import Row
@@ -121,7 +122,7 @@ def test_another_task_version_is_another_score(measured: Path) -> None:
 
 
 def test_a_limit_and_a_crop_are_taken_from_the_protocol(tmp_path: Path) -> None:
-    evaluate_all(["constant"], [POSE], out=tmp_path, limit=6, crop="box", say=quiet)
+    evaluate_all(["constant"], [POSE], Protocol(limit=6, crop="box"), out=tmp_path, say=quiet)
     (stored,) = load_rows(tmp_path).rows
     found = again(stored.path)
     assert found.recorded.protocol == "frozen, crop box, limit 6" and found.answer == "same"

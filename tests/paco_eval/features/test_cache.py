@@ -124,6 +124,7 @@ USER = """
 import sys
 from paco_eval.features.cache import find
 from paco_eval.features.cache_locks import keeping
+from tests.paco_eval.features.test_cache import address_of, keys_of
 with keeping():
     assert find(address_of("used"), keys_of(1))[1].all()
     print("using", flush=True)
@@ -165,7 +166,8 @@ def test_an_evaluation_keeps_the_cache_to_its_limit_and_its_own_features(address
 
     fill(address, "old", 100)
     tasks = [blob_task("pose"), blob_task("landmarks")]
-    assert evaluate_all(["pixels"], tasks, out=tmp_path / "out", cache_limit="1kB", say=lambda _: None) == []
+    with keeping("1kB"):
+        assert evaluate_all(["pixels"], tasks, out=tmp_path / "out", say=lambda _: None) == []
     assert not address_of("old").folder.exists()
     rows = [stored.row for stored in load_rows([tmp_path / "out"]).rows]
     assert len(rows) == 2 and len(entries()) == 2  # its two blocks; they were in use to the end

@@ -14,6 +14,7 @@ import paco_eval.features.fill as filling
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders.baselines import Constant, Pixels
+from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.features.batches import resize
 from paco_eval.features.extract import extract
@@ -129,7 +130,7 @@ def test_an_encoder_without_patch_tokens_is_refused_by_heads_on_tokens(tmp_path)
     with pytest.raises(PacoError, match="onnx:x gives one vector for a picture and has no patch tokens"):
         extract(vector, units(people=2), ("tokens",))
     failed = evaluate_all(
-        [vector], [blob_task("landmarks")], out=tmp_path, protocol="heatmap", say=lambda _: None
+        [vector], [blob_task("landmarks")], Protocol("heatmap"), out=tmp_path, say=lambda _: None
     )
     assert len(failed) == 1 and "has no patch tokens" in failed[0]
     assert layers_of(Constant(), ("tokens",)) == [("none", "tokens")]  # the floor of every task
@@ -160,6 +161,7 @@ from paco_eval.encoders.baselines import Pixels
 from paco_eval.features.extract import extract
 from paco_eval.features.processes import gather
 from paco_fr.utils.errors import PacoError
+from tests.paco_eval.features.test_extract import units
 found = extract(load_encoder("random:tiny"), units(people=7, broken=1), ("mean",))
 np.save(OUT, found.layers["4", "mean"])
 

@@ -18,7 +18,7 @@ from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.runner import measure
 from paco_eval.features.extract import extract
 from paco_eval.features.forward import Forward, precision_of, set_up
 from paco_eval.features.processes import use_device
@@ -96,7 +96,7 @@ def test_bfloat16_is_near_float32_kept_apart_in_the_cache_and_said_in_the_row(tm
     assert not np.array_equal(table, rounded)
     np.testing.assert_allclose(rounded, table, atol=0.05 * table.std())
     encoder = set_up(load_encoder("random:tiny"), "bfloat16")
-    (row,) = evaluate_cell(encoder, Data.load(blob_task("pose"), None), out=tmp_path, say=lambda _: None)
+    (row,) = measure(encoder, Data.load(blob_task("pose"), None), out=tmp_path, say=lambda _: None)
     assert row.protocol == "frozen, bfloat16"
 
 

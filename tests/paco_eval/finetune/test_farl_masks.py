@@ -12,8 +12,9 @@ from datasets import Dataset
 
 from paco_eval.cli import main
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.finetuned import evaluate_finetuned, parts_of
-from paco_eval.evaluation.protocols import NotApplicableError, variants
+from paco_eval.evaluation.finetuned import parts_of
+from paco_eval.evaluation.protocols import NotApplicableError
+from paco_eval.evaluation.runner import measure
 from paco_eval.finetune.farl import Masks, recoloured, shaken
 from paco_eval.finetune.model import recipe
 from paco_fr.contracts import CropContract
@@ -23,7 +24,7 @@ from paco_fr.faces.decode import encode_png, read_image
 from paco_fr.utils.random import generator
 from tasks.kinds.segmentation import GRID, class_maps, targets
 from tasks.task import Task
-from tests.paco_eval.conftest import SIDE, blob_records
+from tests.paco_eval.conftest import SIDE, blob_records, under
 from tests.paco_eval.finetune.test_train import quiet, small_encoder
 
 
@@ -50,7 +51,7 @@ def parsing(**changes):
 
 
 def farl(task, epochs):
-    (variant,) = variants("fine-tune", Data.load(task, None), seeds=1, epochs=epochs, head="farl")
+    (variant,) = under(Data.load(task, None), "fine-tune", seeds=1, epochs=epochs, head="farl")
     return variant
 
 
@@ -113,7 +114,7 @@ def test_it_learns_the_masks_and_unreadable_pictures_are_background(tmp_path):
     data = farl(parsing(), 6)
     settings = replace(recipe("farl", "segmentation"), epochs=6, batch=6, rate=2e-1, average=0.8)
     assert settings.head_rate == 10.0 and recipe("farl", "landmarks").head_rate == 100.0
-    (row,) = evaluate_finetuned(small_encoder(), data, settings, out=tmp_path, say=quiet)
+    (row,) = measure(small_encoder(), data, settings=settings, out=tmp_path, say=quiet)
     assert row.protocol == "fine-tune 6 epochs, farl head" and row.n_scored == row.n_expected
     part = parts_of(data)[0].test
     guess = np.zeros((len(part.indices), 4, 2), dtype=np.float32)
@@ -125,5 +126,5 @@ def test_it_learns_the_masks_and_unreadable_pictures_are_background(tmp_path):
 
 def test_masks_want_the_dense_head():
     with pytest.raises(NotApplicableError, match="give --head farl"):
-        variants("fine-tune", Data.load(parsing(), None), seeds=1, epochs=1)
+        under(Data.load(parsing(), None), "fine-tune", seeds=1, epochs=1)
     assert "parsing" in CliRunner().invoke(main, ["evaluate", "--help"]).output

@@ -13,9 +13,9 @@ import paco_eval.finetune.train as finetune
 from paco_eval.cli import main
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.finetuned import evaluate_finetuned, parts_of
-from paco_eval.evaluation.protocols import NotApplicableError, variants
-from paco_eval.evaluation.record import _protocol_options
+from paco_eval.evaluation.finetuned import parts_of
+from paco_eval.evaluation.protocols import NotApplicableError, Protocol
+from paco_eval.evaluation.runner import measure
 from paco_eval.finetune.farl import SCALE, SHIFT, TURN, Points, recoloured, shaken
 from paco_eval.finetune.model import RECIPES, Settings, Tuned, learning_rate, parameter_groups
 from paco_fr.contracts import PixelContract
@@ -23,12 +23,12 @@ from paco_fr.faces.crop import crop_image, invert
 from paco_fr.faces.decode import read_image
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
-from tests.paco_eval.conftest import SIDE, blob_task
+from tests.paco_eval.conftest import SIDE, blob_task, under
 from tests.paco_eval.finetune.test_train import quiet, small_encoder
 
 
 def farl(data, epochs):
-    (variant,) = variants("fine-tune", data, seeds=1, epochs=epochs, head="farl")
+    (variant,) = under(data, "fine-tune", seeds=1, epochs=epochs, head="farl")
     return variant
 
 
@@ -103,7 +103,7 @@ def test_rates_are_those_of_the_recipe():
 def test_it_learns_where_the_points_are(tmp_path):
     data = farl(Data.load(blob_task("landmarks"), None), 8)
     settings = replace(RECIPES["farl"], epochs=8, batch=6, rate=5e-2, average=0.9)
-    (row,) = evaluate_finetuned(small_encoder(), data, settings, out=tmp_path, say=quiet)
+    (row,) = measure(small_encoder(), data, settings=settings, out=tmp_path, say=quiet)
     assert row.protocol == "fine-tune 8 epochs, farl head" and row.command.endswith("--epochs 8 --head farl")
     (parts,) = parts_of(data)
     values = Points.of(data.task, parts.fit.units).values.flatten(1).double().numpy()
@@ -114,7 +114,7 @@ def test_it_learns_where_the_points_are(tmp_path):
 def test_a_last_batch_of_one_is_passed_over_and_a_killed_training_goes_on_the_same(tmp_path, monkeypatch):
     data = farl(Data.load(blob_task("landmarks", reader_options={"people": 10}), None), 2)
     settings = replace(RECIPES["farl"], epochs=2, batch=17)  # 18 pictures to fit on: one is left over
-    (whole,) = evaluate_finetuned(small_encoder(), data, settings, out=tmp_path / "whole", say=quiet)
+    (whole,) = measure(small_encoder(), data, settings=settings, out=tmp_path / "whole", say=quiet)
     keep = finetune._keep
 
     def killed(*state):
@@ -123,9 +123,9 @@ def test_a_last_batch_of_one_is_passed_over_and_a_killed_training_goes_on_the_sa
 
     monkeypatch.setattr(finetune, "_keep", killed)
     with pytest.raises(KeyboardInterrupt):
-        evaluate_finetuned(small_encoder(), data, settings, out=tmp_path / "torn", say=quiet)
+        measure(small_encoder(), data, settings=settings, out=tmp_path / "torn", say=quiet)
     monkeypatch.setattr(finetune, "_keep", keep)
-    (resumed,) = evaluate_finetuned(small_encoder(), data, settings, out=tmp_path / "torn", say=quiet)
+    (resumed,) = measure(small_encoder(), data, settings=settings, out=tmp_path / "torn", say=quiet)
     assert resumed.metrics == whole.metrics
 
 
@@ -137,11 +137,11 @@ def test_what_has_no_points_or_no_equal_maps_is_refused(tmp_path):
     network = TimmEncoder("convolutions", timm.create_model("resnet10t", num_classes=0), PixelContract(32))
     data = farl(Data.load(blob_task("landmarks"), None), 1)
     with pytest.raises(PacoError, match="maps of one size"):
-        evaluate_finetuned(network, data, replace(RECIPES["farl"], epochs=1), out=tmp_path, say=quiet)
+        measure(network, data, settings=replace(RECIPES["farl"], epochs=1), out=tmp_path, say=quiet)
 
 
 def test_the_command_line_knows_the_head():
     assert "--head" in CliRunner().invoke(main, ["evaluate", "--help"]).output
-    assert _protocol_options("fine-tune 3 epochs, farl head, crop whole") == [
+    assert Protocol.parse("fine-tune 3 epochs, farl head, crop whole").options() == [
         "--protocol", "fine-tune", "--epochs", "3", "--head", "farl", "--crop", "whole"]  # fmt: skip
     assert RECIPES["linear"] == Settings()

@@ -13,10 +13,9 @@ import paco_eval.finetune.train as finetune
 from paco_eval.encoders.baselines import Pixels
 from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.finetuned import evaluate_finetuned, parts_of
-from paco_eval.evaluation.frozen import evaluate_cell
-from paco_eval.evaluation.protocols import NotApplicableError, variants
-from paco_eval.evaluation.runner import evaluate_all
+from paco_eval.evaluation.finetuned import parts_of
+from paco_eval.evaluation.protocols import NotApplicableError, Protocol
+from paco_eval.evaluation.runner import evaluate_all, measure
 from paco_eval.finetune.data import Part
 from paco_eval.finetune.model import Settings, Targets, Tuned, learning_rate, parameter_groups
 from paco_eval.probes.scorer import held_of
@@ -28,7 +27,7 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
 from tasks.derived import derived_tasks
 from tasks.user_tasks import own_task
-from tests.paco_eval.conftest import blob_records, blob_task, in_processes
+from tests.paco_eval.conftest import blob_records, blob_task, in_processes, under
 
 QUICK = Settings(epochs=4, batch=18, rate=1e-2)
 
@@ -50,7 +49,7 @@ def small_encoder():
 
 
 def tuned(data):
-    return variants("fine-tune", data, seeds=1, epochs=QUICK.epochs)[0]
+    return under(data, "fine-tune", seeds=1, epochs=QUICK.epochs)[0]
 
 
 def quiet(_: str) -> None:
@@ -62,7 +61,7 @@ def test_it_learns_and_the_last_epoch_is_the_score(kind, floor, tmp_path):
     encoder, data = small_encoder(), tuned(Data.load(blob_task(kind, reader_options={"people": 40}), None))
     before = encoder.weight_hash, next(encoder.model.parameters()).clone()
     settings = replace(QUICK, epochs=12)
-    (row,) = evaluate_finetuned(encoder, data, settings, out=tmp_path, say=quiet)
+    (row,) = measure(encoder, data, settings=settings, out=tmp_path, say=quiet)
     better = 1 if row.main.higher_is_better else -1
     assert better * row.main.value > better * floor
     assert row.chosen["strength"] == "last of 12 epochs" and row.probe_seed == 0
@@ -72,12 +71,12 @@ def test_it_learns_and_the_last_epoch_is_the_score(kind, floor, tmp_path):
     assert 1 <= row.chosen["best_on_validation_epoch"] <= 12
     assert torch.equal(next(encoder.model.parameters()), before[1]) and encoder.weight_hash == before[0]
     assert not (tmp_path / "fine-tune").exists() or not list((tmp_path / "fine-tune").iterdir())
-    assert evaluate_finetuned(encoder, data, settings, out=tmp_path, say=quiet) == []
+    assert measure(encoder, data, settings=settings, out=tmp_path, say=quiet) == []
 
 
 def test_a_killed_training_goes_on_to_the_same_row(tmp_path, monkeypatch):
     encoder, data = small_encoder(), tuned(Data.load(blob_task("pose"), None))
-    (whole,) = evaluate_finetuned(encoder, data, QUICK, out=tmp_path / "whole", say=quiet)
+    (whole,) = measure(encoder, data, settings=QUICK, out=tmp_path / "whole", say=quiet)
     keep, kept = finetune._keep, []
 
     def killed(*state):
@@ -88,10 +87,10 @@ def test_a_killed_training_goes_on_to_the_same_row(tmp_path, monkeypatch):
 
     monkeypatch.setattr(finetune, "_keep", killed)
     with pytest.raises(KeyboardInterrupt):
-        evaluate_finetuned(encoder, data, QUICK, out=tmp_path / "torn", say=quiet)
+        measure(encoder, data, settings=QUICK, out=tmp_path / "torn", say=quiet)
     monkeypatch.setattr(finetune, "_keep", keep)
     said: list[str] = []
-    (resumed,) = evaluate_finetuned(encoder, data, QUICK, out=tmp_path / "torn", say=said.append)
+    (resumed,) = measure(encoder, data, settings=QUICK, out=tmp_path / "torn", say=said.append)
     assert any("goes on after epoch 2" in line for line in said)
     assert resumed.metrics == whole.metrics
     assert {**resumed.chosen} == {**whole.chosen}
@@ -99,7 +98,7 @@ def test_a_killed_training_goes_on_to_the_same_row(tmp_path, monkeypatch):
 
 def test_unreadable_pictures_count_and_are_not_trained_on(tmp_path):
     task = blob_task("pose", reader_options={"broken": 2})
-    (row,) = evaluate_finetuned(small_encoder(), tuned(Data.load(task, None)), QUICK, out=tmp_path, say=quiet)
+    (row,) = measure(small_encoder(), tuned(Data.load(task, None)), settings=QUICK, out=tmp_path, say=quiet)
     assert (row.n_expected, row.n_scored) == (18, 16)
     items = read_items(tmp_path / "rows" / f"{row.key}.json")
     assert (items["failure"] != "").sum() == 2
@@ -173,14 +172,14 @@ def test_a_set_without_people_to_fit_is_compared_after_training_on_others(margin
     task = own_task(f"recognition={people_of(tmp_path / 'scored', range(12))}")
     known = people_of(tmp_path / "known", range(20, 60))
     data, encoder = Data.load(task, None, train_identities=known), small_encoder()
-    (variant,) = variants("fine-tune", data, seeds=1, epochs=epochs, margin=margin)
+    (variant,) = under(data, "fine-tune", seeds=1, epochs=epochs, margin=margin)
     (parts,) = parts_of(variant)
     people = parts.fit.units.labels["group"]
     trained, watched = (set(people.iloc[part.indices]) for part in (parts.fit, parts.validation))
     assert len(trained) == 36 and len(watched) == 4 and not trained & watched
-    (raw,) = evaluate_cell(encoder, Data.load(task, None), out=tmp_path / "out", say=quiet)
+    (raw,) = measure(encoder, Data.load(task, None), out=tmp_path / "out", say=quiet)
     settings = Settings(epochs=epochs, batch=8, rate=0.16, average=0.9, margin=margin)
-    (row,) = evaluate_finetuned(encoder, variant, settings, out=tmp_path / "out", say=quiet)
+    (row,) = measure(encoder, variant, settings=settings, out=tmp_path / "out", say=quiet)
     assert row.protocol.startswith(f"fine-tune {epochs} epochs, {margin}, fitted on known ")
     assert row.command.endswith(f"--protocol fine-tune --epochs {epochs} --margin {margin}")
     assert row.chosen["split"].endswith("trained on known, 4 of 40 people set aside")
@@ -220,7 +219,7 @@ def test_every_fold_is_trained_for_and_every_subset_has_its_row(tmp_path):
             trained & watched or trained & scored or watched & scored
         )
     settings = replace(QUICK, epochs=2)
-    whole, odd = evaluate_finetuned(small_encoder(), data, settings, out=tmp_path, say=quiet)
+    whole, odd = measure(small_encoder(), data, settings=settings, out=tmp_path, say=quiet)
     assert (whole.subset, whole.n_expected, odd.subset, odd.n_expected) == ("all", 24, "odd", 12)
     items = read_items(tmp_path / "rows" / f"{whole.key}.json")
     assert sorted(items["id"]) == sorted(units.labels["unit_id"].iloc[held_of(split)])
@@ -228,14 +227,14 @@ def test_every_fold_is_trained_for_and_every_subset_has_its_row(tmp_path):
     assert "best_on_test" in whole.chosen and "best_on_test" not in odd.chosen
     half = items[items["subset:odd"].eq(True)]
     assert odd.main.value == pytest.approx(Part(task, units, held_of(split)).metric.value(half))
-    assert evaluate_finetuned(small_encoder(), data, settings, out=tmp_path, say=quiet) == []
+    assert measure(small_encoder(), data, settings=settings, out=tmp_path, say=quiet) == []
 
 
 def test_recognition_trains_on_the_tasks_own_people_in_every_view(tmp_path):
     task = blob_task("verification", reader="tests.paco_eval.finetune.test_train:sorted_records", split="selection_only",
                      views=("control",))  # fmt: skip
     data, encoder = tuned(Data.load(task, None)), small_encoder()
-    rows = evaluate_finetuned(encoder, data, replace(QUICK, epochs=2), out=tmp_path, say=quiet)
+    rows = measure(encoder, data, settings=replace(QUICK, epochs=2), out=tmp_path, say=quiet)
     assert [row.subset for row in rows] == ["all", "control"]
     assert rows[0].protocol.startswith("fine-tune 4 epochs, cosface") and all(
         row.main.value >= 0 for row in rows
@@ -243,13 +242,13 @@ def test_recognition_trains_on_the_tasks_own_people_in_every_view(tmp_path):
     assert all("best_on_validation" in row.chosen for row in rows)
     few = blob_task("verification", split="selection_only")
     with pytest.raises(PacoError, match="1 person to fit on"):
-        evaluate_finetuned(encoder, tuned(Data.load(few, None)), QUICK, out=tmp_path / "few", say=quiet)
+        measure(encoder, tuned(Data.load(few, None)), settings=QUICK, out=tmp_path / "few", say=quiet)
 
 
 def test_what_cannot_be_fine_tuned_is_said(tmp_path):
     data = tuned(Data.load(blob_task("pose"), None))
     with pytest.raises(PacoError, match="cannot be fine-tuned"):
-        evaluate_finetuned(Pixels(), data, QUICK, out=tmp_path, say=quiet)
+        measure(Pixels(), data, settings=QUICK, out=tmp_path, say=quiet)
     (swept,) = [
         task for name, task in derived_tasks([blob_task("pose")]).items() if name.startswith("quality")
     ]
@@ -259,13 +258,13 @@ def test_what_cannot_be_fine_tuned_is_said(tmp_path):
     with pytest.raises(NotApplicableError, match="no head for codebook; measure it frozen"):
         parts_of(diagnosed)
     with pytest.raises(PacoError, match="not finite"):
-        evaluate_finetuned(small_encoder(), data, replace(QUICK, rate=float("inf")), out=tmp_path, say=quiet)
+        measure(small_encoder(), data, settings=replace(QUICK, rate=float("inf")), out=tmp_path, say=quiet)
     alone = own_task(f"recognition={people_of(tmp_path / 'alone', range(3))}")
     with pytest.raises(NotApplicableError, match="--train-identities"):
         tuned(Data.load(alone, None))
     said: list[str] = []
     failed = evaluate_all(
-        [small_encoder()], [swept], out=tmp_path, protocol="fine-tune", seeds=1, epochs=1, say=said.append
+        [small_encoder()], [swept], Protocol("fine-tune", seeds=1, epochs=1), out=tmp_path, say=said.append
     )
     assert not failed and said[0].startswith("Left out quality/pose/blobs")
 
@@ -275,17 +274,18 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from paco_eval.evaluation.finetuned import evaluate_finetuned
+from paco_eval.evaluation.runner import measure
 from paco_eval.evaluation.data import Data
 from tests.paco_eval.conftest import blob_task
+from tests.paco_eval.finetune.test_train import QUICK, small_encoder, tuned
 data = tuned(Data.load(blob_task("pose", reader_options={"broken": 1}), None))
-for row in evaluate_finetuned(small_encoder(), data, QUICK, out=Path(OUT), say=lambda _: None):
+for row in measure(small_encoder(), data, settings=QUICK, out=Path(OUT), say=lambda _: None):
     print(row.main.value)
 """
 
 
 def test_one_and_two_processes_train_the_same(tmp_path):
     data = tuned(Data.load(blob_task("pose", reader_options={"broken": 1}), None))
-    (alone,) = evaluate_finetuned(small_encoder(), data, QUICK, out=tmp_path / "alone", say=quiet)
+    (alone,) = measure(small_encoder(), data, settings=QUICK, out=tmp_path / "alone", say=quiet)
     said = in_processes(2, SPREAD.replace("OUT", repr(str(tmp_path / "two"))))
     assert float(said.splitlines()[-1]) == pytest.approx(alone.main.value, rel=1e-3)

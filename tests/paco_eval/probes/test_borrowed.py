@@ -14,7 +14,8 @@ from paco_eval.encoders import load_encoder
 from paco_eval.evaluation import data as inputs
 from paco_eval.evaluation import record as recording
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.protocols import Protocol
+from paco_eval.evaluation.runner import measure
 from paco_eval.features.extract import extract
 from paco_eval.rows.store import read_items, read_row
 from paco_fr.contracts import CROPS
@@ -86,7 +87,7 @@ def test_flip_adds_the_mirrored_picture_and_caches_both(tmp_path: Path) -> None:
 def test_default_choice_is_the_encoders_own(tmp_path: Path) -> None:
     task = own_task(f"recognition={folder_of(tmp_path / 'a', range(4))}")
     encoder = load_encoder("pixels")
-    (row,) = evaluate_cell(encoder, Data.load(task, None), out=tmp_path / "out")
+    (row,) = measure(encoder, Data.load(task, None), out=tmp_path / "out")
     assert row.chosen["block"] == encoder.default_block
     assert row.chosen["strength"] == "raw"
     assert row.chosen["split"] == "test only; block and pooling: the encoder's default"
@@ -103,13 +104,13 @@ def test_borrowed_choice_names_its_lender(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(inputs, "resolve", lambda name: lender if name == LENDER.reader else real(name))
     monkeypatch.setattr(inputs, "all_tasks", lambda: {LENDER.name: LENDER})
     task = own_task(f"recognition={folder},choice_from={LENDER.name}")
-    (row,) = evaluate_cell(load_encoder("pixels"), Data.load(task, None), out=tmp_path / "out")
+    (row,) = measure(load_encoder("pixels"), Data.load(task, None), out=tmp_path / "out")
     assert row.chosen["split"] == "test only; block and pooling by validation of recognition/lender"
     assert row.chosen["strength"] == "raw"
     assert row.val_score is not None
     near = own_task(f"recognition={folder},choice_from=recognition/lendr")
     with pytest.raises(PacoError, match="Did you mean recognition/lender"):
-        evaluate_cell(load_encoder("pixels"), Data.load(near, None), out=tmp_path / "out")
+        measure(load_encoder("pixels"), Data.load(near, None), out=tmp_path / "out")
     assert row.protocol == "frozen, chosen on recognition/lender"
 
 
@@ -117,9 +118,9 @@ def test_train_identities_fit_whitening_on_other_people(tmp_path: Path) -> None:
     task = own_task(f"recognition={folder_of(tmp_path / 'a', range(10))}")
     known = folder_of(tmp_path / "known", range(20, 50))
     encoder = load_encoder("pixels")
-    (raw,) = evaluate_cell(encoder, Data.load(task, None), out=tmp_path / "out")
+    (raw,) = measure(encoder, Data.load(task, None), out=tmp_path / "out")
     data = Data.load(task, None, train_identities=known)
-    (row,) = evaluate_cell(encoder, data, out=tmp_path / "out")
+    (row,) = measure(encoder, data, out=tmp_path / "out")
     assert row.key != raw.key
     assert row.protocol.startswith("frozen, fitted on known ")
     assert row.chosen["strength"] != "raw"
@@ -134,7 +135,7 @@ def test_a_failed_picture_is_counted(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "a", range(4))
     (folder / "p00/0.png").write_bytes(b"no picture")
     task = own_task(f"recognition={folder}")
-    (row,) = evaluate_cell(load_encoder("pixels"), Data.load(task, None), out=tmp_path / "out")
+    (row,) = measure(load_encoder("pixels"), Data.load(task, None), out=tmp_path / "out")
     assert (row.n_expected, row.n_scored) == (12, 11)
 
 
@@ -143,10 +144,10 @@ def test_limit_cuts_lists_down(tmp_path: Path) -> None:
     lines = [f"p{n:02d}/0.png,p{n:02d}/1.png,1\np{n:02d}/0.png,p{(n + 1) % 4:02d}/1.png,0" for n in range(4)]
     (folder / "list.csv").write_text("first,second,same\n" + "\n".join(lines) + "\n")
     task = own_task(f"recognition={folder},pairs=list.csv")
-    data = Data.load(task, None, limit=3)
+    data = Data.load(task, None, Protocol(limit=3))
     assert len(data.task.options["pair_list"]) == 2
     assert data.fingerprint != Data.load(task, None).fingerprint
-    assert data.protocol == "frozen, limit 3"
+    assert str(data.protocol) == "frozen, limit 3"
 
 
 def test_scored_only_role() -> None:

@@ -8,8 +8,7 @@ import pytest
 import paco_eval.probes.scorer as scoring
 from paco_eval.encoders.baselines import Pixels
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.derived import evaluate_sweep
-from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.runner import measure
 from paco_eval.probes.choice_cache import choice_path, chosen_once, remembered
 from paco_eval.probes.probe import Choice
 from paco_eval.rows.store import read_items
@@ -39,9 +38,9 @@ def test_a_task_and_all_that_derive_from_it_choose_once_with_the_same_numbers(tm
     base = replace(tasks[0], name="pose/blobs", sweep=None)
 
     def measured(out: Path) -> list[tuple]:
-        rows = evaluate_cell(small(), Data.load(base, None), out=out, say=quiet)
+        rows = measure(small(), Data.load(base, None), out=out, say=quiet)
         for task in tasks:
-            rows += evaluate_sweep(small(), Data.load(task, None), out=out, say=quiet)
+            rows += measure(small(), Data.load(task, None), out=out, say=quiet)
         items = [read_items(out / "rows" / f"{row.key}.json") for row in rows]
         return [
             (row.metrics, row.val_score, row.chosen, table.to_dict())

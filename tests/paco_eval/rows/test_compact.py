@@ -9,7 +9,7 @@ import pytest
 from paco_eval.analysis.robustness import metric_of
 from paco_eval.encoders.baselines import Pixels
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.derived import evaluate_sweep
+from paco_eval.evaluation.runner import measure
 from paco_eval.rows.compact import compact, completed, departing
 from paco_eval.rows.store import REST, items_path, load_rows, read_items
 from paco_fr.utils.errors import PacoError
@@ -24,7 +24,7 @@ def test_values_are_those_of_the_items_that_are_kept(tmp_path, monkeypatch):
             kind=kind,
             **({"options": {"impostors": 200}} if kind == "verification" else {}),
         )
-        evaluate_sweep(Pixels(blocks=("4x4",)), Data.load(task, None), out=tmp_path, say=quiet)
+        measure(Pixels(blocks=("4x4",)), Data.load(task, None), out=tmp_path, say=quiet)
     monkeypatch.setattr("paco_eval.analysis.robustness.select", lambda name: [(tasks_of[name], None)])
     tasks_of = {
         name: swept("quality", ("blur",), kind=name.split("/")[1])

@@ -8,7 +8,7 @@ import pytest
 
 from paco_eval.encoders.baselines import Pixels
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.runner import measure
 from paco_eval.rows.artefacts import load_arrays
 from paco_eval.rows.store import read_items
 from tests.paco_eval.conftest import blob_task
@@ -20,7 +20,7 @@ def quiet(text: str) -> None:
 
 @pytest.mark.parametrize("kind", ["landmarks", "pose", "classification"])
 def test_faces_run_from_the_best_to_the_worst(kind: str, tmp_path: Path) -> None:
-    (row,) = evaluate_cell(Pixels(), Data.load(blob_task(kind), None), out=tmp_path, say=quiet)
+    (row,) = measure(Pixels(), Data.load(blob_task(kind), None), out=tmp_path, say=quiet)
     kept = load_arrays(tmp_path / "rows" / f"{row.key}.samples.npz", "samples")
     assert kept is not None and len(kept["images"]) == 8
     items = read_items(tmp_path / "rows" / f"{row.key}.json").sort_values("error")
@@ -39,5 +39,5 @@ def test_faces_run_from_the_best_to_the_worst(kind: str, tmp_path: Path) -> None
 
 
 def test_kinds_that_do_not_show_on_a_face_keep_none(tmp_path: Path) -> None:
-    (row,) = evaluate_cell(Pixels(), Data.load(blob_task("verification"), None), out=tmp_path, say=quiet)
+    (row,) = measure(Pixels(), Data.load(blob_task("verification"), None), out=tmp_path, say=quiet)
     assert not (tmp_path / "rows" / f"{row.key}.samples.npz").exists()

@@ -8,7 +8,8 @@ import numpy as np
 
 from paco_eval.encoders import load_encoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.protocols import Shots, few_shot
+from paco_eval.evaluation.frozen import few_shot
+from paco_eval.evaluation.protocols import Protocol, Shots
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.rows.store import load_rows
 from tasks.kinds import load_kind
@@ -24,8 +25,8 @@ def fitted(data):
 def test_rows_of_each_share_and_number(miniatures: Path, tmp_path: Path) -> None:
     shots = ("1%", "10%", "2")
     failed = evaluate_all(
-        [load_encoder("pixels")], [TASK], out=tmp_path, data_root=miniatures, protocol="few-shot", shots=shots,
-        seeds=2, say=lambda _: None,
+        [load_encoder("pixels")], [TASK], Protocol.asked("few-shot", shots=shots, seeds=2), out=tmp_path,
+        data_root=miniatures, say=lambda _: None,
     )  # fmt: skip
     rows = [stored.row for stored in load_rows([tmp_path]).rows]
     assert not failed and len(rows) == 6

@@ -16,7 +16,7 @@ import pytest
 
 from paco_eval.encoders import load_encoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.runner import measure
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import read_items, read_row
 from tasks.data_check import passport
@@ -36,9 +36,7 @@ def test_pixels_score_as_kept(name: str, miniatures: Path, tmp_path: Path) -> No
     assert found.data_kind == "mimic"
     assert not found.shared
     scored = replace(task, choice_from="")
-    rows = evaluate_cell(
-        load_encoder("pixels"), Data.load(scored, miniatures), out=tmp_path, say=lambda _: None
-    )
+    rows = measure(load_encoder("pixels"), Data.load(scored, miniatures), out=tmp_path, say=lambda _: None)
     if not name.startswith("recognition/"):  # whose items are pairs and templates
         check_rows(rows, tmp_path, found.counts)
     scores = {row.subset: row.main.value for row in rows}

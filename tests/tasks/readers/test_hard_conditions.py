@@ -12,7 +12,7 @@ import pytest
 
 from paco_eval.encoders import load_encoder
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.frozen import evaluate_cell
+from paco_eval.evaluation.runner import measure
 from paco_eval.rows.store import read_items
 from tasks.readers.expression.challenge import read_lists
 from tasks.readers.pose.head_pose import yaw_bin
@@ -98,7 +98,7 @@ def test_challenge_lists_count_names_once_and_change_the_hash(copied: Copied) ->
 def test_rows_carry_the_hash_of_the_lists_and_subsets_their_own_items(copied: Copied, tmp_path: Path) -> None:
     root = copied("expression/ferplus_challenge")
     task = all_tasks()["expression/ferplus_challenge"]
-    rows = evaluate_cell(load_encoder("constant"), Data.load(task, root), out=tmp_path, say=lambda _: None)
+    rows = measure(load_encoder("constant"), Data.load(task, root), out=tmp_path, say=lambda _: None)
     assert {row.chosen["lists_hash"] for row in rows} == {bind(task, root).options["lists"].hash}
     assert [row.subset for row in rows] == ["all", "occlusion", "pose30", "pose45"]
 
@@ -108,8 +108,7 @@ def test_rows_of_searches_by_subset(copied: Copied, tmp_path: Path) -> None:
     task = all_tasks()["recognition/yale"]
     data = Data.load(replace(task, choice_from=""), root)
     rows = {
-        row.subset: row
-        for row in evaluate_cell(load_encoder("pixels"), data, out=tmp_path, say=lambda _: None)
+        row.subset: row for row in measure(load_encoder("pixels"), data, out=tmp_path, say=lambda _: None)
     }
     items = {name: read_items(tmp_path / "rows" / f"{row.key}.json") for name, row in rows.items()}
     assert rows["all"].n_expected == 48  # the gallery counts: it was expected, too
