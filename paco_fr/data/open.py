@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -11,9 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.config import PretrainConfig
-from paco_fr.contracts import content_hash
-from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import cache_folder
 
 
 class Images(Protocol):
@@ -29,7 +27,7 @@ class Images(Protocol):
 
 
 class Faces(Protocol):
-    """What a run is shown: an array in memory (:mod:`paco_fr.data.crops`) or packed shards (:mod:`paco_fr.data.shards`).
+    """What a run is shown: packed shards (:mod:`paco_fr.data.shards`), or arrays in memory.
 
     Attributes:
         images: the crops.
@@ -38,7 +36,6 @@ class Faces(Protocol):
         blocks: how many consecutive crops are stored together, for the order in which they are shown.
         fingerprint: hash of the source and the way it was cut.
         skipped: what could not be read or cut, one line each.
-        points: five points of each crop (n, 5, 2), x y in pixels, or None where none were kept.
 
     """
 
@@ -54,27 +51,37 @@ class Faces(Protocol):
     def fingerprint(self) -> str: ...  # noqa: D102
     @property
     def skipped(self) -> Sequence[str]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class FacesInMemory:
+    """Crops that are at hand, as :class:`Faces`."""
+
+    images: Images
+    anchors: tuple[str, ...]
+    fingerprint: str
+    skipped: tuple[str, ...] = ()
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The anchors that occur."""
+        return tuple(sorted(set(self.anchors)))
+
     @property
-    def points(self) -> npt.NDArray[np.floating] | None: ...  # noqa: D102
+    def blocks(self) -> tuple[int, ...]:
+        """One: they are read anywhere at equal cost."""
+        return (len(self.images),)
 
 
 def open_faces(config: PretrainConfig, *, progress: bool = False) -> Faces:
     """Return the faces that ``data.source`` names, cut as the configuration says.
 
-    A packed folder is read where it lies. A data set of the hub is packed into the cache as it streams in,
-    and then read like any other. Every other source is cut once into one array in the cache.
+    A packed folder is read where it lies; every other source is packed into the cache once.
     """
     packed = packed_faces(config, check_sums=config.run.verify, progress=progress)
-    if packed is None and config.data.source.startswith("hf:"):
-        packed = _hub_faces(config, progress)
     if packed is not None:
-        if config.masking.regions == "landmarks":
-            raise PacoError(
-                f"masking.regions=landmarks: packed faces such as {config.data.source} hold no landmarks. "
-                "Give the source they were packed from, or set masking.regions=template."
-            )
         return packed
-    from paco_fr.data.crops import crop_pool
+    from paco_fr.data.crops import crop_pool  # what cuts and draws is heavy
 
     return crop_pool(config, progress=progress)
 
@@ -87,14 +94,3 @@ def packed_faces(config: PretrainConfig, *, check_sums: bool = False, progress: 
         return None
     folder = Path(config.data.source).expanduser()
     return open_packed(folder, config, check_sums=check_sums, progress=progress)
-
-
-def _hub_faces(config: PretrainConfig, progress: bool) -> Faces:
-    from paco_fr.data.pack import pack
-    from paco_fr.data.shards import MANIFEST, open_packed
-
-    settings = config.data.model_dump(include={"source", "crops", "template", "jitter"})
-    folder = cache_folder("packed") / content_hash({"size": config.encoder.size, **settings})
-    if not (folder / MANIFEST).exists():
-        pack(config.data.source, folder, config, workers=os.cpu_count() or 1, progress=progress)
-    return open_packed(folder, config, check_sums=config.run.verify, progress=progress)

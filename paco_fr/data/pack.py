@@ -5,38 +5,44 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from datasets import Dataset, Features, Image, List, Value
+from datasets import Dataset, Features, Image, IterableDataset, List, Value
 from PIL import Image as Pillow
 from tqdm import tqdm
 
 from paco_fr.config import PretrainConfig
-from paco_fr.contracts import content_hash
-from paco_fr.data.crops import check_broken
-from paco_fr.data.cut import OneCut, cut_record
-from paco_fr.data.shards import MANIFEST, Encoding, Manifest, Settings, Shard, file_sha256, read_manifest
-from paco_fr.data.sources import load_source, stream_hub, synthetic_spec
-from paco_fr.synthetic import RENDERER_VERSION, FaceSpec
+from paco_fr.data.cut import Cutting, OneCut, cut_record
+from paco_fr.data.shards import (
+    MANIFEST,
+    Encoding,
+    Manifest,
+    Settings,
+    Shard,
+    file_sha256,
+    is_packed,
+    read_manifest,
+)
+from paco_fr.data.sources import Origin, origin_of
+from paco_fr.synthetic.spec import RENDERER_VERSION, FaceSpec
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file, owned_folder
+from paco_fr.utils.files import SETTINGS, atomic_file, owned_folder, same_settings, writing
+from paco_fr.utils.pool import in_order
 
-SETTINGS = "settings.json"
 SHARD_SIZE = 2048
 EARLY = 1000
 """Records after which a source with too many broken pictures is given up, instead of at its end."""
+
+MANY = 20_000
+"""Pictures from which on it pays to start processes. Threads decode and resize fewer of them sooner."""
 
 Rows = Iterable[dict[str, Any]]
 
@@ -70,86 +76,156 @@ def pack(
         PacoError: the folder holds faces packed otherwise, cannot be written, or too little is usable.
 
     """
-    if encoding == "raw" and shard_size * config.encoder.size**2 * 3 >= 2**31:
+    cutting = Cutting.of(config)
+    if encoding == "raw" and shard_size > largest_shard(cutting.size):
         raise PacoError(
-            f"A shard of {shard_size} raw crops of {config.encoder.size} px is too large. Use a smaller shard size."
+            f"A shard of {shard_size} raw crops of {cutting.size} px is too large. Use a smaller shard size."
         )
-    stream = stream_hub(source.removeprefix("hf:")) if source.startswith("hf:") else None
-    synthetic = synthetic_spec(source)
-    faces, count = synthetic or (None, 0)
-    if stream is None and faces is None:
-        faces = load_source(source)
-        count = len(faces)
-    data = config.data.model_copy(update={"source": source})
-    config = config.model_copy(update={"data": data})
-    settings = Settings(
+    origin, count = origin_of(source)
+    settings = settings_of(
+        source, origin, count, cutting, encoding=encoding, quality=quality, shard_size=shard_size
+    )
+    advice = (
+        "Finished shards are kept: free some space or mend the permissions, then run the same command again."
+    )
+    with owned_folder(folder), writing(f"to {folder}", advice):
+        return write_shards(folder, settings, origin, config.data.max_broken, workers, progress)
+
+
+def largest_shard(size: int) -> int:
+    """Return how many raw crops (size, size, 3) a shard can hold: its values are numbered in 31 bits."""
+    return (2**31 - 1) // (size**2 * 3)
+
+
+def settings_of(
+    source: str,
+    origin: Origin,
+    count: int,
+    cutting: Cutting,
+    *,
+    shard_size: int,
+    encoding: Encoding = "raw",
+    quality: int = 0,
+) -> Settings:
+    """Return the settings of a folder that a source is packed into, see :func:`pack`."""
+    return Settings(
         source=source,
         records=count,
-        size=config.encoder.size,
-        crops={str(kind): share for kind, share in data.crops.items()},
-        template=data.template,
-        jitter=data.jitter,
+        **asdict(cutting),
         encoding=encoding,
         quality=quality if encoding == "jpeg" else 0,
         shard_size=shard_size,
-        renderer=RENDERER_VERSION if synthetic else 0,
+        renderer=RENDERER_VERSION if isinstance(origin, FaceSpec) else 0,
     )
-    with owned_folder(folder), _writing(folder):
-        _same_settings(folder, settings)
-        for torn in folder.glob(".*.tmp"):
-            torn.unlink()
-        done = _finished(folder)
-        context = _Context(folder, settings, config, faces)
+
+
+def write_shards(
+    folder: Path, settings: Settings, origin: Origin, max_broken: float, workers: int, progress: bool
+) -> Manifest:
+    """Write the shards that are not there yet, and their manifest; the caller owns the folder.
+
+    Raises:
+        PacoError: the folder holds faces packed otherwise, or too little is usable.
+
+    """
+    _note(settings, folder)
+    done = _finished(folder)
+    try:
         with tqdm(
-            total=settings.records or None, unit="img", desc=f"packing {source}", disable=not progress
+            total=settings.records or None,
+            unit="img",
+            desc=f"packing {settings.source}",
+            disable=not progress,
         ) as bar:
-            bar.update(min(len(done) * shard_size, settings.records or len(done) * shard_size))
-            jobs = (
-                _pieces(stream, shard_size) if stream is not None else _ranges(settings.records, shard_size)
-            )
+            bar.update(sum(shard.count + len(shard.skipped) for shard in done.values()))
             seen = 0
-            for shard, size in _run((job for job in jobs if job[0] not in done), context, workers):
+            for shard in _make_missing(folder, settings, origin, set(done), workers):
                 done[_number(shard.file)] = shard
-                bar.update(size)
-                seen += size
-                skipped = [line for each in done.values() for line in each.skipped]
+                bar.update(shard.count + len(shard.skipped))
+                seen += shard.count + len(shard.skipped)
                 if seen >= EARLY:
-                    check_broken(skipped, sum(each.count for each in done.values()) + len(skipped), config)
-        shards = tuple(done[number] for number in sorted(done))
-        skipped = [line for shard in shards for line in shard.skipped]
-        check_broken(skipped, sum(shard.count for shard in shards) + len(skipped), config)
-        manifest = Manifest(settings, shards)
-        with atomic_file(folder / MANIFEST) as path:
-            path.write_text(manifest.as_json(), encoding="utf-8")
-        (folder / "skipped.txt").write_text("".join(f"{line}\n" for line in skipped), encoding="utf-8")
-        for number in done:
-            _sidecar(folder, number).unlink(missing_ok=True)
+                    check_broken(done.values(), settings.source, max_broken)
+        check_broken(done.values(), settings.source, max_broken)
+    except PacoError:
+        for number, shard in done.items():
+            if shard.skipped:  # made again by the next call: somebody may have mended the pictures
+                _sidecar(folder, number).unlink(missing_ok=True)
+        raise
+    shards = tuple(done[number] for number in sorted(done))
+    with atomic_file(folder / MANIFEST) as path:
+        path.write_text(Manifest(settings, shards).as_json(), encoding="utf-8")
+    lines = [f"{line}\n" for shard in shards for line in shard.skipped]
+    (folder / "skipped.txt").write_text("".join(lines), encoding="utf-8")
+    for number in done:
+        _sidecar(folder, number).unlink(missing_ok=True)
     return read_manifest(folder)
+
+
+def check_broken(shards: Iterable[Shard], source: str, max_broken: float) -> None:
+    """Refuse a source with no usable picture, or with more unusable ones than ``data.max_broken`` allows."""
+    usable, skipped = 0, []
+    for shard in shards:
+        usable += shard.count
+        skipped += shard.skipped
+    seen = usable + len(skipped)
+    first = f" First: {skipped[0]}" if skipped else ""
+    if not usable:
+        raise PacoError(f"{source}: not one of {seen} faces could be used.{first}")
+    if len(skipped) > max_broken * seen:
+        raise PacoError(
+            f"{source}: {len(skipped)} of {seen} faces cannot be used, more than data.max_broken "
+            f"{max_broken:.0%}.{first} Mend or remove them, or raise data.max_broken."
+        )
+
+
+def _note(settings: Settings, folder: Path) -> None:
+    """Note in a folder how it is packed, or refuse to go on in one that was packed otherwise."""
+    if not (folder / SETTINGS).is_file() and (is_packed(folder) or any(folder.glob("shard-*"))):
+        raise PacoError(f"{folder} holds shards but no {SETTINGS}. Choose another folder.")
+    advice = "One folder holds one setting: choose another, or pack with the same."
+    same_settings(folder, asdict(settings), made="packed", advice=advice, later={"renderer": 0})
+    for torn in folder.glob(".*.tmp"):
+        torn.unlink()
+
+
+def _make_missing(
+    folder: Path, settings: Settings, origin: Origin, done: Container[int], workers: int
+) -> Iterator[Shard]:
+    """Make the shards that are not ``done``, in the order of their numbers."""
+    if isinstance(origin, IterableDataset):
+        context, jobs = _Context(folder, settings, None), _pieces(origin, settings.shard_size)
+    else:
+        context, jobs = _Context(folder, settings, origin), _ranges(settings.records, settings.shard_size)
+        workers = min(
+            workers, -(-settings.records // settings.shard_size)
+        )  # a process is not started for nothing
+    missing = (job for job in jobs if job[0] not in done)
+    few = isinstance(origin, Dataset) and len(origin) < MANY
+    return in_order(make_shard, context, missing, workers, threads=few)
 
 
 @dataclass(frozen=True)
 class _Context:
-    """What every worker needs to make shards; ``faces`` is None where they come with the job."""
+    """What every worker needs to make shards; ``origin`` is None where records come with the job."""
 
     folder: Path
     settings: Settings
-    config: PretrainConfig
-    faces: Dataset | FaceSpec | None
+    origin: Dataset | FaceSpec | None
 
 
 Job = tuple[int, int, "range | list[dict[str, Any]]"]
 """Number of a shard, number of its first record, and its records or where to find them."""
 
 
-def make_shard(context: _Context, job: Job) -> tuple[Shard, int]:
-    """Write one shard and its sidecar; return what the manifest will say of it, and how many records it had."""
+def make_shard(context: _Context, job: Job) -> Shard:
+    """Write one shard and its sidecar; return what the manifest will say of it."""
     number, first, part = job
     settings = context.settings
     crops, anchors, ids, groups, skipped = [], [], [], [], []
     for name, group, cut in _cuts(context, first, part):
         try:
-            crop, anchor, _ = cut()
-        except PacoError as error:
+            crop, anchor = cut()
+        except PacoError as error:  # an unreadable picture, or points that cannot be aligned
             skipped.append(f"{name}: {error}")
             continue
         crops.append(crop)
@@ -176,34 +252,34 @@ def make_shard(context: _Context, job: Job) -> tuple[Shard, int]:
             sha256=file_sha256(temporary),
             anchors={name: anchors.count(name) for name in sorted(set(anchors))},
             skipped=tuple(skipped),
-            contract=content_hash(settings.contract),
+            contract=settings.cutting.hash,
         )
     with atomic_file(_sidecar(context.folder, number)) as temporary:
         temporary.write_text(json.dumps(asdict(shard)), encoding="utf-8")
-    return shard, len(ids) + len(skipped)
+    return shard
 
 
 def _cuts(
     context: _Context, first: int, part: range | list[dict[str, Any]]
 ) -> Iterator[tuple[str, str, Callable[[], OneCut]]]:
     """Give id and group of each face of a shard, and what cuts or draws its crop."""
-    config, faces = context.config, context.faces
-    if isinstance(faces, FaceSpec):
+    cutting, origin = context.settings.cutting, context.origin
+    if isinstance(origin, FaceSpec):
         from paco_fr.data.rendered import draw_crop  # the renderer is heavy
         from paco_fr.synthetic import face_parameters
 
         for index in range(first, first + len(part)):
-            face = face_parameters(faces, index)
-            yield face.image_id, face.identity_name, partial(draw_crop, face, config, index)
+            face = face_parameters(origin, index)
+            yield face.image_id, face.identity_name, partial(draw_crop, face, cutting, index)
         return
     if isinstance(part, list):
         rows: Rows = part
     else:
-        assert faces is not None  # ranges number the records of a source
-        rows = (faces[index] for index in part)
+        assert origin is not None  # ranges number the records of a source
+        rows = (origin[index] for index in part)
     for index, row in enumerate(rows, first):
         name = str(row.get("image_id") or f"{index:08d}")
-        yield name, str(row.get("group") or name), partial(cut_record, row, config, index)
+        yield name, str(row.get("group") or name), partial(cut_record, row, cutting, index)
 
 
 def _encode(
@@ -240,34 +316,6 @@ def _pieces(stream: Rows, size: int) -> Iterator[Job]:
         number += 1
 
 
-def _run(jobs: Iterator[Job], context: _Context, workers: int) -> Iterator[tuple[Shard, int]]:
-    """Make shards here or in processes, at most two waiting for each, in the order of their numbers."""
-    if workers <= 1:
-        for job in jobs:
-            yield make_shard(context, job)
-        return
-    # Spawned, not forked: the caller may hold threads, which a forked child would find locked.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (context,)) as pool:
-        waiting: deque[Future[tuple[Shard, int]]] = deque()
-        for job in jobs:
-            waiting.append(pool.submit(_in_worker, job))
-            if len(waiting) >= 2 * workers:
-                yield waiting.popleft().result()
-        for future in waiting:
-            yield future.result()
-
-
-_worker: dict[str, _Context] = {}
-
-
-def _begin(context: _Context) -> None:
-    _worker["context"] = context
-
-
-def _in_worker(job: Job) -> tuple[Shard, int]:
-    return make_shard(_worker["context"], job)
-
-
 def _finished(folder: Path) -> dict[int, Shard]:
     """Return the shards that are whole, by number, from their sidecars or an earlier manifest."""
     told = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(".shard-*.json"))]
@@ -280,41 +328,6 @@ def _finished(folder: Path) -> dict[int, Shard]:
         if (path := folder / each.file).is_file() and path.stat().st_size == each.bytes
     ]
     return {_number(shard.file): shard for shard in whole}
-
-
-def _same_settings(folder: Path, settings: Settings) -> None:
-    """Refuse to add to a folder that was packed with other settings, naming the first that differs."""
-    path, wanted = folder / SETTINGS, asdict(settings)
-    if path.is_file():
-        try:
-            found = asdict(Settings(**json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError) as error:
-            raise PacoError(
-                f"{path} does not say how {folder} was packed ({error}). Choose another."
-            ) from error
-        for name, value in wanted.items():
-            if found[name] != value:
-                raise PacoError(
-                    f"{folder} was packed with {name} {found[name]}, not {value}. One folder holds one setting: "
-                    "choose another, or pack with the same."
-                )
-        return
-    if (folder / MANIFEST).is_file() or any(folder.glob("shard-*")):
-        raise PacoError(f"{folder} holds shards but no {SETTINGS}. Choose another folder.")
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Turn what the file system refuses into an error that says what remains."""
-    try:
-        yield
-    except OSError as error:
-        raise PacoError(
-            f"Cannot write to {folder}: {error.strerror or error}. Finished shards are kept: free some space or "
-            "mend the permissions, then run the same command again."
-        ) from error
 
 
 def _sidecar(folder: Path, number: int) -> Path:

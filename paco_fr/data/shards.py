@@ -27,13 +27,15 @@ from tqdm import tqdm
 
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import content_hash
+from paco_fr.data.cut import Cutting
 from paco_fr.faces.decode import ImageError, read_image
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import first_difference
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-OPEN_SHARDS = 64
-"""Shards that a process keeps mapped at a time."""
+OPEN_SHARDS = 1024
+"""Shards that a process keeps mapped at a time: what is read in any order should not be mapped again and again."""
 
 Encoding = Literal["raw", "jpeg"]
 
@@ -68,9 +70,9 @@ class Settings:
     renderer: int = 0
 
     @property
-    def contract(self) -> dict[str, Any]:
-        """The fields that decide what a crop shows: its crop contract."""
-        return {name: getattr(self, name) for name in ("size", "crops", "template", "jitter")}
+    def cutting(self) -> Cutting:
+        """The fields that decide what a crop shows."""
+        return Cutting(self.size, self.crops, self.template, self.jitter)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Manifest:
     @property
     def fingerprint(self) -> str:
         """Sixteen hex digits of the crops and how they were cut, whatever the folder is called."""
-        return content_hash([self.settings.contract, [shard.sha256 for shard in self.shards]])
+        return content_hash([asdict(self.settings.cutting), [shard.sha256 for shard in self.shards]])
 
     def as_json(self) -> str:
         """Return the JSON text of ``manifest.json``."""
@@ -143,7 +145,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise PacoError(
                 f"{path}: '{name}' says {value}, its shards add up to {getattr(manifest, name)}. Pack again."
             )
-    contract = content_hash(manifest.settings.contract)
+    contract = manifest.settings.cutting.hash
     for shard in manifest.shards:
         if shard.contract != contract:
             raise PacoError(
@@ -260,7 +262,8 @@ class PackedImages:
 def open_shard(path: Path) -> pa.Table:
     """Return the rows of a shard, mapped into memory."""
     try:
-        return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
+        with pa.memory_map(str(path)) as file:  # the rows keep the mapping, not the file
+            return pa.ipc.open_stream(file).read_all()
     except (OSError, pa.ArrowException) as error:
         raise PacoError(
             f"{path} cannot be opened ({error}). Delete it and run the same `data pack` again."
@@ -269,21 +272,22 @@ def open_shard(path: Path) -> pa.Table:
 
 @dataclass(frozen=True)
 class PackedFaces:
-    """A packed folder as :class:`paco_fr.data.open.Faces`."""
+    """A packed folder as :class:`paco_fr.data.open.Faces`.
+
+    Attributes:
+        folder: of the shards.
+        manifest: their table of contents.
+        images: the crops.
+        blocks: how many consecutive crops are stored together: those of each shard.
+        fingerprint: hash of the crops and how they were cut.
+
+    """
 
     folder: Path
     manifest: Manifest
     images: PackedImages
-
-    @property
-    def blocks(self) -> tuple[int, ...]:
-        """Crops in each shard."""
-        return tuple(shard.count for shard in self.manifest.shards)
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of the crops and how they were cut."""
-        return self.manifest.fingerprint
+    blocks: tuple[int, ...]
+    fingerprint: str
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -294,10 +298,6 @@ class PackedFaces:
     def skipped(self) -> Sequence[str]:
         """What could not be packed."""
         return [line for shard in self.manifest.shards for line in shard.skipped]
-
-    @property
-    def points(self) -> None:
-        """None: shards keep no landmarks."""
 
     @cached_property
     def anchors(self) -> Sequence[str]:
@@ -338,19 +338,14 @@ def open_packed(
 
     """
     manifest = read_manifest(folder)
-    asked = {
-        "size": ("encoder.size", config.encoder.size),
-        "crops": ("data.crops", dict(config.data.crops)),
-        "template": ("data.template", config.data.template),
-        "jitter": ("data.jitter", config.data.jitter),
-    }
-    for name, packed in manifest.settings.contract.items():
-        key, wanted = asked[name]
-        if packed != wanted:
-            raise PacoError(
-                f"{folder} was packed with {key} {packed}, this run asks for {wanted}. "
-                f"Use the recipe it was packed with, or pack again with --set '{key}={json.dumps(wanted)}'."
-            )
+    if other := first_difference(asdict(manifest.settings.cutting), asdict(Cutting.of(config))):
+        name, packed, wanted = other
+        key = f"{'encoder' if name == 'size' else 'data'}.{name}"
+        raise PacoError(
+            f"{folder} was packed with {key} {packed}, this run asks for {wanted}. "
+            f"Use the recipe it was packed with, or pack again with --set '{key}={json.dumps(wanted)}'."
+        )
     if check_sums:
         verify(folder, manifest, progress=progress)
-    return PackedFaces(folder, manifest, PackedImages(folder, manifest))
+    blocks = tuple(shard.count for shard in manifest.shards)
+    return PackedFaces(folder, manifest, PackedImages(folder, manifest), blocks, manifest.fingerprint)

@@ -17,16 +17,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import Dataset, IterableDataset, load_dataset, load_from_disk
 
 from paco_fr.faces import records
 from paco_fr.faces.decode import SUFFIXES
+from paco_fr.synthetic.spec import FaceSpec
 from paco_fr.utils.errors import MissingDataError, PacoError
 
-if TYPE_CHECKING:
-    from paco_fr.synthetic import FaceSpec
+Origin = Dataset | IterableDataset | FaceSpec
+"""What the faces of a source are made from: records, a stream of rows, or what to draw."""
 
 FORMS = "synthetic[:n=N,seed=S], a folder, a .parquet file or pattern, or hf:OWNER/NAME[@SPLIT]"
 
@@ -51,6 +52,26 @@ def load_source(source: str) -> Dataset:
     if files:
         return _parquet(files, source)
     raise MissingDataError(f"Source '{source}' does not exist. A source is {FORMS}.")
+
+
+def origin_of(source: str) -> tuple[Origin, int]:
+    """Return what the faces of a SOURCE are made from, and how many they are.
+
+    Nothing is drawn and nothing but the beginning of a hub data set is fetched: synthetic faces come as their
+    spec, a hub data set as a stream whose length is not known, 0.
+
+    Raises:
+        MissingDataError: nothing is there, or the hub cannot be reached.
+        PacoError: it is there but holds no face records.
+
+    """
+    if source.startswith("hf:"):
+        return stream_hub(source.removeprefix("hf:")), 0
+    synthetic = synthetic_spec(source)
+    if synthetic is not None:
+        return synthetic
+    records = load_source(source)
+    return records, len(records)
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -128,8 +149,6 @@ def _synthetic(options: str) -> Dataset:
 
 
 def _spec(options: str) -> tuple[FaceSpec, int]:
-    from paco_fr.synthetic import FaceSpec
-
     given = {"seed": "0", "images_per_identity": "1"} | _options(options)
     if ("n" in given) == ("identities" in given):
         raise PacoError(f"Source 'synthetic:{options}': give n (pictures) or identities, and not both.")

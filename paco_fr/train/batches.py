@@ -21,7 +21,7 @@ from paco_fr.data.open import Faces
 from paco_fr.faces.pixels import prepare
 from paco_fr.model.masking import draw_hidden
 from paco_fr.model.objective import Batch
-from paco_fr.model.regions import mirrored_points, region_map, region_map_of
+from paco_fr.model.regions import region_map
 from paco_fr.train.signals import SIGNALS
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
@@ -59,7 +59,6 @@ class Views:
         size = len(self.pool.images)
         config = self.config
         maps = {kind: _region_map(kind, config.encoder.grid) for kind in self.pool.kinds}
-        points = self.pool.points if config.masking.regions == "landmarks" else None
         side = config.encoder.size
         images = np.empty((len(positions), side, side, 3), dtype=np.uint8)
         hidden, shown, regions, seeds = [], [], [], []
@@ -69,16 +68,11 @@ class Views:
             order = epoch_order(config.seed, epoch, self.pool.blocks, config.data.shuffle_buffer)
             sample, image = self._readable(order, place, broken)
             rng = generator("view", config.seed, epoch, sample)
-            flipped = config.data.flip and rng.random() < 0.5
-            if flipped:
+            if config.data.flip and rng.random() < 0.5:
                 cv2.flip(image, 1, dst=row)
             else:
                 row[:] = image
-            if points is None:
-                region = maps[self.pool.anchors[sample]]
-            else:
-                own = mirrored_points(points[sample], len(image)) if flipped else points[sample]
-                region = region_map_of(own, len(image), config.encoder.grid)
+            region = maps[self.pool.anchors[sample]]
             cells = draw_hidden(config.masking, config.hidden_cells, region, rng)
             hidden.append(cells)
             regions.append(region)

@@ -11,8 +11,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from paco_fr.config import PretrainConfig
-from paco_fr.data.crops import CropPool
-from paco_fr.data.open import Faces, packed_faces
+from paco_fr.data.open import Faces, FacesInMemory, packed_faces
 from paco_fr.train.batches import Views, prepared
 from paco_fr.train.pretrain import fresh_model, take_step
 from paco_fr.train.schedule import build_optimiser, describe_schedule, learning_rate, step_count
@@ -109,4 +108,4 @@ def stand_in(config: PretrainConfig) -> Faces:
     noise: npt.NDArray[np.uint8] = generator("noise", 0).integers(
         0, 256, (count, size, size, 3), dtype=np.uint8
     )
-    return CropPool(noise, (config.data.template,) * count, "noise", ())
+    return FacesInMemory(noise, (config.data.template,) * count, "noise", ())

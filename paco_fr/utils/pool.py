@@ -1,10 +1,11 @@
-"""Work spread over processes: the same results in the same order for any number of them."""
+"""Work spread over processes or threads: the same results in the same order for any number of them."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
@@ -14,27 +15,38 @@ Result = TypeVar("Result")
 
 
 def in_order(
-    work: Callable[[Context, Job], Result], context: Context, jobs: Iterable[Job], workers: int
+    work: Callable[[Context, Job], Result],
+    context: Context,
+    jobs: Iterable[Job],
+    workers: int,
+    *,
+    threads: bool = False,
 ) -> Iterator[Result]:
     """Give ``work(context, job)`` of every job in the order of the jobs.
 
     Args:
         work: a function of a module; processes find it by its name.
         context: what all jobs share, sent to each process once.
-        jobs: may be endless: at most two for each process are taken before their results are fetched.
+        jobs: may be endless: at most two for each worker are taken before their results are fetched.
         workers: processes; the work is done here where one or none is asked for.
+        threads: threads instead, which start at once but share the interpreter's lock.
 
     """
     if workers <= 1:
         for job in jobs:
             yield work(context, job)
         return
-    # Spawned, not forked: the caller may hold threads, which a forked child would find locked.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (work, context)) as pool:
-        waiting: deque[Future[Result]] = deque()
+    pool: Executor
+    if threads:
+        pool, start = ThreadPoolExecutor(workers), partial(work, context)
+    else:  # spawned, not forked: the caller may hold threads, which a forked child would find locked
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (work, context))
+        start = _work
+    waiting: deque[Future[Result]] = deque()
+    with pool:
         try:
             for job in jobs:
-                waiting.append(pool.submit(_work, job))
+                waiting.append(pool.submit(start, job))
                 if len(waiting) >= 2 * workers:
                     yield waiting.popleft().result()
             while waiting:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from paco_fr.config import PretrainConfig, parse_config
-from paco_fr.data.crops import CropPool
+from paco_fr.data.open import FacesInMemory
 from paco_fr.model.objective import Batch
 from paco_fr.train.batches import Views
 from paco_fr.utils.random import generator
@@ -49,8 +49,8 @@ def smooth_faces(count: int, size: int) -> np.ndarray:
     return (np.stack(pictures) * 255).astype(np.uint8)
 
 
-def pool_of(config: PretrainConfig, count: int = 40) -> CropPool:
-    return CropPool(smooth_faces(count, config.encoder.size), ("arcface",) * count, "test", ())
+def pool_of(config: PretrainConfig, count: int = 40) -> FacesInMemory:
+    return FacesInMemory(smooth_faces(count, config.encoder.size), ("arcface",) * count, "test", ())
 
 
 @pytest.fixture

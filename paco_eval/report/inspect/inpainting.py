@@ -15,7 +15,7 @@ from paco_eval.evaluation.codebook import covered_places
 from paco_eval.features.batches import resize
 from paco_eval.features.perturbed import faces_of
 from paco_fr.config import PretrainConfig
-from paco_fr.data.cut import training_crop
+from paco_fr.data.cut import Cutting, training_crop
 from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import read_image
 from paco_fr.faces.pixels import prepare, unprepare
@@ -85,7 +85,7 @@ def fill(
 
 def _pictures(config: PretrainConfig, records: Dataset, occluder: str, level: int) -> tuple[Tensor, Tensor]:
     """Return prepared pictures (n, 3, S, S), clean and covered; faces that cannot be had are left out."""
-    units = units_of(records, training_crop("aligned", config))
+    units = units_of(records, training_crop("aligned", Cutting.of(config)))
     clean, covered, why = [], [], "there are no faces"
     for unit, face in enumerate(faces_of(units)):
         try:

@@ -14,7 +14,7 @@ from paco_eval.report.figures import pretraining_figures
 from paco_eval.report.inspect.inpainting import fill
 from paco_eval.report.plots.pictures import picture_rows
 from paco_eval.rows.artefacts import Pretraining
-from paco_fr.data.crops import CropPool
+from paco_fr.data.open import FacesInMemory
 from paco_fr.model.diagnostics import belief_attention, masked_batch, nearest_tokens
 from paco_fr.train.pretrain import pretrain
 from paco_fr.utils.errors import PacoError
@@ -83,7 +83,7 @@ def test_an_untrained_run_has_no_curves_and_no_problem(faces, tmp_path):
 
 @pytest.mark.parametrize("objective", ["paco", "mae"])
 def test_a_checkpoint_is_described(tmp_path, monkeypatch, objective):
-    pool = CropPool(smooth_faces(8, 32), ("arcface",) * 8, "test", ())
+    pool = FacesInMemory(smooth_faces(8, 32), ("arcface",) * 8, "test", ())
     monkeypatch.setattr("paco_eval.report.inspect.checkpoint.crop_pool", lambda config: pool)
     monkeypatch.setattr(
         "paco_eval.report.inspect.checkpoint.load_source", lambda source: face_records().select(range(3))

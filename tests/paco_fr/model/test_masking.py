@@ -6,15 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paco_fr.config import MaskingConfig
-from paco_fr.data.crops import crop_pool
-from paco_fr.data.open import open_faces
-from paco_fr.data.pack import pack
 from paco_fr.model.masking import draw_hidden
-from paco_fr.model.regions import ANCHORS, REGIONS, mirrored_points, region_map, region_map_of
-from paco_fr.train.batches import Views
-from paco_fr.utils.errors import PacoError
+from paco_fr.model.regions import ANCHORS, REGIONS, region_map
 from paco_fr.utils.random import generator
-from tests.paco_fr.conftest import config_on, small_config
 
 
 @given(
@@ -89,38 +83,3 @@ def test_pairs_are_hidden_together():
         whole.append([set(eye.tolist()) <= hidden for eye in eyes])
     both, one = np.mean(np.all(whole, 1)), np.mean(np.any(whole, 1))
     assert both > 0.2 and one - both < 0.1
-
-
-@pytest.mark.parametrize("template", ["arcface", "farl"])
-def test_regions_of_a_pictures_own_points_move_with_them(template):
-    from paco_fr.faces.crop import template_points
-
-    points = template_points(template, 64)
-    assert (region_map_of(points, 64, 8) == region_map(template, 8)).mean() > 0.9
-    moved = region_map_of(points + np.array([16, 0]), 64, 8).reshape(8, 8)
-    assert (moved[:, 2:] == region_map_of(points, 64, 8).reshape(8, 8)[:, :-2]).all()
-    swap = {REGIONS.index(f"left {p}"): REGIONS.index(f"right {p}") for p in ("brow", "eye", "cheek")}
-    swap |= {b: a for a, b in swap.items()}
-    mirrored = region_map_of(mirrored_points(points + np.array([5, 2]), 64), 64, 8).reshape(8, 8)[:, ::-1]
-    back = np.vectorize(lambda r: swap.get(r, r))(mirrored)
-    assert (back == region_map_of(points + np.array([5, 2]), 64, 8).reshape(8, 8)).mean() > 0.95
-
-
-def test_landmarks_place_the_regions_of_each_picture(faces, tmp_path):
-    config = small_config(
-        masking={"regions": "landmarks"},
-        data={"source": "synthetic:identities=3,images_per_identity=2,seed=1", "crops": {"box": 1.0}},
-    )
-    pool = crop_pool(config, workers=1)
-    assert pool.points.shape == (6, 5, 2) and (np.abs(pool.points - 16) < 24).all()
-    assert (pool.points[:, 0, 0] < pool.points[:, 1, 0]).mean() > 0.8
-    plain = crop_pool(small_config(data=config.data.model_dump()), workers=1)
-    assert plain.points is None and plain.fingerprint == pool.fingerprint
-    assert (plain.images == pool.images).all()
-    batch = Views(pool, config).at(range(600, 606))
-    assert len({tuple(row) for row in batch.regions.tolist()}) > 1
-    with pytest.raises(PacoError, match=r"24 of 24 faces .* have no landmarks"):
-        crop_pool(config_on(faces, masking={"regions": "landmarks"}))
-    pack(faces, tmp_path / "packed", config_on(faces))
-    with pytest.raises(PacoError, match=r"packed faces .* hold no landmarks"):
-        open_faces(config_on(str(tmp_path / "packed"), masking={"regions": "landmarks"}))

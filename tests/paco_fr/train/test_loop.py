@@ -134,12 +134,13 @@ class Torn:
 def test_pictures_that_tear_during_a_run_are_replaced_counted_and_stop_it_past_the_share(
     faces, tmp_path, monkeypatch
 ):
-    from paco_fr.data.crops import CropPool, crop_pool
+    from paco_fr.data.crops import crop_pool
+    from paco_fr.data.open import FacesInMemory
 
     def torn(every):
         def open_faces(config, progress=False):
             pool = crop_pool(config)
-            return CropPool(Torn(pool.images, every), pool.anchors, pool.fingerprint, pool.skipped)
+            return FacesInMemory(Torn(pool.images, every), pool.anchors, pool.fingerprint, pool.skipped)
 
         return open_faces
 
