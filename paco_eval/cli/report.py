@@ -11,8 +11,8 @@ from paco_eval.cli.options import REPLICATES
 
 @click.command("report")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option("--format", "formats", multiple=True, type=click.Choice(["html", "md", "csv", "latex", "figures"]),
-              help="May be given several times.  [default: all but figures]")  # fmt: skip
+@click.option("--format", "formats", multiple=True, type=click.Choice(["html", "md", "csv", "latex", "figures", "archive"]),
+              help="May be given several times; archive: all rows in few files.  [default: html, md, csv, latex]")  # fmt: skip
 @click.option("--style", type=click.Choice(["families", "paper"]), default="families", show_default=True)
 @click.option("--published", is_flag=True, help="Set numbers from the literature below measured ones.")
 @click.option("--include-mimic", is_flag=True, help="Show rows measured on miniatures, apart.")

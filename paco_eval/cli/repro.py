@@ -10,7 +10,7 @@ from paco_eval.cli.options import data_root as data_root_option
 
 
 @click.command("repro")
-@click.argument("row", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="ROW.json")
+@click.argument("row", metavar="ROW.json|ARCHIVE#KEY")
 @click.option("--checkpoint", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="Weights trained again, for a row of `repro: retrain`.")  # fmt: skip
 @data_root_option
@@ -28,7 +28,7 @@ from paco_eval.cli.options import data_root as data_root_option
     help="Trust features and rendered faces in the cache.  [default: make them anew]",
 )
 def command(
-    row: Path, checkpoint: Path | None, data_root: Path | None, tasks_from: Path | None, folder: str | None,
+    row: str, checkpoint: Path | None, data_root: Path | None, tasks_from: Path | None, folder: str | None,
     train_identities: Path | None, cached: bool,
 ) -> None:  # fmt: skip
     """Measure a stored row again: same, within its interval, or different, and which recorded fields differ.

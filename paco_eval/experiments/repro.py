@@ -31,7 +31,7 @@ from paco_eval.analysis.significance import Ends
 from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.rows.schema import Metric, Row
-from paco_eval.rows.store import load_rows, read_row
+from paco_eval.rows.store import Stored, find_row, load_rows
 from paco_fr.utils.errors import MissingDataError, PacoError
 from paco_fr.utils.types import Say
 from tasks.task import Task
@@ -83,7 +83,7 @@ class Reproduction:
 
 
 def reproduce(
-    path: Path,
+    place: str | Path,
     known: Mapping[str, Task],
     *,
     checkpoint: Path | None = None,
@@ -97,7 +97,7 @@ def reproduce(
     A row of a subset or of a level is measured with its whole task, of which it is a part.
 
     Args:
-        path: the file of the row; rows of other seeds are looked for beside it.
+        place: the file of the row, or ``FOLDER#KEY`` of an archive; rows of other seeds are looked for beside it.
         known: tasks by name.
         checkpoint: folder of weights trained again, for rows of ``repro: retrain``.
         data_root: folder of the data sets.
@@ -111,7 +111,8 @@ def reproduce(
             trained first (the message says how), or the evaluation fails.
 
     """
-    row = read_row(path)
+    stored = find_row(place)
+    row, path = stored.row, stored.path
     if row.task not in known:
         raise PacoError(
             f"{path}: its task '{row.task}' is not known here; declare it with --folder or --tasks-from. "
@@ -149,7 +150,7 @@ def reproduce(
     measured = next((other for other in found if _place(other) == _place(row)), None)
     if measured is None:
         raise PacoError(f"{path}: {row.task} has no subset '{row.subset}' at level {row.level} any more.")
-    return judge(row, measured, seeds_beside(path, row))
+    return judge(row, measured, seeds_beside(stored))
 
 
 @contextmanager
@@ -196,10 +197,10 @@ def _place(row: Row) -> tuple[Any, ...]:
     return row.task, row.split, row.subset, row.level, row.probe_seed
 
 
-def seeds_beside(path: Path, row: Row) -> list[Row]:
+def seeds_beside(stored: Stored) -> list[Row]:
     """Return the rows in a row's folder that differ from it in pretraining seed only, itself among them."""
     alike = ("method", "task_version", "protocol", "crop_hash", "data_fingerprint")
-    rows = [stored.row for stored in load_rows(path.parent).rows]
+    row, rows = stored.row, [other.row for other in load_rows(stored.folder).rows]
     return [
         other
         for other in rows

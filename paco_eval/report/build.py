@@ -27,11 +27,12 @@ from paco_eval.report.tables.presets import ROBUSTNESS, preset_tables
 from paco_eval.report.tables.published import beside_measured, load_published
 from paco_eval.report.tables.robustness import over_levels
 from paco_eval.report.tables.table import Table, family_tables
+from paco_eval.rows.archive import write_archive
 from paco_eval.rows.artefacts import checkpoints, pretrainings
 from paco_eval.rows.store import Stored, load_rows
 from paco_fr.utils.errors import PacoError
 
-Format = Literal["html", "md", "csv", "latex", "figures"]
+Format = Literal["html", "md", "csv", "latex", "figures", "archive"]
 Style = Literal["families", "paper"]
 
 
@@ -54,11 +55,11 @@ def build_report(
     comparison: Comparison | None = None,
     title: str = "Face encoders, measured",
 ) -> Report:
-    """Write ``report.html``, ``tables.md``, ``results.csv``, ``tables.tex`` and ``figures/`` as asked.
+    """Write ``report.html``, ``tables.md``, ``results.csv``, ``tables.tex``, ``figures/`` and ``archive/`` as asked.
 
     Args:
         run_folders: folders with ``rows/`` and perhaps ``pretrain/``, see
-            :mod:`paco_eval.rows.artefacts`.
+            :mod:`paco_eval.rows.artefacts`, or archives, see :mod:`paco_eval.rows.archive`.
         out: folder to write into; made if it is not there.
         formats: which of the files.
         include_mimic: whether rows of miniatures get tables of their own.
@@ -88,6 +89,9 @@ def build_report(
     runs += checkpoints((stored.row.encoder for stored in loaded.rows), runs)
     if not loaded.rows and not runs:
         raise PacoError("Nothing to report. " + " ".join(problems))
+    archived = write_archive(Path(out) / "archive", loaded.rows) if "archive" in formats else []
+    if set(formats) == {"archive"}:
+        return Report(archived, problems)
     if style == "paper":
         tables = preset_tables(loaded.rows, judge=judge)
     else:
@@ -114,7 +118,8 @@ def build_report(
         drawn += [*contents.training, *(f for _, _, figures in contents.pretrainings for f in figures)]
         if "html" in formats:
             texts["report.html"] = render(contents, title)
-    return Report(_write(Path(out), texts, drawn if "figures" in formats else []), problems)
+    written = _write(Path(out), texts, drawn if "figures" in formats else [])
+    return Report([*archived, *written], problems)
 
 
 def _over_levels(table: Table, problems: list[str]) -> Table:

@@ -80,3 +80,17 @@ def completed(own: pd.DataFrame, clean: pd.DataFrame) -> pd.DataFrame:
     if len(own) != len(clean):
         raise PacoError(f"A cell of {len(own)} units cannot be completed by a clean one of {len(clean)}.")
     return clean.drop(columns=[name for name in own if name in clean]).join(own)
+
+
+def plain_cells(items: pd.DataFrame) -> pd.DataFrame:
+    """Return the items with array cells, e.g. points (L, 2), as nested lists, which parquet can hold."""
+    nested = {
+        str(name): [cell.tolist() for cell in column]
+        for name, column in items.items()
+        if len(column) and isinstance(column.iloc[0], np.ndarray)
+    }
+    return items.assign(**nested)
+
+
+REST = "items_with"
+"""Entry of ``chosen``: key of the clean row whose items have the columns that a cell of a sweep leaves out."""

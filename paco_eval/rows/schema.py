@@ -179,6 +179,14 @@ def row_key(fields: Mapping[str, Any]) -> str:
     return content_hash({name: fields.get(name) for name in IDENTIFYING})
 
 
+def upgraded(content: Mapping[str, Any]) -> Row:
+    """Return the row of stored fields, of this format or an older one; raises pydantic's ``ValidationError``."""
+    fields = dict(content)
+    for number in range(int(fields["schema"]), SCHEMA):
+        fields = UPGRADES[number](fields)
+    return Row.model_validate(fields)
+
+
 def row_schema() -> dict[str, Any]:
     """Return the JSON schema of a row file, as committed in ``paco_eval/rows/row.schema.json``."""
     schema = Row.model_json_schema(by_alias=True)

@@ -1,6 +1,7 @@
 """Rows in a folder: written, read, merged.
 
-A row is ``KEY.json`` with its items beside it in ``KEY.items.parquet``, see :mod:`paco_eval.rows.schema`.
+A row is ``KEY.json`` with its items beside it in ``KEY.items.parquet``, see :mod:`paco_eval.rows.schema`; or one
+of an archive, see :mod:`paco_eval.rows.archive`.
 
 **Merging** runs of several machines is putting their folders side by side. Of rows with one key the first
 in the order of the given paths (sorted within a folder) is kept; when they disagree in any metric by more
@@ -15,7 +16,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +24,9 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from paco_eval.rows.compact import completed, departing
-from paco_eval.rows.schema import SCHEMA, UPGRADES, Metric, Row
+from paco_eval.rows.archive import Archive, is_archive
+from paco_eval.rows.compact import REST, completed, departing, plain_cells
+from paco_eval.rows.schema import SCHEMA, Metric, Row, upgraded
 from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file
@@ -40,23 +42,9 @@ def _digest(content: Mapping[str, Any]) -> str:
     return content_hash({name: value for name, value in content.items() if name != "digest"})
 
 
-def plain_cells(items: pd.DataFrame) -> pd.DataFrame:
-    """Return the items with array cells, e.g. points (L, 2), as nested lists, which parquet can hold."""
-    nested = {
-        str(name): [cell.tolist() for cell in column]
-        for name, column in items.items()
-        if len(column) and isinstance(column.iloc[0], np.ndarray)
-    }
-    return items.assign(**nested)
-
-
 def items_path(row_path: Path) -> Path:
     """Return where the items of a row file lie."""
     return row_path.with_name(f"{row_path.stem}.items.parquet")
-
-
-REST = "items_with"
-"""Entry of ``chosen``: key of the clean row whose items have the columns that a cell of a sweep leaves out."""
 
 
 def write_row(folder: str | Path, row: Row, items: pd.DataFrame, *, clean: Path | None = None) -> Path:
@@ -117,9 +105,7 @@ def read_row(path: str | Path) -> Row:
     if content.get("digest") != _digest(content):
         raise PacoError(f"{path}: content does not fit its digest. Edited by hand? Evaluate it again.")
     try:
-        for number in range(found, SCHEMA):
-            content = UPGRADES[number](content)
-        return Row.model_validate(content)
+        return upgraded(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "row"
@@ -143,14 +129,27 @@ def read_items(row_path: str | Path, row: Row | None = None) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Stored:
-    """A row and the file that it came from."""
+    """A row and where it lies.
+
+    Attributes:
+        row: what was measured.
+        path: its file ``KEY.json``; in an archive ``FOLDER#KEY``, which no file is named.
+        archive: that it lies in; None beside other rows.
+
+    """
 
     row: Row
     path: Path
+    archive: Archive | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the row and those that were measured with it."""
+        return self.path.parent if self.archive is None else self.archive.folder
 
     def items(self) -> pd.DataFrame:
-        """Read the items beside the row; raises :class:`PacoError` if they do not fit."""
-        return read_items(self.path, self.row)
+        """Read the items of the row; raises :class:`PacoError` if they do not fit."""
+        return read_items(self.path, self.row) if self.archive is None else self.archive.items(self.row)
 
 
 class Loaded(NamedTuple):
@@ -166,6 +165,31 @@ def _row_files(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*.json") if _KEY_FILE.fullmatch(file.name))
 
 
+def _of_file(path: Path) -> list[Stored]:
+    return [Stored(read_row(path), path)]
+
+
+def _archived(folder: Path) -> list[Stored]:
+    archive = Archive(folder)
+    return [Stored(row, Path(f"{folder}#{row.key}"), archive) for row in archive.rows]
+
+
+def find_row(place: str | Path) -> Stored:
+    """Return the row in a file ``KEY.json``, or of an archive: ``FOLDER#KEY``.
+
+    Raises:
+        PacoError: it cannot be read, or the archive has no such row.
+
+    """
+    folder, _, key = str(place).rpartition("#")
+    if not folder or not is_archive(Path(folder)):
+        return Stored(read_row(place), Path(place))
+    found = next((stored for stored in _archived(Path(folder)) if stored.row.key == key), None)
+    if found is None:
+        raise PacoError(f"{folder}: no row has the key '{key}'. Keys stand first in its rows.jsonl.")
+    return found
+
+
 def _same_numbers(a: Row, b: Row) -> bool:
     if a.metrics.keys() != b.metrics.keys():
         return False
@@ -176,7 +200,7 @@ def _same_numbers(a: Row, b: Row) -> bool:
 
 
 def load_rows(paths: str | Path | Iterable[str | Path]) -> Loaded:
-    """Read all rows under ``paths`` (row files, or folders searched through), merged as stated above.
+    """Read all rows under ``paths`` (row files, folders searched through, archives), merged as stated above.
 
     What cannot be read is told in ``problems`` and leaves the rest untouched.
     """
@@ -185,19 +209,21 @@ def load_rows(paths: str | Path | Iterable[str | Path]) -> Loaded:
     kept: dict[str, Stored] = {}
     problems: list[str] = []
     for path in map(Path, paths):
+        found: list[Stored] = []
         files = _row_files(path)
-        if not files:
+        if not files and not is_archive(path):
             problems.append(f"{path}: no rows. Is it the --out folder of an evaluation?")
-        for file in files:
-            try:
-                stored = Stored(read_row(file), file)
-            except PacoError as error:
-                problems.append(str(error))
-                continue
+        for read, places in ((_archived, [path] if is_archive(path) else []), (_of_file, files)):
+            for place in places:
+                try:
+                    found += read(place)
+                except PacoError as error:
+                    problems.append(str(error))
+        for stored in found:
             first = kept.setdefault(stored.row.key, stored)
             if not _same_numbers(first.row, stored.row):
                 problems.append(
-                    f"{file}: disagrees with {first.path} under the same key; the latter is used."
+                    f"{stored.path}: disagrees with {first.path} under the same key; the latter is used."
                 )
     return Loaded(list(kept.values()), problems)
 

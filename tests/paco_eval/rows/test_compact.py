@@ -10,8 +10,8 @@ from paco_eval.analysis.robustness import metric_of
 from paco_eval.encoders.baselines import Pixels
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import measure
-from paco_eval.rows.compact import compact, completed, departing
-from paco_eval.rows.store import REST, items_path, load_rows, read_items
+from paco_eval.rows.compact import REST, compact, completed, departing
+from paco_eval.rows.store import items_path, load_rows, read_items
 from paco_fr.utils.errors import PacoError
 from tests.paco_eval.evaluation.test_derived import quiet, swept
 

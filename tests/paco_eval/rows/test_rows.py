@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from paco_eval.rows import schema
 from paco_eval.rows import store as rows_module
 from paco_eval.rows.schema import IDENTIFYING, Metric, Row, row_key, row_schema
 from paco_eval.rows.store import items_path, load_results, load_rows, read_items, read_row, write_row
@@ -35,8 +36,8 @@ def test_committed_schema_is_the_models() -> None:
 
 
 def test_every_field_of_the_schema_is_documented() -> None:
-    schema = row_schema()
-    for part in (schema, *schema["$defs"].values()):
+    found = row_schema()
+    for part in (found, *found["$defs"].values()):
         assert all("description" in field for field in part["properties"].values()), part["title"]
 
 
@@ -160,10 +161,11 @@ def test_an_edit_of_an_identifying_field_cannot_be_signed_away(tmp_path: Path) -
 
 def test_old_formats_stay_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_row(tmp_path, *make_row())
-    now = rows_module.SCHEMA
-    monkeypatch.setattr(rows_module, "SCHEMA", now + 1)
+    now = schema.SCHEMA
+    for module in (schema, rows_module):
+        monkeypatch.setattr(module, "SCHEMA", now + 1)
     monkeypatch.setitem(
-        rows_module.UPGRADES, now, lambda fields: {**fields, "schema": now + 1, "commit": "upgraded"}
+        schema.UPGRADES, now, lambda fields: {**fields, "schema": now + 1, "commit": "upgraded"}
     )
     assert read_row(path).commit == "upgraded"
 
@@ -174,7 +176,7 @@ def test_rows_of_the_first_format_are_read(tmp_path: Path) -> None:
     path.write_text(json.dumps(first))
     edit_and_sign(path, schema=1)
     row = read_row(path)
-    assert row.schema_version == rows_module.SCHEMA and row.retrain == ""
+    assert row.schema_version == schema.SCHEMA and row.retrain == ""
     edit_and_sign(path, schema=0)
     with pytest.raises(PacoError, match="row format 0 does not exist"):
         read_row(path)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from paco_eval.probes.solvers import load_solver
-from paco_eval.rows.store import plain_cells
+from paco_eval.rows.compact import plain_cells
 from paco_fr.contracts import CROPS
 from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.utils.errors import PacoError
