@@ -81,10 +81,11 @@ def methods_with_seeds(rows: Iterable[Stored]) -> set[str]:
 
 def column_of(row: Row) -> Column:
     """Return the column of a row's main metric."""
-    return _columns(row)[0]
+    return columns_of(row)[0]
 
 
-def _columns(row: Row) -> list[Column]:
+def columns_of(row: Row) -> list[Column]:
+    """Return the columns of all metrics of a row, the main one first."""
     names = sorted(row.metrics, key=lambda name: (name != row.main_metric, list(row.metrics).index(name)))
     return [
         Column(

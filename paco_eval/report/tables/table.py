@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from paco_eval.analysis.columns import Column, _columns, line_label, line_order, methods_with_seeds
+from paco_eval.analysis.columns import Column, columns_of, line_label, line_order, methods_with_seeds
 from paco_eval.analysis.significance import BY_INTERVALS, Judge
 from paco_eval.rows.schema import Metric, Row
 from paco_eval.rows.store import Stored
@@ -141,10 +141,10 @@ def family_tables(
         mimic = stored.row.data_kind == "mimic"
         if include_mimic or not mimic:
             groups[heading or stored.row.family, stored.row.protocol, mimic].append(stored)
-    return [_table(*key, groups[key], several, judge) for key in sorted(groups, key=_place)]
+    return [_table(*key, groups[key], several, judge) for key in sorted(groups, key=place_of)]
 
 
-def _place(key: tuple[str, str, bool]) -> tuple[int, tuple[str, str, bool]]:
+def place_of(key: tuple[str, str, bool]) -> tuple[int, tuple[str, str, bool]]:
     """Return where a table stands: families as papers order them, others after them by name, diagnostics last."""
     family = key[0]
     if family in FAMILIES:
@@ -155,14 +155,14 @@ def _place(key: tuple[str, str, bool]) -> tuple[int, tuple[str, str, bool]]:
 def _table(
     family: str, protocol: str, mimic: bool, rows: list[Stored], several: set[str], judge: Judge
 ) -> Table:
-    columns = sorted({column for stored in rows for column in _columns(stored.row)})
+    columns = sorted({column for stored in rows for column in columns_of(stored.row)})
     cells: dict[tuple[str, Column], list[Stored]] = defaultdict(list)
     seeds: dict[str, set[int | None]] = defaultdict(set)
     beneath: dict[Column, list[Row]] = defaultdict(list)
     for stored in rows:
         label = line_label(stored.row, several)
         seeds[label].add(stored.row.pretrain_seed)
-        for column in _columns(stored.row):
+        for column in columns_of(stored.row):
             cells[label, column].append(stored)
             beneath[column].append(stored.row)
     usual = {column: _usual(found) for column, found in beneath.items()}

@@ -13,7 +13,7 @@ import pytest
 
 from paco_eval.analysis.significance import BY_INTERVALS, intervals_apart
 from paco_eval.report.tables.formats import escape_latex, latex_document, to_csv, to_latex, to_markdown
-from paco_eval.report.tables.table import Cell, Line, Table, _place, family_tables
+from paco_eval.report.tables.table import Cell, Line, Table, family_tables, place_of
 from paco_eval.rows.schema import Metric
 from paco_eval.rows.store import Stored, load_rows
 from tests.fixtures.made_rows import TASKS, make_row, write_run
@@ -169,7 +169,7 @@ def test_a_table_for_each_family(tables: list[Table]) -> None:
 
 def test_benchmarks_stand_before_what_is_derived_and_diagnostics_last() -> None:
     families = ["codebook", "occlusion/pose", "attributes", "face", "pose", "perturbed-blur/codebook"]
-    ordered = sorted(families, key=lambda family: _place((family, "frozen", False)))
+    ordered = sorted(families, key=lambda family: place_of((family, "frozen", False)))
     assert ordered == ["pose", "attributes", "face", "occlusion/pose", "codebook", "perturbed-blur/codebook"]
 
 
