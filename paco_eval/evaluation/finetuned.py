@@ -18,7 +18,7 @@ from paco_eval.evaluation.frozen import shares_of
 from paco_eval.evaluation.protocols import NotApplicableError
 from paco_eval.evaluation.record import Measured, identity_of
 from paco_eval.finetune.data import Part, Parts
-from paco_eval.finetune.model import Settings, recipe
+from paco_eval.finetune.model import EPOCHS, Settings, recipe
 from paco_eval.finetune.train import Training, trainable
 from paco_eval.probes.probe import Choice
 from paco_eval.probes.scorer import Decision, held_of
@@ -98,7 +98,9 @@ def settings_of(data: Data) -> Settings:
     """Return how the protocol of the data trains."""
     protocol = data.protocol
     return replace(
-        recipe(protocol.head, data.task.kind), epochs=protocol.epochs, margin=protocol.margin or "cosface"
+        recipe(protocol.head, data.task.kind),
+        epochs=protocol.epochs or EPOCHS,
+        margin=protocol.margin or "cosface",
     )
 
 
@@ -118,7 +120,8 @@ def finetuned_variants(data: Data) -> list[Data]:
         raise NotApplicableError(f"{task.name}: it has neither points nor masks; FaRL's head does not apply.")
     if head == "linear" and task.kind == "segmentation":
         raise NotApplicableError(f"{task.name}: masks are fine-tuned with FaRL's head; give --head farl.")
-    return [replace(data, probe_seed=seed) for seed in range(data.protocol.seeds)]
+    protocol = replace(data.protocol, epochs=data.protocol.epochs or EPOCHS)
+    return [replace(data, protocol=protocol, probe_seed=seed) for seed in range(protocol.seeds)]
 
 
 def parts_of(data: Data, view: str = "all") -> list[Parts]:

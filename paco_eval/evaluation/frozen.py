@@ -17,7 +17,7 @@ import pandas as pd
 from accelerate import PartialState
 
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.protocols import NotApplicableError, Shots
+from paco_eval.evaluation.protocols import SHOTS, NotApplicableError, Shots
 from paco_eval.evaluation.record import Measured
 from paco_eval.features.extract import extract
 from paco_eval.probes import borrowed
@@ -130,7 +130,8 @@ def frozen_variants(data: Data) -> list[Data]:
             f"{task.name}: it fits no head; the protocol {protocol.name} does not apply."
         )
     if protocol.name == "few-shot":
-        return [few_shot(data, shots, seed) for shots in protocol.shots for seed in range(protocol.seeds)]
+        several = protocol.shots or tuple(Shots.parse(text) for text in SHOTS)
+        return [few_shot(data, shots, seed) for shots in several for seed in range(protocol.seeds)]
     if protocol.name == "knn":
         if load_kind(task.kind).HEAD not in NEIGHBOURS:
             raise NotApplicableError(f"{task.name}: it compares embeddings; nearest neighbours do not apply.")

@@ -20,13 +20,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
-from paco_eval.finetune.margin import MarginName
-from paco_eval.finetune.model import EPOCHS, TunedHead
 from paco_fr.utils.errors import PacoError, unknown_name
 from tasks.kinds import load_kind
 from tasks.task import Task
+
+if TYPE_CHECKING:  # reports read protocols and do without torch
+    from paco_eval.finetune.margin import MarginName
+    from paco_eval.finetune.model import TunedHead
 
 SHOTS = ("1%", "10%")
 SEEDS = 3
@@ -73,8 +75,8 @@ class Protocol:
 
     Attributes:
         name: one of :data:`NAMES`.
-        shots: of few-shot, how much is fitted on; several may be asked for, a row has one.
-        epochs: of fine-tune.
+        shots: of few-shot, how much is fitted on; several may be asked for, a row has one, none asks for :data:`SHOTS`.
+        epochs: of fine-tune; 0 is not said, which asks for as many as the recipe has.
         margin: loss of fine-tune on people, empty where no people are told apart.
         head: of fine-tune: ``linear``, or ``farl`` for landmarks and parsing after FaRL's recipe.
         people: name and hash of the folder of people that a set scored as a whole was fitted on.
@@ -89,7 +91,7 @@ class Protocol:
 
     name: Name = "frozen"
     shots: tuple[Shots, ...] = ()
-    epochs: int = EPOCHS
+    epochs: int = 0
     margin: MarginName | Literal[""] = ""
     head: TunedHead = "linear"
     people: str = ""
@@ -102,7 +104,7 @@ class Protocol:
 
     @classmethod
     def asked(
-        cls, name: str, *, shots: Sequence[str] = SHOTS, seeds: int = SEEDS, epochs: int = EPOCHS,
+        cls, name: str, *, shots: Sequence[str] = SHOTS, seeds: int = SEEDS, epochs: int = 0,
         margin: MarginName = "cosface", head: TunedHead = "linear", crop: str = "", limit: int | None = None,
     ) -> Protocol:  # fmt: skip
         """Return what a user asks for; settings of other protocols are left out.
@@ -147,8 +149,11 @@ class Protocol:
     @property
     def heading(self) -> str:
         """What stands first in a row: the name with its amount."""
-        amount = {"few-shot": ", ".join(map(str, self.shots)), "fine-tune": f"{self.epochs} epochs"}
-        heading = " ".join(filter(None, (self.name, amount.get(self.name))))
+        amounts = {
+            "few-shot": [str(shots) for shots in self.shots],
+            "fine-tune": [f"{self.epochs} epochs"] if self.epochs else [],
+        }
+        heading = " ".join([self.name, *amounts.get(self.name, [])])
         return f"sensitivity {self.varied}, {heading}" if self.varied else heading
 
     @property
@@ -169,7 +174,7 @@ class Protocol:
         asked = {
             "--protocol": self.name if self.name != "frozen" else "",
             "--shots": ",".join(str(shots).removesuffix(" per class") for shots in self.shots),
-            "--epochs": str(self.epochs) if self.name == "fine-tune" else "",
+            "--epochs": str(self.epochs) if self.epochs else "",
             "--margin": self.margin,
             "--head": self.head if self.head != "linear" else "",
             "--crop": self.crop,

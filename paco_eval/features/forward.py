@@ -28,30 +28,18 @@ def precision_of(encoder: Encoder) -> str:
     return str(getattr(encoder, "precision", "float32"))
 
 
-def set_up(encoder: Encoder, precision: str = "float32", *, compile_blocks: bool = False) -> Encoder:
-    """Return the encoder, told to run in a precision and perhaps compiled; its weights stay as they are.
-
-    Encoders without any weights run as they are. What is compiled are a transformer's blocks, one by one:
-    they are alike, so one compilation serves all. It is asked for, never the rule: on one CPU thread ViT-S/16 took
-    1.02 (float32) and 1.03 times (bfloat16) the pictures a second after ten seconds of compilation, so it does not
-    pay there.
+def set_up(encoder: Encoder, precision: str = "float32") -> Encoder:
+    """Return the encoder, told to run in a precision; its weights stay as they are, encoders without any run as they are.
 
     Raises:
-        PacoError: unknown precision, or a network that runs outside torch (ONNX) or has no blocks.
+        PacoError: unknown precision, or a network that runs outside torch (ONNX).
 
     """
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
-    model = getattr(encoder, "model", None)
-    if encoder.parameters and not isinstance(model, nn.Module) and (precision != "float32" or compile_blocks):
-        raise PacoError(f"{encoder.name} runs as its file is; use float32 without --compile.")
-    if compile_blocks and isinstance(model, nn.Module):
-        blocks = getattr(model, "blocks", None)
-        if not isinstance(blocks, (nn.Sequential, nn.ModuleList)):
-            raise PacoError(f"{encoder.name} is no transformer of blocks; leave --compile out.")
-        for block in blocks:
-            block.compile()
     if encoder.parameters:
+        if precision != "float32" and not isinstance(getattr(encoder, "model", None), nn.Module):
+            raise PacoError(f"{encoder.name} runs as its file is; leave --precision out.")
         encoder.precision = precision  # type: ignore[attr-defined]
     return encoder
 

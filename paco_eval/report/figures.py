@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from paco_eval.analysis.columns import Column
 from paco_eval.analysis.robustness import PITCH_EDGES, YAW_EDGES, by_angle, knows_angle
 from paco_eval.analysis.significance import registered_metrics
+from paco_eval.evaluation.protocols import apart
 from paco_eval.report.plots.curves import confusion_matrix, cumulative_error, det, error_against_yaw, roc
 from paco_eval.report.plots.method import place_maps
 from paco_eval.report.plots.pictures import codebook_atlas, landmark_sheet, picture_rows, reconstruction_sheet
@@ -223,7 +224,7 @@ def few_shot_figures(tables: Sequence[Table]) -> dict[str, list[Drawn]]:
     for table in tables:
         if table.compared or table.mimic:
             continue
-        name, _, departures = table.protocol.partition(", ")
+        name, departures = apart(table.protocol)
         found = _FEW_SHOT.fullmatch(name)
         if not (found or name == "frozen"):
             continue

@@ -16,6 +16,7 @@ import pandas as pd
 
 from paco_eval.analysis.columns import Column
 from paco_eval.analysis.robustness import CONSTANT, angle_by_level, knows_angle, sweeps
+from paco_eval.evaluation.protocols import apart
 from paco_eval.report.figures import ANGLES, Drawn
 from paco_eval.report.plots.robustness import Panel, heat_map, robustness_curves
 from paco_eval.report.plots.style import short_name
@@ -68,7 +69,7 @@ def overview_figures(tables: Sequence[Table]) -> dict[str, list[Drawn]]:
     for table in tables:
         if table.compared or table.mimic:
             continue
-        protocol, _, departures = table.protocol.partition(", ")
+        protocol, departures = apart(table.protocol)
         for task, columns in _swept(table).items():
             scores = _mean_curves(table, columns)
             if len(set(scores.level)) > 1:

@@ -66,7 +66,7 @@ def test_every_protocol_of_the_reference_rows_is_read_and_written():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "linear", "few-shot 0%", "knn 3 epochs", "frozen 1%", "fine-tune", "frozen,"]
+    "text", ["", "linear", "few-shot 0%", "knn 3 epochs", "frozen 1%", "few-shot 1% 10%", "frozen,"]
 )
 def test_what_is_no_protocol_of_this_version_is_refused(text):
     with pytest.raises(PacoError):
@@ -80,7 +80,7 @@ def test_what_a_protocol_says_is_asked_for_by_options_that_say_the_same():
         given = dict(pairwise(protocol.options()))
         asked = Protocol.asked(
             given.get("--protocol", "frozen"), shots=given.get("--shots", "1%").split(","),
-            epochs=int(given.get("--epochs", 1)), margin=given.get("--margin", ""), head=given.get("--head", "linear"),
+            epochs=int(given.get("--epochs", 0)), margin=given.get("--margin", ""), head=given.get("--head", "linear"),
             crop=given.get("--crop", ""), limit=int(given["--limit"]) if "--limit" in given else None,
         )  # fmt: skip
         elsewhere = {name: getattr(protocol, name) for name in ("people", "lender", "precision", "varied")}

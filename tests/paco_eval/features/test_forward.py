@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import os
-import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-import timm
 import torch
 
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders.baselines import Constant, Pixels
-from paco_eval.encoders.timm import TimmEncoder
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import measure
 from paco_eval.features.extract import extract
@@ -100,25 +96,6 @@ def test_bfloat16_is_near_float32_kept_apart_in_the_cache_and_said_in_the_row(tm
     assert row.protocol == "frozen, bfloat16"
 
 
-@pytest.mark.skipif(
-    not (shutil.which("g++") or shutil.which("clang++")), reason="no C++ compiler to compile with"
-)
-def test_compiled_blocks_give_the_same_features():
-    torch.manual_seed(0)
-    model = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=1, embed_dim=32, num_heads=2,
-                              num_classes=0)  # fmt: skip
-    encoders = [TimmEncoder("narrow", copy.deepcopy(model), PixelContract(32)) for _ in range(2)]
-    made, counted = units(people=3), torch._dynamo.utils.counters["stats"]
-    plain, before = extract(encoders[0], made, ("mean", "grid4")).layers, counted["calls_captured"]
-    compiled = set_up(encoders[1], compile_blocks=True)
-    compiled.weight_hash = "c" * 16  # so that nothing comes from the cache
-    for layer, table in extract(compiled, made, ("mean", "grid4")).layers.items():
-        off = np.linalg.norm(table - plain[layer], axis=1) / np.linalg.norm(plain[layer], axis=1)
-        assert off.max() < 1e-5, (layer, off.max())
-    assert counted["calls_captured"] > before
-    torch.compiler.reset()
-
-
 def test_precision_is_refused_where_it_means_nothing():
     encoder = FunctionEncoder("onnx:x", lambda images: images.mean((2, 3)), PixelContract(8), "0" * 16, 1)
     assert precision_of(set_up(encoder)) == "float32"
@@ -126,8 +103,6 @@ def test_precision_is_refused_where_it_means_nothing():
         set_up(encoder, "float16")
     with pytest.raises(PacoError, match="Did you mean float16"):
         set_up(encoder, "float61")
-    with pytest.raises(PacoError, match="no transformer"):
-        set_up(load_encoder("random:resnet10t"), compile_blocks=True)
     assert precision_of(set_up(Constant(), "bfloat16")) == "float32"  # no weights, nothing to round
 
 
