@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from paco_fr.config import PretrainConfig, parse_config
+from paco_fr.config import EncoderConfig, PretrainConfig, parse_config
 from paco_fr.model.objective import build_objective
 from paco_fr.model.vit import build_encoder
 from paco_fr.utils.errors import PacoError
@@ -63,19 +63,25 @@ def save_checkpoint(folder: Path, model: nn.Module, config: PretrainConfig, fact
 
 def read_card(folder: Path) -> tuple[dict[str, Any], PretrainConfig]:
     """Return the card of a checkpoint folder and the configuration in it."""
+    card = raw_card(folder)
+    return card, parse_config(card["config"], str(folder / "card.json"))
+
+
+def raw_card(folder: Path) -> dict[str, Any]:
+    """Return the card of a checkpoint folder; its configuration may be one that this version cannot train."""
     path = folder / "card.json"
     if not path.is_file():
         raise PacoError(
             f"No checkpoint in {folder}: card.json is missing. Give the folder that `pretrain` wrote."
         )
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        version, values = card["format"], card["config"]
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version, _ = card["format"], card["config"]["encoder"]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise PacoError(f"{path} is not a checkpoint card: {error}.") from error
     if version != FORMAT:
         raise PacoError(f"{path} has format {version}; this version reads format {FORMAT}.")
-    return card, parse_config(values, str(path))
+    return card
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -110,16 +116,24 @@ def load_objective(folder: Path) -> tuple[Any, PretrainConfig]:
     return model.eval().requires_grad_(False), config
 
 
-def load_encoder(folder: Path) -> tuple[VisionTransformer, dict[str, Any], PretrainConfig]:
+def load_encoder(folder: Path) -> tuple[VisionTransformer, dict[str, Any], EncoderConfig]:
     """Return the pretrained encoder of a checkpoint folder, in evaluation mode, with card and configuration."""
-    card, config = read_card(folder)
-    encoder = build_encoder(config.encoder)
     weights = folder / "model.safetensors"
-    tensors = load_weights(weights)
+    card = raw_card(folder)
+    encoder, config = encoder_of(card, load_weights(weights), str(weights))
+    return encoder.eval().requires_grad_(False), card, config
+
+
+def encoder_of(
+    card: dict[str, Any], tensors: dict[str, Tensor], where: str
+) -> tuple[VisionTransformer, EncoderConfig]:
+    """Return the encoder among the tensors of a whole objective, however that was trained."""
+    config = parse_config({"encoder": card["config"]["encoder"]}, where).encoder
+    encoder = build_encoder(config)
     own = {
         name.removeprefix("encoder."): tensor
         for name, tensor in tensors.items()
         if name.startswith("encoder.")
     }
-    load_into(encoder, own, str(weights))
-    return encoder.eval().requires_grad_(False), card, config
+    load_into(encoder, own, where)
+    return encoder, config

@@ -6,6 +6,7 @@ and impossible combinations are refused. "Paper" marks what arXiv 2508.09691 sta
 
 from __future__ import annotations
 
+import json
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -73,34 +74,20 @@ class DecoderConfig(Section):
 class MaskingConfig(Section):
     """Which patches are hidden. Structured masking is the paper's, the rule is ours."""
 
-    strategy: Literal["random", "block", "region", "mixed"] = Field(
-        "region", description="mixed: one of the other three, drawn for each picture"
-    )
+    strategy: Literal["random", "block", "region"] = "region"
     ratio: float = Field(0.6, gt=0, lt=1, description="share of hidden patches, met exactly")
     region_share: float = Field(0.5, ge=0, le=1, description="share of the budget for whole regions")
     regions: Literal["template", "landmarks"] = Field(
         "template",
         description="where parts lie: on the crop's template, or by each picture's own five points",
     )
-    pairs: bool = Field(False, description="left and right brow, eye or cheek are hidden together")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.pairs and self.strategy in ("random", "block"):
-            raise ValueError(f"pairs needs strategy region or mixed: {self.strategy} hides no regions")
-        return self
 
 
 class CodebookConfig(Section):
     """Patch tokens: whose they are, what they are made of, how they are mixed and how they learn."""
 
-    scope: Literal["position", "region", "shared"] = Field(
-        "position",
-        description="who has a codebook of its own: each grid cell, each face part, or all share one",
-    )
-    space: Literal["pixel", "embedding"] = Field(
-        "pixel",
-        description="a token is a patch of pixels, or lies where the encoder's patch embedding maps patches",
+    scope: Literal["position", "shared"] = Field(
+        "position", description="each grid cell has a codebook of its own, or all share one"
     )
     content: Literal["raw", "structure"] = Field(
         "raw",
@@ -108,19 +95,7 @@ class CodebookConfig(Section):
     )
     tokens: int = Field(64, gt=1, description="K, tokens per codebook")
     candidates: int = Field(4, gt=0, description="k, tokens mixed for one hidden patch (paper: several)")
-    selection: Literal["soft", "straight-through", "gumbel"] = Field(
-        "soft",
-        description="soft: the k best, mixed; straight-through: the best, with the gradient of the mixture; "
-        "gumbel: likewise, of a token drawn in proportion to its belief",
-    )
     temperature: float = Field(0.5, gt=0, description="tau of the belief's softmax; 1 blurs")
-    temperature_end: float | None = Field(
-        None, gt=0, description="tau at the end of the run, reached geometrically; none: it stays"
-    )
-    start: Literal["patches", "k-means"] = Field(
-        "patches", description="first tokens: real patches, or these moved by ten rounds of k-means"
-    )
-    gradient: bool = Field(True, description="the reconstruction's gradient moves tokens, too")
     incubation_rate: float = Field(0.1, ge=0, le=1, description="EMA rate in the first epoch; 0: off")
     rate: float = Field(0.005, ge=0, le=1, description="EMA rate afterwards; 0: off")
     memory: float = Field(0.05, gt=0, le=1, description="EMA rate of the usage statistics")
@@ -131,31 +106,20 @@ class CodebookConfig(Section):
     def _fits(self) -> Self:
         if self.candidates > self.tokens:
             raise ValueError(f"candidates {self.candidates} exceed tokens {self.tokens}")
-        if self.selection == "straight-through" and self.candidates == 1:
-            raise ValueError(
-                "selection straight-through needs candidates of 2 or more: one alone has no gradient"
-            )
-        if self.space == "embedding" and self.content == "structure":
-            raise ValueError(
-                "content structure needs space pixel: an embedding has no mean colour to take away"
-            )
         return self
 
 
 class BeliefConfig(Section):
     """The predictor that chooses tokens for hidden patches from their context."""
 
-    place: Literal["visible", "two-pass", "separate"] = Field(
+    place: Literal["visible", "two-pass"] = Field(
         "visible",
-        description="visible: reads the encoder's visible tokens, chosen tokens enter the decoder; "
-        "two-pass: the same, then the encoder sees the completed picture; separate: a network of its own",
+        description="where chosen tokens go. visible: to the decoder, beside the encoder's visible tokens; "
+        "two-pass: into the picture, which the encoder then sees completed",
     )
     dim: int = Field(96, gt=0)
     depth: int = Field(1, ge=1)
     heads: int = Field(3, gt=0)
-    incubation: Literal["faded", "switched"] = Field(
-        "faded", description="how hidden pixels go: patch by patch, or all at once at its end"
-    )
     incubation_epochs: float = Field(1.0, ge=0, description="length of incubation (paper: 1); 0: none")
     sees: Literal["context", "pixels"] = Field(
         "context", description="after incubation; pixels: hidden ones for the whole run, the leak ablation"
@@ -174,12 +138,6 @@ class LossConfig(Section):
     target: Literal["pixels", "normalised"] = Field("pixels", description="normalised: each patch by itself")
     patches: Literal["hidden", "all"] = Field("hidden", description="which patches the reconstruction counts")
     belief: float = Field(0.5, ge=0, description="weight of the cross-entropy; off means collapse")
-    codes: float = Field(
-        0.0,
-        ge=0,
-        description="weight of a second cross-entropy: the encoder's own output at a hidden patch, too, names the "
-        "true token; 0: off",
-    )
     spatial: float = Field(1.0, ge=0, description="weight of the region-pair consistency; 0: off")
     spatial_on: Literal["pixels", "features"] = Field(
         "pixels",
@@ -247,7 +205,6 @@ class RunConfig(Section):
         description="transformer blocks by torch.compile; auto: on a GPU. On a CPU it takes ten seconds or more and a C++ "
         "compiler, then gains an eighth of a step in bf16 and nothing in fp32 (recipe tiny)",
     )
-    fused: Literal["auto", "on", "off"] = Field("auto", description="AdamW in one kernel; auto: on a GPU")
     workers: int = Field(
         0, ge=0, description="processes beside each trainer that prepare batches; 0: the trainer itself"
     )
@@ -261,9 +218,8 @@ class PretrainConfig(Section):
     """One pretraining run, whole."""
 
     name: str = "tiny"
-    objective: Literal["paco", "mae", "simmim", "simmim-spatial", "untrained"] = Field(
-        "paco",
-        description="simmim-spatial: SimMIM with PaCo-FR's spatial consistency; untrained: no step is taken",
+    objective: Literal["paco", "mae", "simmim", "untrained"] = Field(
+        "paco", description="untrained: no step is taken"
     )
     seed: int = Field(0, ge=0)
     encoder: EncoderConfig = EncoderConfig()
@@ -283,13 +239,6 @@ class PretrainConfig(Section):
                 f"masking.ratio {self.masking.ratio} hides {self.hidden_cells} of {self.encoder.cells} patches; "
                 "at least one must stay visible and one hidden"
             )
-        if self.loss.codes and self.belief.place == "visible":
-            raise ValueError(
-                "loss.codes needs belief.place two-pass or separate: in visible the encoder gives nothing at hidden "
-                "patches, and belief is its own guess already"
-            )
-        if self.objective == "simmim-spatial" and self.loss.spatial == 0:
-            raise ValueError("objective simmim-spatial needs loss.spatial above 0; without it, it is simmim")
         return self
 
     @property
@@ -301,6 +250,20 @@ class PretrainConfig(Section):
     def hash(self) -> str:
         """Sixteen hex digits that change with any field, but those that say only how a run is carried out."""
         return content_hash(self.model_dump(mode="json", exclude={"run"}))
+
+
+REMOVED: dict[str, Any] = {
+    "masking.regions": "template",
+    "masking.pairs": False,
+    "codebook.space": "pixel",
+    "codebook.selection": "soft",
+    "codebook.temperature_end": None,
+    "codebook.start": "patches",
+    "codebook.gradient": True,
+    "belief.incubation": "faded",
+    "loss.codes": 0.0,
+}
+"""Settings of earlier versions, and the one value of each that is still what is done."""
 
 
 def recipes() -> list[str]:
@@ -339,8 +302,28 @@ def load_recipe(name_or_path: str, overrides: dict[str, Any] | None = None) -> P
 def parse_config(values: dict[str, Any], where: str) -> PretrainConfig:
     """Return the checked configuration, or raise naming ``where``, the key and what is wrong with it."""
     try:
-        return PretrainConfig.model_validate(values)
+        return PretrainConfig.model_validate(without_removed(values))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise PacoError(f"In {where}: {key + ': ' if key else ''}{first['msg']}.") from error
+        key, said = ".".join(str(part) for part in first["loc"]), first["msg"]
+        if key in REMOVED:
+            said = (
+                f"no longer a setting, what is done is {json.dumps(REMOVED[key])}. Take it out of a recipe; a checkpoint "
+                "trained with it still gives its encoder, but not its codebook, belief or training"
+            )
+        raise PacoError(f"In {where}: {key + ': ' if key else ''}{said}.") from error
+
+
+def without_removed(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the settings of earlier versions that say what is still done.
+
+    One that asks for something else stays, to be refused by name. ``run.fused`` never changed what is learned
+    and goes in any case.
+    """
+    kept = {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
+    for key, left in [*REMOVED.items(), ("run.fused", None)]:
+        section, field = key.split(".")
+        settings = kept.get(section)
+        if isinstance(settings, dict) and field in settings and (section == "run" or settings[field] == left):
+            del settings[field]
+    return kept

@@ -19,9 +19,8 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from paco_fr.checkpoint import SHIPPED, load_encoder, load_into, load_weights, read_card, weight_hash
-from paco_fr.config import PretrainConfig
-from paco_fr.model.vit import build_encoder
+from paco_fr.checkpoint import SHIPPED, encoder_of, load_encoder, load_weights, raw_card, weight_hash
+from paco_fr.config import EncoderConfig
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, writable_folder
 from paco_fr.utils.random import generator
@@ -44,16 +43,16 @@ def export_timm(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
     encoder, card, config = load_encoder(checkpoint)
     measured = _scores(scores, encoder, config, checkpoint)
     writable_folder(out)
-    pixels = config.encoder.pixels
+    pixels = config.pixels
     arguments = _arguments(config)
     values = {
         "architecture": "vit_base_patch16_224",  # any ViT: model_args overrides all its sizes
         "num_classes": 0,
-        "num_features": config.encoder.dim,
+        "num_features": config.dim,
         "global_pool": "",
         "model_args": arguments,
         "pretrained_cfg": {
-            "tag": f"{config.objective}_{config.name}",
+            "tag": f"{card['objective']}_{card['config']['name']}",
             "input_size": [3, pixels.size, pixels.size],
             "fixed_input_size": True,
             "interpolation": pixels.interpolation,
@@ -144,19 +143,13 @@ def export_half(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
         PacoError: a weight is too large for half precision.
 
     """
-    card, config = read_card(checkpoint)
+    card = raw_card(checkpoint)
     tensors = load_weights(checkpoint / "model.safetensors")
     halved = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
     lost = [name for name, tensor in halved.items() if not torch.isfinite(tensor).all()]
     if lost:
         raise PacoError(f"{checkpoint}: '{lost[0]}' does not fit half precision. Nothing was written.")
-    own = {
-        name.removeprefix("encoder."): tensor
-        for name, tensor in halved.items()
-        if name.startswith("encoder.")
-    }
-    encoder = build_encoder(config.encoder)
-    load_into(encoder, own, str(checkpoint))
+    encoder, config = encoder_of(card, halved, str(checkpoint))
     card = {**card, "weights": "fp16", "encoder_hash": weight_hash(encoder)}
     measured = _scores(scores, encoder, config, out)
     writable_folder(out)
@@ -181,11 +174,11 @@ class _Features(torch.nn.Module):
 
 
 def _scores(
-    scores: Scores | None, encoder: VisionTransformer, config: PretrainConfig, measurable: Path
+    scores: Scores | None, encoder: VisionTransformer, config: EncoderConfig, measurable: Path
 ) -> str:
     """Return the card's words on scores; ``measurable`` is the checkpoint folder whose weights these are."""
     if scores is not None:
-        return scores(weight_hash(encoder), config.encoder.pixels.hash)
+        return scores(weight_hash(encoder), config.pixels.hash)
     return (
         "Not measured for this card. Measure with\n"
         f"`paco-eval evaluate paco:{measurable} pixels constant --out RUN`, which stores every number with its setting, "
@@ -193,26 +186,27 @@ def _scores(
     )
 
 
-def model_card(card: dict[str, Any], config: PretrainConfig, use: str, scores: str) -> str:
+def model_card(card: dict[str, Any], config: EncoderConfig, use: str, scores: str) -> str:
     """Return the README of an exported encoder: pixels, data, recipe, licence, scores, use and limits."""
-    pixels, data = config.encoder.pixels, config.data
-    crops = ", ".join(f"{share:.0%} {kind}" for kind, share in data.crops.items())
+    pixels, trained = config.pixels, card["config"]
+    data = trained["data"]
+    crops = ", ".join(f"{share:.0%} {kind}" for kind, share in data["crops"].items())
     recipe = "\n".join(
         f"| {section}.{key} | {value} |"
-        for section, values in config.model_dump(mode="json", exclude={"run"}).items()
-        if isinstance(values, dict)
+        for section, values in trained.items()
+        if isinstance(values, dict) and section != "run"
         for key, value in values.items()
     )
-    return f"""# {config.objective} {config.name}: a face encoder
+    return f"""# {card["objective"]} {trained["name"]}: a face encoder
 
-A vision transformer of {config.encoder.depth} blocks of {config.encoder.dim}, patch {config.encoder.patch}, pretrained without labels by the objective
-`{config.objective}` (encoder hash {card["encoder_hash"]}). It gives patch tokens in row-major order, no class token: pool
+A vision transformer of {config.depth} blocks of {config.dim}, patch {config.patch}, pretrained without labels by the objective
+`{card["objective"]}` (encoder hash {card["encoder_hash"]}). It gives patch tokens in row-major order, no class token: pool
 them by their mean or on a 4 x 4 grid.
 
 ## Pixels
 
 {pixels.channels}, {pixels.size} x {pixels.size}, {pixels.interpolation}, scaled to {pixels.value_range[0]:g}..{pixels.value_range[1]:g}, mean {list(pixels.mean)}, std {list(pixels.std)}.
-It was trained on these crops of faces: {crops}; five-point template `{data.template}`, jitter {data.jitter:.0%}.
+It was trained on these crops of faces: {crops}; five-point template `{data["template"]}`, jitter {data["jitter"]:.0%}.
 
 ## Use
 
@@ -220,7 +214,7 @@ It was trained on these crops of faces: {crops}; five-point template `{data.temp
 
 ## Data
 
-{card.get("pictures", "unknown"):,} pictures of `{data.source}` (fingerprint {card.get("data_fingerprint", "unknown")}), shown {card.get("presentations", 0):,} times;
+{card.get("pictures", "unknown"):,} pictures of `{data["source"]}` (fingerprint {card.get("data_fingerprint", "unknown")}), shown {card.get("presentations", 0):,} times;
 {card.get("skipped_count", len(card.get("skipped", [])))} could not be used.
 
 ## Licence
@@ -241,7 +235,7 @@ Weights: {card.get("licence", "unknown")}. Whoever trained on pictures with cond
 
 ## Recipe
 
-Seed {card.get("pretrain_seed", config.seed)}, torch {card.get("torch", "unknown")}, {card.get("processes", 1)} process(es) on {card.get("device", "unknown")}, {card.get("seconds", 0):,} s.
+Seed {card.get("pretrain_seed", trained["seed"])}, torch {card.get("torch", "unknown")}, {card.get("processes", 1)} process(es) on {card.get("device", "unknown")}, {card.get("seconds", 0):,} s.
 
 | field | value |
 | --- | --- |
@@ -249,25 +243,24 @@ Seed {card.get("pretrain_seed", config.seed)}, torch {card.get("torch", "unknown
 """  # noqa: E501
 
 
-def _arguments(config: PretrainConfig) -> dict[str, Any]:
-    encoder = config.encoder
+def _arguments(config: EncoderConfig) -> dict[str, Any]:
     return {
-        "img_size": encoder.size,
-        "patch_size": encoder.patch,
-        "embed_dim": encoder.dim,
-        "depth": encoder.depth,
-        "num_heads": encoder.heads,
+        "img_size": config.size,
+        "patch_size": config.patch,
+        "embed_dim": config.dim,
+        "depth": config.depth,
+        "num_heads": config.heads,
         "class_token": False,
         "global_pool": "",
     }
 
 
-def _contract(config: PretrainConfig) -> dict[str, Any]:
-    return asdict(config.encoder.pixels)
+def _contract(config: EncoderConfig) -> dict[str, Any]:
+    return asdict(config.pixels)
 
 
-def _probe(config: PretrainConfig) -> Tensor:
-    size = config.encoder.size
+def _probe(config: EncoderConfig) -> Tensor:
+    size = config.size
     return torch.from_numpy(generator("export", 0).normal(size=(3, 3, size, size)).astype(np.float32))
 
 

@@ -17,7 +17,7 @@ from paco_eval.cli.options import overrides
 @click.option("--recipe", default="tiny", show_default=True, help="A recipe's name or a TOML file.")
 @click.option(
     "--objective",
-    type=click.Choice(["paco", "mae", "simmim", "simmim-spatial", "untrained"]),
+    type=click.Choice(["paco", "mae", "simmim", "untrained"]),
     help="What to train.  [default: the recipe's]",
 )
 @click.option("--data", "source", help="synthetic[:identities=N,...], a folder, parquet, or hf:OWNER/NAME.")

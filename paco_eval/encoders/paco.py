@@ -13,7 +13,7 @@ from torch import Tensor
 
 from paco_eval.encoders.timm import TimmEncoder
 from paco_fr.checkpoint import SHIPPED, load_encoder, load_objective, shipped
-from paco_fr.config import PretrainConfig, load_recipe, recipes
+from paco_fr.config import PretrainConfig, load_recipe, recipes, without_removed
 from paco_fr.model.diagnostics import diagnose
 
 
@@ -41,32 +41,38 @@ def load(name: str) -> TimmEncoder:
     facts: dict[str, Any] = {
         key: card[key] for key in ("objective", "pretrain_seed", "data_fingerprint", "licence") if key in card
     }
-    facts["method"] = name if name in shipped() else f"{config.objective}/{config.name}"
-    facts["retrain"], facts["pretrain_seconds"] = retrain_command(config), card.get("seconds")
-    kind = PaCoEncoder if config.objective == "paco" else TimmEncoder
-    return kind(name, model, config.encoder.pixels, facts=facts)
+    facts["method"] = name if name in shipped() else f"{card['objective']}/{card['config']['name']}"
+    facts["retrain"], facts["pretrain_seconds"] = retrain_command(card["config"]), card.get("seconds")
+    kind = PaCoEncoder if card["objective"] == "paco" else TimmEncoder
+    return kind(name, model, config.pixels, facts=facts)
 
 
-def retrain_command(config: PretrainConfig) -> str:
+def retrain_command(config: PretrainConfig | Mapping[str, Any]) -> str:
     """Return the ``paco-eval pretrain`` command that gives this configuration, whatever wrote it down.
 
     It names the recipe that ships under the configuration's name (``tiny`` for a recipe of one's own) and sets
-    every field that departs from it, but those that say only how a run is carried out.
+    every field that departs from it, but those that say only how a run is carried out. Of an earlier version's
+    configuration, as its card has it, also those that this version will refuse.
     """
-    recipe = config.name if config.name in recipes() else "tiny"
-    named = {"objective": config.objective, "seed": config.seed}
-    base = load_recipe(recipe, named).model_dump(mode="json", exclude={"run"})
+    values = config.model_dump(mode="json") if isinstance(config, PretrainConfig) else dict(config)
+    recipe = values["name"] if values["name"] in recipes() else "tiny"
+    base = load_recipe(recipe).model_dump(mode="json")
     words = ["paco-eval", "pretrain", "--recipe", recipe]
-    words += [word for name, value in named.items() for word in (f"--{name}", str(value))]
-    for key, value in _departures(base, config.model_dump(mode="json", exclude={"run"})):
+    words += ["--objective", values["objective"], "--seed", str(values["seed"])]
+    wanted = {key: value for key, value in values.items() if key not in ("objective", "seed", "run")}
+    for key, value in _departures(base, without_removed(wanted)):
         words += ["--set", f"{key}={json.dumps(value, separators=(',', ':'))}"]
     return shlex.join(words)
 
 
 def _departures(base: dict[str, Any], wanted: dict[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in wanted.items():
-        inner = base[name]
-        if isinstance(value, dict) and isinstance(inner, dict) and value.keys() == inner.keys():
+        inner = base.get(name)  # none: a setting that was removed since
+        if (
+            isinstance(value, dict)
+            and isinstance(inner, dict)
+            and (not section or value.keys() == inner.keys())
+        ):
             yield from _departures(inner, value, f"{section}{name}.")
         elif value != inner:
             yield f"{section}{name}", value

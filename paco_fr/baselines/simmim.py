@@ -8,7 +8,7 @@ follow ``masking.strategy`` like everyone's: ``random`` is SimMIM's own, ``regio
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from paco_fr.config import PretrainConfig
 from paco_fr.model.losses import reconstruction_loss, target_patches
@@ -29,17 +29,11 @@ class SimMIM(Objective):
 
     def forward(self, batch: Batch) -> Output:
         """Return the reconstruction loss of one batch."""
-        return self.reconstruct(batch)[0]
-
-    def reconstruct(self, batch: Batch) -> tuple[Output, Tensor, Tensor]:
-        """Return the reconstruction, the encoder's tokens (B, N, C) and the target patches (B, N, D)."""
         losses, hidden = self.config.loss, batch.hidden
         patches = patchify(batch.images, self.config.encoder.patch)  # (B, N, D)
         blank = self.mask_token.expand(*hidden.shape, -1)  # (B, M, C)
         embedded = put(self.encoder.patch_embed(batch.images), hidden, blank)  # (B, N, C)
-        features = encode_embedded(self.encoder, embedded)  # (B, N, C)
-        predicted = self.decoder(self.decoder.embed(features))  # (B, N, D)
+        predicted = self.decoder(self.decoder.embed(encode_embedded(self.encoder, embedded)))  # (B, N, D)
         target = target_patches(patches, losses.target)
         loss = reconstruction_loss(predicted, target, hidden, losses.patches)
-        output = Output(loss, {"reconstruction": loss.detach()}, blanked(patches, hidden), predicted)
-        return output, features, target
+        return Output(loss, {"reconstruction": loss.detach()}, blanked(patches, hidden), predicted)

@@ -3,8 +3,7 @@
 It reads context and prior knowledge instead of one fixed mask token (paper). During incubation, the first
 epoch, it may also see the original pixels of hidden patches, to learn the map from pixel space to codebook
 space (paper); here they are shown with a probability that fades from one to zero (our choice: a hard
-switch loses what was learned; :func:`paco_fr.train.batches.shown_share` has both). The context may be the
-encoder's tokens of the visible patches or, for a predictor of its own, the visible pixels.
+switch loses what was learned). The context are the encoder's tokens of the visible patches.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import torch
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from paco_fr.config import BeliefConfig, CodebookConfig
+from paco_fr.config import BeliefConfig
 from paco_fr.model.codebook import own_products
 from paco_fr.model.patches import join, take
 
@@ -21,9 +20,7 @@ from paco_fr.model.patches import join, take
 class Belief(nn.Module):
     """A small transformer over all places, giving logits over the K tokens of each hidden place."""
 
-    def __init__(
-        self, config: BeliefConfig, cells: int, context_dim: int, values: int, token_values: int
-    ) -> None:
+    def __init__(self, config: BeliefConfig, cells: int, context_dim: int, values: int) -> None:
         super().__init__()
         self.context = nn.Linear(context_dim, config.dim)
         self.pixels = nn.Linear(values, config.dim)
@@ -34,7 +31,7 @@ class Belief(nn.Module):
         )
         self.norm = nn.LayerNorm(config.dim)
         self.query = nn.Linear(config.dim, config.dim)
-        self.key = nn.Linear(token_values, config.dim)
+        self.key = nn.Linear(values, config.dim)
         nn.init.trunc_normal_(self.positions, std=0.02)
         nn.init.trunc_normal_(self.hidden_token, std=0.02)
 
@@ -46,7 +43,6 @@ class Belief(nn.Module):
         shown: Tensor,
         patches: Tensor,
         tokens: Tensor,
-        books: Tensor,
     ) -> Tensor:
         """Return logits (B, M, K).
 
@@ -56,8 +52,7 @@ class Belief(nn.Module):
             hidden: places (B, M).
             shown: (B, M) bool, hidden places whose pixels incubation lets through; all False afterwards.
             patches: (B, N, D) original patches; of hidden places only the shown ones are read.
-            tokens: (S, K, T) the codebooks; logits compare each hidden place with the tokens of its own.
-            books: (B, N) codebook of each place.
+            tokens: (S, K, D) the codebooks; logits compare each hidden place with the tokens of its own.
 
         """
         unknown = torch.where(shown[..., None], self.pixels(take(patches, hidden)), self.hidden_token)
@@ -66,48 +61,21 @@ class Belief(nn.Module):
             states = block(states)
         queries = self.query(self.norm(states))
         keys = self.key(tokens.detach())
-        logits = own_products(queries, keys, books) / queries.shape[-1] ** 0.5
+        logits = own_products(queries, keys) / queries.shape[-1] ** 0.5
         return take(logits, hidden)
 
 
-def candidates(
-    logits: Tensor, count: int, temperature: float | Tensor, *, sharp: bool = False
-) -> tuple[Tensor, Tensor]:
+def candidates(logits: Tensor, count: int, temperature: float) -> tuple[Tensor, Tensor]:
     """Return the ``count`` most believed tokens (..., k) and their renormalised weights (..., k).
 
     Args:
         logits: (..., K).
         count: k.
-        temperature: tau of the softmax, one for all or broadcast against (..., k).
-        sharp: the best token alone is used, with the gradient of the mixture (straight-through estimator,
-            arXiv 1308.3432), so that what stands in the picture is never a blur.
+        temperature: tau of the softmax.
 
     """
     best, chosen = logits.topk(count, dim=-1)
-    weights = torch.softmax(best / temperature, dim=-1)
-    if sharp:
-        first = torch.zeros_like(weights)
-        first[..., 0] = 1.0
-        weights = first + (weights - weights.detach())
-    return chosen, weights
-
-
-def temperature(config: CodebookConfig, progress: Tensor) -> float | Tensor:
-    """Return tau, (B, 1, 1) where it changes with the share of the run (B,) that is done: geometrically."""
-    if config.temperature_end is None:
-        return config.temperature
-    return config.temperature * (config.temperature_end / config.temperature) ** progress[:, None, None]
-
-
-def gumbel(seeds: Tensor, places: int, tokens: int) -> Tensor:
-    """Return standard Gumbel noise (B, M, K), each picture's from its own seed (B,).
-
-    Added to logits / tau, it makes the best token a draw in proportion to belief (arXiv 1611.01144, eq. 1).
-    Drawn on the CPU, so that any device and any number of processes meet the same noise.
-    """
-    draws = [torch.rand(places, tokens, generator=torch.Generator().manual_seed(s)) for s in seeds.tolist()]
-    uniform = torch.stack(draws).clamp(1e-9, 1 - 1e-7)
-    return -(-uniform.log()).log().to(seeds.device)
+    return chosen, torch.softmax(best / temperature, dim=-1)
 
 
 @torch.no_grad()
@@ -121,9 +89,9 @@ def belief_health(
     Args:
         logits: (B, M, K).
         truth: (B, M) nearest token of each true patch.
-        tokens: (B, M, T) what was put in its place.
-        nearest: (B, M, T) the nearest tokens themselves.
-        matter: (B, M, T) true patches as tokens see them.
+        tokens: (B, M, D) what was put in its place.
+        nearest: (B, M, D) the nearest tokens themselves.
+        matter: (B, M, D) true patches as tokens see them.
         weights: (B, M, k) of the mixture.
 
     """

@@ -15,9 +15,8 @@ from paco_fr.config import PretrainConfig
 from paco_fr.model.masking import draw_hidden
 from paco_fr.model.objective import Batch
 from paco_fr.model.paco import PaCo
-from paco_fr.model.patches import add_colour, patchify, pick, split_colour, take
+from paco_fr.model.patches import add_colour, everywhere, patchify, take
 from paco_fr.model.regions import region_map
-from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
 
 
@@ -46,8 +45,6 @@ def masked_batch(images: Tensor, config: PretrainConfig, anchor: str = "") -> Ba
         visible=torch.from_numpy(visible),
         shown=torch.full(hidden.shape, config.belief.sees == "pixels"),
         regions=torch.from_numpy(regions).expand(len(images), -1),
-        progress=torch.ones(len(images)),
-        seeds=torch.tensor(keys),
     )
     return batch.to(images.device)
 
@@ -64,7 +61,7 @@ def diagnose(
         masks_of: pictures that masks are drawn from; by default the pictures themselves.
 
     Returns:
-        ``hidden`` (B, M) places; ``matter`` (B, N, T) true patches as tokens see them; ``tokens`` (B, M, T)
+        ``hidden`` (B, M) places; ``matter`` (B, N, D) true patches as tokens see them; ``tokens`` (B, M, D)
         what was put in hidden places; ``nearest`` (B, N) and ``believed`` (B, M) tokens, counted through all
         codebooks; ``sizes`` (2,) number of all tokens and of those of one codebook.
 
@@ -72,13 +69,14 @@ def diagnose(
     batch = replace(masked_batch(images if masks_of is None else masks_of, config), images=images)
     output = model(batch)
     assert output.assigned is not None and output.believed is not None and output.tokens is not None
-    books = model.codebook.books(batch.regions) * config.codebook.tokens
+    patches = patchify(images, config.encoder.patch)
+    places = everywhere(patches)
     return {
         "hidden": batch.hidden,
-        "matter": model.matter(images, patchify(images, config.encoder.patch)),
+        "matter": model.matter(patches)[0],
         "tokens": output.tokens,
-        "nearest": books + output.assigned,
-        "believed": pick(books, batch.hidden) + output.believed,
+        "nearest": model.codebook.rows(places, output.assigned),
+        "believed": model.codebook.rows(batch.hidden, output.believed),
         "sizes": torch.tensor([model.codebook.usage.numel(), config.codebook.tokens]),
     }
 
@@ -108,19 +106,14 @@ def nearest_tokens(model: PaCo, batch: Batch, cells: Tensor, count: int) -> tupl
         tokens as patches (B, M, count, D), in the colour of the true patch where codes have none, and their
         mean squared distances (B, M, count) as the codebook measures them.
 
-    Raises:
-        PacoError: tokens are embeddings, which have no look.
-
     """
-    config = model.config
-    if config.codebook.space == "embedding":
-        raise PacoError("Tokens in space embedding have no look. Choose a run with codebook.space=pixel.")
-    patches = patchify(batch.images, config.encoder.patch)
-    matter = take(model.matter(batch.images, patches), cells)
-    tokens = model.codebook.tokens[pick(model.codebook.books(batch.regions), cells)]  # (B, M, K, T)
+    patches = patchify(batch.images, model.config.encoder.patch)
+    matter, colour = model.matter(patches)
+    matter = take(matter, cells)
+    tokens = model.codebook.tokens[model.codebook.books(cells)]  # (B, M, K, D)
     distances, order = (tokens - matter[:, :, None]).square().mean(-1).sort(-1)
     best = tokens.gather(2, order[..., :count, None].expand(-1, -1, -1, tokens.shape[-1]))
-    if config.codebook.content == "structure":
-        colour = take(split_colour(patches)[1], cells)[:, :, None].expand(-1, -1, count, -1)
-        best = add_colour(best.flatten(1, 2), colour.flatten(1, 2)).view_as(best)
+    if colour is not None:
+        own = take(colour, cells)[:, :, None].expand(-1, -1, count, -1)
+        best = add_colour(best.flatten(1, 2), own.flatten(1, 2)).view_as(best)
     return best, distances[..., :count]

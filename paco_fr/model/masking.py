@@ -2,8 +2,8 @@
 
 Regions are drawn in random order and hidden whole while they fit into a share of the budget; the rest of
 the budget is drawn at random over the remaining cells. ``random`` and ``block`` are the ends of the same
-switch, ``mixed`` draws one of the three for each picture. Every strategy hides exactly the same number of
-patches. (Nearest public recipe: FSFM, CVPR 2025, arXiv 2412.12032, section 3.1, region masking.)
+switch. Every strategy hides exactly the same number of patches. (Nearest public recipe: FSFM, CVPR 2025,
+arXiv 2412.12032, section 3.1, region masking.)
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.config import MaskingConfig
-from paco_fr.model.regions import PARTNER
 
 Cells = npt.NDArray[np.int64]
 
@@ -27,13 +26,9 @@ def draw_hidden(config: MaskingConfig, hidden: int, regions: Cells, rng: np.rand
         rng: generator of this (seed, epoch, sample).
 
     """
-    strategy: str = config.strategy
-    if strategy == "mixed":
-        strategy = str(rng.choice(["random", "block", "region"]))
-    if strategy == "region":
-        parts = PARTNER[regions] if config.pairs else regions
-        start = _whole_regions(parts, budget=config.region_share * hidden, rng=rng)
-    elif strategy == "block":
+    if config.strategy == "region":
+        start = _whole_regions(regions, budget=config.region_share * hidden, rng=rng)
+    elif config.strategy == "block":
         start = _blocks(round(len(regions) ** 0.5), hidden, rng)
     else:
         start = np.zeros(len(regions), dtype=bool)

@@ -24,8 +24,6 @@ class Batch:
         visible: (B, N - M) sorted cells that stay.
         shown: (B, M) bool, hidden cells whose pixels incubation lets through.
         regions: (B, N) region of each cell.
-        progress: (B,) share of the run that is done, 0 to 1, for what changes with it.
-        seeds: (B,) seed of each picture's own noise, for objectives that draw any.
 
     """
 
@@ -34,8 +32,6 @@ class Batch:
     visible: Tensor
     shown: Tensor
     regions: Tensor
-    progress: Tensor
-    seeds: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device; from pinned memory the copies overlap with what the device does."""
@@ -65,7 +61,7 @@ class Output:
         predicted: (B, N, 3P²) the decoder's patches.
         assigned: (B, N) nearest token of each true patch, or None without a codebook.
         believed: (B, M) the most believed token of each hidden patch, or None without a codebook.
-        tokens: (B, M, T) what was put in the hidden places, or None without a codebook.
+        tokens: (B, M, D) what was put in the hidden places, or None without a codebook.
 
     """
 
@@ -127,7 +123,6 @@ OBJECTIVES = {
     "paco": "paco_fr.model.paco:PaCo",
     "mae": "paco_fr.baselines.mae:MAE",
     "simmim": "paco_fr.baselines.simmim:SimMIM",
-    "simmim-spatial": "paco_fr.baselines.simmim_spatial:SimMIMSpatial",
     "untrained": "paco_fr.baselines.untrained:Untrained",
 }
 

@@ -47,6 +47,11 @@ def join(first: Tensor, first_cells: Tensor, second: Tensor, second_cells: Tenso
     return take(torch.cat([first, second.to(first.dtype)], 1), places)
 
 
+def everywhere(patches: Tensor) -> Tensor:
+    """Return all places (B, N) of patches (B, N, D)."""
+    return torch.arange(patches.shape[1], device=patches.device).expand(len(patches), -1)
+
+
 def _rows(cells: Tensor, total: int) -> Tensor:
     """Return cells (B, M) as rows (B * M,) of all pictures' tokens, one below the other.
 

@@ -15,9 +15,6 @@ REGIONS = (
 )  # fmt: skip
 """Left and right as the picture is looked at."""
 
-PARTNER = np.array([REGIONS.index(name.replace("right ", "left ")) for name in REGIONS])
-"""For each region the one that stands for its pair: left and right brow, eye and cheek are pairs."""
-
 # Pupil midpoint (x, y) and pupil distance as shares of the crop, for an average frontal face.
 ANCHORS: dict[str, tuple[float, float, float]] = {
     "arcface": (0.499, 0.461, 0.314),

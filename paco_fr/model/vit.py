@@ -35,7 +35,7 @@ def encode(vit: VisionTransformer, images: Tensor, cells: Tensor | None = None) 
 
 
 def encode_embedded(vit: VisionTransformer, embedded: Tensor, cells: Tensor | None = None) -> Tensor:
-    """Return the tokens of embedded patches (B, N, C), some of which may be no patches but stand-ins."""
+    """Return the tokens of embedded patches (B, N, C), some of which may be mask tokens in place of patches."""
     tokens = embedded + cast(Tensor, vit.pos_embed)
     if cells is not None:
         tokens = take(tokens, cells)

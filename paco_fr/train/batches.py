@@ -61,7 +61,7 @@ class Views:
         maps = {kind: _region_map(kind, config.encoder.grid) for kind in self.pool.kinds}
         side = config.encoder.size
         images = np.empty((len(positions), side, side, 3), dtype=np.uint8)
-        hidden, shown, regions, seeds = [], [], [], []
+        hidden, shown, regions = [], [], []
         broken: list[str] = []
         for row, position in zip(images, positions, strict=True):
             epoch, place = divmod(position, size)
@@ -77,7 +77,6 @@ class Views:
             hidden.append(cells)
             regions.append(region)
             shown.append(rng.random(len(cells)) < shown_share(config, position / size))
-            seeds.append(rng.integers(2**62))
         mask = np.stack(hidden)
         batch = Batch(
             images=torch.from_numpy(images),
@@ -85,8 +84,6 @@ class Views:
             visible=torch.from_numpy(_others(mask, config.encoder.cells)),
             shown=torch.from_numpy(np.stack(shown)),
             regions=torch.from_numpy(np.stack(regions)),
-            progress=torch.tensor([min(1.0, p / config.optimiser.presentations) for p in positions]),
-            seeds=torch.tensor(seeds, dtype=torch.int64),
         )
         return batch, broken
 
@@ -142,13 +139,11 @@ def _region_map(kind: str, grid: int) -> npt.NDArray[np.int64]:
 def shown_share(config: PretrainConfig, epoch: float) -> float:
     """Return the share of hidden patches whose pixels incubation lets through at a moment of the run.
 
-    It fades from 1 to 0, or is switched off at the end; the leak ablation never takes the pixels away.
+    It fades from 1 to 0; the leak ablation never takes the pixels away.
     """
     length = config.belief.incubation_epochs
     if config.belief.sees == "pixels":
         return 1.0
-    if config.belief.incubation == "switched":
-        return float(epoch < length)
     return max(0.0, 1.0 - epoch / length) if length > 0 else 0.0
 
 

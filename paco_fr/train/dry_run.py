@@ -82,18 +82,15 @@ def flops_per_picture(config: PretrainConfig) -> float:
     """
     encoder, decoder = config.encoder, config.decoder
     whole = encoder.cells
-    visible = whole - config.hidden_cells
-    tokens = whole if config.objective.startswith("simmim") else visible
+    tokens = whole if config.objective == "simmim" else whole - config.hidden_cells
     total: float = encoder.depth * _block(tokens, encoder.dim) + decoder.depth * _block(whole, decoder.dim)
     total += 2 * (whole + tokens) * 3 * encoder.patch**2 * encoder.dim  # into and out of patches
-    if config.loss.spatial_on == "features" and config.objective in ("paco", "simmim-spatial"):
+    if config.loss.spatial_on == "features" and config.objective == "paco":
         total += encoder.depth * _block(whole, encoder.dim) / 3  # the teacher has no backward pass
     if config.objective == "paco":
         total += config.belief.depth * _block(whole, config.belief.dim)
-        if config.belief.place != "visible":
+        if config.belief.place == "two-pass":
             total += encoder.depth * _block(whole, encoder.dim)
-        if config.belief.place == "separate":
-            total -= encoder.depth * _block(visible, encoder.dim)
         total += 2 * whole * config.codebook.tokens * 3 * encoder.patch**2  # nearest tokens
     return 3.0 * total
 

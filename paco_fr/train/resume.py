@@ -8,13 +8,14 @@ the newest ``run.keep_states``. So a kill at any moment, or a full disk, leaves 
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from paco_fr.config import PretrainConfig
+from paco_fr.config import PretrainConfig, parse_config
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, first_difference, writing
 from paco_fr.utils.types import Say
@@ -58,11 +59,11 @@ def load_state(out: Path, config: PretrainConfig, say: Say) -> State | None:
     for path in reversed(files):
         try:
             state: State = torch.load(path, map_location="cpu", weights_only=True)
-            found = PretrainConfig.model_validate_json(state["config"])
+            found = json.loads(state["config"])
         except Exception as error:  # a damaged zip or pickle fails in many ways
             say(f"{path} cannot be read ({type(error).__name__}), trying the state before it.")
             continue
-        same_run(found, config, out)
+        same_run(parse_config(found, str(path)), config, out)
         return state
     if files:
         raise PacoError(

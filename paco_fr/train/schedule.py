@@ -35,8 +35,8 @@ def build_optimiser(
     config: PretrainConfig, model: torch.nn.Module, device: torch.device
 ) -> torch.optim.Optimizer:
     """Return AdamW over the decayed and the free parameters; fused into one kernel on a GPU."""
-    fused = config.run.fused == "on" or (config.run.fused == "auto" and device.type == "cuda")
-    return torch.optim.AdamW(_groups(model, config), betas=config.optimiser.betas, fused=fused or None)
+    fused = True if device.type == "cuda" else None
+    return torch.optim.AdamW(_groups(model, config), betas=config.optimiser.betas, fused=fused)
 
 
 def describe_schedule(config: PretrainConfig, processes: int = 1) -> str:

@@ -12,7 +12,6 @@ from paco_fr.config import PretrainConfig
 from paco_fr.faces.pixels import unprepare
 from paco_fr.model.objective import Batch, Objective, Output
 from paco_fr.model.patches import patchify, put, take, unpatchify
-from paco_fr.model.regions import region_map
 from paco_fr.train.batches import Views
 from paco_fr.utils.files import atomic_file, writing
 
@@ -21,17 +20,16 @@ SHEETS_AT = (0.01, 0.1, 0.4)
 
 
 def save_pictures(out: Path, objective: Objective, views: Views) -> None:
-    """Write ``reconstruction.npz`` and, where tokens are patches, ``codebook.npz``.
+    """Write ``reconstruction.npz`` and, where there is one, ``codebook.npz``.
 
-    The codebook holds, for every place of the template, its tokens uint8 (N, K, P, P, 3) and their usage (N, K).
+    The codebook holds, for every place, its tokens uint8 (N, K, P, P, 3) and their usage (N, K).
     """
     save_sheet(out / "reconstruction.npz", objective, views)
     config, codebook = views.config, getattr(objective, "codebook", None)
-    if codebook is None or config.codebook.space == "embedding":
+    if codebook is None:
         return
     patch = config.encoder.patch
-    regions = torch.from_numpy(region_map(config.data.template, config.encoder.grid))
-    books = codebook.books(regions[None])[0]
+    books = codebook.books(torch.arange(config.encoder.cells))
     S, K, _ = codebook.tokens.shape
     flat = codebook.tokens.detach().reshape(S * K, 1, patch * patch * 3)
     tokens = unprepare(unpatchify(flat, patch), config.encoder.pixels).reshape(S, K, patch, patch, 3)

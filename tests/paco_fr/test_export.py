@@ -28,7 +28,7 @@ def test_timm_loads_the_folder_strictly_with_equal_features_and_pixels(checkpoin
     images = torch.randn(2, 3, 32, 32)
     assert torch.equal(model.forward_features(images), encoder.forward_features(images))
     settings = resolve_data_config(model=model)
-    pixels = config.encoder.pixels
+    pixels = config.pixels
     assert settings["input_size"] == (3, 32, 32) and settings["interpolation"] == pixels.interpolation
     assert tuple(settings["mean"]) == pixels.mean and tuple(settings["std"]) == pixels.std
     card = (out / "README.md").read_text()
@@ -53,7 +53,7 @@ def test_scores_are_asked_for_the_weights_that_are_written_and_before_they_are(c
 
     def scores(weight_hash: str, pixel_hash: str) -> str:
         asked.append(weight_hash)
-        assert pixel_hash == load_encoder(checkpoint)[2].encoder.pixels.hash
+        assert pixel_hash == load_encoder(checkpoint)[2].pixels.hash
         return "pose: 5.07"
 
     out = export(checkpoint, tmp_path / "out", scores)

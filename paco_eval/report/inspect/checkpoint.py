@@ -60,14 +60,10 @@ def describe_checkpoint(folder: Path, out: Path) -> list[Path]:
         faces, corrupted, looked, cells.numpy(), title=f"{name} · where the belief looks"
     )
     files += save(figure, out / "attention")
-    if config.codebook.space == "pixel":
-        filled = fill(model, config, load_source(FACES), occluder=OCCLUDER)
-        title = (
-            f"{name} · covered patches as the belief fills them: {filled.right:.0f} % the true patch's token"
-        )
-        files += save(picture_rows(filled.rows, title=title), out / "filled")
-    if config.codebook.space == "pixel":
-        files += save(_nearest(model, config, images[:1], name), out / "tokens")
+    filled = fill(model, config, load_source(FACES), occluder=OCCLUDER)
+    title = f"{name} · covered patches as the belief fills them: {filled.right:.0f} % the true patch's token"
+    files += save(picture_rows(filled.rows, title=title), out / "filled")
+    files += save(_nearest(model, config, images[:1], name), out / "tokens")
     return files
 
 
@@ -79,12 +75,11 @@ def _masks(config: PretrainConfig, images: torch.Tensor) -> dict[str, np.ndarray
         "random": {"strategy": "random"},
         "block": {"strategy": "block"},
         "region": {"strategy": "region"},
-        "region, pairs": {"strategy": "region", "pairs": True},
         "whole regions": {"strategy": "region", "region_share": 1.0},
     }
     rows = {"original": unprepare(images, config.encoder.pixels)}
     for name, change in settings.items():
-        masking = config.masking.model_copy(update={"pairs": False, **change})
+        masking = config.masking.model_copy(update=change)
         hidden = torch.from_numpy(
             np.stack([
                 draw_hidden(masking, config.hidden_cells, regions, generator("shown masks", at))

@@ -55,7 +55,7 @@ def test_from_a_folder_to_weights_for_timm(packed, tmp_path):
     assert "Not measured for this card" in (tmp_path / "run" / "timm" / "README.md").read_text()
 
     encoder, _, config = load_encoder(tmp_path / "run")
-    row, items = make_row(weight_hash=weight_hash(encoder), pixel_hash=config.encoder.pixels.hash)
+    row, items = make_row(weight_hash=weight_hash(encoder), pixel_hash=config.pixels.hash)
     write_row(tmp_path / "scores", row, items)
     call("export", tmp_path / "run", "--to", "timm", "--scores", tmp_path / "scores")
     assert "| pose/synthetic v1 | frozen |" in (tmp_path / "run" / "timm" / "README.md").read_text()

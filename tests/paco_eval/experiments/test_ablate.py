@@ -34,17 +34,17 @@ def fixed(tmp_path: Path) -> dict:
 
 
 def test_a_grid_is_all_combinations_or_one_value_at_a_time():
-    vary = {"codebook.candidates": [1, 4], "objective": ["paco", "mae"], "masking.pairs": [True]}
+    vary = {"codebook.candidates": [1, 4], "objective": ["paco", "mae"], "data.flip": [False]}
     grid = variants("tiny", vary, 2, fixed={"seed": 5})
     assert [v.method for v in grid] == [
-        "paco/tiny, codebook.candidates=1, masking.pairs=true", "mae/tiny, codebook.candidates=1, masking.pairs=true",
-        "paco/tiny, codebook.candidates=4, masking.pairs=true", "mae/tiny, codebook.candidates=4, masking.pairs=true",
+        "paco/tiny, codebook.candidates=1, data.flip=false", "mae/tiny, codebook.candidates=1, data.flip=false",
+        "paco/tiny, codebook.candidates=4, data.flip=false", "mae/tiny, codebook.candidates=4, data.flip=false",
     ]  # fmt: skip
     assert [config.seed for config in grid[0].seeds] == [5, 6]
-    assert grid[0].seeds[0].codebook.candidates == 1 and grid[0].seeds[0].masking.pairs
+    assert grid[0].seeds[0].codebook.candidates == 1 and not grid[0].seeds[0].data.flip
     alone = variants("tiny", vary, 1, one_at_a_time=True)
     assert [v.label for v in alone] == [
-        "", "codebook.candidates=1", "codebook.candidates=4", "objective=paco", "objective=mae", "masking.pairs=true",
+        "", "codebook.candidates=1", "codebook.candidates=4", "objective=paco", "objective=mae", "data.flip=false",
     ]  # fmt: skip
     assert len({v.folder(Path("out"), v.seeds[0]) for v in alone}) == 6
     both = {"codebook.candidates": 8, "masking.ratio": 0.75}
@@ -62,10 +62,8 @@ def test_a_grid_is_all_combinations_or_one_value_at_a_time():
     [
         ({"codebook.candidate": [1]}, r"codebook\.candidate"),
         ({"masking.ratio": [0.5, 0.999]}, "at least one must stay visible"),
-        (
-            {"codebook.selection": ["soft", "straight-through"], "codebook.candidates": [4, 1]},
-            "needs candidates",
-        ),
+        ({"codebook.candidates": [4, 8], "codebook.tokens": [64, 5]}, "candidates 8 exceed tokens 5"),
+        ({"codebook.selection": ["soft", "gumbel"]}, r"codebook\.selection: no longer a setting"),
     ],
 )
 def test_an_impossible_cell_is_refused_before_anything_is_trained(vary, named):

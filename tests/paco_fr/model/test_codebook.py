@@ -22,7 +22,7 @@ def test_assign_finds_the_nearest_token_of_the_same_place():
     codebook = book()
     patches = torch.randn(7, 4, 6)
     slow = torch.cdist(patches.transpose(0, 1), codebook.tokens.detach()).argmin(-1).T
-    assert (codebook.assign(patches, everywhere(len(patches))) == slow).all()
+    assert (codebook.assign(patches) == slow).all()
 
 
 def test_mix_is_the_weighted_sum_of_the_chosen_tokens():
@@ -37,14 +37,14 @@ def test_mix_is_the_weighted_sum_of_the_chosen_tokens():
 def test_sums_and_counts_equal_a_plain_loop():
     codebook = book()
     patches = torch.randn(9, 4, 6)
-    assigned = codebook.assign(patches, everywhere(len(patches)))
+    assigned = codebook.assign(patches)
     sums = torch.zeros(4, 5, 6)
     counts = torch.zeros(4, 5)
     for b in range(9):
         for n in range(4):
             sums[n, assigned[b, n]] += patches[b, n]
             counts[n, assigned[b, n]] += 1
-    torch.testing.assert_close(codebook.sums(patches, everywhere(len(patches)), assigned), sums)
+    torch.testing.assert_close(codebook.sums(everywhere(len(patches)), assigned, patches), sums)
     torch.testing.assert_close(codebook.counts(everywhere(len(patches)), assigned), counts)
 
 
@@ -52,18 +52,18 @@ def test_following_its_patches_lowers_the_quantisation_error():
     codebook = book(tokens=3)
     centres = torch.randn(3, 6) * 3
     patches = centres[torch.randint(0, 3, (200, 4))] + 0.1 * torch.randn(200, 4, 6)
-    codebook.start_from(patches, everywhere(len(patches)), np.random.default_rng(0))
+    codebook.start_from(patches, np.random.default_rng(0))
 
     def error() -> float:
-        nearest = codebook.tokens[torch.arange(4), codebook.assign(patches, everywhere(len(patches)))]
+        nearest = codebook.tokens[torch.arange(4), codebook.assign(patches)]
         return (nearest - patches).square().mean().item()
 
     before = error()
     for _ in range(100):
-        assigned = codebook.assign(patches, everywhere(len(patches)))
+        assigned = codebook.assign(patches)
         codebook.follow(
             codebook.counts(everywhere(len(patches)), assigned),
-            codebook.sums(patches, everywhere(len(patches)), assigned),
+            codebook.sums(everywhere(len(patches)), assigned, patches),
             0.1,
         )
     assert error() < before
@@ -73,7 +73,7 @@ def test_dead_tokens_come_back_as_real_patches_of_their_place():
     codebook = book(revive_below=0.5)
     codebook.usage[1, 3] = 0.0
     patches = torch.randn(10, 4, 6)
-    assert codebook.revive(patches, everywhere(len(patches)), np.random.default_rng(0)) == 1
+    assert codebook.revive(patches, np.random.default_rng(0)) == 1
     distance = (patches[:, 1] - codebook.tokens[1, 3]).abs().sum(-1).min()
     assert distance == 0
     assert codebook.usage[1, 3] == pytest.approx(0.2)
@@ -82,62 +82,38 @@ def test_dead_tokens_come_back_as_real_patches_of_their_place():
 def test_tokens_start_as_different_patches_of_their_place():
     codebook = book()
     patches = torch.randn(20, 4, 6)
-    codebook.start_from(patches, everywhere(len(patches)), np.random.default_rng(0))
+    codebook.start_from(patches, np.random.default_rng(0))
     for place in range(4):
         distances = torch.cdist(codebook.tokens[place], patches[:, place])
         assert (distances.min(1).values < 1e-3).all()
         assert len(set(distances.argmin(1).tolist())) == 5
 
 
-@pytest.mark.parametrize("scope", ["region", "shared"])
-def test_other_scopes_choose_mix_and_gather_within_their_own_codebook(scope):
-    codebook = book(scope=scope)
-    regions = torch.tensor([[0, 2, 2, 5], [2, 0, 5, 5], [5, 2, 0, 0]])
-    books, patches = codebook.books(regions), torch.randn(3, 4, 6)
-    tokens = codebook.tokens.detach()
-    assert len(tokens) == (1 if scope == "shared" else 11)
-    assigned = codebook.assign(patches, books)
-    sums = torch.zeros_like(tokens)
+def test_a_shared_codebook_chooses_mixes_and_gathers_for_all_places():
+    codebook, patches = book(scope="shared", revive_below=0.5), torch.randn(3, 4, 6)
+    codebook.start_from(patches, np.random.default_rng(0))
+    (tokens,) = codebook.tokens.detach().clone()
+    distances = torch.cdist(tokens, patches.reshape(12, 6))
+    assert (distances.min(1).values < 1e-3).all() and len(set(distances.argmin(1).tolist())) == 5
+    assigned, sums = codebook.assign(patches), torch.zeros(1, 5, 6)
     for b in range(3):
         for n in range(4):
-            own = tokens[regions[b, n] if scope == "region" else 0]
-            assert assigned[b, n] == (own - patches[b, n]).square().sum(-1).argmin()
-            sums[books[b, n], assigned[b, n]] += patches[b, n]
-    torch.testing.assert_close(codebook.sums(patches, books, assigned), sums)
-    mixed = codebook.mix(books, assigned[..., None], torch.ones(3, 4, 1))
-    assert torch.equal(mixed, tokens[books, assigned])
-
-
-def test_a_region_starts_and_revives_from_its_own_patches():
-    codebook = book(cells=9, scope="region", revive_below=0.5)
-    regions = torch.tensor([0, 0, 0, 3, 3, 3, 7, 7, 7]).expand(20, -1)
-    patches = torch.randn(20, 9, 6)
-    codebook.start_from(patches, regions, np.random.default_rng(0))
-    for region in (0, 3, 7):
-        own = patches[regions == region]
-        nearest = torch.cdist(codebook.tokens[region], own)
-        assert (nearest.min(1).values < 1e-3).all() and len(set(nearest.argmin(1).tolist())) == 5
-    codebook.usage[3, 2] = 0.0
-    assert codebook.revive(patches, regions, np.random.default_rng(1)) == 1
-    assert (patches[:, 3:6] - codebook.tokens[3, 2]).abs().sum(-1).min() == 0
-
-
-def test_k_means_starts_nearer_to_the_patches_than_patches_do():
-    patches = torch.randn(4, 6)[None] + torch.randn(60, 4, 6)
-    errors = {}
-    for start in ("patches", "k-means"):
-        codebook = book(start=start)
-        codebook.start_from(patches, everywhere(60), np.random.default_rng(0))
-        nearest = codebook.tokens[torch.arange(4), codebook.assign(patches, everywhere(60))]
-        errors[start] = (nearest - patches).square().mean().item()
-    assert errors["k-means"] < 0.9 * errors["patches"]
+            assert assigned[b, n] == (tokens - patches[b, n]).square().sum(-1).argmin()
+            sums[0, assigned[b, n]] += patches[b, n]
+    torch.testing.assert_close(codebook.sums(everywhere(3), assigned, patches), sums)
+    mixed = codebook.mix(everywhere(3), assigned[..., None], torch.ones(3, 4, 1))
+    assert torch.equal(mixed, tokens[assigned])
+    codebook.usage[0, 3] = 0.0
+    others = torch.randn(10, 4, 6)
+    assert codebook.revive(others, np.random.default_rng(1)) == 1
+    assert (others - codebook.tokens[0, 3]).abs().sum(-1).min() == 0
 
 
 def test_more_tokens_than_pictures_are_refused():
-    with pytest.raises(PacoError, match=r"codebook\.tokens 5 exceed the 4 patches of a place"):
-        book().start_from(torch.randn(4, 4, 6), everywhere(4), np.random.default_rng(0))
+    with pytest.raises(PacoError, match=r"codebook\.tokens 5 exceed the 4 patches of a codebook"):
+        book().start_from(torch.randn(4, 4, 6), np.random.default_rng(0))
     with pytest.raises(PacoError, match="exceed the 4 patches of a codebook"):
-        book(scope="shared").start_from(torch.randn(1, 4, 6), everywhere(1) * 0, np.random.default_rng(0))
+        book(scope="shared").start_from(torch.randn(1, 4, 6), np.random.default_rng(0))
 
 
 def test_perplexity_counts_the_tokens_in_use():

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
 
-from paco_fr.config import CodebookConfig, load_recipe, parse_config
-from paco_fr.model.belief import candidates, gumbel, temperature
+from paco_fr.config import load_recipe, parse_config
 from paco_fr.model.losses import reconstruction_loss, relation_spread
 from paco_fr.model.objective import build_objective
 from paco_fr.model.patches import add_colour, borrowed_colour, split_colour
@@ -22,33 +19,22 @@ from tests.paco_fr.model.test_paco import model_of, other_hidden_pixels
 from tests.paco_fr.train.test_resume import RUN, curve, run
 
 SWITCHES = {
-    "region codebooks": {"codebook": {"scope": "region"}},
     "one codebook": {"codebook": {"scope": "shared"}},
-    "embedded tokens": {"codebook": {"space": "embedding"}},
-    "embedded tokens, two passes": {"codebook": {"space": "embedding"}, "belief": {"place": "two-pass"}},
     "structure": {"codebook": {"content": "structure"}},
-    "structure, shared, separate": {
-        "codebook": {"content": "structure", "scope": "shared"}, "belief": {"place": "separate"},
+    "structure, shared, two passes": {
+        "codebook": {"content": "structure", "scope": "shared"}, "belief": {"place": "two-pass"},
     },
+    "always revived": {"codebook": {"revive": "always"}},
     "one candidate": {"codebook": {"candidates": 1}},
     "eight candidates": {"codebook": {"candidates": 8}},
-    "straight-through": {"codebook": {"selection": "straight-through"}},
-    "gumbel": {"codebook": {"selection": "gumbel"}},
-    "gumbel, one candidate": {"codebook": {"selection": "gumbel", "candidates": 1}},
-    "falling temperature": {"codebook": {"temperature_end": 0.1}},
-    "k-means, no gradient": {"codebook": {"start": "k-means", "gradient": False, "revive": "always"}},
-    "fixed codes": {"codebook": {"gradient": False, "rate": 0.0, "incubation_rate": 0.0, "revive": "never"}},
+    "codes moved by the gradient alone": {"codebook": {"rate": 0.0, "incubation_rate": 0.0, "revive": "never"}},
     "no incubation": {"belief": {"incubation_epochs": 0.0}},
-    "switched": {"belief": {"incubation": "switched", "depth": 2, "dim": 32}},
+    "larger belief": {"belief": {"depth": 2, "dim": 32}},
     "random masks": {"masking": {"strategy": "random"}},
-    "mixed masks, pairs": {"masking": {"strategy": "mixed", "pairs": True}},
+    "block masks": {"masking": {"strategy": "block"}},
     "all patches": {"loss": {"patches": "all", "target": "normalised"}},
     "features": {"loss": {"spatial_on": "features"}},
     "features, two passes": {"loss": {"spatial_on": "features"}, "belief": {"place": "two-pass"}},
-    "codes as targets": {"loss": {"codes": 0.5}, "belief": {"place": "two-pass"}},
-    "codes as targets, shared": {
-        "loss": {"codes": 0.5}, "belief": {"place": "separate"}, "codebook": {"scope": "shared"},
-    },
     "no spatial term": {"loss": {"spatial": 0.0}},
     "decoder": {"decoder": {"depth": 2, "dim": 32}},
     "linear decoder": {"decoder": {"depth": 0}},
@@ -150,27 +136,6 @@ def test_an_untrained_encoder_is_a_run_without_a_step(faces, tmp_path):
     assert torch.equal(load_encoder(tiny)[0].pos_embed, load_random("random:tiny@0").model.pos_embed)
 
 
-@pytest.mark.parametrize("on", ["pixels", "features"])
-def test_simmim_with_the_spatial_term(faces, tmp_path, on):
-    config = config_on(faces, objective="simmim-spatial", loss={"spatial_on": on})
-    out = pretrain(config, tmp_path / "run")
-    last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
-    assert last["spatial"] > 0 and last["spatial_spread"] > 0 and "belief" not in last
-
-
-def test_codes_as_targets_reach_the_features_but_not_the_tokens():
-    config = small_config(loss={"codes": 0.5, "belief": 0.0, "spatial": 0.0}, belief={"place": "two-pass"})
-    model, batch = model_of(config), batch_of(config)
-    output = model(batch)
-    assert output.loss.item() == pytest.approx(
-        float(output.terms["reconstruction"] + 0.5 * output.terms["codes"]), rel=1e-6
-    )
-    features = torch.randn(len(batch.images), config.encoder.cells, config.encoder.dim, requires_grad=True)
-    books = model.codebook.books(batch.regions)
-    model.code_logits(features, books).logsumexp(-1).sum().backward()
-    assert features.grad.abs().sum() > 0 and model.codebook.tokens.grad is None
-
-
 def test_the_teacher_follows_without_a_gradient():
     config = small_config(loss={"spatial_on": "features", "teacher_rate": 0.25})
     model, batch = model_of(config), batch_of(config)
@@ -209,40 +174,6 @@ def test_colour_is_borrowed_from_visible_neighbours_alone():
     assert (found[0, 1] < 7.1).all()
 
 
-def test_sharp_candidates_are_one_token_with_the_gradient_of_the_mixture():
-    logits = torch.randn(2, 3, 8, requires_grad=True)
-    weights = candidates(logits, 4, 0.5, sharp=True)[1]
-    assert torch.equal(weights.detach().round(decimals=5), torch.tensor([1.0, 0, 0, 0]).expand(2, 3, 4))
-    values = torch.randn(2, 3, 4)
-    (weights * values).sum().backward()
-    sharp, logits.grad = logits.grad.clone(), None
-    (candidates(logits, 4, 0.5)[1] * values).sum().backward()
-    torch.testing.assert_close(sharp, logits.grad)
-
-
-def test_gumbel_draws_in_proportion_to_belief_and_by_its_seed_alone():
-    logits = torch.tensor([0.0, 1.0, 2.0])
-    draws = (logits + gumbel(torch.arange(4000), 1, 3)[:, 0]).argmax(-1)
-    shares = torch.bincount(draws, minlength=3) / 4000
-    torch.testing.assert_close(shares, logits.softmax(-1), atol=0.03, rtol=0)
-    assert torch.equal(gumbel(torch.tensor([3, 8]), 2, 5)[1], gumbel(torch.tensor([8]), 2, 5)[0])
-
-
-def test_temperature_falls_geometrically():
-    config = CodebookConfig(temperature=1.0, temperature_end=0.25)
-    found = temperature(config, torch.tensor([0.0, 0.5, 1.0]))
-    torch.testing.assert_close(found.flatten(), torch.tensor([1.0, 0.5, 0.25]))
-    assert temperature(CodebookConfig(), torch.tensor([0.7])) == 0.5
-    views = Views(pool_of(small_config()), small_config())
-    assert views.at(range(64, 66)).progress.tolist() == pytest.approx([0.5, 65 / 128])
-    assert views.at(range(900, 901)).progress.tolist() == [1.0]
-
-
-def test_a_switched_incubation_ends_at_once():
-    config = small_config(belief={"incubation": "switched"})
-    assert [shown_share(config, epoch) for epoch in (0.0, 0.99, 1.0)] == [1.0, 1.0, 0.0]
-
-
 def test_all_patches_count_where_asked():
     truth, predicted = torch.zeros(1, 4, 2), torch.ones(1, 4, 2)
     predicted[0, 3] = 3.0
@@ -252,16 +183,11 @@ def test_all_patches_count_where_asked():
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"codebook": {"selection": "straight-through", "candidates": 1}}, "needs candidates of 2 or more"),
-        ({"codebook": {"space": "embedding", "content": "structure"}}, "needs space pixel"),
-        ({"masking": {"strategy": "random", "pairs": True}}, "pairs needs strategy region or mixed"),
-        ({"objective": "simmim-spatial", "loss": {"spatial": 0.0}}, r"needs loss\.spatial above 0"),
-        ({"loss": {"codes": 0.5}}, r"loss\.codes needs belief\.place two-pass or separate"),
         ({"belief": {"dim": 25}}, "dim 25 is not divisible by heads 2"),
         ({"decoder": {"dim": 25}}, "dim 25 is not divisible by heads 2"),
         ({"encoder": {"size": 30}}, "size 30 is not divisible by patch 8"),
         ({"masking": {"ratio": 0.99}}, "hides 16 of 16 patches"),
-        ({"codebook": {"temperature_end": 0.0}}, r"codebook\.temperature_end"),
+        ({"codebook": {"temperature": 0.0}}, r"codebook\.temperature"),
         ({"codebook": {"scopes": "shared"}}, r"codebook\.scopes"),
     ],
 )
@@ -280,7 +206,7 @@ def test_configurations_written_before_a_switch_existed_are_read_with_its_defaul
     for section, key in (
         ("codebook", "scope"),
         ("belief", "sees"),
-        ("masking", "pairs"),
+        ("masking", "region_share"),
         ("loss", "spatial_on"),
     ):
         del old[section][key]
@@ -289,10 +215,10 @@ def test_configurations_written_before_a_switch_existed_are_read_with_its_defaul
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does_with_switches_on(faces, tmp_path):
-    """Noise, temperature, codebooks of regions and the teacher do not depend on how a batch is spread."""
+    """A shared codebook, its revival and the teacher do not depend on how a batch is spread."""
     config = config_on(
         faces,
-        codebook={"scope": "region", "selection": "gumbel", "temperature_end": 0.1, "revive": "always"},
+        codebook={"scope": "shared", "revive": "always"},
         loss={"spatial_on": "features"},
         optimiser={"batch": 16, "presentations": 64},
     )

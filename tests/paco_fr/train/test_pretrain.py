@@ -27,7 +27,8 @@ def test_a_run_leaves_a_checkpoint_that_loads(faces, tmp_path, objective):
     config = config_on(faces, objective=objective)
     out = pretrain(config, tmp_path / "run")
     encoder, card, stored = load_encoder(out)
-    assert stored == config and card["objective"] == objective
+    assert stored == config.encoder and card["objective"] == objective
+    assert read_card(out) == (card, config)
     assert encoder.forward_features(torch.zeros(1, 3, 32, 32)).shape == (1, 16, 24)
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["step"] == 8 and np.isfinite(lines[-1]["reconstruction"])
