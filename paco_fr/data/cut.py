@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import CropContract, content_hash
-from paco_fr.faces.crop import apply, crop_image, crop_transform, five_points
+from paco_fr.faces.crop import apply, crop_image, crop_transform
 from paco_fr.faces.decode import Pixels, read_image
+from paco_fr.faces.landmarks import five_points
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array

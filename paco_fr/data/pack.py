@@ -163,7 +163,8 @@ def write_shards(
 
 def check_broken(shards: Iterable[Shard], source: str, max_broken: float) -> None:
     """Refuse a source with no usable picture, or with more unusable ones than ``data.max_broken`` allows."""
-    usable, skipped = 0, []
+    usable = 0
+    skipped: list[str] = []
     for shard in shards:
         usable += shard.count
         skipped += shard.skipped

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from datasets import Dataset, IterableDataset, load_dataset, load_from_disk
 
@@ -26,7 +26,7 @@ from paco_fr.faces.decode import SUFFIXES
 from paco_fr.synthetic.spec import FaceSpec
 from paco_fr.utils.errors import MissingDataError, PacoError
 
-Origin = Dataset | IterableDataset | FaceSpec
+Origin: TypeAlias = Dataset | IterableDataset | FaceSpec
 """What the faces of a source are made from: records, a stream of rows, or what to draw."""
 
 FORMS = "synthetic[:n=N,seed=S], a folder, a .parquet file or pattern, or hf:OWNER/NAME[@SPLIT]"

@@ -16,25 +16,10 @@ from PIL import Image
 
 from paco_fr.contracts import CropContract
 from paco_fr.faces.decode import MAX_PIXELS, Pixels
-from paco_fr.faces.landmarks import FIVE_POINTS, GROUPS, MIRROR, five_points
+from paco_fr.faces.landmarks import five_points
 from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
-
-__all__ = [
-    "FIVE_POINTS",
-    "GROUPS",
-    "MIRROR",
-    "TEMPLATES",
-    "apply",
-    "compose",
-    "crop_image",
-    "crop_transform",
-    "five_points",
-    "invert",
-    "similarity",
-    "template_points",
-]
 
 
 def _unit(pixels: list[tuple[float, float]], side: int) -> Array:

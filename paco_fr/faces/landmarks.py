@@ -24,54 +24,6 @@ FIVE_POINTS: dict[str, tuple[tuple[int, ...], ...]] = {
 }
 """Five points of every scheme. Points 134 to 188 of ``london189`` are ill defined and often left out."""
 
-COUNTS = {
-    "five": 5,
-    "ibug68": 68,
-    "wflw98": 98,
-    "lapa106": 106,
-    "cofw29": 29,
-    "aflw19": 19,
-    "london189": 189,
-}
-
-GROUPS: dict[str, dict[str, tuple[int, ...]]] = {
-    "ibug68": {
-        "jaw": tuple(range(17)),
-        "left_brow": tuple(range(17, 22)),
-        "right_brow": tuple(range(22, 27)),
-        "nose": tuple(range(27, 36)),
-        "left_eye": tuple(range(36, 42)),
-        "right_eye": tuple(range(42, 48)),
-        "mouth": tuple(range(48, 68)),
-        "mouth_corners": (48, 54),
-    },
-    "london189": {
-        "jaw": tuple(range(125, 134)),
-        "left_brow": (*range(71, 77), 83, 84),
-        "right_brow": (*range(77, 83), 85, 86),
-        "nose": (*range(50, 71),),
-        "left_eye": (0, *range(2, 10), *range(18, 23), *range(28, 31)),
-        "right_eye": (1, *range(10, 18), *range(23, 28), *range(31, 34)),
-        "mouth": tuple(range(87, 109)),
-        "mouth_corners": (87, 93),
-    },
-}
-"""Named groups of points, for errors by part of the face and for occluders."""
-
-MIRROR: dict[str, tuple[int, ...]] = {
-    "five": (1, 0, 2, 4, 3),
-    "ibug68": (
-        *range(16, -1, -1),  # jaw
-        *range(26, 16, -1),  # brows
-        *range(27, 31),  # bridge of the nose stays
-        *range(35, 30, -1),  # nostrils
-        *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),  # eyes
-        *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),  # outer lips
-        *(64, 63, 62, 61, 60, 67, 66, 65),  # inner lips
-    ),
-}
-"""Point i of a mirrored picture is point ``MIRROR[scheme][i]`` of the original."""
-
 
 def five_points(landmarks: npt.ArrayLike, scheme: str) -> Array:
     """Return the five points (5, 2) of landmarks (L, 2) in a named scheme.

@@ -37,6 +37,7 @@ def in_order(
             yield work(context, job)
         return
     pool: Executor
+    start: Callable[[Job], Result]
     if threads:
         pool, start = ThreadPoolExecutor(workers), partial(work, context)
     else:  # spawned, not forked: the caller may hold threads, which a forked child would find locked

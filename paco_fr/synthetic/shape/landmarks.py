@@ -16,56 +16,6 @@ import numpy as np
 from paco_fr.synthetic.shape import expression, identity
 from paco_fr.synthetic.shape import geometry as g
 
-COUNT = 68
-MIRROR = np.array(
-    [
-        *range(16, -1, -1),
-        *range(26, 16, -1),
-        27,
-        28,
-        29,
-        30,
-        35,
-        34,
-        33,
-        32,
-        31,
-        45,
-        44,
-        43,
-        42,
-        47,
-        46,
-        39,
-        38,
-        37,
-        36,
-        41,
-        40,
-        54,
-        53,
-        52,
-        51,
-        50,
-        49,
-        48,
-        59,
-        58,
-        57,
-        56,
-        55,
-        64,
-        63,
-        62,
-        61,
-        60,
-        67,
-        66,
-        65,
-    ]
-)
-"""``points[MIRROR]`` orders the points of a mirrored picture."""
-
 PATH_STEPS = 14
 _JAW_DOWN = (-0.02, 0.16, 0.34, 0.51, 0.67, 0.82, 0.955, 1.055)
 _JAW_ANGLE = (86.0, 86.0, 85.0, 83.0, 80.0, 74.0, 58.0, 32.0)

@@ -9,11 +9,21 @@ from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.synthetic import FaceSpec, face_parameters, render
 from paco_fr.synthetic.head import assemble as heads
 from paco_fr.synthetic.shape import geometry as g
-from paco_fr.synthetic.shape import landmarks
 from paco_fr.synthetic.shape.expression import ACTIONS
 from paco_fr.synthetic.spec import TEST_LIGHTS, TEST_OCCLUDERS, TRAIN_LIGHTS, TRAIN_OCCLUDERS
 from tests.paco_fr.synthetic.conftest import plain_face
 from tests.paco_fr.synthetic.tests_support import hidden_by_mesh
+
+MIRROR = [
+    *range(16, -1, -1),  # jaw
+    *range(26, 16, -1),  # brows
+    *range(27, 31),  # bridge of the nose stays
+    *range(35, 30, -1),  # nostrils
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),  # eyes
+    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),  # outer lips
+    *(64, 63, 62, 61, 60, 67, 66, 65),  # inner lips
+]
+"""Point i of a mirrored face is point ``MIRROR[i]`` of the original."""
 
 
 @pytest.mark.parametrize("yaw", [-70, -35, 0, 35, 70])
@@ -76,13 +86,13 @@ def test_mirrored_parameters_draw_the_mirrored_picture(index):
     face = face_parameters(spec, index)
     face = replace(face, lighting=replace(face.lighting, noise=0.0))
     straight, mirrored = render(face, 96), render(face.mirrored(), 96)
-    expected = straight.landmarks[landmarks.MIRROR] * [-1, 1] + [95, 0]
+    expected = straight.landmarks[MIRROR] * [-1, 1] + [95, 0]
     np.testing.assert_allclose(mirrored.landmarks, expected, atol=2e-3)
     difference = np.abs(mirrored.image[:, ::-1].astype(int) - straight.image.astype(int)).max(axis=-1)
     # Samples that fall on an edge may be counted to either side of it.
     assert (difference > 1).mean() < 0.004
     assert difference.mean() < 0.1
-    assert (straight.visible[landmarks.MIRROR] != mirrored.visible).sum() <= 2
+    assert (straight.visible[MIRROR] != mirrored.visible).sum() <= 2
     turn = rotation_from_angles(-face.pose.yaw, face.pose.pitch, -face.pose.roll)
     np.testing.assert_allclose(mirrored.rotation, turn)
 
