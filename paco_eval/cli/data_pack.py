@@ -39,11 +39,15 @@ def pack(
     from typing import cast
 
     from paco_fr.config import load_recipe
-    from paco_fr.data.pack import Encoding
+    from paco_fr.data.pack import SHARD_SIZE, largest_shard
     from paco_fr.data.pack import pack as run
+    from paco_fr.data.shards import Encoding
 
     config = load_recipe(recipe, overrides(pairs))
-    manifest = run(source, out, config, workers=workers, progress=True, encoding=cast(Encoding, encoding))
+    manifest = run(
+        source, out, config, workers=workers, progress=True, encoding=cast(Encoding, encoding),
+        shard_size=min(SHARD_SIZE, largest_shard(config.encoder.size)),
+    )  # fmt: skip
     skipped = sum(len(shard.skipped) for shard in manifest.shards)
     size = sum(shard.bytes for shard in manifest.shards)
     click.echo(

@@ -70,11 +70,11 @@ def part_groups(photos: Sequence[str], parts: Sequence[str]) -> list[str]:
     ]
 
 
-def read_lines(path: Path, *, encoding: str = "utf-8", obtain: str = "Restore it.") -> list[str]:
+def read_lines(path: Path, *, obtain: str = "Restore it.") -> list[str]:
     """Return the lines of a text file without their ends; a byte order mark and blank lines at the end are dropped."""
     require(path, obtain)
     try:
-        text = path.read_bytes().decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(
             path, None, f"cannot be read as text ({error})", "Restore the original file."

@@ -23,14 +23,16 @@ from paco_fr.faces.decode import Pixels, read_image
 from paco_fr.utils.errors import PacoError
 
 SHEET = 40
+SIDE, PHOTO = 112, 128
+"""Side of a picture on a sheet, and of a photograph drawn for one, in pixels."""
 PANELS = 8
 """Panels of distributions in a row."""
 
 
-def describe(records: Dataset, out: Path, *, title: str, size: int = 112) -> list[Path]:
+def describe(records: Dataset, out: Path, *, title: str) -> list[Path]:
     """Write the sheets of a source as PNG and SVG and a summary as text; return the files.
 
-    Pictures are spread evenly over the source and shown whole at ``size`` pixels; what cannot be read is
+    Pictures are spread evenly over the source and shown whole at :data:`SIDE` pixels; what cannot be read is
     counted in the summary.
     """
     chosen = np.unique(np.linspace(0, len(records) - 1, min(SHEET, len(records))).round().astype(int))
@@ -38,7 +40,7 @@ def describe(records: Dataset, out: Path, *, title: str, size: int = 112) -> lis
     drawn, failures = [], []
     for row in rows:
         try:
-            drawn.append((row, *_whole(row, size)))
+            drawn.append((row, *_whole(row)))
         except PacoError as error:
             failures.append(f"{row['image_id']}: {error}")
     labels = records.remove_columns(
@@ -59,13 +61,13 @@ def describe(records: Dataset, out: Path, *, title: str, size: int = 112) -> lis
     return [*files, out / "summary.md"]
 
 
-def describe_levels(out: Path, *, seed: int = 0, size: int = 112) -> list[Path]:
+def describe_levels(out: Path) -> list[Path]:
     """Write a sheet of one synthetic person per row under every level, occluder and light, at five severities."""
     from paco_fr.synthetic import FaceSpec, face_parameters, render
     from paco_fr.synthetic.spec import LEVELS, TEST_LIGHTS, TEST_OCCLUDERS, TRAIN_LIGHTS, TRAIN_OCCLUDERS
 
     severities = [0.0, 0.25, 0.5, 0.75, 1.0]
-    base: dict[str, Any] = {"identities": 8, "images_per_identity": 1, "seed": seed, "photo_size": 128}
+    base: dict[str, Any] = {"identities": 8, "images_per_identity": 1, "seed": 0, "photo_size": PHOTO}
     lines: list[tuple[str, list[dict[str, Any]]]] = [
         (f"level {level}", [{"level": level}] * 5) for level in LEVELS
     ]
@@ -80,11 +82,13 @@ def describe_levels(out: Path, *, seed: int = 0, size: int = 112) -> list[Path]:
         (f"light {kind}", [{"lights": (kind,), "light_severity": s} for s in severities])
         for kind in (*TRAIN_LIGHTS, *TEST_LIGHTS)
     ]
+    ratio = SIDE / PHOTO
+    scale = np.array([[ratio, 0.0, (ratio - 1) / 2], [0.0, ratio, (ratio - 1) / 2]])
     figure, axes = new_figure(6.4, 1.16 * len(lines), rows=len(lines), columns=1)
     for number, (axis, (name, looks)) in enumerate(zip(axes, lines, strict=True)):
         people = [number % 8] * 5 if not name.startswith("level") else list(range(5))
         shown = [
-            render(face_parameters(FaceSpec(**base, **look), person), size, _scale(size)).image
+            render(face_parameters(FaceSpec(**base, **look), person), SIDE, scale).image
             for person, look in zip(people, looks, strict=True)
         ]
         axis.imshow(tile(np.stack(shown)[None], 2))
@@ -95,19 +99,13 @@ def describe_levels(out: Path, *, seed: int = 0, size: int = 112) -> list[Path]:
     return list(save(figure, out / "levels"))
 
 
-def _scale(size: int) -> npt.NDArray[np.float64]:
-    """Return the transform from a 128 px photograph to a whole picture of ``size``."""
-    ratio = size / 128
-    return np.array([[ratio, 0.0, (ratio - 1) / 2], [0.0, ratio, (ratio - 1) / 2]])
-
-
-def _whole(row: Mapping[str, Any], size: int) -> tuple[Pixels, npt.NDArray[np.float64] | None]:
+def _whole(row: Mapping[str, Any]) -> tuple[Pixels, npt.NDArray[np.float64] | None]:
     image = read_image(row["image"])
     transform = crop_transform(CROPS["whole"], image_size=image.shape[:2])
-    transform = np.asarray(transform) * (size / CROPS["whole"].canvas)
+    transform = np.asarray(transform) * (SIDE / CROPS["whole"].canvas)
     points = row.get("landmarks")
     moved = None if points is None else apply_transform(transform, points)
-    return crop_image(image, transform, size), moved
+    return crop_image(image, transform, SIDE), moved
 
 
 def _sheet(pictures: list[Pixels], title: str) -> Figure:

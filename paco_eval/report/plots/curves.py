@@ -14,6 +14,9 @@ from scipy.stats import norm
 from paco_eval.report.plots.style import INK, MUTED, house_style, label_ends, looks, new_figure, short_name
 from paco_fr.utils.types import Array
 
+YAW_STEP = 15.0
+"""Width of a bin of the true yaw, in degrees."""
+
 
 def cumulative_error(errors: Mapping[str, npt.ArrayLike], *, title: str, xlabel: str, limit: float) -> Figure:
     """Return for each encoder the share of items with at most a given error, up to ``limit``.
@@ -157,7 +160,7 @@ def binned_means(x: npt.ArrayLike, y: npt.ArrayLike, edges: Sequence[float]) -> 
 
 
 def error_against_yaw(
-    errors: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], *, title: str, ylabel: str, step: float = 15.0
+    errors: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], *, title: str, ylabel: str
 ) -> Figure:
     """Return the mean error in bins of the true yaw, with a band of one standard error.
 
@@ -165,11 +168,10 @@ def error_against_yaw(
         errors: encoder to true yaw (n,) in degrees and error (n,).
         title: of the task.
         ylabel: the error with its unit.
-        step: width of a bin in degrees.
 
     """
     look = looks(errors)
-    edges = list(np.arange(-90, 90 + step, step))
+    edges = list(np.arange(-90, 90 + YAW_STEP, YAW_STEP))
     with house_style():
         figure, (axes,) = new_figure(5.4, 3.3)
         ends = []

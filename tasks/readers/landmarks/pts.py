@@ -19,13 +19,12 @@ REMEDY = "Restore the original .pts file."
 _COUNT = re.compile(r"n_points\s*:\s*(\d+)", re.IGNORECASE)
 
 
-def read_pts(path: str | Path, points: int | None = 68, *, one_based: bool = True) -> npt.NDArray[np.float64]:
+def read_pts(path: str | Path, points: int | None = 68) -> npt.NDArray[np.float64]:
     """Return the points (K, 2) of a file as x, y in pixels, the top-left pixel centre being (0, 0).
 
     Args:
         path: the ``.pts`` file.
         points: how many are expected; None accepts what the file announces.
-        one_based: whether the file counts pixels from 1, as Matlab does.
 
     Raises:
         MissingDataError: there is no such file.
@@ -46,4 +45,4 @@ def read_pts(path: str | Path, points: int | None = 68, *, one_based: bool = Tru
     if len(body) != count or not body:
         raise FormatError(path, lines[-1][0], f"{len(body)} points, but n_points says {count}", REMEDY)
     xy = np.array([read_numbers(path, n, line, 2, REMEDY) for n, line in body])
-    return xy - 1.0 if one_based else xy
+    return xy - 1.0

@@ -20,7 +20,7 @@ def test_pts_counts_from_zero_and_tolerates_blanks(tmp_path: Path) -> None:
     ):
         path.write_bytes(text.encode())
         assert np.array_equal(read_pts(path, 2), [[0, 0], [2.5, 1]])
-    assert np.array_equal(read_pts(path, None, one_based=False), [[1, 1], [3.5, 2]])
+    assert np.array_equal(read_pts(path, None), [[0, 0], [2.5, 1]])
 
 
 @pytest.mark.parametrize(
