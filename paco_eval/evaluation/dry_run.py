@@ -107,7 +107,7 @@ def passes_of(encoder: Encoder, data: Data, known: set[tuple[object, ...]]) -> i
     task = data.task
     if crop_clashes(encoder, data):
         raise PacoError("requires another crop")
-    if data.protocol.name == "fine-tune":
+    if data.protocol.trains:
         trainable(encoder)
         folds = [fold for view in data.views for fold in parts_of(data, view)]
         scored = sum(len(fold.validation.indices) + len(fold.test.indices) for fold in folds)

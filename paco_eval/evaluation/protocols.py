@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from paco_fr.utils.errors import PacoError, unknown_name
 from tasks.kinds import load_kind
@@ -115,7 +115,7 @@ class Protocol:
         """
         if name not in NAMES:
             raise unknown_name("protocol", name, NAMES)
-        own = cls(name=cast(Name, name), crop=crop, limit=limit, seeds=seeds)
+        own = cls(name=name, crop=crop, limit=limit, seeds=seeds)
         if name == "few-shot":
             return replace(own, shots=tuple(Shots.parse(text) for text in shots))
         if name == "fine-tune":
@@ -145,6 +145,11 @@ class Protocol:
 
     def __str__(self) -> str:
         return ", ".join([self.heading, *self.departures])
+
+    @property
+    def trains(self) -> bool:
+        """Whether the encoder itself is trained."""
+        return self.name == "fine-tune"
 
     @property
     def heading(self) -> str:
@@ -185,14 +190,14 @@ class Protocol:
         return [*words, "--sensitivity"] if self.varied else words
 
     def on(self, task: Task, people: str = "") -> Protocol:
-        """Return what rows of a task say: a loss only where people are told apart, and on whom what was decided.
+        """Return what rows of a task say: a loss only where people are told apart, and whose pictures decide.
 
         Args:
             task: what is measured.
             people: name and hash of the folder of people that it is fitted on, empty for none.
 
         """
-        told_apart = self.name == "fine-tune" and load_kind(task.kind).HEAD == "whitening"
+        told_apart = self.trains and load_kind(task.kind).HEAD == "whitening"
         return replace(
             self,
             margin=(self.margin or "cosface") if told_apart else "",

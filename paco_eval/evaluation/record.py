@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,7 @@ from tasks.units import Units
 
 Part = str | Cell
 """Name of a view or of a subset, or the cell of a derived task."""
+Asked = TypeVar("Asked", bound=Part)
 
 REPLICATES = 1000
 """Bootstrap replicates behind the intervals of a row."""
@@ -100,11 +101,11 @@ def crop_clashes(encoder: Encoder, data: Data) -> bool:
 def wanted_of(
     encoder: Encoder,
     data: Data,
-    identities: Mapping[Part, dict[str, Any]],
+    identities: Mapping[Asked, dict[str, Any]],
     out: Path,
     overwrite: str,
     say: Say,
-) -> list[Part]:
+) -> list[Asked]:
     """Return the parts of a task that are to be measured, given the rows that are already there.
 
     Raises:

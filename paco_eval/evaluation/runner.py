@@ -78,7 +78,6 @@ def evaluate_all(
     loaded = [load_encoder(one) if isinstance(one, str) else one for one in encoders]
     state = PartialState()
     failed: list[str] = []
-
     with keeping(), owned_folder(out, wait=wait) if state.is_main_process else nullcontext():
         for task, found in measured_on(tasks, protocol, data_root, train_identities):
             if isinstance(found, NotApplicableError):
@@ -98,8 +97,8 @@ def evaluate_all(
                     say(f"Left out {error}")
                     continue
                 except Exception as error:
-                    trains = protocol.name == "fine-tune" and state.num_processes > 1
-                    if trains and not isinstance(error, PacoError):
+                    several = state.num_processes > 1
+                    if protocol.trains and several and not isinstance(error, PacoError):
                         raise  # the others wait in the middle of a step; the launcher ends them
                     cell = f"{task.name}  {encoder.name}"
                     failed.append(f"{cell}: {reason(error, cell, out)}")
@@ -130,7 +129,7 @@ def variants(data: Data) -> list[Data]:
         NotApplicableError: the task has nothing that the protocol could change.
 
     """
-    return (finetuned_variants if data.protocol.name == "fine-tune" else frozen_variants)(data)
+    return finetuned_variants(data) if data.protocol.trains else frozen_variants(data)
 
 
 def measure(
@@ -164,8 +163,8 @@ def measure(
     wanted = wanted_of(encoder, data, identities, out, overwrite, say) if identities else []
     if not wanted:
         return []
-    tuned = partial(measure_finetuned, states=out / "fine-tune", say=say, settings=settings)
-    measurer = tuned if data.protocol.name == "fine-tune" else _measurer_of(data.task)
+    tuned: Measurer = partial(measure_finetuned, states=out / "fine-tune", say=say, settings=settings)
+    measurer = tuned if data.protocol.trains else _measurer_of(data.task)
     rows = []
     for measured in measurer(encoder, data, wanted):
         row = row_of(encoder, data, identities[measured.part], measured)
@@ -184,7 +183,7 @@ def _measurer_of(task: Task) -> Measurer:
 
 def _parts(encoder: Encoder, data: Data, say: Say) -> Sequence[Part]:
     """Return the parts of a task that have rows of their own."""
-    task, tuned = data.task, data.protocol.name == "fine-tune"
+    task, tuned = data.task, data.protocol.trains
     own = load_kind(task.kind).HEAD == "diagnostics" and not tuned
     if own and diagnostics_of(encoder) is None:
         say(f"{task.name}  {encoder.name}: has no codebook, nothing to measure")
@@ -196,7 +195,7 @@ def _parts(encoder: Encoder, data: Data, say: Say) -> Sequence[Part]:
 
 def _share(encoders: Sequence[Encoder], data: Data, out: Path, overwrite: str) -> None:
     """Have changed pictures of a derived task made once for all encoders that lack them."""
-    if data.protocol.name == "fine-tune" or _measurer_of(data.task) is not measure_derived:
+    if data.protocol.trains or _measurer_of(data.task) is not measure_derived:
         return
     asked = []
     for encoder in encoders:
