@@ -77,10 +77,6 @@ class MaskingConfig(Section):
     strategy: Literal["random", "block", "region"] = "region"
     ratio: float = Field(0.6, gt=0, lt=1, description="share of hidden patches, met exactly")
     region_share: float = Field(0.5, ge=0, le=1, description="share of the budget for whole regions")
-    regions: Literal["template", "landmarks"] = Field(
-        "template",
-        description="where parts lie: on the crop's template, or by each picture's own five points",
-    )
 
 
 class CodebookConfig(Section):

@@ -85,7 +85,7 @@ def _fill(
 
 
 def _remove_arrays(name: str, progress: bool) -> None:
-    """Remove the same crops as versions before 0.2 kept them, one array a source."""
+    """Remove the same crops as earlier versions kept them, in one array a source."""
     kept = cache_folder("packed").parent / "crops"
     for old in (kept / name, kept / f"{name}-points"):
         if old.is_dir():
