@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from paco_fr.baselines import build_objective
 from paco_fr.config import EncoderConfig, PretrainConfig, parse_config
-from paco_fr.model.objective import build_objective
 from paco_fr.model.vit import build_encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file

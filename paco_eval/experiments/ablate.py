@@ -28,10 +28,10 @@ from paco_eval.report.tables.formats import to_csv, to_latex, to_markdown
 from paco_eval.report.tables.table import Cell, Line, Table, family_tables
 from paco_eval.report.tables.trials import trials_table
 from paco_eval.rows.store import Stored, load_rows
+from paco_fr.baselines import build_objective
 from paco_fr.checkpoint import read_card
 from paco_fr.config import PretrainConfig, load_recipe
 from paco_fr.contracts import content_hash
-from paco_fr.model.objective import build_objective
 from paco_fr.train.pretrain import pretrain
 from paco_fr.train.signals import Interrupted
 from paco_fr.utils.errors import BusyError, PacoError

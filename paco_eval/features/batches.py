@@ -115,7 +115,7 @@ def _cut(
     for batch in batches:
         members = list(dict.fromkeys(chain.from_iterable(batch.values())))
         sources = cells[units.rows[members].tolist()]["image"]
-        canvases = partial(cut_batch, members, sources, units)
+        canvases: Callable[[], Canvases] = partial(cut_batch, members, sources, units)
         if len(batch) > 1:  # a job of its own, else part of the only one
             canvases = pool.submit(canvases).result
         anchored = any(condition.level for condition in batch)

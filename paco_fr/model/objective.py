@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from importlib import import_module
 
 import numpy as np
 import torch
@@ -117,21 +116,6 @@ class Objective(nn.Module):
     ) -> dict[str, float | Tensor]:
         """Update what no gradient updates; return further numbers for the log."""
         return {}
-
-
-OBJECTIVES = {
-    "paco": "paco_fr.model.paco:PaCo",
-    "mae": "paco_fr.baselines.mae:MAE",
-    "simmim": "paco_fr.baselines.simmim:SimMIM",
-    "untrained": "paco_fr.baselines.untrained:Untrained",
-}
-
-
-def build_objective(config: PretrainConfig) -> Objective:
-    """Return the untrained objective that a configuration names."""
-    module, name = OBJECTIVES[config.objective].split(":")
-    objective: Objective = getattr(import_module(module), name)(config)
-    return objective
 
 
 def blanked(patches: Tensor, hidden: Tensor) -> Tensor:

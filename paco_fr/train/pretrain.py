@@ -16,10 +16,11 @@ from timm.models.vision_transformer import Block
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from paco_fr.baselines import build_objective
 from paco_fr.checkpoint import load_into, read_card, save_checkpoint
 from paco_fr.config import PretrainConfig
 from paco_fr.data.open import open_faces
-from paco_fr.model.objective import Batch, Objective, Output, build_objective
+from paco_fr.model.objective import Batch, Objective, Output
 from paco_fr.train.batches import Views, feed, prepared, share
 from paco_fr.train.log import Log, Meter, alarms, check_trackers, postfix, progress_bar, start_trackers
 from paco_fr.train.resume import (

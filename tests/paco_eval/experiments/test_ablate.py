@@ -14,7 +14,7 @@ from PIL import Image
 
 from paco_eval.cli import main
 from paco_eval.experiments.ablate import ablate, ablation_table, variants
-from paco_fr.model.objective import build_objective
+from paco_fr.baselines import build_objective
 from paco_fr.train.pretrain import pretrain
 from paco_fr.train.signals import Interrupted
 from paco_fr.utils.errors import PacoError

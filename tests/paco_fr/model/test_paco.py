@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from paco_fr.baselines import build_objective
 from paco_fr.model.belief import candidates
-from paco_fr.model.objective import build_objective
 from paco_fr.model.patches import patchify, put, unpatchify
 from paco_fr.model.vit import build_encoder, encode
 from paco_fr.train.batches import Views

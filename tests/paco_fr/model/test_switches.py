@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from paco_fr.baselines import build_objective
 from paco_fr.config import load_recipe, parse_config
 from paco_fr.model.losses import reconstruction_loss, relation_spread
-from paco_fr.model.objective import build_objective
 from paco_fr.model.patches import add_colour, borrowed_colour, split_colour
 from paco_fr.train.batches import Views, shown_share
 from paco_fr.train.log import alarms
