@@ -41,8 +41,7 @@ def describe_checkpoint(folder: Path, out: Path) -> list[Path]:
     """
     _, trained = read_card(folder)
     data = trained.data.model_copy(update={"source": FACES, "crops": {"aligned": 1.0}, "jitter": 0.0})
-    template = trained.masking.model_copy(update={"regions": "template"})
-    config = trained.model_copy(update={"data": data, "masking": template})
+    config = trained.model_copy(update={"data": data})
     faces = np.stack([np.asarray(image) for image in crop_pool(config).images])
     images = prepare(faces, config.encoder.pixels)
     name = f"{trained.objective}/{trained.name}, seed {trained.seed}"
