@@ -22,7 +22,7 @@ from paco_eval.evaluation.record import Measured
 from paco_eval.features.extract import extract
 from paco_eval.probes import borrowed
 from paco_eval.probes.choice_cache import choice_path, chosen_once
-from paco_eval.probes.scorer import Decision, Scorer, decide, held_of, members_of
+from paco_eval.probes.scorer import Decision, Scorer, decide, held_of
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
@@ -74,10 +74,17 @@ def measure_frozen(encoder: Encoder, data: Data, wanted: Sequence[str]) -> Itera
 def shares_of(
     data: Data, view: str, items: pd.DataFrame
 ) -> Iterator[tuple[str, npt.NDArray[np.intp], pd.DataFrame]]:
-    """Yield the parts of a view with their held units and items: the whole, and the subsets of the main one."""
+    """Yield the parts of a view with their held units and items: the whole, and the subsets of the main one.
+
+    An item need not be a unit (searches have a gallery), so either is asked for its own subsets.
+    """
     units, split = data.views[view]
-    for part in (view, *(subsets_of(data) if view == "all" else ())):
-        yield part, *members_of(part, view, items, units.labels, split)
+    held = held_of(split)
+    yield view, held, items
+    for subset in subsets_of(data) if view == "all" else ():
+        inside = np.array([subset in cell for cell in units.labels["subsets"].iloc[held]])
+        flags = items[f"subset:{subset}"].eq(True).to_numpy()  # a fold without the subset has no value
+        yield subset, held[inside], items[flags].reset_index(drop=True)
 
 
 def subsets_of(data: Data) -> tuple[str, ...]:

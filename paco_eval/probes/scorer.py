@@ -59,21 +59,6 @@ def held_of(split: Split | ScoredOnly) -> npt.NDArray[np.intp]:
     return np.concatenate([fold.held.indices for fold in split.score])
 
 
-def members_of(
-    part: str, view: str, items: pd.DataFrame, labels: pd.DataFrame, split: Split | ScoredOnly
-) -> tuple[npt.NDArray[np.intp], pd.DataFrame]:
-    """Return the held units and the items of a part: the whole view, or those of a subset.
-
-    An item need not be a unit (searches have a gallery), so either is asked for its own subsets.
-    """
-    held = held_of(split)
-    if part == view:
-        return held, items
-    inside = np.array([part in cell for cell in labels["subsets"].iloc[held]])
-    flags = items[f"subset:{part}"].eq(True).to_numpy()  # a fold without the subset has no value
-    return held[inside], items[flags].reset_index(drop=True)
-
-
 @dataclass(frozen=True)
 class Scorer:
     """A task with everything decided and fitted.
