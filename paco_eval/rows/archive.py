@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -386,6 +387,7 @@ class _Items:
         for kind, lists in self.lists.items():
             for place in np.flatnonzero(lists.is_valid().to_numpy(zero_copy_only=False)):
                 self.kinds[place] = kind
+        self._read: dict[int, npt.NDArray[Any]] = {}  # most columns are of many rows
         self.places: dict[str, list[int]] = defaultdict(list)
         for place, keys in enumerate(table.column("rows").to_pylist()):
             for key in keys:
@@ -393,8 +395,11 @@ class _Items:
 
     def of(self, key: str) -> pd.DataFrame:
         """Return the items of a row."""
-        columns = {}
-        for place in self.places[key]:
-            values = self.lists[self.kinds[place]][place].values.to_numpy(zero_copy_only=False)  # noqa: PD011
-            columns |= dict.fromkeys(self.names[place], values)
-        return pd.DataFrame(columns)
+        return pd.DataFrame(
+            {name: self._values(place) for place in self.places[key] for name in self.names[place]}
+        )
+
+    def _values(self, place: int) -> npt.NDArray[Any]:
+        if place not in self._read:
+            self._read[place] = self.lists[self.kinds[place]][place].values.to_numpy(zero_copy_only=False)  # noqa: PD011
+        return self._read[place]

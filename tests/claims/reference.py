@@ -1,0 +1,46 @@
+"""The archive that the claims rest on, and what they are computed with."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from paco_eval.analysis.bootstrap import Interval
+from paco_eval.analysis.statistics import over_seeds
+from paco_eval.rows.store import load_rows
+from tasks.kinds import load_kind
+from tasks.metrics.metric import Metric
+from tasks.registry import all_tasks, derived
+
+FOLDER = Path(__file__).parents[2] / "results" / "reference"
+
+
+FAMILIES = ["pose", "landmarks", "expression", "recognition"]
+
+
+@cache
+def reference():
+    """Rows and problems."""
+    return load_rows([FOLDER])
+
+
+def stored(task: str, method: str):
+    rows = [s for s in reference()[0] if (s.row.task, s.row.method) == (task, method)]
+    return sorted(rows, key=lambda s: s.row.pretrain_seed or 0)
+
+
+def main_metric(name: str) -> Metric:
+    task = (all_tasks() | derived())[name]
+    return next(metric for metric in load_kind(task.kind).metrics(task) if metric.name == task.main_metric)
+
+
+def difference(task: str, ours: str, baseline: str) -> Interval:
+    """Return the paired difference over seeds and people."""
+    sides = [[s.items() for s in stored(task, method)] for method in (ours, baseline)]
+    return over_seeds(main_metric(task), sides[0], baseline=sides[1], replicates=400)
+
+
+def gain(task: str, ours: str, baseline: str) -> Interval:
+    """Return the difference over seeds and people, positive is better."""
+    found = difference(task, ours, baseline)
+    return found if main_metric(task).higher_is_better else Interval(-found.value, -found.high, -found.low)
