@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from paco_eval.cli import COMMANDS, main
+from paco_eval.rows.store import load_rows
 from tests.paco_fr.conftest import SMALL, smooth_faces
 
 TASKS = """
@@ -167,6 +169,27 @@ def test_wrong_calls_end_with_a_line_and_their_status(words, status, message, tm
     assert result.exit_code == status, result.output
     assert message in result.output
     assert "Traceback" not in result.output and len(result.output.strip().splitlines()) <= 8
+
+
+def test_the_command_of_a_row_asks_for_that_row(tasks_file, tmp_path):
+    where = ["--tasks-from", tasks_file, "--out", tmp_path / "out", "--device", "cpu", "--seeds", "1"]
+    asked = [
+        "--protocol",
+        "few-shot",
+        "--shots",
+        "50%",
+        "--crop",
+        "whole",
+        "--limit",
+        "20",
+        "--precision",
+        "bfloat16",
+    ]
+    first = call("evaluate", "random:tiny", "--tasks", "pose/blobs", *where, *asked)
+    (stored,) = load_rows(tmp_path / "out").rows
+    assert first.exit_code == 0 and stored.row.protocol == "few-shot 50%, crop whole, limit 20, bfloat16"
+    again = call(*shlex.split(stored.row.command)[1:], *where)
+    assert again.exit_code == 0 and "already measured" in again.output
 
 
 def test_tasks_met_by_a_pattern_without_data_are_skipped_and_told(tasks_file, tmp_path, monkeypatch):
