@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from paco_fr.baselines import build_objective
 from paco_fr.config import EncoderConfig, PretrainConfig, parse_config
 from paco_fr.model.vit import build_encoder
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, one_line, quoted
 from paco_fr.utils.files import atomic_file
+from paco_fr.utils.untrusted import read_json
 
 FORMAT = 1
 SHIPPED = Path(__file__).parent / "weights"
@@ -74,13 +75,12 @@ def raw_card(folder: Path) -> dict[str, Any]:
         raise PacoError(
             f"No checkpoint in {folder}: card.json is missing. Give the folder that `pretrain` wrote."
         )
-    try:
-        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version, _ = card["format"], card["config"]["encoder"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise PacoError(f"{path} is not a checkpoint card: {error}.") from error
-    if version != FORMAT:
-        raise PacoError(f"{path} has format {version}; this version reads format {FORMAT}.")
+    card: dict[str, Any] = read_json(path, "It is not a checkpoint card.")
+    config = card.get("config")
+    if "format" not in card or not isinstance(config, dict) or not isinstance(config.get("encoder"), dict):
+        raise PacoError(f"{path} is not a checkpoint card: it lacks format, config or the encoder in it.")
+    if (version := card["format"]) != FORMAT:
+        raise PacoError(f"{path} has format {quoted(version)}; this version reads format {FORMAT}.")
     return card
 
 
@@ -88,8 +88,8 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file, or say that it is none."""
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise PacoError(f"Cannot read weights from {path}: {error}.") from error
+    except (SafetensorError, OSError, ValueError) as error:  # ValueError: a type that torch does not have
+        raise PacoError(f"Cannot read weights from {path}: {one_line(error)}.") from error
 
 
 def load_into(module: nn.Module, tensors: dict[str, Tensor], where: str) -> None:

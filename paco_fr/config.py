@@ -7,7 +7,6 @@ and impossible combinations are refused. "Paper" marks what arXiv 2508.09691 sta
 from __future__ import annotations
 
 import json
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from paco_fr.contracts import PixelContract, content_hash
 from paco_fr.utils.errors import PacoError, unknown_name
+from paco_fr.utils.untrusted import RECIPE, first_problem, parse_toml, read_text
 
 
 class Section(BaseModel):
@@ -277,15 +277,12 @@ def load_recipe(name_or_path: str, overrides: dict[str, Any] | None = None) -> P
         path = Path(name_or_path)
         if not path.is_file():
             raise PacoError(f"No recipe file {path}.")
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, RECIPE, "Name a recipe, or write it anew.")
     elif name_or_path in recipes():
         text = files("paco_fr.recipes").joinpath(f"{name_or_path}.toml").read_text(encoding="utf-8")
     else:
         raise unknown_name("recipe", name_or_path, recipes())
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PacoError(f"Recipe {name_or_path} is not valid TOML: {error}.") from error
+    values = parse_toml(text, f"Recipe {name_or_path}")
     for key, value in (overrides or {}).items():
         *sections, field = key.split(".")
         target = values
@@ -300,14 +297,14 @@ def parse_config(values: dict[str, Any], where: str) -> PretrainConfig:
     try:
         return PretrainConfig.model_validate(without_removed(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        key, said = ".".join(str(part) for part in first["loc"]), first["msg"]
+        key = ".".join(str(part) for part in error.errors()[0]["loc"])
+        said = first_problem(error)
         if key in REMOVED:
             said = (
-                f"no longer a setting, what is done is {json.dumps(REMOVED[key])}. Take it out of a recipe; a checkpoint "
-                "trained with it still gives its encoder, but not its codebook, belief or training"
+                f"{key}: no longer a setting, what is done is {json.dumps(REMOVED[key])}. Take it out of a recipe; a "
+                "checkpoint trained with it still gives its encoder, but not its codebook, belief or training"
             )
-        raise PacoError(f"In {where}: {key + ': ' if key else ''}{said}.") from error
+        raise PacoError(f"In {where}: {said}.") from error
 
 
 def without_removed(values: dict[str, Any]) -> dict[str, Any]:

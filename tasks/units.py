@@ -10,7 +10,7 @@ import pandas as pd
 from datasets import Dataset
 
 from paco_fr.contracts import CropContract
-from paco_fr.faces.crop import crop_transform
+from paco_fr.faces.crop import CropError, crop_transform
 from paco_fr.faces.decode import ImageError, image_size
 from tasks.task import Task
 
@@ -73,8 +73,8 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
         for copy in range(crop.copies):
             rows.append(row)
             names.append(known["image_id"] if crop.copies == 1 else f"{known['image_id']}#{copy}")
-            transforms.append(
-                crop_transform(
+            try:
+                transform = crop_transform(
                     crop,
                     landmarks=known.get("landmarks"),
                     scheme=known.get("scheme"),
@@ -83,7 +83,9 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
                     image_key=known["image_id"],
                     copy=copy,
                 )
-            )
+            except CropError:
+                transform = np.full((2, 3), np.nan)  # cutting it fails and is counted
+            transforms.append(transform)
     table = labels.iloc[rows].reset_index(drop=True)
     stacked = np.stack(transforms)
     table["unit_id"], table["transform"], table["canvas"] = names, list(stacked), crop.canvas

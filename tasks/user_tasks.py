@@ -23,7 +23,6 @@ Key of all: ``name=NAME`` (default: that of the folder or file). Keys of ``recog
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -243,8 +242,10 @@ def _header(table: Path) -> list[str]:
     """Return the names in the first line of a table."""
     if not table.is_file():
         raise PacoError(f"{table} is not a file. Name the CSV itself.")
-    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        return [name.strip() for name in next(csv.reader(file), [])]
+    from paco_fr.utils.untrusted import read_csv
+    from tasks.readers.files import read_lines  # imported late: lists and help read no tables
+
+    return [name.strip() for name in next(read_csv(read_lines(table), table, "Correct the table."), [])]
 
 
 def _crop(table: Path) -> CropContract:

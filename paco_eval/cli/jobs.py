@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, owned_folder
+from paco_fr.utils.untrusted import read_json
 from tasks.task import Task
 
 MINUTES = {"slurm": ("time", 240), "local": ("timeout_min", 240)}
@@ -66,8 +67,8 @@ class Job:
     def measured(self, out: Path) -> bool:
         """Say whether it has ended well and all of its rows are still there."""
         try:
-            keys = json.loads((self.folder / "done.json").read_text())
-        except (OSError, ValueError):
+            keys = read_json(self.folder / "done.json", expect=list)
+        except PacoError:
             return False
         return all(any((at / "rows" / f"{key}.json").is_file() for at in (out, self.folder)) for key in keys)
 

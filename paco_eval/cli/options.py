@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -53,13 +52,16 @@ def words_of(context: click.Context, without: tuple[str, ...]) -> list[str]:
 
 def overrides(pairs: tuple[str, ...], option: str = "--set") -> dict[str, Any]:
     """Return ``section.key=value`` pairs with values read as JSON where they are JSON, else as text."""
+    from paco_fr.utils.errors import FormatError
+    from paco_fr.utils.untrusted import parse_json
+
     found: dict[str, Any] = {}
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not key:
             raise click.BadParameter(f"'{pair}' is not of the form key=value.", param_hint=option)
         try:
-            found[key] = json.loads(text)
-        except json.JSONDecodeError:
+            found[key] = parse_json(text, option, expect=None)
+        except FormatError:
             found[key] = text
     return found

@@ -8,7 +8,6 @@ take 0..255. Other files say their contract in the name, see :mod:`paco_eval.enc
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders._options import PIXELS, crop_option, pixel_contract, split_options
 from paco_fr.contracts import CROPS, PixelContract
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.untrusted import parse_json, shaped
 
 ARCFACE = PixelContract(
     112, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), value_range=(-1.0, 1.0), interpolation="bilinear"
@@ -92,11 +92,9 @@ def _known(model: Any, path: Path) -> tuple[PixelContract | None, Any]:
     """Return pixel contract and crop where our own export or the file's name tells them."""
     stated = {entry.key: entry.value for entry in model.metadata_props}
     if "pixels" in stated:
-        values = json.loads(stated["pixels"])
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        return PixelContract(**fields), None
+        where = f"{path}, metadata 'pixels'"
+        values = parse_json(stated["pixels"], where, "Export it again.")
+        return shaped(PixelContract, values, where, "Export it again."), None
     return (ARCFACE, CROPS["arcface"]) if path.stem in RECOGNISERS else (None, None)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -14,6 +12,7 @@ from paco_eval.probes.scorer import held_of
 from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
+from paco_fr.utils.untrusted import parse_json
 from tasks.derived import CLEAN, Cell
 from tasks.perturbations.catalogue import perturbation
 from tasks.readers.synthetic.rendered import cell_spec
@@ -95,4 +94,7 @@ def drawn_coverage(task: Task, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Return the share of each face that the renderer hid, from the records' parameters; NaN for another factor."""
     if sweep_of(task).factor != "occlusion":
         return np.full(len(labels), np.nan)
-    return np.array([json.loads(text)["coverage"] for text in labels["parameters"]], dtype=np.float64)
+    return np.array(
+        [parse_json(text, "parameters of a face").get("coverage", np.nan) for text in labels["parameters"]],
+        dtype=np.float64,
+    )

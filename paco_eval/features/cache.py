@@ -30,6 +30,7 @@ from paco_eval.features.cache_locks import NO_ROOM, alone, in_use, limit, using
 from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, cache_folder, writing
+from paco_fr.utils.untrusted import parse_json
 
 Keys = npt.NDArray[np.uint8]
 
@@ -138,8 +139,8 @@ def _entry(folder: Path) -> Entry:
         try:
             with safe_open(part, framework="np") as file:
                 pictures += file.get_slice("keys").get_shape()[0]
-                address = json.loads((file.metadata() or {}).get("address", "{}")) or address
-        except (SafetensorError, OSError):
+                address = parse_json((file.metadata() or {}).get("address", "{}"), part) or address
+        except (SafetensorError, OSError, PacoError):
             continue
     return Entry(folder, address, pictures, size, folder.stat().st_mtime)
 

@@ -24,7 +24,9 @@ from paco_eval.features.forward import precision_of
 from paco_eval.features.layers import layers_of
 from paco_eval.probes.probe import Choice
 from paco_fr.contracts import Encoder, content_hash
+from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, cache_folder
+from paco_fr.utils.untrusted import read_json
 from tasks.splits import Fold, Validation
 from tasks.task import Task
 
@@ -61,10 +63,10 @@ def choice_path(
 def remembered(path: Path) -> Choice | None:
     """Return the choice in a file; None where there is none that can be read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         block, reduction = content["layer"]
         strength, score = content["strength"], content["score"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (PacoError, ValueError, TypeError, KeyError):
         return None
     if not isinstance(strength, (int, float, str)) or not isinstance(score, float):
         return None

@@ -17,8 +17,6 @@ None of them is needed: a section whose file is absent says so. Nothing is unpic
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.untrusted import ARRAYS, PLAIN, read_json, read_npz
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -39,6 +38,11 @@ SHAPES: Mapping[str, Mapping[str, tuple[int, str]]] = {
     },
 }  # fmt: skip
 """Arrays of each kind of file: number of axes and kind of type."""
+
+LIMITS = {"reconstruction": 100_000_000, "codebook": ARRAYS, "samples": 100_000_000}
+"""Bytes of each kind of file, unpacked."""
+SIDE = 2048
+"""Pixels of the longer side of a picture in such a file at most."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,7 @@ class Pretraining:
         path = self.folder / "card.json"
         if not path.exists():
             return {}
-        try:
-            card = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise PacoError(f"{path}: not a readable card ({error}).") from error
-        if not isinstance(card, dict):
-            raise PacoError(f"{path}: a card is a JSON object, this is a {type(card).__name__}.")
+        card: dict[str, Any] = read_json(path, "It is not a readable card.")
         return card
 
 
@@ -99,11 +98,7 @@ def load_arrays(path: Path, kind: str) -> Arrays | None:
     """Return the arrays of such a file, None if it is not there."""
     if not path.exists():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            found = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise PacoError(f"{path}: not a readable array file ({error}).") from error
+    found = read_npz(path, "It is not a readable array file.", kinds=f"{PLAIN}U", limit=LIMITS[kind])
     _check(path, kind, found)
     return found
 
@@ -116,6 +111,10 @@ def _check(path: Path, kind: str, arrays: Arrays) -> None:
         if array.ndim != axes or array.dtype.kind != type_kind:
             raise PacoError(
                 f"{path}: '{name}' is {array.dtype} with {array.ndim} axes, expected {axes} axes."
+            )
+        if axes >= 4 and not 0 < max(array.shape[1:]) <= SIDE:
+            raise PacoError(
+                f"{path}: '{name}' holds pictures of {array.shape[1:]}, at most {SIDE} are shown."
             )
     counts = {len(array) for array in arrays.values()}
     if len(counts) > 1 or counts == {0}:

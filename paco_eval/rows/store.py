@@ -28,9 +28,11 @@ from paco_eval.rows.archive import Archive, is_archive
 from paco_eval.rows.compact import REST, completed, departing, plain_cells
 from paco_eval.rows.schema import SCHEMA, Metric, Row, upgraded
 from paco_fr.contracts import content_hash
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, quoted
 from paco_fr.utils.files import atomic_file
+from paco_fr.utils.untrusted import ARRAYS, first_problem, parse_parquet, read_bounded, read_json
 
+AGAIN = "Evaluate it again."
 _KEY_FILE = re.compile(r"[0-9a-f]{16}\.json")
 
 
@@ -91,10 +93,7 @@ def write_row(folder: str | Path, row: Row, items: pd.DataFrame, *, clean: Path 
 def read_row(path: str | Path) -> Row:
     """Return the row in a file, or raise :class:`PacoError` that says what is wrong with it."""
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PacoError(f"{path}: no readable row ({error}). Evaluate it again.") from error
+    content = read_json(path, "This is no readable row: evaluate it again.", expect=None)
     found = content.get("schema") if isinstance(content, dict) else None
     if not isinstance(found, int) or isinstance(found, bool):
         raise PacoError(f"{path}: not a row; it has no schema number.")
@@ -107,9 +106,7 @@ def read_row(path: str | Path) -> Row:
     try:
         return upgraded(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "row"
-        raise PacoError(f"{path}: {where}: {first['msg']}.") from error
+        raise PacoError(f"{path}: {first_problem(error)}.") from error
 
 
 def read_items(row_path: str | Path, row: Row | None = None) -> pd.DataFrame:
@@ -117,14 +114,20 @@ def read_items(row_path: str | Path, row: Row | None = None) -> pd.DataFrame:
     row_path = Path(row_path)
     row = row or read_row(row_path)
     path = items_path(row_path)
-    try:
-        if hashlib.sha256(path.read_bytes()).hexdigest() != row.items_sha256:
-            raise PacoError(f"{path}: not the items that its row was computed from. Evaluate it again.")
-        items = pd.read_parquet(path)
-        rest = row.chosen.get(REST)
-        return items if rest is None else completed(items, read_items(row_path.with_name(f"{rest}.json")))
-    except OSError as error:
-        raise PacoError(f"{path}: items cannot be read ({error.strerror}). Evaluate it again.") from error
+    content = read_bounded(path, ARRAYS, "Without them the items cannot be read: evaluate it again.")
+    if hashlib.sha256(content).hexdigest() != row.items_sha256:
+        raise PacoError(f"{path}: not the items that its row was computed from. {AGAIN}")
+    items = parse_parquet(content, path, AGAIN)
+    rest = row.chosen.get(REST)
+    if rest is None:
+        return items
+    clean_path = row_path.with_name(f"{rest}.json")
+    if not isinstance(rest, str) or _KEY_FILE.fullmatch(clean_path.name) is None:
+        raise PacoError(f"{row_path}: {REST} is {quoted(rest)}, which is no key of a row. {AGAIN}")
+    clean = read_row(clean_path)
+    if REST in clean.chosen:  # else two rows could name each other
+        raise PacoError(f"{row_path}: its items continue those of {rest}, which are no whole ones. {AGAIN}")
+    return completed(items, read_items(clean_path, clean))
 
 
 @dataclass(frozen=True)

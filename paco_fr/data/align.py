@@ -26,6 +26,7 @@ from paco_fr.faces.records import features
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, owned_folder, same_settings
 from paco_fr.utils.pool import in_order
+from paco_fr.utils.untrusted import parse_parquet, read_bounded
 
 Several = Literal["largest", "central", "reject"]
 
@@ -118,7 +119,9 @@ def align(
             context = _Context(records, out, rules, _Once(device, alone=workers <= 1))
             for done in in_order(_part, context, todo, workers):
                 bar.update(done)
-        report = pd.concat([pd.read_parquet(_report(out, number)) for number in parts], ignore_index=True)
+        reports = [_report(out, number) for number in parts]
+        tables = [parse_parquet(read_bounded(path), path) for path in reports]
+        report = pd.concat(tables, ignore_index=True)
         with atomic_file(out / "report.parquet") as path:
             report.to_parquet(path, index=False)
     counts = Counter(report["status"].tolist())

@@ -36,8 +36,10 @@ from paco_fr.synthetic.spec import RENDERER_VERSION, FaceSpec
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import SETTINGS, atomic_file, owned_folder, same_settings, writing
 from paco_fr.utils.pool import in_order
+from paco_fr.utils.untrusted import read_json, shaped
 
 SHARD_SIZE = 2048
+AGAIN = "Remove it and run the same `data pack` again."
 EARLY = 1000
 """Records after which a source with too many broken pictures is given up, instead of at its end."""
 
@@ -319,10 +321,12 @@ def _pieces(stream: Rows, size: int) -> Iterator[Job]:
 
 def _finished(folder: Path) -> dict[int, Shard]:
     """Return the shards that are whole, by number, from their sidecars or an earlier manifest."""
-    told = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(".shard-*.json"))]
-    if (folder / MANIFEST).is_file():
-        told = [*json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["shards"], *told]
-    shards = [Shard(**{**each, "skipped": tuple(each["skipped"])}) for each in told]
+    shards: list[Shard] = []
+    if (manifest := folder / MANIFEST).is_file():
+        shards = shaped(list[Shard], read_json(manifest, AGAIN).get("shards"), manifest, AGAIN)
+    shards += [
+        shaped(Shard, read_json(path, AGAIN), path, AGAIN) for path in sorted(folder.glob(".shard-*.json"))
+    ]
     whole = [
         each
         for each in shards

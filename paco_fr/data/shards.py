@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,11 +30,14 @@ from paco_fr.config import PretrainConfig
 from paco_fr.contracts import content_hash
 from paco_fr.data.cut import Cutting
 from paco_fr.faces.decode import ImageError, read_image
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import FormatError, PacoError, one_line, quoted
 from paco_fr.utils.files import first_difference
+from paco_fr.utils.untrusted import read_json, shaped
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_NAME = re.compile(r"shard-[0-9]+\.arrow")
+REMEDY = "It is not a manifest of packed faces. Pack again."
 OPEN_SHARDS = 1024
 """Shards that a process keeps mapped at a time: what is read in any order should not be mapped again and again."""
 
@@ -87,6 +91,10 @@ class Shard:
     skipped: tuple[str, ...] = ()
     contract: str = ""
 
+    def __post_init__(self) -> None:
+        if _NAME.fullmatch(self.file) is None:  # never a path that leads out of the folder
+            raise ValueError(f"{quoted(self.file)} is no name of a shard")
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -130,20 +138,17 @@ def read_manifest(folder: Path) -> Manifest:
 
     """
     path = folder / MANIFEST
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        version = values["format"]
-        if version != FORMAT:
-            raise PacoError(f"{path} has format {version}; this version reads format {FORMAT}. Pack again.")
-        shards = [Shard(**{**shard, "skipped": tuple(shard["skipped"])}) for shard in values["shards"]]
-        manifest = Manifest(Settings(**values["settings"]), tuple(shards))
-        told = {name: values[name] for name in ("count", "fingerprint")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PacoError(f"{path} is not a manifest of packed faces ({error!r}). Pack again.") from error
+    values = read_json(path, REMEDY)
+    if (version := values.get("format")) != FORMAT:
+        raise PacoError(
+            f"{path} has format {quoted(version)}; this version reads format {FORMAT}. Pack again."
+        )
+    manifest = shaped(Manifest, values, path, REMEDY)
+    told = {name: values.get(name) for name in ("count", "fingerprint")}
     for name, value in told.items():
         if value != getattr(manifest, name):
             raise PacoError(
-                f"{path}: '{name}' says {value}, its shards add up to {getattr(manifest, name)}. Pack again."
+                f"{path}: '{name}' says {one_line(value)}, its shards add up to {getattr(manifest, name)}. Pack again."
             )
     contract = manifest.settings.cutting.hash
     for shard in manifest.shards:
@@ -173,8 +178,8 @@ def verify(folder: Path, manifest: Manifest, *, progress: bool = False) -> None:
     stamps = {shard.file: _stamp(folder / shard.file, shard) for shard in manifest.shards}
     record = folder / ".verified.json"
     try:
-        known = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known = read_json(record)
+    except FormatError:  # none yet, or damaged: the shards are verified again
         known = {}
     todo = [shard for shard in manifest.shards if known.get(shard.file) != stamps[shard.file]]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # hashing runs outside the interpreter lock

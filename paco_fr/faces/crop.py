@@ -22,6 +22,10 @@ from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
 
 
+class CropError(PacoError):
+    """A face that cannot be cut because of its own points or box; others of its source can."""
+
+
 def _unit(pixels: list[tuple[float, float]], side: int) -> Array:
     """Return template points as shares of the canvas; (p + 0.5) / side under the pixel convention."""
     return (np.array(pixels) + 0.5) / side
@@ -69,7 +73,7 @@ def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Array:
     p, q = p - p_mean[..., None, :], q - q_mean[..., None, :]
     spread = (p**2).sum(axis=(-2, -1))
     if not (spread > 0).all():
-        raise PacoError("Points that all coincide (or are not finite) cannot be aligned to a template.")
+        raise CropError("Points that all coincide (or are not finite) cannot be aligned to a template.")
     a = (p * q).sum(axis=(-2, -1)) / spread
     b = (p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]).sum(axis=-1) / spread
     linear = np.stack([np.stack([a, -b], axis=-1), np.stack([b, a], axis=-1)], axis=-2)
@@ -226,7 +230,7 @@ def _base_transform(
 def _square(x: float, y: float, side: float, contract: CropContract) -> Array:
     """Return the transform that takes the square around (x, y) onto the whole canvas."""
     if not (np.isfinite([x, y, side]).all() and side > 0):
-        raise PacoError(f"A box without extent (centre {x:g}, {y:g}, side {side:g}) cannot be cropped.")
+        raise CropError(f"A box without extent (centre {x:g}, {y:g}, side {side:g}) cannot be cropped.")
     scale, middle = contract.canvas / side, (contract.canvas - 1) / 2
     return np.array([[scale, 0.0, middle - scale * x], [0.0, scale, middle - scale * y]])
 

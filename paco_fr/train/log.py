@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from paco_fr.config import PretrainConfig
 from paco_fr.utils.distributed import averaged
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import FormatError, PacoError, quoted
+from paco_fr.utils.untrusted import read_json_lines
 
 SHOWN = {"reconstruction": "rec", "belief": "belief", "tokens_used": "used", "perplexity": "ppl"}
 """Terms in the progress bar, by their short names."""
@@ -32,6 +33,8 @@ LEAST_BELIEVED = 0.10
 """Share of tokens that are ever believed under this: collapse."""
 LEAST_SPREAD = 0.05
 """Standard deviation of the teacher's region relations under this: collapse of the features."""
+
+AGAIN = "Remove the file: the run goes on without its earlier lines."
 
 Sums = dict[str, list[float]]
 
@@ -50,9 +53,9 @@ class Log:
         for name, values in _own_part(state or [], accelerator).items():
             self.values[name] = list(values)
         if accelerator.is_main_process:
-            lines = _whole_lines(path) if step else []
-            kept = [line for line in lines if json.loads(line)["step"] <= step]
-            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            lines = read_json_lines(path, AGAIN) if step and path.exists() else []
+            kept = [line for line in lines if _step(line, path) <= step]
+            path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
     def add(self, terms: dict[str, torch.Tensor], extra: dict[str, float | torch.Tensor]) -> None:
         """Take in the numbers of one step."""
@@ -206,9 +209,9 @@ def _own_part(state: list[Sums], accelerator: Accelerator) -> Sums:
     }
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """Return the lines of a log without the half of one that a kill may have left at its end."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [line for line in lines[:-1] if line]
+def _step(line: dict[str, Any], path: Path) -> int:
+    """Return the step of a line of the log."""
+    step = line.get("step")
+    if not isinstance(step, int):
+        raise FormatError(path, None, f"a line's step is {quoted(step)}", AGAIN)
+    return step

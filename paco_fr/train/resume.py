@@ -8,7 +8,6 @@ the newest ``run.keep_states``. So a kill at any moment, or a full disk, leaves 
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from paco_fr.config import PretrainConfig, parse_config
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, first_difference, writing
 from paco_fr.utils.types import Say
+from paco_fr.utils.untrusted import parse_json
 
 State = dict[str, Any]
 
@@ -59,7 +59,7 @@ def load_state(out: Path, config: PretrainConfig, say: Say) -> State | None:
     for path in reversed(files):
         try:
             state: State = torch.load(path, map_location="cpu", weights_only=True)
-            found = json.loads(state["config"])
+            found = parse_json(state["config"], path)
         except Exception as error:  # a damaged zip or pickle fails in many ways
             say(f"{path} cannot be read ({type(error).__name__}), trying the state before it.")
             continue

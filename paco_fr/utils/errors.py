@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 import time
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from textwrap import shorten
 
 
 class PacoError(Exception):
@@ -21,6 +21,54 @@ class MissingDataError(PacoError):
 
 class BusyError(PacoError):
     """Another run holds the folder."""
+
+
+SHOWN = 200
+"""Characters of what a file says that a message shows at most."""
+
+
+class _Brief(reprlib.Repr):
+    """Values in a few words, whatever their size and however they are nested."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 2, SHOWN, SHOWN
+
+    def repr_int(self, x: int, level: int) -> str:
+        if x.bit_length() > 3 * SHOWN:  # Python refuses to write out numbers of thousands of digits
+            return f"a number of {x.bit_length()} bits"
+        return repr(x)
+
+    def repr_instance(self, x: object, level: int) -> str:
+        return repr(x) if type(x).__module__ == "builtins" else f"a {type(x).__name__}"
+
+
+def quoted(value: object) -> str:
+    """Return what a file said as it is shown in a message: as Python writes it, cut after :data:`SHOWN` characters."""
+    return one_line(_Brief().repr(value))
+
+
+def one_line(text: object, limit: int = SHOWN) -> str:
+    """Return a text in one line of printable characters, cut after ``limit`` of them."""
+    beginning = str(text)[: 4 * limit]
+    line = " ".join("".join(c if c.isprintable() else " " for c in beginning).split())
+    return line if len(line) <= limit and len(str(text)) <= 4 * limit else f"{line[: limit - 4]} ..."
+
+
+class FormatError(PacoError):
+    """A file that departs from its format. The message names file, line and remedy.
+
+    Args:
+        path: the file, or words that name what was read.
+        line: its line, from 1; None where lines mean nothing.
+        problem: what is wrong; cut, for it often ends in what the file or a library says.
+        remedy: what to do, a sentence.
+
+    """
+
+    def __init__(self, path: Path | str, line: int | None, problem: str, remedy: str) -> None:
+        where = f"{path}" if line is None else f"{path}, line {line}"
+        super().__init__(f"{where}: {one_line(problem, 2 * SHOWN)}. {remedy}".rstrip())
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> PacoError:
@@ -39,7 +87,7 @@ def in_a_line(error: Exception) -> str:
     """Return what an error says; of one that was not written for users its type and the beginning of its message."""
     if isinstance(error, PacoError):
         return str(error)
-    return f"{type(error).__name__}: {shorten(str(error), 300, placeholder=' ...')}"
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 def reason(error: Exception, cell: str, out: Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paco_fr.utils.errors import BusyError, PacoError
+from paco_fr.utils.untrusted import read_json
 
 SETTINGS = "settings.json"
 """File in a folder that notes what it was made with."""
@@ -132,10 +133,8 @@ def same_settings(
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
         return
-    try:
-        found = {**(later or {}), **json.loads(path.read_text(encoding="utf-8"))}
-    except (ValueError, TypeError) as error:
-        raise PacoError(f"{path} does not say how {folder} was {made} ({error}). Choose another.") from error
+    advice_on_damage = f"It does not say how {folder} was {made}. Choose another."
+    found = {**(later or {}), **read_json(path, advice_on_damage)}
     if lacking := [name for name in wanted if name not in found]:
         raise PacoError(f"{path} does not say how {folder} was {made}: no {lacking[0]}. Choose another.")
     if other := first_difference(found, wanted):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paco_fr.utils.errors import PacoError, unknown_name
+from paco_fr.utils.untrusted import read_json, shaped
 from tasks.task import MANIFEST, Task, resolve
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ def mimic(task: Task, out: Path, faces_per_part: int = FACES_PER_PART) -> dict[s
             continue
         if not (folder / MANIFEST).is_file():
             raise PacoError(f"{folder} is no miniature; nothing is written over it. Choose another folder.")
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if content["faces_per_part"] == faces_per_part:
-            known |= content["tasks"]
+        size, written = _manifest(folder)
+        if size == faces_per_part:
+            known |= written
         else:
             shutil.rmtree(folder)
     writer: Writer = resolve(WRITERS[task.name])
@@ -104,8 +105,15 @@ def manifest_counts(task: Task, data_root: Path) -> dict[str, int] | None:
     """Return the counts of a task's miniature as they were written; None where its data is no miniature."""
     for folder in sorted({data_root / Path(name).parts[0] for name in task.files}):
         if (folder / MANIFEST).is_file():
-            content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            found: dict[str, int] | None = content["tasks"].get(task.name)
+            found = _manifest(folder)[1].get(task.name)
             if found is not None:
                 return found
     return None
+
+
+def _manifest(folder: Path) -> tuple[int, dict[str, dict[str, int]]]:
+    """Return faces in a part and, by task, the counts that a miniature was written with."""
+    path, remedy = folder / MANIFEST, "Write the miniature again with `data mimic`."
+    content = read_json(path, remedy)
+    size, written = content.get("faces_per_part"), content.get("tasks")
+    return shaped(tuple[int, dict[str, dict[str, int]]], (size, written), path, remedy)

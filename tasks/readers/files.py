@@ -6,18 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import Dataset
 
 from paco_fr.faces import records
-from paco_fr.utils.errors import MissingDataError, PacoError
-
-
-class FormatError(PacoError):
-    """A file that departs from its official format. The message names file, line and remedy."""
-
-    def __init__(self, path: Path, line: int | None, problem: str, remedy: str) -> None:
-        where = f"{path}" if line is None else f"{path}, line {line}"
-        super().__init__(f"{where}: {problem}. {remedy}")
+from paco_fr.utils.errors import FormatError as FormatError
+from paco_fr.utils.errors import MissingDataError, PacoError, quoted
+from paco_fr.utils.untrusted import LINE, RESTORE, read_text
 
 
 def require(path: Path, obtain: str) -> Path:
@@ -26,6 +21,9 @@ def require(path: Path, obtain: str) -> Path:
         raise MissingDataError(f"{path} is missing. {obtain}")
     return path
 
+
+LIST = 1_000_000_000
+"""Bytes of a list at most; the largest official one, fer2013.csv, has 0.3 GB."""
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".rar", ".7z", ".gz")
 """Endings of what a download may be before it is unpacked."""
@@ -72,14 +70,11 @@ def part_groups(photos: Sequence[str], parts: Sequence[str]) -> list[str]:
 
 def read_lines(path: Path, *, obtain: str = "Restore it.") -> list[str]:
     """Return the lines of a text file without their ends; a byte order mark and blank lines at the end are dropped."""
-    require(path, obtain)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(
-            path, None, f"cannot be read as text ({error})", "Restore the original file."
-        ) from error
-    return text.rstrip().splitlines()
+    text = read_text(require(path, obtain), LIST)
+    lines = text.rstrip().splitlines()
+    if lines and max(map(len, lines)) > LINE:
+        raise FormatError(path, None, f"has a line of over {LINE} characters", RESTORE)
+    return lines
 
 
 def read_numbers(path: Path, line: int, text: str, count: int, remedy: str) -> list[float]:
@@ -87,31 +82,80 @@ def read_numbers(path: Path, line: int, text: str, count: int, remedy: str) -> l
     fields = text.split()
     if len(fields) != count:
         raise FormatError(
-            path, line, f"expected {count} numbers, found {len(fields)} fields in {text!r}", remedy
+            path, line, f"expected {count} numbers, found {len(fields)} fields in {quoted(text)}", remedy
         )
     try:
         numbers = [float(field) for field in fields]
     except ValueError:
-        raise FormatError(path, line, f"{text!r} is not made of numbers", remedy) from None
+        raise FormatError(path, line, f"{quoted(text)} is not made of numbers", remedy) from None
     if not all(abs(number) < 1e9 for number in numbers):  # false for NaN, too
-        raise FormatError(path, line, f"{text!r} holds a number that is no coordinate", remedy)
+        raise FormatError(path, line, f"{quoted(text)} holds a number that is no coordinate", remedy)
     return numbers
 
 
 def inside(folder: Path, name: str, source: Path) -> Path:
     """Return ``folder / name`` if that stays in ``folder``, else raise naming ``source``, which said it."""
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        there = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a name too long or with a NUL
         raise FormatError(
-            source, None, f"{name!r} leads out of its folder", f"Move the image below {folder}."
+            source, None, f"{quoted(name)} cannot be followed ({error})", "Mend the name."
+        ) from error
+    if not there:
+        raise FormatError(
+            source, None, f"{quoted(name)} leads out of its folder", f"Move the image below {folder}."
         )
     return path
+
+
+FURTHEST = 1e6
+"""Coordinates are less than this, in pixels."""
+
+
+def _check_faces(rows: Sequence[Mapping[str, Any]], source: str) -> None:
+    """Refuse the first face whose box or points cannot be those of a face, by its name.
+
+    Points that were not annotated are NaN in both coordinates; of those that were, two have to differ.
+    """
+    bad: dict[int, str] = {}
+    boxed = [at for at, row in enumerate(rows) if row.get("box") is not None]
+    if boxed:
+        x0, y0, x1, y1 = np.array([rows[at]["box"] for at in boxed], dtype=np.float64).T
+        good = (x1 > x0) & (y1 > y0) & (np.abs([x0, y0, x1, y1]).max(axis=0) < FURTHEST)
+        for at in np.flatnonzero(~good):
+            bad[boxed[at]] = f"the box {quoted(list(rows[boxed[at]]['box']))} has no extent or lies nowhere"
+    by_count: dict[int, list[int]] = {}
+    for at, row in enumerate(rows):
+        if row.get("landmarks") is not None and len(row["landmarks"]):
+            by_count.setdefault(len(row["landmarks"]), []).append(at)
+    for count, places in by_count.items():
+        points = np.array([rows[at]["landmarks"] for at in places], dtype=np.float64)
+        known = ~np.isnan(points).all(axis=-1)  # faces x points
+        near = np.where(known, (np.abs(points) < FURTHEST).all(axis=-1), True).all(axis=-1)
+        with np.errstate(invalid="ignore"):
+            low, high = (np.where(known[..., None], points, end).T for end in (np.inf, -np.inf))
+            spread = (high.max(axis=1) > low.min(axis=1)).any(axis=0)
+        for at in np.flatnonzero(~near):
+            bad.setdefault(places[at], "a point lies nowhere")
+        for at in np.flatnonzero(~spread & (known.sum(axis=-1) > 1) & (count > 1)):
+            bad.setdefault(places[at], "all points coincide")
+    if bad:
+        first = min(bad)
+        others = f" ({len(bad)} such faces in all)" if len(bad) > 1 else ""
+        raise FormatError(
+            source,
+            None,
+            f"face {quoted(rows[first].get('image_id'))}: {bad[first]}{others}",
+            "Correct or remove its label.",
+        )
 
 
 def to_records(rows: Sequence[Mapping[str, Any]], source: str) -> Dataset:
     """Return face records of rows that share their columns; images are paths, opened only when used."""
     if not rows:
         raise PacoError(f"{source}: no faces. Check the path and the file names.")
+    _check_faces(rows, source)
     names = list(rows[0])
     columns = {name: [row[name] for row in rows] for name in names}
     return records.check(Dataset.from_dict(columns, features=records.features(names)), source)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from paco_fr.faces.crop import apply as apply_transform
 from paco_fr.faces.crop import crop_image, crop_transform
 from paco_fr.faces.decode import Pixels, read_image
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.untrusted import parse_json
 
 SHEET = 40
 SIDE, PHOTO = 112, 128
@@ -149,7 +149,9 @@ def _parameters(labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Counter[s
         if name in labels
     }
     if "parameters" in labels:
-        flat = pd.DataFrame([dict(_flat(json.loads(cell))) for cell in labels["parameters"]])
+        flat = pd.DataFrame(
+            [dict(_flat(parse_json(cell, "parameters of a face"))) for cell in labels["parameters"]]
+        )
         for name in flat.columns:
             if pd.api.types.is_bool_dtype(flat[name]) or not pd.api.types.is_numeric_dtype(flat[name]):
                 values = flat[name].dropna().astype(str)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 
 from paco_eval.report.plots.style import INK, MUTED, PALETTE, house_style, label_ends, looks, new_figure
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.untrusted import read_json_lines
 
 TERMS = {
     "loss": "total loss",
@@ -38,16 +38,7 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
 
     A half-written last line, as a killed run leaves it, is passed over; any other bad line is an error.
     """
-    path = Path(path)
-    lines = path.read_text(encoding="utf-8").splitlines()
-    records = []
-    for number, line in enumerate(lines, 1):
-        try:
-            records.append(json.loads(line))
-        except ValueError as error:
-            if number < len(lines):
-                raise PacoError(f"{path}: line {number} is not JSON.") from error
-    frame = pd.DataFrame(records)
+    frame = pd.DataFrame(read_json_lines(path, "Is it the log of a pretraining run?"))
     missing = {"step", "epoch"} - set(frame.columns)
     if missing:
         raise PacoError(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from paco_fr.utils.errors import quoted
 from tasks.readers.dataset_info import CELEBA
 from tasks.readers.files import FormatError, inside, once, read_lines, require_folder, to_records
 
@@ -56,7 +57,7 @@ def read_celeba(data_root: str | Path, folder: str = FOLDER) -> Dataset:
         at, (code,) = parts[name]
         if code not in SPLITS:
             raise FormatError(
-                root / "Eval/list_eval_partition.txt", at, f"part {code!r} is not 0, 1 or 2", REMEDY
+                root / "Eval/list_eval_partition.txt", at, f"part {quoted(code)} is not 0, 1 or 2", REMEDY
             )
         five = np.reshape([float(value) for value in points[name][1]], (5, 2))
         group = f"person {identities[name][1][0]}" if name in identities else name

@@ -14,13 +14,12 @@ Both layouts are known from public loaders only: unproven.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-import numpy as np
 from datasets import Dataset
 
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, quoted
+from paco_fr.utils.untrusted import read_csv, read_npy
 from tasks.readers.dataset_info import AFFECTNET, AFFECTNET_FIRST
 from tasks.readers.files import (
     FormatError,
@@ -76,19 +75,21 @@ def read_first_release(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     images, rows = require_folder(root / "Manually_Annotated_Images", OBTAIN_FIRST), []
     for part, split in (("training", "train"), ("validation", "test")):
         path, seen = root / "Manually_Annotated_file_lists" / f"{part}.csv", dict[str, int]()
-        table = csv.DictReader(read_lines(path, obtain=OBTAIN_FIRST))
-        if table.fieldnames is None or not set(COLUMNS) <= set(table.fieldnames):
+        table = read_csv(read_lines(path, obtain=OBTAIN_FIRST), path, REMEDY_FIRST)
+        header = next(table, [])
+        if not set(COLUMNS) <= set(header):
             raise FormatError(path, 1, f"the header lacks one of {', '.join(COLUMNS)}", REMEDY_FIRST)
+        places = [header.index(column) for column in COLUMNS]
         for line, row in enumerate(table, 2):
-            cells = [row[column] for column in COLUMNS]
-            if None in row or None in cells:
+            cells = [row[place] for place in places] if len(row) == len(header) else []
+            if not cells:
                 raise FormatError(path, line, "another number of columns than the header", REMEDY_FIRST)
             name = once(seen, cells[0], path, line, REMEDY_FIRST)
             x, y, width, height = read_numbers(path, line, " ".join(cells[1:5]), 4, REMEDY_FIRST)
             if min(width, height) <= 0:
                 raise FormatError(path, line, f"the box of {name} has no extent", REMEDY_FIRST)
             if cells[5] not in {str(code) for code in range(11)}:
-                raise FormatError(path, line, f"label {cells[5]!r} is not 0 to 10", REMEDY_FIRST)
+                raise FormatError(path, line, f"label {quoted(cells[5])} is not 0 to 10", REMEDY_FIRST)
             label = int(cells[5])
             rows.append({"image": str(inside(images, name, path)), "image_id": f"{part}/{name}", "group": f"{part}/{name}",
                          "box": [x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5],
@@ -99,11 +100,11 @@ def read_first_release(data_root: str | Path, folder: str = FOLDER) -> Dataset:
 
 def read_label(path: Path) -> int:
     """Return the label in one annotation file."""
-    try:
-        stored = np.load(path, allow_pickle=False)
-        label = int(str(stored.ravel()[0])) if stored.size == 1 else -1
-    except (OSError, ValueError, EOFError) as error:
-        raise FormatError(path, None, f"is not an .npy file with one label ({error})", REMEDY) from error
-    if not 0 <= label <= 7:
-        raise FormatError(path, None, f"label {stored.ravel()[:3].tolist()} is not one from 0 to 7", REMEDY)
-    return label
+    stored = read_npy(path, REMEDY, kinds="iufUS", limit=10_000)
+    label = stored.item() if stored.size == 1 else stored.ravel()[:3].tolist()
+    text = label.decode("latin-1") if isinstance(label, bytes) else str(label)
+    if text not in {str(code) for code in range(8)}:
+        raise FormatError(
+            path, None, f"is not an .npy file with one label from 0 to 7: {quoted(label)}", REMEDY
+        )
+    return int(text)

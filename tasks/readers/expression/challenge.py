@@ -15,6 +15,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from paco_fr.faces.records import COLUMNS
+from paco_fr.utils.errors import quoted
 from tasks.lists import NamedSubsets
 from tasks.readers.dataset_info import CHALLENGE_FILES, CHALLENGE_FOLDER, CHALLENGE_LISTS
 from tasks.readers.files import FormatError, read_lines, require_folder
@@ -52,7 +53,7 @@ def _names(path: Path, pattern: str) -> tuple[str, ...]:
     for line, text in enumerate(read_lines(path, obtain=CHALLENGE_LISTS), 1):
         names = re.findall(pattern, text)
         if len(names) != 1:
-            raise FormatError(path, line, f"{text!r} does not hold one name like {pattern}", REMEDY)
+            raise FormatError(path, line, f"{quoted(text)} does not hold one name like {pattern}", REMEDY)
         found[names[0]] = None
     return tuple(found)
 

@@ -7,7 +7,6 @@ only: unproven.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ from datasets import Dataset
 
 from paco_fr.faces.decode import encode_png
 from paco_fr.faces.records import EXPRESSIONS
+from paco_fr.utils.errors import quoted
+from paco_fr.utils.untrusted import read_csv
 from tasks.readers.files import FormatError, read_lines, require_folder, to_records
 
 FOLDER = "FER2013"
@@ -34,7 +35,7 @@ def read_fer2013(data_root: str | Path, folder: str = FOLDER) -> Dataset:
 
     """
     path = require_folder(Path(data_root) / folder, OBTAIN) / "fer2013.csv"
-    table = list(csv.reader(read_lines(path, obtain=OBTAIN)))
+    table = list(read_csv(read_lines(path, obtain=OBTAIN), path, REMEDY))
     if not table or table[0] != ["emotion", "pixels", "Usage"]:
         raise FormatError(path, 1, "the header is not emotion,pixels,Usage", REMEDY)
     rows = []
@@ -43,9 +44,9 @@ def read_fer2013(data_root: str | Path, folder: str = FOLDER) -> Dataset:
             raise FormatError(path, line, f"{len(row)} columns, expected 3", REMEDY)
         label, pixels, usage = row
         if label not in {str(n) for n in range(7)}:
-            raise FormatError(path, line, f"label {label!r} is not 0 to 6", REMEDY)
+            raise FormatError(path, line, f"label {quoted(label)} is not 0 to 6", REMEDY)
         if usage not in USAGES:
-            raise FormatError(path, line, f"usage {usage!r} is none of {', '.join(USAGES)}", REMEDY)
+            raise FormatError(path, line, f"usage {quoted(usage)} is none of {', '.join(USAGES)}", REMEDY)
         ident = f"fer{line - 2:07d}"
         rows.append({"image": {"bytes": _picture(path, line, pixels), "path": None}, "image_id": ident, "group": ident,
                      "expression": EXPRESSIONS.index(CODES[int(label)]), "split": USAGES[usage]})  # fmt: skip
@@ -55,7 +56,7 @@ def read_fer2013(data_root: str | Path, folder: str = FOLDER) -> Dataset:
 def _picture(path: Path, line: int, text: str) -> bytes:
     try:
         values = np.array(text.split(), dtype=np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise FormatError(path, line, "pixels that are no whole numbers", REMEDY) from None
     if values.size != SIDE * SIDE or values.min() < 0 or values.max() > 255:
         raise FormatError(path, line, f"{values.size} pixels, expected {SIDE * SIDE} from 0 to 255", REMEDY)

@@ -7,13 +7,14 @@ other votes there, so say which one a number comes from.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets import Dataset
 
 from paco_fr.faces.records import COLUMNS, EXPRESSIONS
+from paco_fr.utils.errors import quoted
+from paco_fr.utils.untrusted import read_csv
 from tasks.readers.files import FormatError, read_lines, require_folder, to_records
 
 CLASSES = (
@@ -94,18 +95,15 @@ def read_majority(data_root: str | Path, folder: str = "ferplus") -> Dataset:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    try:
-        return list(csv.reader(read_lines(path, obtain=OBTAIN), strict=True))
-    except csv.Error as error:
-        raise FormatError(path, None, f"is not a comma-separated table ({error})", REMEDY) from error
+    return list(read_csv(read_lines(path, obtain=OBTAIN), path, REMEDY, strict=True))
 
 
 def _count(path: Path, line: int, row: list[str]) -> tuple[int, ...]:
     """Return the votes of a row whose first two fields are not votes."""
     if len(row) != COLUMNS_OF_LABELS:
         raise FormatError(path, line, f"{len(row)} columns, expected {COLUMNS_OF_LABELS}", REMEDY)
-    if not all(field.isascii() and field.isdigit() for field in row[2:]):
-        raise FormatError(path, line, f"votes {row[2:]} are not whole numbers", REMEDY)
+    if not all(field.isascii() and field.isdigit() and len(field) < 4 for field in row[2:]):
+        raise FormatError(path, line, f"votes {quoted(row[2:])} are not whole numbers", REMEDY)
     votes = tuple(int(field) for field in row[2:])
     if not 1 <= sum(votes) <= 10:
         raise FormatError(path, line, f"{sum(votes)} votes, expected up to ten", REMEDY)

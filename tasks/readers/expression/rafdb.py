@@ -12,6 +12,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from paco_fr.faces.records import EXPRESSIONS
+from paco_fr.utils.errors import quoted
 from tasks.readers.files import FormatError, inside, once, read_lines, require_folder, to_records
 
 FOLDER = "RAF-DB"
@@ -38,10 +39,10 @@ def read_rafdb(data_root: str | Path, folder: str = FOLDER) -> Dataset:
         name, code = once(seen, fields[0], path, line, REMEDY), fields[1]
         if code not in {str(n) for n in range(1, 8)}:
             hint = "it belongs to the compound subset. " if code.isdigit() and int(code) > 7 else ""
-            raise FormatError(path, line, f"label {code!r} is not 1 to 7", hint + REMEDY)
+            raise FormatError(path, line, f"label {quoted(code)} is not 1 to 7", hint + REMEDY)
         split = name.partition("_")[0]
         if split not in ("train", "test"):
-            raise FormatError(path, line, f"{name!r} begins with neither train_ nor test_", REMEDY)
+            raise FormatError(path, line, f"{quoted(name)} begins with neither train_ nor test_", REMEDY)
         stem = name.removesuffix(".jpg")
         image = inside(images, f"{stem}_aligned.jpg", path)
         label = EXPRESSIONS.index(CODES[int(code) - 1])

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from datasets import Dataset
-from scipy.io import loadmat
 
+from paco_fr.utils.types import Array
 from tasks.readers.files import FormatError, inside, part_groups, require, require_folder, to_records
+from tasks.readers.matlab import read_matlab
 
 FOLDER = "AFLW19"
 OBTAIN = (
@@ -67,22 +69,22 @@ def read_aflw19(data_root: str | Path, folder: str = FOLDER, train: int = TRAIN)
     return to_records([row | {"group": group} for row, group in zip(rows, groups, strict=True)], str(root))
 
 
-def _content(path: Path) -> tuple[list[str], dict[str, Any], Any]:
-    try:
-        content = loadmat(path, variable_names=["nameList", "ra", *FIELDS])
-        names = [str(cell.ravel()[0]) for cell in content["nameList"].ravel()]
-        order = content["ra"].ravel().astype(np.int64) - 1
-    except Exception as error:  # SciPy raises a dozen kinds on damaged files
-        raise FormatError(
-            path, None, f"is not AFLW's Matlab 5 file ({type(error).__name__}: {error})", REMEDY
-        ) from error
-    if not np.array_equal(np.sort(order), np.arange(len(names))):
+def _content(path: Path) -> tuple[list[str], dict[str, Array], npt.NDArray[np.int64]]:
+    content = read_matlab(path, ["nameList", "ra", *FIELDS], "AFLW's Matlab 5 file", REMEDY)
+    names, places = content.get("nameList"), content.get("ra")
+    if not isinstance(names, list) or not all(isinstance(name, str) and "\0" not in name for name in names):
+        raise FormatError(path, None, "is not AFLW's Matlab 5 file (nameList is no cell of texts)", REMEDY)
+    if not isinstance(places, np.ndarray) or not np.array_equal(
+        np.sort(places, axis=None), np.arange(1, len(names) + 1)
+    ):
         raise FormatError(path, None, f"ra is no order of the {len(names)} names", REMEDY)
+    table: dict[str, Array] = {}
     for name, columns in FIELDS.items():
-        if name not in content or content[name].shape != (len(names), columns):
-            found = content[name].shape if name in content else "missing"
-            raise FormatError(path, None, f"{name} is {found}, expected {len(names)} x {columns}", REMEDY)
-        content[name] = content[name].astype(np.float64)
-        if not np.isfinite(content[name]).all():
+        found = content.get(name)
+        if not isinstance(found, np.ndarray) or found.shape != (len(names), columns):
+            said = found.shape if isinstance(found, np.ndarray) else "missing"
+            raise FormatError(path, None, f"{name} is {said}, expected {len(names)} x {columns}", REMEDY)
+        table[name] = found.astype(np.float64)
+        if not np.isfinite(table[name]).all():
             raise FormatError(path, None, f"{name} holds what is not a number", REMEDY)
-    return names, content, order
+    return names, table, places.ravel().astype(np.int64) - 1

@@ -11,12 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from datasets import Dataset
 
-from paco_fr.faces.decode import encode_png
 from tasks.readers.files import FormatError, require, require_folder, to_records
+from tasks.readers.matlab73 import read_pictures
 
 FOLDER = "COFW"
 OBTAIN = "Download COFW_train_color.mat and COFW_test_color.mat (data.caltech.edu/records/20099) into <data root>/COFW."
@@ -43,13 +42,7 @@ def read_cofw(data_root: str | Path, folder: str = FOLDER) -> Dataset:
 def _rows(root: Path, split: str) -> list[dict[str, Any]]:
     name, ending = PARTS[split]
     path = require(root / name, OBTAIN)
-    try:
-        with h5py.File(path, "r") as file:
-            pictures = [_picture(np.asarray(file[cell])) for cell in np.asarray(file[f"Is{ending}"]).ravel()]
-            phis = np.asarray(file[f"phis{ending}"], dtype=np.float64)
-            boxes = np.asarray(file[f"bboxes{ending}"], dtype=np.float64)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise FormatError(path, None, f"is not COFW's Matlab 7.3 file ({error})", REMEDY) from error
+    pictures, (phis, boxes) = read_pictures(path, f"Is{ending}", (f"phis{ending}", f"bboxes{ending}"), REMEDY)
     for what, table, columns in (("phis", phis, 87), ("bboxes", boxes, 4)):
         if table.shape != (columns, len(pictures)) or not np.isfinite(table).all():
             raise FormatError(
@@ -75,10 +68,3 @@ def _rows(root: Path, split: str) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _picture(stored: np.ndarray) -> bytes:
-    """Return the PNG of a picture stored as (3, W, H) or (W, H) uint8."""
-    if stored.dtype != np.uint8 or stored.ndim not in (2, 3):
-        raise ValueError(f"a picture of {stored.dtype} with {stored.ndim} axes")
-    return encode_png(np.ascontiguousarray(stored.T))

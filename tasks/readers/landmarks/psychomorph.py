@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from paco_fr.utils.errors import quoted
 from tasks.readers.files import FormatError, read_lines, read_numbers
 
 REMEDY = "Restore the original .tem file."
@@ -34,7 +35,9 @@ def read_tem(path: str | Path, points: int | None = 189) -> npt.NDArray[np.float
     lines = read_lines(path, obtain=REMEDY)
     count = lines[0].strip() if lines else ""
     if not (count.isascii() and count.isdigit() and int(count) > 0) or points not in (None, int(count)):
-        raise FormatError(path, 1, f"expected the count {points or 'of points'}, found {count!r}", REMEDY)
+        raise FormatError(
+            path, 1, f"expected the count {points or 'of points'}, found {quoted(count)}", REMEDY
+        )
     points = int(count)
     if len(lines) <= points:
         raise FormatError(path, len(lines), f"ends after {len(lines) - 1} of {points} points", REMEDY)

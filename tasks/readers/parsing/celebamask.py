@@ -17,6 +17,7 @@ from datasets import Dataset
 
 from paco_fr.contracts import content_hash
 from paco_fr.faces.decode import encode_png, read_image
+from paco_fr.utils.errors import quoted
 from paco_fr.utils.files import atomic_file, cache_folder
 from tasks.readers.attributes.celeba import SPLITS
 from tasks.readers.dataset_info import CELEBAMASK, CELEBAMASK_CLASSES
@@ -45,7 +46,7 @@ def read_celebamask(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     for line, text in enumerate(read_lines(partition, obtain=OBTAIN), 1):
         fields = text.split()
         if len(fields) != 2 or fields[1] not in SPLITS:
-            raise FormatError(partition, line, f"{text!r} is not a name with 0, 1 or 2", REMEDY)
+            raise FormatError(partition, line, f"{quoted(text)} is not a name with 0, 1 or 2", REMEDY)
         parts[fields[0]] = SPLITS[fields[1]]
     path, seen, rows = root / "CelebA-HQ-to-CelebA-mapping.txt", dict[str, int](), list[dict[str, Any]]()
     lines = read_lines(path, obtain=OBTAIN)
@@ -54,7 +55,7 @@ def read_celebamask(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     for line, text in enumerate(lines[1:], 2):
         fields = text.split()
         if len(fields) != 3 or not fields[0].isdigit():
-            raise FormatError(path, line, f"{text!r} is not a number, a number and a name", REMEDY)
+            raise FormatError(path, line, f"{quoted(text)} is not a number, a number and a name", REMEDY)
         number = once(seen, fields[0], path, line, REMEDY)
         if fields[2] not in parts:
             raise FormatError(path, line, f"{fields[2]} has no part in {partition.name}", REMEDY)

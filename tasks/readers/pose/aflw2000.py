@@ -8,8 +8,6 @@ picture when any angle exceeds 99 degrees, which :func:`within` does, inclusivel
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from paco_fr.utils.types import Array
 from tasks.readers.files import FormatError, require
+from tasks.readers.matlab import read_matlab
 
 OBTAIN = "Download AFLW2000-3D (Zhu et al. 2016) into <data root>/AFLW2000."
 REMEDY = "Restore the original .mat file."
@@ -53,19 +50,15 @@ def read_fields(path: str | Path, shapes: Mapping[str, tuple[int, int]]) -> dict
     """Return the named matrices of a Matlab 5 file, each of its expected shape; errors as above."""
     path = Path(path)
     require(path, OBTAIN)
-    try:
-        content = loadmat(path, variable_names=list(shapes))
-    except (MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError,
-            OverflowError, MemoryError, struct.error, zlib.error) as error:  # fmt: skip
-        raise FormatError(path, None, f"is not a Matlab 5 file ({error})", REMEDY) from error
+    content = read_matlab(path, shapes, "a Matlab 5 file", REMEDY)
     return {name: _field(path, content, name, shape) for name, shape in shapes.items()}
 
 
-def _field(path: Path, content: dict[str, Any], name: str, shape: tuple[int, int]) -> Array:
+def _field(path: Path, content: Mapping[str, Any], name: str, shape: tuple[int, int]) -> Array:
     if name not in content:
         raise FormatError(path, None, f"has no field {name}", REMEDY)
     found = content[name]
-    if found.shape != shape or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+    if not isinstance(found, np.ndarray) or found.shape != shape or not np.isfinite(found).all():
         raise FormatError(path, None, f"{name} is not {shape[0]} x {shape[1]} finite numbers", REMEDY)
     return np.asarray(found, dtype=np.float64)
 

@@ -4,22 +4,28 @@ The file is a pickle, written by Python 2, of ``(pictures, same)``: 2n encoded p
 pair i shows pictures 2i and 2i + 1. All pictures are faces of 112 x 112 already aligned to the ``arcface``
 template, so the records carry the template's own points and its crop changes nothing.
 
-A pickle can name functions and call them when it is read. This one is read by an unpickler that admits
-:data:`ADMITTED` alone, which is what these files were ever seen to hold beside plain lists and strings.
+A pickle can name functions and call them when it is read. This one is never unpickled: its instructions are read as
+plain values (:mod:`paco_fr.utils.plain_pickle`), and what it names of :data:`ADMITTED` is made of its arguments here.
+So pictures may be bytes, bytearrays or arrays as ``cv2.imencode`` gives them, truth values bools, 0 and 1 or 0.0 and
+1.0, in a list or an array, written by any Python and numpy in protocols 0 to 5.
 Who is shown is not in the file: every pair is a group of its own.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
+from contextlib import suppress
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from datasets import Dataset
 
 from paco_fr.faces.crop import template_points
+from paco_fr.utils.errors import quoted
+from paco_fr.utils.plain_pickle import Call, PickleError, RefusedError, read_plain
+from paco_fr.utils.untrusted import read_bounded
 from tasks.lists import PairList
 from tasks.metrics.folds import consecutive_folds
 from tasks.readers.dataset_info import VERIFICATION_PAIRS
@@ -29,42 +35,38 @@ from tasks.task import MANIFEST
 OBTAIN = "Put the file there; most come with the training packs of insightface (recognition/_datasets_)."
 REMEDY = "Download the .bin file again from its official source."
 
-ADMITTED: dict[tuple[str, str], Any] = {
-    ("numpy", "dtype"): np.dtype,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy.core.multiarray", "scalar"): np.int64(0).__reduce__()[0],
-    ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy._core.multiarray", "scalar"): np.int64(0).__reduce__()[0],
-    ("_codecs", "encode"): None,  # replaced below: Python 3 writes bytes for old protocols through it
-}
-"""Globals that a pickle may name: numpy arrays and scalars of plain numbers, and bytes written as text."""
+ADMITTED = (
+    "numpy.dtype", "numpy.ndarray",
+    *(f"numpy.{core}.{name}" for core in ("core", "_core")
+      for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer")),
+    "_codecs.encode", *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("bytes", "bytearray")),
+)  # fmt: skip
+"""What a pickle may name: numpy arrays and scalars of plain numbers, and bytes as protocols below 3 write them."""
 
 COUNTS = VERIFICATION_PAIRS
 CANVAS = 112
+LIMIT = 4_000_000_000
+"""Bytes of a file at most; the official ones are below 200 MB."""
+MOST_OFTEN = 16
+"""A picture may stand in several pairs and in the file once: all pictures are at most so many times the file."""
+_BYTES = (
+    "_codecs.encode",
+    "builtins.bytes",
+    "__builtin__.bytes",
+    "builtins.bytearray",
+    "__builtin__.bytearray",
+)
+_KINDS = (
+    "b1",
+    "bool",
+    "uint8",
+    *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)),
+    "f4",
+    "f8",
+    "|u1",
+    "|b1",
+)
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf")  # how zip, gzip, rar and 7z files begin
-
-
-class _RefusedError(Exception):
-    """What a pickle asks for that is not admitted."""
-
-
-def _latin1(text: str, encoding: str = "latin1") -> bytes:
-    if encoding != "latin1":
-        raise _RefusedError(f"text encoded as {encoding}")
-    return text.encode("latin1")
-
-
-ADMITTED["_codecs", "encode"] = _latin1
-
-
-class _Restricted(pickle.Unpickler):
-    """Admits :data:`ADMITTED` and nothing else, whatever the pickle asks for."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ADMITTED:
-            raise _RefusedError(f"{module}.{name}")
-        return ADMITTED[module, name]
 
 
 def read_bin(path: str | Path) -> tuple[list[bytes], list[bool]]:
@@ -72,51 +74,121 @@ def read_bin(path: str | Path) -> tuple[list[bytes], list[bool]]:
 
     Raises:
         MissingDataError: there is no such file.
-        FormatError: not a pickle, one that names a global that is not admitted, or not such a pair.
+        FormatError: not a pickle, one that names what is not admitted, or not such a pair.
 
     """
     path = Path(path)
-    data = require(path, OBTAIN)
-    if data.is_dir():
+    if require(path, OBTAIN).is_dir():
         raise FormatError(path, None, "is a folder, one .bin file is expected", REMEDY)
-    content = data.read_bytes()
+    content = read_bounded(path, LIMIT, REMEDY)
     if content.startswith(_ARCHIVES):
         raise FormatError(path, None, "is an archive, one .bin file is expected", "Unpack it.")
     try:
-        found = _Restricted(io.BytesIO(content), encoding="bytes").load()
-    except _RefusedError as error:
-        names = ", ".join(sorted({".".join(name) for name in ADMITTED}))
+        found = read_plain(content, ADMITTED)
+    except RefusedError as error:
+        admitted = ", ".join(ADMITTED)
         raise FormatError(
-            path, None, f"was not read, it names {error}", f"Only {names} are admitted in a pickle. {REMEDY}"
+            path,
+            None,
+            f"was not read, it names {error}",
+            f"Only {admitted} are admitted in a pickle. {REMEDY}",
         ) from error
-    except Exception as error:  # a damaged pickle raises whatever its bytes spell
-        raise FormatError(
-            path, None, f"is no whole pickle ({type(error).__name__}: {error})", REMEDY
-        ) from error
+    except PickleError as error:
+        raise FormatError(path, None, f"is no whole pickle ({error})", REMEDY) from error
     if not isinstance(found, (tuple, list)) or len(found) != 2:
         raise FormatError(path, None, "does not hold pictures and truth values", REMEDY)
-    pictures, same = found
-    if not isinstance(pictures, (list, tuple)) or not isinstance(same, (list, tuple, np.ndarray)):
+    pictures, same = (_list(each) for each in found)
+    if pictures is None or same is None:
         raise FormatError(path, None, "does not hold a list of pictures and one of truth values", REMEDY)
     if len(pictures) != 2 * len(same) or not len(same):
         raise FormatError(path, None, f"{len(pictures)} pictures do not make {len(same)} pairs", REMEDY)
-    return [_bytes(path, n, cell) for n, cell in enumerate(pictures)], [
-        _truth(path, n, v) for n, v in enumerate(same)
+    encoded, left = [], MOST_OFTEN * len(content)
+    for number, cell in enumerate(pictures):
+        encoded.append(_picture(path, number, cell))
+        left -= len(encoded[-1])
+        if left < 0:
+            problem = f"its pictures are more than {MOST_OFTEN} times the file: few are repeated often"
+            raise FormatError(path, None, problem, REMEDY)
+    return encoded, [_truth(path, number, value) for number, value in enumerate(same)]
+
+
+def _list(value: Any) -> list[Any] | tuple[Any, ...] | None:
+    """Return a list, a tuple, or the values of an array as a list; None of anything else."""
+    if isinstance(value, (list, tuple)):
+        return value
+    array = _array(value)
+    return None if array is None or array.ndim != 1 else array.tolist()
+
+
+def _picture(path: Path, number: int, cell: Any) -> bytes:
+    data = _data(cell)
+    if data is None:
+        array = _array(cell)
+        if array is None or array.dtype != np.uint8 or array.ndim > 2 or min(array.shape[1:], default=1) != 1:
+            what = quoted(cell) if array is None else f"an array of {array.dtype} of shape {array.shape}"
+            raise FormatError(path, None, f"picture {number} is {what}, not encoded bytes", REMEDY)
+        data = array.tobytes()
+    return data
+
+
+def _data(value: Any) -> bytes | None:
+    """Return the bytes that a value is or that Python would make of it; None of anything else."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, Call) and value.name in _BYTES and value.state is None:
+        match value.arguments:
+            case () if value.name != "_codecs.encode":
+                return b""
+            case (inner,) if value.name.endswith("array") and not getattr(inner, "name", "").endswith(
+                "array"
+            ):
+                return _data(inner)  # of a bytearray its bytes; one of another bytearray is never written
+            case (str(text), "latin1" | "latin-1"):
+                with suppress(UnicodeEncodeError):
+                    return text.encode("latin-1")
+    return None
+
+
+def _array(value: Any) -> npt.NDArray[Any] | None:
+    """Return the array of plain numbers that numpy would make of a call, None of anything else."""
+    if not isinstance(value, Call):
+        return None
+    match value.name.rpartition(".")[2], value.arguments, value.state:
+        case "_reconstruct", _, (_, tuple(shape), kind, fortran, data):
+            order = "F" if fortran else "C"
+        case "_frombuffer", (data, kind, tuple(shape), "C" | "F" as order), None:
+            pass
+        case "scalar", (kind, data), None:
+            shape, order = (), "C"
+        case _:
+            return None
+    dtype, held = _dtype(kind), _data(data)
+    sides = [
+        side for side in shape if isinstance(side, int) and not isinstance(side, bool) and 0 <= side < 2**40
     ]
+    if dtype is None or held is None or len(sides) != len(shape) or prod(sides) * dtype.itemsize != len(held):
+        return None
+    return np.frombuffer(held, dtype).reshape(sides, order=order)
 
 
-def _bytes(path: Path, number: int, cell: Any) -> bytes:
-    if isinstance(cell, np.ndarray) and cell.dtype == np.uint8:
-        return cell.tobytes()
-    if isinstance(cell, (bytes, bytearray)):
-        return bytes(cell)
-    raise FormatError(path, None, f"picture {number} is a {type(cell).__name__}, not encoded bytes", REMEDY)
+def _dtype(value: Any) -> np.dtype[Any] | None:
+    """Return the kind of numbers that a call names, if it is a plain one."""
+    match value:
+        case Call("numpy.dtype", (str() | bytes() as name, *_), None | (_, str() | bytes(), *_) as state):
+            text = name if isinstance(name, str) else name.decode("latin-1")
+            order = state[1] if state else "="
+            order = order if isinstance(order, str) else order.decode("latin-1")
+            if text in _KINDS and order in ("<", ">", "|", "="):
+                return np.dtype(text).newbyteorder(order)  # type: ignore[arg-type]
+    return None
 
 
 def _truth(path: Path, number: int, value: Any) -> bool:
-    if isinstance(value, (bool, np.bool_, int, np.integer)) and int(value) in (0, 1):
-        return bool(value)
-    raise FormatError(path, None, f"truth value {number} is {value!r}, expected true or false", REMEDY)
+    array = _array(value)
+    plain = array.item() if array is not None and array.ndim == 0 else value
+    if isinstance(plain, (bool, int, float)) and plain in (0, 1):
+        return bool(plain)
+    raise FormatError(path, None, f"truth value {number} is {quoted(plain)}, expected true or false", REMEDY)
 
 
 def _path(data_root: str | Path | None, name: str, folder: str) -> Path:

@@ -15,7 +15,6 @@ A picture appears once. Points follow the template's order: eyes, nose tip, corn
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,8 @@ import numpy.typing as npt
 import pandas as pd
 from datasets import Dataset
 
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, quoted
+from paco_fr.utils.untrusted import read_csv
 from tasks.lists import PairList, SearchList
 from tasks.readers.dataset_info import IJBB_COUNTS, IJBC_COUNTS
 from tasks.readers.files import (
@@ -80,7 +80,9 @@ def read_faces(data_root: str | Path | None, name: str, whole: bool = True) -> D
         picture, template, media = _fields(listed, number, line)
         own, _, rest = scores.partition(" ")
         if own != picture:
-            raise FormatError(scored, number, f"names {own!r}, {listed.name} has {picture!r} there", REMEDY)
+            raise FormatError(
+                scored, number, f"names {quoted(own)}, {listed.name} has {quoted(picture)} there", REMEDY
+            )
         numbers = read_numbers(scored, number, rest, 11, REMEDY)
         if not 0.0 <= numbers[10] <= 1.0:
             raise FormatError(scored, number, f"detector score {numbers[10]} is not from 0 to 1", REMEDY)
@@ -106,7 +108,7 @@ def _fields(path: Path, number: int, line: str) -> tuple[str, int, int]:
     if len(fields) != 3:
         raise FormatError(path, number, f"{len(fields)} columns, expected picture, template, medium", REMEDY)
     if not all(field.isascii() and field.isdigit() for field in fields[1:]):
-        raise FormatError(path, number, f"template and medium are numbers, found {line!r}", REMEDY)
+        raise FormatError(path, number, f"template and medium are numbers, found {quoted(line)}", REMEDY)
     return fields[0], int(fields[1]), int(fields[2])
 
 
@@ -131,7 +133,7 @@ def _first_bad_pair(path: Path, error: Exception | None) -> FormatError:
         fields = line.split(" ")
         if len(fields) != 3 or not all(field.isascii() and field.isdigit() for field in fields):
             return FormatError(
-                path, number, f"expected template, template and 0 or 1, found {line!r}", REMEDY
+                path, number, f"expected template, template and 0 or 1, found {quoted(line)}", REMEDY
             )
         if fields[2] not in ("0", "1"):
             return FormatError(path, number, f"label {fields[2]} is neither 0 nor 1", REMEDY)
@@ -155,7 +157,7 @@ def read_search(data_root: str | Path | None, name: str) -> SearchList:
 def _templates(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return templates (T,) and their subjects, each once, in order of first mention."""
     found: dict[int, int] = {}
-    for number, fields in enumerate(csv.reader(read_lines(path)), 1):
+    for number, fields in enumerate(read_csv(read_lines(path), path, REMEDY), 1):
         if number == 1:
             continue  # the header
         if len(fields) < 2 or not all(field.isascii() and field.isdigit() for field in fields[:2]):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from datasets import Dataset
 
+from paco_fr.utils.errors import quoted
 from tasks.lists import PairList
 from tasks.readers.files import FormatError, read_lines, require_folder, to_records
 
@@ -58,7 +59,7 @@ def read_pairs(path: str | Path) -> list[Pair]:
         fields = line.split()
         pair = pair_of(path, index + 2, fields, same=position < per_kind, fold=fold)
         if pair in pairs:
-            raise FormatError(path, index + 2, f"the pair {line!r} stands twice in its fold", REMEDY)
+            raise FormatError(path, index + 2, f"the pair {quoted(line)} stands twice in its fold", REMEDY)
         pairs[pair] = None
     return list(pairs)
 
@@ -71,7 +72,9 @@ def pair_of(path: Path, number: int, fields: Sequence[str], *, same: bool, fold:
     names, indices = ((fields[0], fields[0]), fields[1:]) if same else ((fields[0], fields[2]), fields[1::2])
     for name, index in zip(names, indices, strict=True):
         if not _NAME.fullmatch(name) or not (index.isascii() and index.isdigit() and int(index) > 0):
-            raise FormatError(path, number, f"{name!r} with {index!r} is no name with a number", REMEDY)
+            raise FormatError(
+                path, number, f"{quoted(name)} with {quoted(index)} is no name with a number", REMEDY
+            )
     first, second = (f"{n}/{n}_{int(i):04d}" for n, i in zip(names, indices, strict=True))
     if first == second:
         raise FormatError(path, number, f"{first} is paired with itself", REMEDY)

@@ -6,13 +6,14 @@ paths inside the folder, 1 if they show one person and 0 if not, and a fold numb
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 from datasets import Dataset
 
+from paco_fr.utils.errors import quoted
+from paco_fr.utils.untrusted import read_csv
 from tasks.lists import PairList
 from tasks.readers.files import FormatError, inside, read_lines, require_folder, to_records
 from tasks.readers.user import folder as folders
@@ -58,20 +59,20 @@ def read_own_pairs(path: Path, folder: Path) -> list[OwnPair]:
     lines = read_lines(path, obtain="Write the list, or name another with pairs=FILE.")
     header = lines[0].split(",") if lines else []
     if header not in (["first", "second", "same"], ["first", "second", "same", "fold"]):
-        raise FormatError(path, 1, f"the header is {','.join(header)!r}", REMEDY)
+        raise FormatError(path, 1, f"the header is {quoted(','.join(header))}", REMEDY)
     seen: dict[frozenset[str], int] = {}
     pairs = []
-    for number, fields in enumerate(csv.reader(lines[1:]), 2):
+    for number, fields in enumerate(read_csv(lines[1:], path, REMEDY), 2):
         if len(fields) != len(header):
             raise FormatError(path, number, f"{len(fields)} columns, the header has {len(header)}", REMEDY)
         first, second = (PurePosixPath(name.strip()).as_posix() for name in fields[:2])
         for name in (first, second):
             inside(folder, name, path)
         if fields[2].strip() not in ("0", "1"):
-            raise FormatError(path, number, f"same is {fields[2]!r}, expected 0 or 1", REMEDY)
+            raise FormatError(path, number, f"same is {quoted(fields[2])}, expected 0 or 1", REMEDY)
         fold = fields[3].strip() if len(fields) == 4 else "0"
-        if not (fold.isascii() and fold.isdigit()):
-            raise FormatError(path, number, f"fold is {fold!r}, expected a number from 0", REMEDY)
+        if not (fold.isascii() and fold.isdigit() and len(fold) < 6):
+            raise FormatError(path, number, f"fold is {quoted(fold)}, expected a number from 0", REMEDY)
         if first == second:
             raise FormatError(path, number, f"{first} is paired with itself", REMEDY)
         before = seen.setdefault(frozenset((first, second)), number)

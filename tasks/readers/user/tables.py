@@ -7,7 +7,6 @@ pictures of class numbers, or columns of 0 and 1 named by their attributes.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from datasets import Dataset
 
 from paco_fr.faces.landmarks import box_of
 from paco_fr.faces.rotation import rotation_from_angles
+from paco_fr.utils.errors import quoted
+from paco_fr.utils.untrusted import read_csv
 from tasks.readers.files import FormatError, inside, read_lines, read_numbers, to_records
 from tasks.readers.user.folder import PARTS, drawn_part
 
@@ -94,7 +95,7 @@ def _read(path: Path, truth: Truth, needed: tuple[str, ...]) -> Dataset:
             an image outside the table's folder; names file and line.
 
     """
-    lines = list(csv.reader(read_lines(path)))
+    lines = list(read_csv(read_lines(path), path, REMEDY))
     header = [name.strip() for name in lines[0]] if lines else []
     for name in ("image", *needed, *(BOX if "left" in header else ())):
         if header.count(name) != 1:
@@ -119,7 +120,7 @@ def _read(path: Path, truth: Truth, needed: tuple[str, ...]) -> Dataset:
         group = cell.get("group") or cell["image"]
         split = cell.get("split") or drawn_part(group)
         if split not in PARTS:
-            raise FormatError(path, line, f"split {split!r} is none of {', '.join(PARTS)}", REMEDY)
+            raise FormatError(path, line, f"split {quoted(split)} is none of {', '.join(PARTS)}", REMEDY)
         row = {"image": str(image), "image_id": f"{cell['image']}#{line}", "group": group, "split": split}
         row |= truth(cell, numbers, line)
         rows.append(row | ({"box": numbers(BOX)} if "left" in header else {}))

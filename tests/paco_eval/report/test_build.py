@@ -317,7 +317,7 @@ def test_bad_input_is_told_and_the_rest_comes(tmp_path: Path) -> None:
     report = build_report([run, tmp_path / "absent"], tmp_path / "out", formats=["html"])
     said = "\n".join(report.problems)
     for words in (
-        "no readable row", "absent: no rows", "not the items", "not a readable card", "line 1 is not JSON",
+        "no readable row", "absent: no rows", "not the items", "not a readable card", "line 1: is not JSON",
         "no array 'corrupted'", "not a readable array file",
     ):  # fmt: skip
         assert words in said, words

@@ -235,7 +235,7 @@ def test_training_plots(log: Path) -> None:
 
 def test_bad_logs_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('nonsense\n{"step": 1, "epoch": 0}\n')
-    with pytest.raises(PacoError, match="line 1 is not JSON"):
+    with pytest.raises(PacoError, match="line 1: is not JSON"):
         read_metrics(tmp_path / "a.jsonl")
     (tmp_path / "b.jsonl").write_text('{"loss": 1}\n')
     with pytest.raises(PacoError, match="epoch, step"):
