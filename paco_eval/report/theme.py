@@ -39,7 +39,7 @@ def inline_svg(svg: str, name: str, label: str) -> str:
     """Return an SVG of matplotlib made fit for a page: its fonts, its colours, its width, ids of its own.
 
     Args:
-        svg: from :func:`paco_eval.report.plots.to_svg`.
+        svg: from :func:`paco_eval.report.plots.style.to_svg`.
         name: no other figure of the page has it; letters, digits and hyphens.
         label: says in words what the figure shows; must be escaped already.
 
