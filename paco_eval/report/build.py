@@ -31,6 +31,7 @@ from paco_eval.rows.archive import write_archive
 from paco_eval.rows.artefacts import checkpoints, pretrainings
 from paco_eval.rows.store import Stored, load_rows
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import writing
 
 Format = Literal["html", "md", "csv", "latex", "figures", "archive"]
 Style = Literal["families", "paper"]
@@ -226,15 +227,11 @@ def _reasons(stored: Stored) -> str:
 
 def _write(out: Path, texts: dict[str, str], drawn: Sequence[Drawn]) -> list[Path]:
     written: list[Path] = []
-    try:
+    with writing(f"the report to {out}", "Choose another folder."):
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             (out / name).write_text(text, encoding="utf-8")
             written.append(out / name)
         for figure in drawn:
             written += save(figure.figure, out / "figures" / slug(figure.name))
-    except OSError as error:
-        raise PacoError(
-            f"{out}: cannot write the report ({error.strerror}). Choose another folder."
-        ) from error
     return written

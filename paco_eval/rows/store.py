@@ -29,7 +29,7 @@ from paco_eval.rows.compact import REST, completed, departing, plain_cells
 from paco_eval.rows.schema import SCHEMA, Metric, Row, upgraded
 from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError, quoted
-from paco_fr.utils.files import atomic_file
+from paco_fr.utils.files import atomic_file, writing
 from paco_fr.utils.untrusted import ARRAYS, first_problem, parse_parquet, read_bounded, read_json
 
 AGAIN = "Evaluate it again."
@@ -70,7 +70,7 @@ def write_row(folder: str | Path, row: Row, items: pd.DataFrame, *, clean: Path 
     own = None if clean is None else departing(items, read_items(clean))
     if clean is not None and own is not None and len(own.columns):
         items, row = own, row.model_copy(update={"chosen": {**row.chosen, REST: clean.stem}})
-    try:
+    with writing(f"a row to {folder}", "Choose another --out."):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{row.key}.json"
         with atomic_file(items_path(path)) as temporary:
@@ -85,8 +85,6 @@ def write_row(folder: str | Path, row: Row, items: pd.DataFrame, *, clean: Path 
         Row.model_validate(content)
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise PacoError(f"{folder}: cannot write a row ({error.strerror}). Choose another --out.") from error
     return path
 
 

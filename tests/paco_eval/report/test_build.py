@@ -335,7 +335,7 @@ def test_nothing_to_report(tmp_path: Path) -> None:
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", encoders=["pixels"], tasks=[TASKS[2]])
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(PacoError, match="cannot write the report"):
+    with pytest.raises(PacoError, match="Cannot write the report"):
         build_report(run, tmp_path / "out", formats=["csv"])
 
 

@@ -115,7 +115,7 @@ def test_items_need_id_and_group(tmp_path: Path) -> None:
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "rows").write_text("a file stands where the folder should be")
-    with pytest.raises(PacoError, match="cannot write a row"):
+    with pytest.raises(PacoError, match="Cannot write a row"):
         write_row(tmp_path / "rows", *make_row())
 
 
