@@ -59,7 +59,7 @@ def test_tuned_paco_beats_the_untrained_encoder_and_pixels_but_in_recognition(fa
 
 
 def test_at_equal_time_mae_wins_every_family():
-    """195,000 pictures take PaCo-FR as long as MAE's 400,000, by ``benchmarks/train.py``."""
+    """195,000 pictures take PaCo-FR as long as MAE's 400,000, by ``benchmarks/model.py``."""
     tasks = [f"{family}/synthetic" for family in FAMILIES]
     rows = [s for task in tasks for method in ("paco/tuned-195k", "mae/tuned") for s in stored(task, method)]
     found = compare(rows, "mae/tuned", metric_of=registered_metrics(), replicates=2000)
