@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,10 +99,11 @@ def prepared_under(
 def _submitted(
     pool: Executor, contracts: Sequence[PixelContract], units: Units, batches: Sequence[Mapping[Condition, list[int]]]
 ) -> Iterator[Future[Prepared]]:  # fmt: skip
-    # The following batch is cut before this one is changed, so that no thread waits for it.
-    for found, _ in pairwise(chain(_cut(pool, units, batches), [None])):
-        assert found is not None
-        batch, canvases, faces = found
+    cuts = _cut(pool, units, batches)
+    following = next(cuts, None)
+    while following is not None:
+        # The following batch is cut before this one is changed, so that no thread waits for it.
+        (batch, canvases, faces), following = following, next(cuts, None)
         for condition, wanted in batch.items():
             yield pool.submit(_prepared, condition, wanted, canvases, faces, units, contracts)
 

@@ -28,7 +28,7 @@ from paco_eval.features.cache import Address, Keys, find, keep_to_limit, store
 from paco_eval.features.cache_locks import keeping
 from paco_eval.features.forward import Forward, precision_of
 from paco_eval.features.layers import Layer, reduce
-from paco_eval.features.perturbed import Condition, keys_under
+from paco_eval.features.perturbed import Condition, changed_keys
 from paco_eval.features.processes import together
 from paco_fr.contracts import Encoder
 from paco_fr.faces.decode import ImageError, read_bytes
@@ -91,7 +91,10 @@ class Reader:
         tables: dict[Layer, Table] = {}
         for address in self.addresses(units.canvas, condition):
             layer, table = (address.block, address.reduction), _known(address, keys, failures, condition)
-            tables[layer] = tables[layer] + table if layer in tables else table
+            if layer in tables:
+                tables[layer] += table
+            else:
+                tables[layer] = table
         for table in tables.values():
             table[list(failures)] = np.nan
         return tables
@@ -130,7 +133,8 @@ def fill_cache(
 
     """
     clean, unreadable = unit_keys(units)
-    keys = {condition: keys_under(condition, units, clean) for condition in conditions}
+    changed = changed_keys(units, clean) if any(condition.level for condition in conditions) else clean
+    keys = {condition: changed if condition.level else clean for condition in conditions}
     missing: Missing = {
         condition: [lacks(reader, units, condition, own, unreadable) for reader in readers]
         for condition, own in keys.items()

@@ -52,13 +52,8 @@ def _face(canvas: int, points: object, scheme: object, transform: npt.NDArray[np
     return Face(canvas, apply(transform, photo), str(scheme))
 
 
-def keys_under(condition: Condition, units: Units, clean: Keys) -> Keys:
-    """Return under which keys (n, 16) features of units lie: those of content and crop, if the pictures stay clean.
-
-    Of changed ones landmarks belong to it, and the id that draws depend on.
-    """
-    if condition.level == 0:
-        return clean
+def changed_keys(units: Units, clean: Keys) -> Keys:
+    """Return keys (n, 16) of content and crop, landmarks, and the id that draws depend on."""
     keys = np.zeros_like(clean)
     for unit, (face, name) in enumerate(zip(faces_of(units), units.labels["unit_id"], strict=True)):
         known = b"" if face is None else face.scheme.encode() + face.points.tobytes()
