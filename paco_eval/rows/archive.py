@@ -195,7 +195,7 @@ def _family(row: Row) -> str:
 
 def _content(row: Row) -> dict[str, Any]:
     """Return the fields of a row for text files: rounded, without the place of items that are not beside it."""
-    content = _rounded(row.model_dump(mode="json", by_alias=True, exclude={"digest"}))
+    content: dict[str, Any] = _rounded(row.model_dump(mode="json", by_alias=True, exclude={"digest"}))
     content["chosen"].pop(REST, None)
     return content
 
@@ -385,7 +385,7 @@ class _Items:
         self.lists = {name: table.column(name).combine_chunks() for name in table.column_names[2:]}
         self.kinds = [""] * len(table)
         for kind, lists in self.lists.items():
-            for place in np.flatnonzero(lists.is_valid().to_numpy(zero_copy_only=False)):
+            for place in np.flatnonzero(lists.is_valid().to_numpy(zero_copy_only=False)).tolist():
                 self.kinds[place] = kind
         self._read: dict[int, npt.NDArray[Any]] = {}  # most columns are of many rows
         self.places: dict[str, list[int]] = defaultdict(list)

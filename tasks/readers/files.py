@@ -123,7 +123,7 @@ def _check_faces(rows: Sequence[Mapping[str, Any]], source: str) -> None:
     if boxed:
         x0, y0, x1, y1 = np.array([rows[at]["box"] for at in boxed], dtype=np.float64).T
         good = (x1 > x0) & (y1 > y0) & (np.abs([x0, y0, x1, y1]).max(axis=0) < FURTHEST)
-        for at in np.flatnonzero(~good):
+        for at in np.flatnonzero(~good).tolist():
             bad[boxed[at]] = f"the box {quoted(list(rows[boxed[at]]['box']))} has no extent or lies nowhere"
     by_count: dict[int, list[int]] = {}
     for at, row in enumerate(rows):

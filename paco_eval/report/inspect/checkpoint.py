@@ -42,7 +42,8 @@ def describe_checkpoint(folder: Path, out: Path) -> list[Path]:
     _, trained = read_card(folder)
     data = trained.data.model_copy(update={"source": FACES, "crops": {"aligned": 1.0}, "jitter": 0.0})
     config = trained.model_copy(update={"data": data})
-    faces = np.stack([np.asarray(image) for image in crop_pool(config).images])
+    pool = crop_pool(config).images
+    faces = np.stack([np.asarray(pool[place]) for place in range(len(pool))])
     images = prepare(faces, config.encoder.pixels)
     name = f"{trained.objective}/{trained.name}, seed {trained.seed}"
     files = [*save(picture_rows(_masks(config, images), title=f"{name} · masks by strategy"), out / "masks")]
