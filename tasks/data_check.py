@@ -19,6 +19,7 @@ from typing import Any
 from datasets import Dataset
 
 from paco_fr.faces.decode import ImageError, read_bytes, read_image
+from paco_fr.faces.listing import as_path
 from paco_fr.faces.records import fingerprint
 from paco_fr.utils.errors import PacoError
 from tasks.lists import PairList
@@ -225,7 +226,7 @@ def _look(records: Dataset, decode: bool) -> tuple[int, int, dict[str, str], int
 
 def _read(cell: Mapping[str, Any], decode: bool) -> tuple[str, str | None]:
     """Return the content's hash and None, or "" and why the picture cannot be used ("" if it is absent)."""
-    if cell["bytes"] is None and not Path(cell["path"]).exists():
+    if cell["bytes"] is None and not Path(as_path(cell["path"])).exists():
         return "", ""
     if not decode:
         return f"{cell['path']}", None

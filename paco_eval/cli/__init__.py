@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from importlib import import_module
 from typing import Any
 
 import click
 
 from paco_fr import __version__
-from paco_fr.utils.errors import MissingDataError, PacoError
+from paco_fr.utils.errors import MissingDataError, PacoError, PacoWarning
 
 COMMANDS = {
     "quickstart": "quickstart",
@@ -54,6 +55,17 @@ class LazyGroup(click.Group):
             ctx.exit(2)
 
 
+_shown_by_python = warnings.showwarning
+
+
+def _show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Show what the user should know in a line, without the place in the code that said it."""
+    if issubclass(category, PacoWarning):
+        click.echo(f"Note: {message}", err=True)
+    else:
+        _shown_by_python(message, category, *where, **more)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="paco-eval")
 def main() -> None:
@@ -62,3 +74,4 @@ def main() -> None:
     Exit status: 0 all done, 1 a cell failed, 2 the call was wrong, 3 a task named outright has no data.
     """
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # the commands show bars of their own
+    warnings.showwarning = _show

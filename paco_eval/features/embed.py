@@ -17,6 +17,7 @@ from paco_eval.features.forward import precision_of
 from paco_fr.contracts import CROPS, CropContract, Encoder
 from paco_fr.data.sources import load_source
 from paco_fr.faces import records
+from paco_fr.faces.listing import as_text
 from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.files import atomic_file
 from tasks.units import units_of
@@ -102,9 +103,10 @@ def _records(pictures: list[str]) -> Dataset:
     absent = [name for name in pictures if not Path(name).is_file()]
     if absent:
         raise PacoError(
-            f"{absent[0]} is no file ({len(absent)} of {len(pictures)}). Name files, or one folder."
+            f"{as_text(absent[0])} is no file ({len(absent)} of {len(pictures)}). Name files, or one folder."
         )
-    columns = {"image": pictures, "image_id": pictures, "group": pictures}
+    names = [as_text(name) for name in pictures]
+    columns = {"image": names, "image_id": names, "group": names}
     return records.check(Dataset.from_dict(columns, features=records.features(columns)), "IMAGES")
 
 

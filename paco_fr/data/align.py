@@ -22,6 +22,7 @@ from paco_fr.faces.crop import apply, crop_image, crop_transform
 from paco_fr.faces.decode import Pixels, encode_png, read_image
 from paco_fr.faces.detector import Detector, Found
 from paco_fr.faces.landmarks import box_of, five_points
+from paco_fr.faces.listing import as_text
 from paco_fr.faces.records import features
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, owned_folder, same_settings
@@ -106,7 +107,7 @@ def align(
     """
     records = load_source(source)
     with owned_folder(out):
-        settings = {"source": source, "records": len(records), **asdict(rules)}
+        settings = {"source": as_text(source), "records": len(records), **asdict(rules)}
         same_settings(out, settings, made="aligned", advice="Choose another folder.")
         for folder in (out / "faces", out / "parts"):
             folder.mkdir(exist_ok=True)

@@ -32,6 +32,7 @@ from paco_fr.data.shards import (
     read_manifest,
 )
 from paco_fr.data.sources import Origin, origin_of
+from paco_fr.faces.listing import as_text
 from paco_fr.synthetic.spec import RENDERER_VERSION, FaceSpec
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import SETTINGS, atomic_file, owned_folder, same_settings, writing
@@ -111,7 +112,7 @@ def settings_of(
 ) -> Settings:
     """Return the settings of a folder that a source is packed into, see :func:`pack`."""
     return Settings(
-        source=source,
+        source=as_text(source),
         records=count,
         **asdict(cutting),
         encoding=encoding,

@@ -10,19 +10,20 @@ SOURCE                      what it means
 ``hf:OWNER/NAME[@SPLIT]``   a dataset of the Hugging Face hub; the split is ``train`` unless named
 ==========================  ===========================================================================
 
-Images stay encoded. A file that does not decode remains a record: whoever reads it counts the failure.
+What is an image of a folder, :mod:`paco_fr.faces.listing` says. A name with ``[ ]``, ``*`` or ``?`` that is there is
+meant letter by letter. Images stay encoded. A file that does not decode remains a record: whoever reads it counts the failure.
 """
 
 from __future__ import annotations
 
-import os
+import glob
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from datasets import Dataset, IterableDataset, load_dataset, load_from_disk
 
 from paco_fr.faces import records
-from paco_fr.faces.decode import SUFFIXES
+from paco_fr.faces.listing import as_text, is_hidden, list_files, suffixes
 from paco_fr.synthetic.spec import FaceSpec
 from paco_fr.utils.errors import MissingDataError, PacoError
 
@@ -48,10 +49,12 @@ def load_source(source: str) -> Dataset:
     path = Path(source).expanduser()
     if path.is_dir():
         return _folder(path)
-    files = sorted(map(str, path.parent.glob(path.name))) if path.suffix == ".parquet" else []
+    files = []
+    if path.suffix == ".parquet":
+        files = [str(path)] if path.is_file() else sorted(map(str, path.parent.glob(path.name)))
     if files:
         return _parquet(files, source)
-    raise MissingDataError(f"Source '{source}' does not exist. A source is {FORMS}.")
+    raise MissingDataError(f"Source '{as_text(source)}' does not exist. A source is {FORMS}.")
 
 
 def origin_of(source: str) -> tuple[Origin, int]:
@@ -75,32 +78,26 @@ def origin_of(source: str) -> tuple[Origin, int]:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Return every image file below ``folder`` by its suffix, in order of the relative path.
+    """Return every image file below ``folder``, in order of the relative path, and say what was passed over.
 
     Raises:
         PacoError: there is none, or a link leads out of the folder.
 
     """
-    home = folder.resolve()
-    found = []
-    for parent, folders, files in os.walk(folder):
-        for name in sorted(files + folders):
-            path = Path(parent) / name
-            if path.is_symlink() and not path.resolve().is_relative_to(home):
-                raise PacoError(f"{path} links out of {folder}. Copy its target there, or name that folder.")
-            if name in files and path.suffix.lower() in SUFFIXES:
-                found.append(path)
-    if not found:
-        raise PacoError(f"{folder}: no images. Looked below it for {', '.join(SUFFIXES)}.")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    found = list_files(folder)
+    if not found.paths:
+        passed = f" Passed over: {found.passed_over()}." if found.passed else ""
+        raise PacoError(f"{as_text(folder)}: no images. Looked below it for {', '.join(suffixes())}.{passed}")
+    found.say()
+    return found.paths
 
 
 def folder_records(folder: Path) -> Dataset:
     """Return one record for every image below ``folder``; its id is the relative path."""
     paths = find_images(folder)
-    ids = [path.relative_to(folder).as_posix() for path in paths]
-    columns = {"image": [str(path) for path in paths], "image_id": ids, "group": ids}
-    return records.check(Dataset.from_dict(columns, features=records.features(columns)), str(folder))
+    ids = [as_text(path.relative_to(folder)) for path in paths]
+    columns = {"image": [as_text(path) for path in paths], "image_id": ids, "group": ids}
+    return records.check(Dataset.from_dict(columns, features=records.features(columns)), as_text(folder))
 
 
 def as_records(found: Dataset, source: str) -> Dataset:
@@ -188,13 +185,17 @@ def _folder(path: Path) -> Dataset:
                 f"{path}: a saved dataset that cannot be opened ({error}). Save it again."
             ) from error
         return as_records(saved, str(path))
-    parquet = sorted(str(file) for file in path.glob("*.parquet"))
-    return _parquet(parquet, str(path)) if parquet else folder_records(path)
+    parquet = sorted(str(file) for file in path.glob("*.parquet") if not is_hidden(file.name))
+    if (
+        parquet and list_files(path).paths
+    ):  # a table among photographs, e.g. of their features, is not what is meant
+        parquet = []
+    return _parquet(parquet, as_text(path)) if parquet else folder_records(path)
 
 
 def _parquet(files: list[str], source: str) -> Dataset:
     try:
-        found = Dataset.from_parquet(files)
+        found = Dataset.from_parquet([glob.escape(file) for file in files])
     except Exception as error:  # the builder wraps what it meets in errors of its own
         cause = error.__cause__ or error
         raise PacoError(f"{source}: not readable as parquet ({cause}). Write the file again.") from error

@@ -11,6 +11,12 @@ What is done to unusual files, so that no number depends on a viewer's taste:
 - Transparency is laid over black, the colour that crops show outside a photograph.
 - CMYK is converted by Pillow without colour management; embedded ICC profiles are ignored.
 - Of animations and multi-page files the first picture is read.
+
+What a file may cost is bounded before it is decoded: :data:`MAX_PIXELS`, :data:`MAX_BYTES`, :data:`MAX_SCANS` and
+:data:`MAX_WORK`. Pipes and devices are not opened.
+
+One decoder decides what can be read, Pillow. OpenCV gives the pixels of those JPEG files alone of which it is known
+beforehand that both read them alike (:func:`_plain_jpeg`).
 """
 
 from __future__ import annotations
@@ -18,6 +24,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
+import stat
 import struct
 import zlib
 from collections.abc import Mapping
@@ -28,6 +36,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from paco_fr.faces.listing import as_path, as_text, optional_formats
 from paco_fr.utils.errors import PacoError
 
 Pixels = npt.NDArray[np.uint8]
@@ -35,9 +44,14 @@ Source = bytes | str | os.PathLike[str] | Mapping[str, Any]
 """Encoded bytes, a path, or the ``{"bytes", "path"}`` cell of a ``datasets.Image(decode=False)`` column."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".gif")
 MAX_PIXELS = 80_000_000
-"""Largest picture decoded; below the size at which Pillow itself begins to warn."""
+"""Largest picture decoded; below the size at which Pillow itself begins to warn. It takes about 1 GB."""
+MAX_BYTES = 1_000_000_000
+"""Largest file read."""
+MAX_SCANS = 100
+"""Scans of a JPEG at most; programs write about ten. Each costs as much as decoding the whole picture once."""
+MAX_WORK = 1_000_000_000
+"""Scans times pixels of a JPEG of more than one scan at most: about ten seconds."""
 
 # Everything a decoder was seen to raise on damaged input; other exceptions are bugs and stay visible.
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, struct.error, zlib.error)
@@ -59,10 +73,12 @@ def read_image(source: Source) -> Pixels:
 
     """
     data, name = _locate(source)
+    data = _content(data, name)
     plain = _plain_jpeg(data)
     if plain is not None:
         return plain
     with _open(data, name) as image:
+        _check_scans(image, data, name)
         try:
             upright = ImageOps.exif_transpose(image)
             return np.array(_to_rgb(upright, name))
@@ -70,19 +86,13 @@ def read_image(source: Source) -> Pixels:
             raise ImageError(f"{name}: damaged picture ({error}). Replace the file.") from error
 
 
-def _plain_jpeg(data: bytes | str) -> Pixels | None:
+def _plain_jpeg(data: bytes) -> Pixels | None:
     """Return the pixels of an ordinary JPEG, or None for whatever needs a closer look.
 
-    Most photographs are such: whole (the end marker is there), grey or YCbCr of 8 bits, without EXIF. OpenCV decodes
+    Most photographs are such: one scan up to the end marker, grey or YCbCr of 8 bits, without EXIF. OpenCV decodes
     them with the same library as Pillow, to the same pixels, in half the time and without the interpreter's lock.
+    Of a file with other markers behind its first scan OpenCV keeps what it has, where Pillow refuses it.
     """
-    if isinstance(data, str):
-        if not data.lower().endswith((".jpg", ".jpeg")):
-            return None
-        try:
-            data = _whole_file(data)
-        except OSError:
-            return None
     if not data.startswith(b"\xff\xd8\xff") or not data.endswith(b"\xff\xd9") or not _is_ordinary(data):
         return None
     import cv2  # imported late: lists and help need no decoder
@@ -94,17 +104,25 @@ def _plain_jpeg(data: bytes | str) -> Pixels | None:
     return None if decoded is None else np.asarray(decoded, dtype=np.uint8)  # damaged: Pillow says how
 
 
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""A marker within a scan that is neither a stuffed 255 nor a restart."""
+
+
 def _is_ordinary(data: bytes) -> bool:
-    """Whether the segments before the first scan of a JPEG hold nothing that changes size, colour or orientation."""
+    """Whether a JPEG has one scan, and nothing before it that changes size, colour or orientation."""
     at = 2
     while at + 10 <= len(data) and data[at] == 0xFF:
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker in (0xC0, 0xC1, 0xC2):  # the frame: precision, height, width, number of components
+        if marker in (0xC0, 0xC1):  # the frame: precision, height, width, number of components
             precision, height, width, components = struct.unpack_from(">BHHB", data, at + 4)
-            return precision == 8 and 0 < height * width <= MAX_PIXELS and components in (1, 3)
-        coding = marker in range(0xC3, 0xD0) and marker not in (0xC4, 0xCC)
+            if precision != 8 or not 0 < height * width <= MAX_PIXELS or components not in (1, 3):
+                return False
+        if marker == 0xDA:  # the scan: nothing but data and restarts up to the end
+            end = _MARKER.search(data, at + 2 + length)
+            return end is not None and end.start() == len(data) - 2
+        coding = marker in range(0xC2, 0xD0) and marker not in (0xC4, 0xCC)
         if coding or marker in (0xE1, 0xEE) or length < 2:
-            return False  # lossless and arithmetic coding, EXIF, Adobe's colours
+            return False  # progressive, lossless and arithmetic coding, EXIF, Adobe's colours
         at += 2 + length
     return False
 
@@ -114,8 +132,8 @@ def image_size(source: Source) -> tuple[int, int]:
     data, name = _locate(source)
     with _open(data, name) as image:
         width, height = image.size
-        try:
-            turned = image.getexif().get(ExifTags.Base.Orientation) in _UPSIDE
+        try:  # Pillow gives the size of a TIFF as it is upright
+            turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in _UPSIDE
         except _DECODER_ERRORS:
             turned = False
         return (width, height) if turned else (height, width)
@@ -123,19 +141,50 @@ def image_size(source: Source) -> tuple[int, int]:
 
 def read_bytes(source: Source) -> bytes:
     """Return the encoded bytes of a picture, e.g. to hash and decode it with one read."""
-    data, name = _locate(source)
+    return _content(*_locate(source))
+
+
+def _content(data: bytes | str, name: str) -> bytes:
+    """Return the bytes themselves, or those of the file that was named."""
     if isinstance(data, bytes):
         return data
     try:
-        return _whole_file(data)
-    except OSError as error:
+        return _whole_file(data, name)
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         raise _unreadable(name, error) from error
 
 
-def _whole_file(path: str) -> bytes:
-    """Return the bytes of a file, with as few calls as reading takes: small faces are read by the hundred thousand."""
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path costs as much as the reading
+def _whole_file(path: str, name: str) -> bytes:
+    """Return the bytes of a regular file, with as few calls as reading takes: small faces are read by the hundred thousand."""
+    number = os.open(
+        path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    )  # a pipe without a writer does not wait
+    with open(number, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no Path
+        _check_file(os.fstat(number), name)
         return file.read()
+
+
+def _check_file(found: os.stat_result, name: str) -> None:
+    """Refuse what is no regular file, empty or too long."""
+    if not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device"
+        raise ImageError(f"{name}: is {what}, no picture file. Remove it or name another.")
+    if found.st_size > MAX_BYTES:
+        raise ImageError(
+            f"{name}: a file of more than {MAX_BYTES // 1_000_000} MB, refused unread. Scale the picture down."
+        )
+
+
+def _check_scans(image: Image.Image, data: bytes, name: str) -> None:
+    """Refuse a JPEG whose scans would take minutes to decode."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    scans = data.count(b"\xff\xda")
+    if scans > 1 and (scans > MAX_SCANS or scans * image.width * image.height > MAX_WORK):
+        raise ImageError(
+            f"{name}: a JPEG of {scans} scans of {image.width} x {image.height} pixels, refused undecoded: more than "
+            f"{MAX_SCANS} scans, or {MAX_WORK // 1_000_000} million pixels in all scans. Save it again as a plain JPEG."
+        )
 
 
 def encode_png(pixels: Pixels) -> bytes:
@@ -160,21 +209,22 @@ def _locate(source: Source) -> tuple[bytes | str, str]:
             return bytes(data), str(path) if path else f"<picture of {len(data)} bytes>"
         if path is None:
             raise ImageError("An image cell holds neither bytes nor a path. Write the dataset again.")
-        return str(path), str(path)
-    return os.fspath(source), os.fspath(source)
+        return as_path(str(path)), str(path)
+    return as_path(os.fspath(source)), as_text(source)
 
 
 def _open(data: bytes | str, name: str) -> Image.Image:
     """Read the header of a picture; refuse other formats and bombs."""
+    formats = (*FORMATS, *optional_formats())
     if (len(data) if isinstance(data, bytes) else _file_size(data, name)) == 0:
         raise ImageError(f"{name}: the file is empty (0 bytes). Copy or download it again.")
     try:
-        image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS)
+        image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=formats)
     except Image.DecompressionBombError as error:
         raise _too_large(name) from error
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"{name}: not a picture in a known format ({', '.join(FORMATS)}). Convert or remove it."
+            f"{name}: not a picture in a known format ({', '.join(formats)}). Convert or remove it."
         ) from error
     except _DECODER_ERRORS as error:
         raise ImageError(f"{name}: damaged header ({error}). Replace the file.") from error
@@ -186,13 +236,16 @@ def _open(data: bytes | str, name: str) -> Image.Image:
 
 def _file_size(path: str, name: str) -> int:
     try:
-        return Path(path).stat().st_size
-    except OSError as error:
+        found = Path(path).stat()
+    except (OSError, ValueError) as error:
         raise _unreadable(name, error) from error
+    _check_file(found, name)
+    return found.st_size
 
 
-def _unreadable(name: str, error: OSError) -> ImageError:
-    return ImageError(f"{name}: cannot be read ({error.strerror}). Check the path and its permissions.")
+def _unreadable(name: str, error: OSError | ValueError) -> ImageError:
+    reason = getattr(error, "strerror", None) or error
+    return ImageError(f"{name}: cannot be read ({reason}). Check the path and its permissions.")
 
 
 def _too_large(name: str, size: str = "") -> ImageError:
@@ -205,12 +258,13 @@ def _too_large(name: str, size: str = "") -> ImageError:
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     """Convert any admitted mode to RGB."""
     if image.mode == "I" or image.mode.startswith("I;16"):
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise ImageError(
                 f"{name}: grey values beyond 16 bit have no known scale. Save it as 8 or 16 bit."
             )
-        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+        eight = ((np.arange(65536) * 255 + 32767) // 65535).astype(np.uint8)
+        return Image.fromarray(eight[values]).convert("RGB")
     if image.mode == "F":
         raise ImageError(f"{name}: floating-point pixels have no known scale. Save it as 8 or 16 bit.")
     if image.has_transparency_data:

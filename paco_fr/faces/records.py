@@ -17,6 +17,7 @@ from pathlib import Path
 
 from datasets import Dataset, Features, Image, List, Value
 
+from paco_fr.faces.listing import as_path, as_text
 from paco_fr.utils.errors import PacoError
 
 EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
@@ -88,10 +89,14 @@ def fingerprint(records: Dataset) -> str:
         if image["bytes"] is not None:
             digest.update(hashlib.sha256(image["bytes"]).digest())
         else:
-            path = Path(image["path"])
-            digest.update(f"{path.name} {path.stat().st_size if path.exists() else -1}".encode())
+            path = Path(as_path(image["path"]))
+            digest.update(f"{as_text(path.name)} {path.stat().st_size if path.exists() else -1}".encode())
         if mask is not None:  # painted masks lie in the cache under names of this machine
-            size = len(mask["bytes"]) if mask["bytes"] is not None else Path(mask["path"]).stat().st_size
+            size = (
+                len(mask["bytes"])
+                if mask["bytes"] is not None
+                else Path(as_path(mask["path"])).stat().st_size
+            )
             digest.update(f"mask {size}".encode())
         digest.update(json.dumps(row, sort_keys=True, default=repr).encode())
     return digest.hexdigest()[:16]

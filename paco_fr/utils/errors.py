@@ -6,6 +6,7 @@ import difflib
 import reprlib
 import time
 import traceback
+import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,15 @@ class MissingDataError(PacoError):
 
 class BusyError(PacoError):
     """Another run holds the folder."""
+
+
+class PacoWarning(UserWarning):
+    """Something that the caller should know. The message names what was found and the remedy in a line."""
+
+
+def advise(text: str) -> None:
+    """Say something that the caller should know, once."""
+    warnings.warn(text, PacoWarning, stacklevel=2)
 
 
 SHOWN = 200

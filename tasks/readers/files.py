@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from datasets import Dataset
 
 from paco_fr.faces import records
+from paco_fr.faces.listing import LINKS
 from paco_fr.utils.errors import FormatError as FormatError
 from paco_fr.utils.errors import MissingDataError, PacoError, quoted
 from paco_fr.utils.untrusted import LINE, RESTORE, read_text
@@ -97,7 +99,10 @@ def inside(folder: Path, name: str, source: Path) -> Path:
     """Return ``folder / name`` if that stays in ``folder``, else raise naming ``source``, which said it."""
     path = folder / name
     try:
-        there = path.resolve().is_relative_to(folder.resolve())
+        if os.environ.get(LINKS) == "follow":  # links may lead anywhere, names may not
+            there = Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))
+        else:
+            there = path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a name too long or with a NUL
         raise FormatError(
             source, None, f"{quoted(name)} cannot be followed ({error})", "Mend the name."

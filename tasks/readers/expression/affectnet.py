@@ -18,6 +18,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
+from paco_fr.faces.listing import files_in
 from paco_fr.utils.errors import PacoError, quoted
 from paco_fr.utils.untrusted import read_csv, read_npy
 from tasks.readers.dataset_info import AFFECTNET, AFFECTNET_FIRST
@@ -52,7 +53,8 @@ def read_affectnet(data_root: str | Path, folder: str = FOLDER, classes: int = 8
     root, rows = require_folder(Path(data_root) / folder, obtain), []
     for part, split in PARTS.items():
         images = require_folder(root / part / "images", obtain)
-        found = list(require_folder(root / part / "annotations", obtain).glob("*_exp.npy"))
+        annotations = files_in(require_folder(root / part / "annotations", obtain), ".npy")
+        found = [path for path in annotations if path.name.endswith("_exp.npy")]
         if not found:
             raise PacoError(f"{root / part}/annotations: no N_exp.npy. {obtain}")
         for path in sorted(found, key=lambda file: (len(file.name), file.name)):

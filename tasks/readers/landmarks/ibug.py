@@ -14,6 +14,7 @@ from typing import Any
 from datasets import Dataset
 
 from paco_fr.faces.landmarks import box_of
+from paco_fr.faces.listing import files_in, suffixes
 from paco_fr.utils.errors import PacoError
 from tasks.readers.dataset_info import PTS_300W
 from tasks.readers.files import require_folder, to_records
@@ -29,7 +30,6 @@ PARTS: dict[str, tuple[str, list[str]]] = {
     "ibug": ("test", ["challenge"]),
 }
 """Folder -> split and subsets."""
-SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 
 
 def read_300w(data_root: str | Path, folder: str = FOLDER) -> Dataset:
@@ -40,15 +40,15 @@ def read_300w(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     for part, (split, subsets) in PARTS.items():
         found = [
             path
-            for path in sorted(require_folder(root / part, obtain).glob("*.pts"))
+            for path in files_in(require_folder(root / part, obtain), ".pts")
             if "_mirror" not in path.stem
         ]
         if not found:
             raise PacoError(f"{root / part}: no .pts files. {obtain}")
+        images = {path.stem: path for path in reversed(files_in(root / part, *suffixes()))}
         for path in found:
             points = read_pts(path)
-            images = (path.with_suffix(suffix) for suffix in SUFFIXES)
-            image = next((str(file) for file in images if file.exists()), str(path.with_suffix(".jpg")))
+            image = str(images.get(path.stem, path.with_suffix(".jpg")))
             ident = f"{part}/{path.stem}"
             rows.append({"image": image, "image_id": ident, "group": ident, "box": box_of(points).tolist(),
                          "landmarks": points.tolist(), "scheme": "ibug68", "subsets": subsets, "split": split})  # fmt: skip

@@ -22,6 +22,7 @@ from datasets import Dataset
 
 from paco_fr.faces.decode import image_size
 from paco_fr.faces.landmarks import box_of
+from paco_fr.faces.listing import files_in
 from paco_fr.utils.errors import PacoError
 from tasks.readers.files import require_folder, to_records
 from tasks.readers.landmarks.psychomorph import read_tem
@@ -95,10 +96,14 @@ def _photos(root: Path, media: str) -> dict[str, Path]:
     """Return the photographs of one folder by person, in order of the id."""
     folder, number = MEDIA[media]
     name = re.compile(rf"(\d{{3}})_{number}\.jpg")
-    found = {m[1]: path for path in sorted((root / folder).glob("*.jpg")) if (m := name.fullmatch(path.name))}
+    found = {m[1]: path for path in _jpegs(root / folder) if (m := name.fullmatch(path.name))}
     if not found:
         raise PacoError(f"{root / folder}: no photographs named NNN_{number}.jpg. {OBTAIN}")
     return found
+
+
+def _jpegs(folder: Path) -> list[Path]:
+    return files_in(folder, ".jpg") if folder.is_dir() else []
 
 
 def _points(photo: Path) -> npt.NDArray[np.float64]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from datasets import Dataset
 
 from paco_fr.faces.landmarks import box_of
+from paco_fr.faces.listing import files_in
 from paco_fr.utils.errors import PacoError
 from tasks.readers.dataset_info import LAPA, LAPA_CLASSES
 from tasks.readers.files import FormatError, read_lines, read_numbers, require_folder, to_records
@@ -38,9 +39,9 @@ def read_lapa(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     for part, split in PARTS.items():
         for name in ("labels", "landmarks"):
             require_folder(root / part / name, OBTAIN)
-        found = sorted(require_folder(root / part / "images", OBTAIN).glob("*.jpg"))
+        found = files_in(require_folder(root / part / "images", OBTAIN))
         if not found:
-            raise PacoError(f"{root / part}/images: no .jpg files. {OBTAIN}")
+            raise PacoError(f"{root / part}/images: no pictures. {OBTAIN}")
         for image in found:
             points = read_points(root / part / "landmarks" / f"{image.stem}.txt")
             ident = f"{part}/{image.stem}"

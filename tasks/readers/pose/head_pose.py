@@ -32,6 +32,7 @@ import numpy.typing as npt
 from datasets import Dataset
 
 from paco_fr.faces.landmarks import box_of
+from paco_fr.faces.listing import files_in
 from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
@@ -128,7 +129,7 @@ def _points(points: Array) -> dict[str, Any]:
 def _rows_300w_lp(data_root: Path) -> list[dict[str, Any]]:
     root, rows = require_folder(data_root / "300W_LP", OBTAIN_300W_LP), []
     for part in (f"{name}{flip}" for name in PARTS_300W_LP for flip in ("", "_Flip")):
-        for path in sorted(require_folder(root / part, OBTAIN_300W_LP).glob("*.mat")):
+        for path in files_in(require_folder(root / part, OBTAIN_300W_LP), ".mat"):
             fields = read_fields(path, {"Pose_Para": (1, 7), "pt2d": (2, 68)})
             pitch, yaw, roll = np.degrees(fields["Pose_Para"][0, :3])
             photo = re.sub(r"_\d+$", "", path.stem)  # the number says how far the photograph was turned
@@ -144,7 +145,7 @@ def _rows_300w_lp(data_root: Path) -> list[dict[str, Any]]:
 
 def _rows_aflw2000(data_root: Path) -> list[dict[str, Any]]:
     root, rows = require_folder(data_root / "AFLW2000", OBTAIN_AFLW2000), []
-    for path in sorted(root.glob("*.mat")):
+    for path in files_in(root, ".mat"):
         face = read_mat(path)
         name = f"AFLW2000/{path.stem}"
         row = _row(path.with_suffix(".jpg"), name, name, test_square(face.points), face.angles, "test")
@@ -164,7 +165,7 @@ def _rows_biwi(data_root: Path, choose: Any) -> list[dict[str, Any]]:
     test, rows = choose(sequences), []
     for name in sequences:
         camera = read_camera(root / name / "rgb.cal")
-        for path in sorted((root / name).glob("frame_*_pose.txt")):
+        for path in _poses(root / name):
             angles, place = read_biwi_pose(path)
             if place[2] <= 0:
                 raise FormatError(path, 5, f"the head is {place[2]:g} mm before the camera", REMEDY)
@@ -177,6 +178,10 @@ def _rows_biwi(data_root: Path, choose: Any) -> list[dict[str, Any]]:
     if not rows:
         raise PacoError(f"{root}: no frame_XXXXX_pose.txt in its folders. {OBTAIN_BIWI}")
     return rows
+
+
+def _poses(folder: Path) -> list[Path]:
+    return [path for path in files_in(folder, ".txt") if re.fullmatch(r"frame_.*_pose\.txt", path.name)]
 
 
 def read_biwi_pose(path: str | Path) -> tuple[Array, Array]:

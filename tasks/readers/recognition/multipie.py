@@ -25,6 +25,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from paco_fr.faces.listing import is_hidden
 from paco_fr.utils.errors import PacoError
 from tasks.readers.dataset_info import MULTIPIE
 from tasks.readers.files import FormatError, require_folder, to_records
@@ -77,7 +78,7 @@ def _rows(multiview: Path) -> Iterator[dict[str, Any]]:
     """Yield the neutral pictures of one session by person, camera and flash."""
     for path in sorted(require_folder(multiview, OBTAIN).glob(f"*/{NEUTRAL}/*/*.png")):
         camera, person = path.parent.name, path.parts[-4]
-        if camera not in VIEWS:
+        if camera not in VIEWS or is_hidden(path.name):
             continue
         found = _NAME.fullmatch(path.name)
         if found is None or (found[1], found[3], found[4]) != (person, NEUTRAL, camera.replace("_", "")):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from paco_fr.faces.decode import ImageError, content_hash, encode_png, image_size, read_bytes, read_image
+from paco_fr.faces.listing import optional_formats
 
 RAMP = np.add.outer(np.arange(48), np.arange(64)).astype(np.uint8)
 
@@ -212,3 +213,56 @@ def test_real_photographs(data_root: Path) -> None:
     for path in sorted((data_root / "webmorph_cc0").glob("*/*.jpg")):
         height, width = image_size(path)
         assert read_image(path).shape == (height, width, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_tiffs_have_the_size_of_the_upright_picture(orientation: int) -> None:
+    """The size of a TIFF with orientation 5 to 8 was exchanged, and its crop cut elsewhere."""
+    data = encoded(Image.new("RGB", (40, 80)), "TIFF", tiffinfo={274: orientation})
+    assert image_size(data) == read_image(data).shape[:2] == ((40, 80) if orientation >= 5 else (80, 40))
+
+
+def test_one_decoder_decides_what_can_be_read() -> None:
+    """Of 6,000 JPEG files with damage 54 were read as good that Pillow refuses: OpenCV keeps what it has."""
+    random = np.random.default_rng(0)
+    whole = np.frombuffer(encoded(photograph(), "JPEG", quality=90), np.uint8)
+    refused = 0
+    for _ in range(1500):
+        bad = whole.copy()
+        spots = random.integers(0, len(bad) - 2, 3)
+        bad[spots] = random.integers(0, 256, 3)
+        data = bad.tobytes()
+        try:
+            with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+                expected = np.asarray(image.convert("RGB"))
+        except Exception:  # whatever Pillow raises
+            refused += 1
+            with pytest.raises(ImageError):
+                read_image(data)
+        else:
+            with contextlib.suppress(ImageError):  # damaged EXIF data
+                assert np.array_equal(read_image(data), expected)
+    assert refused > 20
+
+
+def scans(count: int) -> bytes:
+    """A progressive JPEG whose last scan is repeated."""
+    data = encoded(photograph(), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * count + b"\xff\xd9"
+
+
+def test_jpegs_of_thousands_of_scans_are_refused_undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A JPEG of 3,000 scans in 660 kB took over a minute."""
+    assert read_image(scans(1)).shape == (61, 64, 3)
+    with pytest.raises(ImageError, match=r"a JPEG of \d{4} scans of 64 x 61 pixels, refused undecoded"):
+        read_image(scans(3000))
+    monkeypatch.setattr("paco_fr.faces.decode.MAX_WORK", 30_000)  # few scans of many pixels
+    with pytest.raises(ImageError, match="refused undecoded"):
+        read_image(scans(1))
+
+
+def test_avif_is_read_where_pillow_can() -> None:
+    if "AVIF" not in optional_formats():
+        pytest.skip("this Pillow reads no AVIF")
+    assert read_image(encoded(photograph(), "AVIF")).shape == (61, 64, 3)
