@@ -6,8 +6,8 @@ from its tensors alone: its sizes are read off the shapes, and nothing may be le
 
 from __future__ import annotations
 
-import argparse
 import pickle
+import re
 import zipfile
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -17,69 +17,77 @@ import torch
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
 
+from paco_eval.encoders._state import admitted, find_state
 from paco_fr.checkpoint import load_weights
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, in_a_line, one_line
 
-WRAPPERS = ("state_dict", "model", "module", "teacher", "student")
-"""Keys under which training scripts put the tensors."""
+UNPACKED = 20
+"""How many times its size a file of weights may unpack to; torch does not pack at all."""
 HEAD_WIDTH = 64
 WIDE_HEADS = {1280: 16}
 """Heads of the published widths that are not split into heads of 64 (ViT-H)."""
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a ``.safetensors`` or torch file by name, the prefix ``module.`` taken off.
+def read_tensors(path: Path, anchors: Collection[str] = ()) -> dict[str, Tensor]:
+    """Return the tensors of a ``.safetensors`` or torch file by name, see :func:`find_state`.
 
-    Torch files are read with ``weights_only=True``; ``argparse.Namespace`` alone is allowed beside tensors
-    and plain values, because published MAE files hold their arguments.
+    Torch files are read with ``weights_only=True``: torch's restricted unpickler makes tensors and plain values, and
+    what :func:`admitted` names beside them as things without content. Nothing of the file runs.
+
+    Args:
+        path: the file.
+        anchors: names of which a network of the wanted layout has at least one.
 
     Raises:
-        PacoError: no such file, damaged, a TorchScript archive, or with objects that would run code.
+        PacoError: no such file, damaged, a TorchScript archive, with objects that would run code, or without tensors.
 
     """
     if not path.is_file():
         raise PacoError(f"No weight file {path}.")
-    if path.suffix == ".safetensors":
-        return load_weights(path)
+    tensors = find_state(load_weights(path) if path.suffix == ".safetensors" else _read_torch(path), anchors)
+    if not tensors:
+        raise PacoError(f"{path} holds no tensors by name. Give a state_dict.")
+    return tensors
+
+
+def _read_torch(path: Path) -> object:
     if _is_torchscript(path):
         raise PacoError(
             f"{path} is a TorchScript program, not a file of weights. Use torchscript:{path} with --trust."
         )
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            found = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(admitted()):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"an object of {one_line(named[1])}" if named else f"something else ({one_line(error)})"
         raise PacoError(
-            f"{path} holds more than tensors and plain values, or is damaged, and is not unpickled: "
-            f"{_first_line(error)} Save its state_dict alone, best as safetensors."
+            f"{path} is not unpickled: beside tensors and plain values it holds {what}, and making such objects runs "
+            "code, or it is damaged. Save its state_dict alone, best as safetensors."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise PacoError(f"{path} cannot be read as torch weights: {_first_line(error)}") from error
-    tensors = _unwrapped(found)
-    if not tensors:
-        raise PacoError(f"{path} holds no tensors by name. Give a state_dict.")
-    return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    except Exception as error:  # a torn or made-up pickle fails in any way, deep within torch
+        raise PacoError(
+            f"{path} cannot be read as torch weights ({in_a_line(error)}). Copy or download it again."
+        ) from error
 
 
 def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]
-
-
-def _unwrapped(found: object) -> dict[str, Tensor]:
-    while isinstance(found, Mapping):
-        tensors = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
-        inner = next((found[key] for key in WRAPPERS if isinstance(found.get(key), Mapping)), None)
-        if inner is None:
-            return tensors
-        found = inner
-    return {}
+    """Say whether a file is an archive with a program in it; one that unpacks to far more than it is, is refused."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise PacoError(
+            f"{path} is a damaged archive ({one_line(error)}). Copy or download it again."
+        ) from error
+    if unpacked > UNPACKED * path.stat().st_size + 1_000_000:
+        raise PacoError(
+            f"{path} unpacks to {unpacked:,} bytes, {UNPACKED} times its size. torch packs no weights."
+        )
+    return any(name.endswith("/constants.pkl") for name in names)
 
 
 def sorted_out(

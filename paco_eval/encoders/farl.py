@@ -30,7 +30,7 @@ def load(name: str) -> TimmEncoder:
     """Return ``farl:FILE[?size=S]``; its class token is the global token (the contrastive loss trained it)."""
     file, options = split_options(name, ("size",))
     tensors = sorted_out(
-        read_tensors(Path(file)),
+        read_tensors(Path(file), ("visual.conv1.weight",)),
         wanted=TOWER,
         spare=SPARE,
         where=file,

@@ -17,7 +17,7 @@ def load(name: str) -> TimmEncoder:
     """Return ``mae:FILE[?size=S]``; no loss trained the class token, so there is no global token."""
     file, options = split_options(name, ("size",))
     tensors = sorted_out(
-        read_tensors(Path(file)),
+        read_tensors(Path(file), ("patch_embed.proj.weight",)),
         wanted=ENCODER,
         spare=DECODER,
         where=file,

@@ -17,7 +17,7 @@ SPARE = (*DECODER, "online_encoder.fc.", "target_encoder.", "predictor.", "perce
 def load(name: str) -> TimmEncoder:
     """Return ``mcf:FILE[?size=S]``; its class token is the global token (the contrastive loss trained it)."""
     file, options = split_options(name, ("size",))
-    found = read_tensors(Path(file))
+    found = read_tensors(Path(file), ("patch_embed.proj.weight", ONLINE + "patch_embed.proj.weight"))
     whole = any(key.startswith(ONLINE) for key in found)
     wanted = tuple(ONLINE + part for part in ENCODER) if whole else ENCODER
     spare = SPARE if whole else DECODER
