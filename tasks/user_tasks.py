@@ -2,7 +2,8 @@
 
 =================================  ========================================================================
 ``recognition=DIR``                folders of people: verification over pairs drawn from them
-``recognition=DIR,pairs=FILE``     the pairs of a CSV list (``first,second,same[,fold]``)
+``recognition=DIR,pairs=FILE``     the pairs of a list: CSV (``first,second,same[,fold]``), LFW's ``pairs.txt``
+``recognition=FILE.bin``           pictures and pairs of a ``.bin`` file, as face recognition packs have them
 ``recognition=DIR,gallery=first``  identification: the first picture of each person is the gallery
 ``expression=DIR``                 ``DIR/CLASS/...`` or ``DIR/{train,test}/CLASS/...``: canonical expressions
 ``classes=DIR``                    the same with classes of any name
@@ -11,6 +12,9 @@
 ``attributes=CSV``                 ``image`` and columns of 0 and 1, named by their attributes
 ``parsing=CSV,classes=A+B+...``    ``image,mask``: grey pictures of class numbers, background first
 =================================  ========================================================================
+
+``pairs=FILE`` is relative to where one stands, or else to DIR. ``DIR`` may be a folder that `data align` wrote. Parts are
+``train``, ``validation`` and ``test`` in any case and usual spelling (``Training``, ``val``, ``dev``, ``test_set``).
 
 A CSV may add ``left,top,right,bottom`` (a box, which is then cut out with a margin; else the whole picture is
 used), ``split`` (train, validation or test) and ``group`` (a person or photograph that must stay together).
@@ -49,6 +53,9 @@ def _common(family: str, name: str, path: str) -> dict[str, Any]:
 
 def recognition(folder: str, name: str, options: Options) -> Task:
     """Return the verification task of a folder of people, or of a list of pairs."""
+    if Path(folder).suffix.lower() == ".bin" and Path(folder).is_file():
+        options = {"pairs": folder, **options}
+        folder = str(Path(folder).parent)
     if not Path(folder).is_dir():
         raise PacoError(
             f"recognition={folder}: is not a folder. Unpack an archive first, or name its folder."
@@ -81,7 +88,7 @@ def recognition(folder: str, name: str, options: Options) -> Task:
             options={"pairs": "sampled", "impostors": 100_000},
             **common,
         )
-    where = {"folder": folder, "pairs": options["pairs"]}
+    where = {"folder": folder, "pairs": _list_file(folder, options["pairs"])}
     return Task(
         reader="tasks.readers.user.own:read_paired",
         reader_options=where,
@@ -89,6 +96,12 @@ def recognition(folder: str, name: str, options: Options) -> Task:
         options={"pairs": "list", "pair_list": FromData("tasks.readers.user.own:read_pair_list", where)},
         **common,
     )
+
+
+def _list_file(folder: str, name: str) -> str:
+    """Return the path of a list: relative to where the caller stands, or else to the folder of the pictures."""
+    here = Path(name).expanduser().resolve()
+    return str(here if here.is_file() else Path(folder) / name)
 
 
 def classes(path: str, name: str, options: Options) -> Task:
@@ -231,8 +244,10 @@ def _class_names(path: Path) -> tuple[str, ...]:
         raise PacoError(
             f"{path} is not a folder. Unpack the archive first, or name the folder of class folders."
         )
-    roots = [path / part for part in ("train", "validation", "test") if (path / part).is_dir()] or [path]
-    names = sorted({child.name for root in roots for child in root.iterdir() if child.is_dir()})
+    from paco_fr.faces.listing import folders_in
+    from tasks.readers.user.folder import part_folders  # imported late: lists and help read no folders
+
+    names = sorted({child.name for root in part_folders(path).values() for child in folders_in(root)})
     if len(names) < 2:
         raise PacoError(f"{path}: {len(names)} class folders; a classification needs at least two.")
     return tuple(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -30,7 +31,8 @@ import click
 def align(source: str, out: Path, several: str, min_side: float, workers: int, device: str) -> None:
     """Find faces and 68 points, and cut five-point crops; the same command goes on where it was stopped.
 
-    OUT/faces is a SOURCE for `data pack` and `pretrain`; OUT/report.parquet says what became of each photograph.
+    OUT/faces is a SOURCE for `data pack` and `pretrain`; OUT/report.parquet says what became of each photograph. OUT keeps
+    who is who where photographs lie in folders of people, and is then what `evaluate --folder recognition=OUT` takes.
     Photographs that have landmarks keep them. Faces that are found with a score below 0.8 or turned by more than
     60 degrees are left out, and the report says so.
     """
@@ -42,6 +44,7 @@ def align(source: str, out: Path, several: str, min_side: float, workers: int, d
     rules = Rules(several=cast(Several, several), min_side=min_side)
     for status, count in run(source, out, rules, workers=workers, device=device, progress=True).most_common():
         click.echo(f"{count:>9,}  {status}")
-    click.echo(
-        f"Faces: {out / 'faces'}\nReport: {out / 'report.parquet'}\nNext: paco-eval data pack {out / 'faces'} PACKED"
-    )
+    faces, people = (shlex.quote(str(path)) for path in (out / "faces", out))
+    click.echo(f"Faces: {out / 'faces'}\nReport: {out / 'report.parquet'}")
+    click.echo(f"Next: paco-eval data pack {faces} PACKED")
+    click.echo(f"Or, of folders of people: paco-eval evaluate ENCODER --folder recognition={people}")

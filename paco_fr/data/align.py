@@ -2,6 +2,7 @@
 
 The result is a folder: ``faces/`` holds face records in parquet, itself a SOURCE, whose pictures are five-point
 crops with their points in pixels of the crop; ``report.parquet`` has a line for every photograph, kept or not.
+Photographs in folders of people (``PERSON/PICTURE``) keep who is who: ``identity`` is the name of the folder.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from paco_fr.faces.decode import Pixels, encode_png, read_image
 from paco_fr.faces.detector import Detector, Found
 from paco_fr.faces.landmarks import box_of, five_points
 from paco_fr.faces.listing import as_text
-from paco_fr.faces.records import features
+from paco_fr.faces.records import COLUMNS, features
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, owned_folder, same_settings
 from paco_fr.utils.pool import in_order
@@ -105,7 +106,7 @@ def align(
         PacoError: other rules were used in ``out``, the detector cannot be had, or nothing was kept.
 
     """
-    records = load_source(source)
+    records = with_people(load_source(source))
     with owned_folder(out):
         settings = {"source": as_text(source), "records": len(records), **asdict(rules)}
         same_settings(out, settings, made="aligned", advice="Choose another folder.")
@@ -132,6 +133,23 @@ def align(
             f"{source}: not one of {len(report)} photographs was kept ({listed}). See {out / 'report.parquet'}."
         )
     return counts
+
+
+def with_people(records: Dataset) -> Dataset:
+    """Return records with ``identity`` and ``group`` where files lie in folders of people; others as they are.
+
+    They do where each lies in a sub-folder of the source: PERSON/PICTURE.
+    """
+    ids = records["image_id"][:]
+    if "identity" in records.column_names or not all("/" in name for name in ids):
+        return records
+    if any(cell["bytes"] is not None for cell in records.select(range(1))["image"]):
+        return records  # a table, whose names are no paths
+    people = [name.partition("/")[0] for name in ids]
+    for column in ("identity", "group"):
+        records = records.remove_columns([column] if column in records.column_names else [])
+        records = records.add_column(column, people, feature=COLUMNS[column])
+    return records
 
 
 def judge(image: Pixels, row: dict[str, Any], rules: Rules, detector: Any) -> tuple[Line, Found | None, str]:

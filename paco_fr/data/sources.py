@@ -185,12 +185,17 @@ def _folder(path: Path) -> Dataset:
                 f"{path}: a saved dataset that cannot be opened ({error}). Save it again."
             ) from error
         return as_records(saved, str(path))
-    parquet = sorted(str(file) for file in path.glob("*.parquet") if not is_hidden(file.name))
-    if (
-        parquet and list_files(path).paths
-    ):  # a table among photographs, e.g. of their features, is not what is meant
-        parquet = []
+    parquet = parquet_files(path)
     return _parquet(parquet, as_text(path)) if parquet else folder_records(path)
+
+
+def parquet_files(folder: Path) -> list[str]:
+    """Return the parquet files in a folder, none if it holds pictures.
+
+    A table among photographs, e.g. of their features, is not what is meant.
+    """
+    found = sorted(str(file) for file in folder.glob("*.parquet") if not is_hidden(file.name))
+    return [] if found and list_files(folder).paths else found
 
 
 def _parquet(files: list[str], source: str) -> Dataset:

@@ -13,6 +13,7 @@ Who is shown is not in the file: every pair is a group of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from math import prod
 from pathlib import Path
@@ -203,6 +204,11 @@ def read_pictures(data_root: str | Path | None, name: str, folder: str = "verifi
     path = _path(data_root, name, folder)
     pictures, same = read_bin(path)
     _count(path, name, len(same))
+    return as_records(pictures, path)
+
+
+def as_records(pictures: Sequence[bytes], path: Path) -> Dataset:
+    """Return the pictures of a file as records, see :func:`read_pictures`."""
     points = template_points("arcface", CANVAS).tolist()
     rows = [
         {
@@ -220,8 +226,14 @@ def read_pictures(data_root: str | Path | None, name: str, folder: str = "verifi
 def read_pairs(data_root: str | Path | None, name: str, folder: str = "verification") -> PairList:
     """Return the pairs of a set, in ten consecutive folds."""
     path = _path(data_root, name, folder)
-    same = np.array(read_bin(path)[1], dtype=bool)
-    _count(path, name, len(same))
+    truth = read_bin(path)[1]
+    _count(path, name, len(truth))
+    return as_pairs(truth, path)
+
+
+def as_pairs(truth: Sequence[bool], path: Path) -> PairList:
+    """Return the pairs of a file, in ten consecutive folds."""
+    same = np.array(truth, dtype=bool)
     ids = np.array([f"{number:07d}" for number in range(2 * len(same))])
     return PairList(ids[::2], ids[1::2], same, consecutive_folds(len(same)), str(path))
 

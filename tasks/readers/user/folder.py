@@ -1,12 +1,14 @@
 """A user's own pictures: a folder of people, or a folder of classes.
 
-``read_classes``: sub-folders are classes, perhaps below ``train``, ``validation`` and ``test``.
+``read_classes``: sub-folders are classes, perhaps below ``train``, ``validation`` and ``test``, in any of the usual
+spellings (:func:`part_of`).
 ``read_people``: every sub-folder is one person.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,60 @@ from typing import Any
 from datasets import Dataset
 
 from paco_fr.data.sources import find_images
-from paco_fr.utils.errors import unknown_name
+from paco_fr.faces.listing import as_text, folders_in, list_files
+from paco_fr.utils.errors import PacoError, unknown_name
 from tasks.readers.files import FormatError, require, require_folder, to_records
+from tasks.readers.user.advice import about_parts
 
 PARTS = ("train", "validation", "test")
+SPELLINGS = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "dev": "validation", "development": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+"""Names of parts in lower case, alone or with ``set`` behind them, and the part that is meant."""
 OBTAIN = "Name a folder of images, relative to the data root."
+
+
+def part_of(name: str) -> str | None:
+    """Return the part that a name means in any case and spelling, None of any other name: ``Val_Set`` is validation."""
+    return SPELLINGS.get(re.sub(r"[\s_-]*(set|split)?$", "", name.strip().lower()))
+
+
+def part_folders(root: Path) -> dict[str, Path]:
+    """Return the folders of parts by part, in their order, or the folder itself under "" if it holds none.
+
+    Raises:
+        PacoError: two folders mean the same part, or something else lies beside them.
+
+    """
+    found: dict[str, Path] = {}
+    others = []
+    for folder in folders_in(root):
+        part = part_of(folder.name)
+        if part is None:
+            others.append(folder)
+        elif part in found:
+            raise PacoError(
+                f"{as_text(root)}: {found[part].name} and {folder.name} both mean the part {part}. Join them."
+            )
+        else:
+            found[part] = folder
+    if not found:
+        return {"": root}
+    others += list_files(root, deep=False).paths
+    if others:
+        names = ", ".join(as_text(path.name) for path in others[:5]) + (", ..." if len(others) > 5 else "")
+        parts = ", ".join(path.name for path in found.values())
+        raise PacoError(
+            f"{as_text(root)}: {names} beside the parts {parts} belong to no part. Move or remove what is no part, or "
+            "rename those folders if they are classes."
+        )
+    return {part: found[part] for part in PARTS if part in found}
 
 
 def read_people(data_root: str | Path, folder: str = ".") -> Dataset:
     """Return the images of ``folder/PERSON/...`` with the sub-folder as ``identity`` and ``group``."""
-    return _labelled(Path(data_root) / folder, lambda person: {"identity": person, "group": person})
+    return to_records(people_rows(Path(data_root) / folder), str(Path(data_root) / folder))
 
 
 def read_classes(data_root: Path | None, folder: str, classes: Sequence[str]) -> Dataset:
@@ -32,7 +78,7 @@ def read_classes(data_root: Path | None, folder: str, classes: Sequence[str]) ->
     Without parts an image is test when the sha256 of its path is 1 modulo 5.
     """
     root = require_folder(Path(folder), OBTAIN)
-    parts = {part: root / part for part in PARTS if (root / part).is_dir()} or {"": root}
+    parts = part_folders(root)
 
     def label(name: str) -> dict[str, Any]:
         if name not in classes:
@@ -44,6 +90,7 @@ def read_classes(data_root: Path | None, folder: str, classes: Sequence[str]) ->
         for row in _labelled_rows(home, label):
             ident = f"{part}/{row['image_id']}".lstrip("/")
             rows.append(row | {"image_id": ident, "group": ident, "split": part or drawn_part(ident)})
+    about_parts(rows, folder)
     return to_records(rows, folder)
 
 
@@ -52,17 +99,17 @@ def drawn_part(group: str) -> str:
     return "test" if int.from_bytes(hashlib.sha256(group.encode()).digest(), "big") % 5 == 1 else "train"
 
 
-def _labelled(folder: Path, label: Callable[[str], dict[str, Any]]) -> Dataset:
-    """Return records whose label is a function of the first sub-folder."""
-    return to_records(_labelled_rows(folder, label), str(folder))
+def people_rows(folder: Path) -> list[dict[str, Any]]:
+    """Return a row for every image of ``folder/PERSON/...``, see :func:`read_people`."""
+    return _labelled_rows(folder, lambda person: {"identity": person, "group": person})
 
 
 def _labelled_rows(folder: Path, label: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for path in find_images(require(folder, OBTAIN)):
-        relative = path.relative_to(folder)
+        relative = Path(as_text(path.relative_to(folder)))
         if len(relative.parts) < 2:
             raise FormatError(path, None, "lies beside the labelled sub-folders", "Move it into one of them.")
         ident = relative.as_posix()
-        rows.append({"image": str(path), "image_id": ident, "group": ident} | label(relative.parts[0]))
+        rows.append({"image": as_text(path), "image_id": ident, "group": ident} | label(relative.parts[0]))
     return rows

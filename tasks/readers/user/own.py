@@ -1,7 +1,13 @@
 """A user's own people: a folder of identities, or a list of pairs beside pictures.
 
-The list is a CSV file with the header ``first,second,same`` and perhaps ``fold``: two pictures by their
-paths inside the folder, 1 if they show one person and 0 if not, and a fold number from 0.
+The list is one of three (:func:`listed_pairs`):
+
+- a CSV file with the header ``first,second,same`` and perhaps ``fold``: two pictures by their paths inside the
+  folder, 1 if they show one person and 0 if not, and a fold number from 0;
+- a ``pairs.txt`` as LFW has it, see :mod:`tasks.readers.recognition.lfw`: pictures are ``NAME/NAME_0001`` with any suffix;
+- a ``.bin`` file that holds the pictures itself, see :mod:`tasks.readers.recognition.bins`.
+
+A folder that `data align` wrote is one of people, too, if its photographs lay in folders of people.
 """
 
 from __future__ import annotations
@@ -12,12 +18,18 @@ from typing import NamedTuple
 import numpy as np
 from datasets import Dataset
 
-from paco_fr.utils.errors import quoted
+from paco_fr.data.sources import find_images, load_source, parquet_files
+from paco_fr.faces.listing import as_text
+from paco_fr.utils.errors import PacoError, quoted
 from paco_fr.utils.untrusted import read_csv
 from tasks.lists import PairList
 from tasks.readers.files import FormatError, inside, read_lines, require_folder, to_records
+from tasks.readers.recognition import bins, lfw
 from tasks.readers.user import folder as folders
+from tasks.readers.user.advice import about_people
 
+ALIGNED = "report.parquet"
+"""What a folder that `data align` wrote holds beside the faces."""
 OBTAIN = "Name a folder of your own pictures."
 REMEDY = "Mend the line; the header is first,second,same or first,second,same,fold."
 
@@ -34,7 +46,28 @@ class OwnPair(NamedTuple):
 def read_people(data_root: str | Path | None, folder: str) -> Dataset:
     """Return the pictures of ``folder/PERSON/...``; every sub-folder is one person."""
     root = require_folder(Path(data_root or ".") / folder, OBTAIN)
-    return folders.read_people(root, ".")
+    if (root / ALIGNED).is_file() or parquet_files(root):
+        return _stored_people(root)
+    parts = folders.part_folders(root)
+    if "" not in parts:
+        names = ", ".join(path.name for path in parts.values())
+        raise PacoError(
+            f"{root}: {names} are parts, not people. Name one of them: recognition={next(reversed(parts.values()))}."
+        )
+    rows = folders.people_rows(root)
+    about_people(rows, str(root))
+    return to_records(rows, str(root))
+
+
+def _stored_people(root: Path) -> Dataset:
+    """Return the faces of a folder that `data align` wrote, or of parquet files, by their people."""
+    records = load_source(str(root / "faces" if (root / ALIGNED).is_file() else root))
+    people = records["identity"][:] if "identity" in records.column_names else [None]
+    if None in people:
+        raise PacoError(
+            f"{root}: its faces do not say who they are. Align a folder of folders, one for each person, again."
+        )
+    return records
 
 
 def read_searched(data_root: str | Path | None, folder: str) -> Dataset:
@@ -84,6 +117,25 @@ def read_own_pairs(path: Path, folder: Path) -> list[OwnPair]:
     return pairs
 
 
+def listed_pairs(path: Path, folder: Path) -> list[OwnPair]:
+    """Return the pairs of a list of pictures in ``folder``, a CSV file or a ``pairs.txt`` of LFW's kind."""
+    first = next(iter(read_lines(path, obtain="Write the list, or name another with pairs=FILE.")), "")
+    if not all(word.isdigit() for word in first.split()) or not first.strip():
+        return read_own_pairs(path, folder)
+    files = {
+        as_text(found.relative_to(folder).with_suffix("")): found.suffix for found in find_images(folder)
+    }
+    named = {}
+    for pair in lfw.read_pairs(path):
+        for ident in pair[:2]:
+            named[ident] = ident + files.get(
+                ident, ".jpg"
+            )  # one that is not there is a failure when it is read
+    return [
+        OwnPair(named[pair.first], named[pair.second], pair.same, pair.fold) for pair in lfw.read_pairs(path)
+    ]
+
+
 def read_paired(data_root: str | Path | None, folder: str, pairs: str) -> Dataset:
     """Return the pictures that a list names, once each; the group of a picture is its sub-folder, if any.
 
@@ -93,8 +145,11 @@ def read_paired(data_root: str | Path | None, folder: str, pairs: str) -> Datase
         pairs: the list, relative to the folder.
 
     """
+    if pairs.lower().endswith(".bin"):
+        path = Path(data_root or ".") / folder / pairs
+        return bins.as_records(bins.read_bin(path)[0], path)
     root = require_folder(Path(data_root or ".") / folder, OBTAIN)
-    listed = read_own_pairs(root / pairs, root)
+    listed = listed_pairs(root / pairs, root)
     names = dict.fromkeys(name for pair in listed for name in pair[:2])
     rows = [
         {
@@ -109,8 +164,11 @@ def read_paired(data_root: str | Path | None, folder: str, pairs: str) -> Datase
 
 def read_pair_list(data_root: str | Path | None, folder: str, pairs: str) -> PairList:
     """Return the list itself, see :func:`read_paired`."""
+    if pairs.lower().endswith(".bin"):
+        path = Path(data_root or ".") / folder / pairs
+        return bins.as_pairs(bins.read_bin(path)[1], path)
     root = require_folder(Path(data_root or ".") / folder, OBTAIN)
-    found = read_own_pairs(root / pairs, root)
+    found = listed_pairs(root / pairs, root)
     first, second = (np.array([pair[side] for pair in found]) for side in (0, 1))
     same, fold = (
         np.array([pair.same for pair in found]),

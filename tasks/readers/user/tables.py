@@ -19,7 +19,8 @@ from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.utils.errors import quoted
 from paco_fr.utils.untrusted import read_csv
 from tasks.readers.files import FormatError, inside, read_lines, read_numbers, to_records
-from tasks.readers.user.folder import PARTS, drawn_part
+from tasks.readers.user.advice import about_parts
+from tasks.readers.user.folder import PARTS, drawn_part, part_of
 
 REMEDY = "Correct the table."
 BOX = ("left", "top", "right", "bottom")
@@ -118,10 +119,12 @@ def _read(path: Path, truth: Truth, needed: tuple[str, ...]) -> Dataset:
 
         image = inside(path.parent, cell["image"], path)
         group = cell.get("group") or cell["image"]
-        split = cell.get("split") or drawn_part(group)
-        if split not in PARTS:
-            raise FormatError(path, line, f"split {quoted(split)} is none of {', '.join(PARTS)}", REMEDY)
+        named = (cell.get("split") or "").strip()
+        split = part_of(named) if named else drawn_part(group)
+        if split is None:
+            raise FormatError(path, line, f"split {quoted(named)} is none of {', '.join(PARTS)}", REMEDY)
         row = {"image": str(image), "image_id": f"{cell['image']}#{line}", "group": group, "split": split}
         row |= truth(cell, numbers, line)
         rows.append(row | ({"box": numbers(BOX)} if "left" in header else {}))
+    about_parts(rows, str(path))
     return to_records(rows, str(path))
