@@ -7,6 +7,7 @@ the call returns. For those who do have it: a checkpoint in half precision, smal
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
@@ -42,6 +43,7 @@ def export_timm(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
 
     encoder, card, config = load_encoder(checkpoint)
     measured = _scores(scores, encoder, config, checkpoint)
+    card = without_places(card)
     writable_folder(out)
     pixels = config.pixels
     arguments = _arguments(config)
@@ -94,6 +96,7 @@ def export_onnx(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
         raise PacoError(f"Exporting to ONNX needs {error.name}: pip install 'paco-fr[onnx]'.") from error
     encoder, card, config = load_encoder(checkpoint)
     measured = _scores(scores, encoder, config, checkpoint)
+    card = without_places(card)
     writable_folder(out)
     images, path = _probe(config), out / "encoder.onnx"
     with atomic_file(path) as temporary:
@@ -150,12 +153,12 @@ def export_half(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
     if lost:
         raise PacoError(f"{checkpoint}: '{lost[0]}' does not fit half precision. Nothing was written.")
     encoder, config = encoder_of(card, halved, str(checkpoint))
-    card = {**card, "weights": "fp16", "encoder_hash": weight_hash(encoder)}
+    card = {**without_places(card), "weights": "fp16", "encoder_hash": weight_hash(encoder)}
     measured = _scores(scores, encoder, config, out)
     writable_folder(out)
     with atomic_file(out / "model.safetensors") as path:
         save_file(halved, path)
-    name = out.name if out.resolve().parent == SHIPPED.resolve() else f"paco:{out}"
+    name = out.name if out.resolve().parent == SHIPPED.resolve() else f"paco:{out.name}"
     _write(out / "README.md", model_card(card, config, f"`paco-eval evaluate {name}`", measured))
     _write(out / "card.json", json.dumps(card, indent=2) + "\n")  # last: a folder with a card is complete
     return out
@@ -181,9 +184,32 @@ def _scores(
         return scores(weight_hash(encoder), config.pixels.hash)
     return (
         "Not measured for this card. Measure with\n"
-        f"`paco-eval evaluate paco:{measurable} pixels constant --out RUN`, which stores every number with its setting, "
+        f"`paco-eval evaluate paco:{measurable.name} pixels constant --out RUN`, which stores every number with its setting, "
         "and\nexport again with `--scores RUN`."
     )
+
+
+_PLACE = re.compile(
+    r"""\A((?:\w{2,}:)?)(?:~|[A-Za-z]:)?/(?!/).*/|(?<![\w/.])(?:~|[A-Za-z]:)?/(?!/)(?:[^/\s,;'"]+/)*"""
+)
+"""The folders of an absolute path, whose last part stays; not those of an address or a relative path."""
+
+
+def without_places(card: dict[str, Any]) -> dict[str, Any]:
+    """Return a card for others: of absolute paths the last part alone, and no names of pictures that were skipped."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [plain(each) for each in value]
+        return _PLACE.sub(lambda found: found[1] or "", value) if isinstance(value, str) else value
+
+    kept = {key: value for key, value in card.items() if key != "skipped"}
+    if isinstance(skipped := card.get("skipped"), list):
+        kept.setdefault("skipped_count", len(skipped))
+    told: dict[str, Any] = plain(kept)
+    return told
 
 
 def model_card(card: dict[str, Any], config: EncoderConfig, use: str, scores: str) -> str:
@@ -215,7 +241,7 @@ It was trained on these crops of faces: {crops}; five-point template `{data["tem
 ## Data
 
 {card.get("pictures", "unknown"):,} pictures of `{data["source"]}` (fingerprint {card.get("data_fingerprint", "unknown")}), shown {card.get("presentations", 0):,} times;
-{card.get("skipped_count", len(card.get("skipped", [])))} could not be used.
+{card.get("skipped_count", 0)} could not be used.
 
 ## Licence
 

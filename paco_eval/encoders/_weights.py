@@ -6,7 +6,9 @@ from its tensors alone: its sizes are read off the shapes, and nothing may be le
 
 from __future__ import annotations
 
+import mmap
 import pickle
+import pickletools
 import re
 import zipfile
 from collections.abc import Collection, Mapping
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 
 from paco_eval.encoders._state import admitted, find_state
 from paco_fr.checkpoint import load_weights
-from paco_fr.utils.errors import PacoError, in_a_line, one_line
+from paco_fr.utils.errors import PacoError, in_a_line, one_line, quoted
 
 UNPACKED = 20
 """How many times its size a file of weights may unpack to; torch does not pack at all."""
@@ -55,6 +57,8 @@ def _read_torch(path: Path) -> object:
         raise PacoError(
             f"{path} is a TorchScript program, not a file of weights. Use torchscript:{path} with --trust."
         )
+    if not zipfile.is_zipfile(path):
+        _check_storages(path)
     try:
         with torch.serialization.safe_globals(admitted()):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -88,6 +92,31 @@ def _is_torchscript(path: Path) -> bool:
             f"{path} unpacks to {unpacked:,} bytes, {UNPACKED} times its size. torch packs no weights."
         )
     return any(name.endswith("/constants.pkl") for name in names)
+
+
+def _check_storages(path: Path) -> None:
+    """Refuse a file of torch's old format that announces more than it has: torch makes room before it reads.
+
+    Such a file begins with five pickles, which name its tensors, each by a tuple whose last number is their count of
+    values; what follows are the values.
+    """
+    size, number = path.stat().st_size, 0
+    if size == 0:
+        raise PacoError(f"{path} is empty. Copy or download it again.")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        try:
+            for _ in range(5):
+                for operation, argument, _ in pickletools.genops(content):
+                    if operation.name == "BINPERSID" and not 0 <= number <= size:
+                        raise PacoError(
+                            f"{path} announces a tensor of {quoted(number)} values and has {size} bytes. Download it again."
+                        )
+                    if isinstance(argument, int) and ("INT" in operation.name or "LONG" in operation.name):
+                        number = argument
+        except (ValueError, OverflowError, IndexError) as error:
+            raise PacoError(
+                f"{path} cannot be read as torch weights ({one_line(error)}). Copy or download it again."
+            ) from error
 
 
 def sorted_out(

@@ -21,7 +21,7 @@ from paco_eval.encoders._contract_check import check_contract
 from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders._options import PIXELS, crop_option, pixel_contract, split_options
 from paco_fr.contracts import CROPS, PixelContract
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, one_line
 from paco_fr.utils.untrusted import parse_json, shaped
 
 ARCFACE = PixelContract(
@@ -83,9 +83,7 @@ def _open(path: Path) -> tuple[Any, Any]:
     try:
         return onnx.load(str(path)), onnxruntime.InferenceSession(str(path), settings, providers=providers)
     except Exception as error:  # protobuf and onnxruntime raise classes of their own
-        raise PacoError(
-            f"{path} cannot be read as ONNX: {str(error).strip().splitlines()[0][:200]}"
-        ) from error
+        raise PacoError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
 
 
 def _known(model: Any, path: Path) -> tuple[PixelContract | None, Any]:

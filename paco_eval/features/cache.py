@@ -28,7 +28,7 @@ from safetensors.numpy import save_file
 
 from paco_eval.features.cache_locks import NO_ROOM, alone, in_use, limit, using
 from paco_fr.contracts import content_hash
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, one_line
 from paco_fr.utils.files import atomic_file, cache_folder, writing
 from paco_fr.utils.untrusted import parse_json
 
@@ -62,17 +62,22 @@ def find(address: Address, keys: Keys) -> tuple[npt.NDArray[np.float32] | None, 
     wanted = _as_scalars(keys)
     with using(address.folder):
         for part in _parts(address.folder):
-            with safe_open(part, framework="np") as file:
-                rows = {key: row for row, key in enumerate(_as_scalars(file.get_tensor("keys")))}
-                sources = np.array([rows.get(key, -1) for key in wanted])
-                hits = (sources >= 0) & ~found
-                if not hits.any():
-                    continue
-                values = file.get_tensor("features")
-                if features is None:
-                    features = np.full((len(keys), *values.shape[1:]), np.nan, dtype=np.float32)
-                features[hits] = values[sources[hits]]
-                found |= hits
+            try:
+                with safe_open(part, framework="np") as file:
+                    rows = {key: row for row, key in enumerate(_as_scalars(file.get_tensor("keys")))}
+                    sources = np.array([rows.get(key, -1) for key in wanted])
+                    hits = (sources >= 0) & ~found
+                    if not hits.any():
+                        continue
+                    values = file.get_tensor("features")
+                    if features is None:
+                        features = np.full((len(keys), *values.shape[1:]), np.nan, dtype=np.float32)
+                    features[hits] = values[sources[hits]]
+                    found |= hits
+            except (SafetensorError, OSError, ValueError, IndexError, TypeError) as error:
+                raise PacoError(
+                    f"{part} is damaged ({one_line(error)}). Remove it: its features are computed again."
+                ) from error
     return features, found
 
 

@@ -36,7 +36,7 @@ from paco_eval.finetune.model import Identities, Settings, Targets, Tuned, learn
 from paco_fr.contracts import Encoder
 from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.utils.distributed import summed
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, in_a_line
 from paco_fr.utils.files import atomic_file
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array, Say
@@ -221,9 +221,14 @@ def _resume(
     path = folder / "state.pt"
     if not path.is_file():
         return []
-    state = torch.load(path, map_location=PartialState().device, weights_only=True)
-    model.load_state_dict(state["model"])
-    average.module.load_state_dict(state["average"])
-    optimiser.load_state_dict(state["optimiser"])
-    history: list[list[float]] = state["history"]
+    try:
+        state = torch.load(path, map_location=PartialState().device, weights_only=True)
+        model.load_state_dict(state["model"])
+        average.module.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        history: list[list[float]] = state["history"]
+    except Exception as error:  # a damaged zip or pickle fails in many ways
+        raise PacoError(
+            f"{path} cannot be read ({in_a_line(error)}). Remove it: the training begins anew."
+        ) from error
     return history

@@ -35,8 +35,9 @@ import pyarrow.parquet as pq
 
 from paco_eval.rows.compact import REST, plain_cells
 from paco_eval.rows.schema import IDENTIFYING, Row, upgraded
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import FormatError, PacoError, in_a_line
 from paco_fr.utils.files import atomic_file, writing
+from paco_fr.utils.untrusted import parse_json, read_json
 
 FORMAT = 1
 """Number of the format that this version writes."""
@@ -95,10 +96,10 @@ class Archive:
         """All rows, those of ``rows.jsonl`` first."""
         whole: dict[str, dict[str, Any]] = {}
         rows = []
-        encoders = json.loads(self._read("encoders.json"))
+        encoders = parse_json(self._read("encoders.json"), self.folder / "encoders.json")
         with _reading(self.folder / "rows.jsonl"):
             for line in self._read("rows.jsonl").decode().splitlines():
-                fields = json.loads(line)
+                fields = parse_json(line, self.folder / "rows.jsonl")
                 fields = encoders[fields["encoder"]] | fields
                 whole[fields["key"]] = fields
                 rows.append(upgraded(fields))
@@ -173,15 +174,17 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PacoError(f"{path}: a part of an archive that cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise PacoError(f"{path}: no part of an archive ({type(error).__name__}: {error}).") from error
+    except PacoError:
+        raise
+    except Exception as error:  # what is missing or of another kind shows itself in a dozen ways
+        raise PacoError(f"{path}: no part of an archive ({in_a_line(error)}).") from error
 
 
 def _sums_of(folder: Path) -> dict[str, str]:
     """Return the sha256 of each file of an archive."""
     path = folder / MANIFEST
     with _reading(path):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         found, sums = int(content["format"]), dict(content["files"])
     if found > FORMAT:
         raise PacoError(f"{path}: archive format {found}, this version reads up to {FORMAT}. Upgrade.")
@@ -284,8 +287,8 @@ def _text(value: Any) -> str:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        return parse_json(text, "a cell of a table", expect=None)
+    except FormatError:
         return text
 
 

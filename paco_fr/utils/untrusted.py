@@ -69,10 +69,11 @@ def read_bounded(path: Path | str, limit: int = TEXT, remedy: str = RESTORE) -> 
         number = os.open(
             path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
         )  # a pipe without a writer does not wait
-        regular = stat.S_ISREG(os.fstat(number).st_mode)
+        about = os.fstat(number)
+        regular = stat.S_ISREG(about.st_mode)
         if regular:
             with os.fdopen(number, "rb") as file:
-                content = file.read(limit + 1)
+                content = file.read(min(about.st_size, limit) + 1)  # so much is set aside before it is read
         else:
             os.close(number)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it

@@ -38,7 +38,7 @@ def test_timm_loads_the_folder_strictly_with_equal_features_and_pixels(checkpoin
         "masking.ratio",
         "not fit for identifying people",
         "mean [0.5, 0.5, 0.5]",
-        f"Not measured for this card. Measure with\n`paco-eval evaluate paco:{checkpoint} pixels constant --out RUN`",
+        f"Not measured for this card. Measure with\n`paco-eval evaluate paco:{checkpoint.name} pixels constant --out RUN`",
         "again with `--scores RUN`",
     ):
         assert said in card

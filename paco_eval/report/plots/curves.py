@@ -11,7 +11,16 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from paco_eval.report.plots.style import INK, MUTED, house_style, label_ends, looks, new_figure, short_name
+from paco_eval.report.plots.style import (
+    INK,
+    MUTED,
+    house_style,
+    label_ends,
+    log_axis,
+    looks,
+    new_figure,
+    short_name,
+)
 from paco_fr.utils.types import Array
 
 YAW_STEP = 15.0
@@ -81,7 +90,7 @@ def roc(pairs: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], *, title: str)
             axes.step(np.maximum(false, least), 100 * true, where="post", color=look[encoder].colour)
             middle = 100 * float(true[np.searchsorted(false, 0.1, side="right") - 1])
             ends.append((middle, encoder))
-        axes.set_xscale("log")
+        log_axis(axes)
         axes.set_xlim(least, 1)
         axes.set_ylim(0, 101)
         axes.set_xlabel("false accepts (share of impostor pairs)")

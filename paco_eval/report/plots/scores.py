@@ -16,6 +16,7 @@ from paco_eval.report.plots.style import (
     Look,
     house_style,
     label_ends,
+    log_axis,
     looks,
     new_figure,
     short_name,
@@ -151,7 +152,7 @@ def accuracy_against_cost(scores: pd.DataFrame, *, title: str, xlabel: str, ylab
             axes.annotate(
                 short_name(line["encoder"]), (x, y), offset, textcoords="offset points", fontsize=9, color=colour
             )  # fmt: skip
-        axes.set_xscale("log")
+        log_axis(axes)
         axes.margins(x=0.25, y=0.12)
         axes.tick_params(axis="x", which="minor", labelbottom=False)
         axes.set_xlabel(xlabel)

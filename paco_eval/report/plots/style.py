@@ -90,6 +90,7 @@ STYLE: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
     "text.color": INK,
+    "text.parse_math": False,  # names are text: a dollar sign in one begins no formula
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.labelsize": 9.5,
@@ -136,6 +137,13 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def log_axis(axes: Axes) -> None:
+    """Make the lower axis logarithmic, its ticks plain text; Matplotlib's own are formulas."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, place: f"{value:g}")
+    axes.xaxis.set_minor_formatter(lambda value, place: "")
 
 
 def save(figure: Figure, stem: str | Path, dpi: int = 200) -> tuple[Path, Path, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
@@ -118,7 +119,23 @@ def _record(table: Table, line: Line, column: Column, cell: Cell) -> dict[str, A
 
 def to_csv(tables: Iterable[Table]) -> str:
     """Return all cells of all tables as tidy CSV, see :func:`to_frame`."""
-    return to_frame(tables).to_csv(index=False, lineterminator="\n")
+    return plain_cells(to_frame(tables)).to_csv(index=False, lineterminator="\n")
+
+
+def plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which no text begins a formula where a spreadsheet opens it; numbers stay as they are.
+
+    Text that begins with ``= + - @`` gets an apostrophe before it; tabs and ends of lines become blanks.
+    """
+
+    def plain(cell: object) -> object:
+        if not isinstance(cell, str):
+            return cell
+        line = re.sub(r"[\t\r\n]", " ", cell)
+        return f"'{line}" if line.lstrip()[:1] in ("=", "+", "-", "@") else line
+
+    texts = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    return frame.assign(**{name: frame[name].map(plain) for name in texts})
 
 
 _LATEX = {

@@ -12,7 +12,8 @@ import pandas as pd
 
 from paco_eval.analysis.columns import Column
 from paco_eval.report.tables.table import Cell, Line, Table
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, one_line
+from paco_fr.utils.untrusted import read_text
 
 SETTING = ("encoder", "pretraining_data", "input_size", "protocol", "epoch_rule")
 """What has to be equal for two numbers to be comparable."""
@@ -75,10 +76,12 @@ def load_published(path: str | Path | None = None) -> pd.DataFrame:
     where = str(path or "results/published/published.csv")
     try:
         own = files("results") / "published" / "published.csv"
-        text = (Path(path) if path else own).read_text(encoding="utf-8")
+        text = read_text(path) if path else own.read_text(encoding="utf-8")
         frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    except (OSError, ModuleNotFoundError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise PacoError(f"{where}: published numbers cannot be read ({error}).") from error
+    except PacoError:
+        raise
+    except (OSError, ModuleNotFoundError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise PacoError(f"{where}: published numbers cannot be read ({one_line(error)}).") from error
     if tuple(frame.columns) != COLUMNS:
         raise PacoError(f"{where}: columns are {', '.join(frame.columns)}; expected {', '.join(COLUMNS)}.")
     for line, entry in enumerate(frame.to_dict("records"), 2):
