@@ -11,6 +11,7 @@ import pandas as pd
 from datasets import Dataset
 
 from paco_eval.evaluation.protocols import FROZEN, Protocol
+from paco_eval.rows.former import note_records
 from paco_fr.contracts import CROPS, CropContract, content_hash
 from paco_fr.faces.records import fingerprint
 from paco_fr.utils.errors import PacoError, unknown_name
@@ -80,11 +81,13 @@ class Data:
             people = TrainPeople.read(train_identities, task)
             people.refuse_shared(units.labels)
         member = view_of_units(units.labels, task)
+        named = _fingerprint(records, task)
+        note_records(named, records)
         views = {name: units.only(np.flatnonzero(member == name)) for name in ("all", *task.views)}
         return cls(
             task,
             {name: (part, splits.roles(task, part.labels)) for name, part in views.items()},
-            _fingerprint(records, task),
+            named,
             protocol.on(task, f"{people.name} {people.fingerprint}" if people is not None else ""),
             data_root,
             people,

@@ -27,6 +27,7 @@ from paco_eval.evaluation.record import Measured, Part, identity_of, row_of, wan
 from paco_eval.features.cache_locks import keeping
 from paco_eval.finetune.model import Settings
 from paco_eval.rows.compact import write_achieved
+from paco_eval.rows.former import Former
 from paco_eval.rows.samples import save_samples
 from paco_eval.rows.schema import Row, row_key
 from paco_eval.rows.store import write_row
@@ -79,6 +80,7 @@ def evaluate_all(
     state = PartialState()
     failed: list[str] = []
     with keeping(), owned_folder(out, wait=wait) if state.is_main_process else nullcontext():
+        former = Former(out / "rows")
         for task, found in measured_on(tasks, protocol, data_root, train_identities):
             if isinstance(found, NotApplicableError):
                 say(f"Left out {found}")
@@ -92,7 +94,7 @@ def evaluate_all(
                 _share(loaded, data, out, overwrite)
             for encoder, data in product(loaded, found):
                 try:
-                    rows = measure(encoder, data, out=out, overwrite=overwrite, say=say)
+                    rows = measure(encoder, data, out=out, overwrite=overwrite, say=say, former=former)
                 except NotApplicableError as error:
                     say(f"Left out {error}")
                     continue
@@ -140,6 +142,7 @@ def measure(
     overwrite: str = "missing",
     say: Say = print,
     settings: Settings | None = None,
+    former: Former | None = None,
 ) -> list[Row]:
     """Measure one encoder on one task and write a row for each part; return the new rows, in the first process.
 
@@ -153,6 +156,7 @@ def measure(
         overwrite: ``never``, ``missing`` or ``always``.
         say: takes lines for the user.
         settings: of fine-tuning, by default those of the protocol.
+        former: rows that were there before, to say why something is measured again.
 
     Raises:
         PacoError: the task's crop is not the one the encoder requires, rows exist under ``never``, or whatever
@@ -163,6 +167,11 @@ def measure(
     wanted = wanted_of(encoder, data, identities, out, overwrite, say) if identities else []
     if not wanted:
         return []
+    whys = (
+        {former.why(identities[part], data.fingerprint) for part in wanted} if former is not None else set()
+    )
+    if overwrite != "always" and (told := sorted(whys - {""})):
+        say(f"{data.task.name}  {encoder.name}: measured again: {'; '.join(told)}")
     tuned: Measurer = partial(measure_finetuned, states=out / "fine-tune", say=say, settings=settings)
     measurer = tuned if data.protocol.trains else _measurer_of(data.task)
     rows = []

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ from paco_eval.features.perturbed import Condition, changed_keys
 from paco_eval.features.processes import together
 from paco_fr.contracts import Encoder
 from paco_fr.faces.decode import ImageError, read_bytes
+from paco_fr.faces.records import ROWS, picture_contents
 from paco_fr.utils.errors import PacoError
 from tasks.kinds.shared.labels import finite_rows
 from tasks.units import Units
@@ -162,17 +164,29 @@ def unit_keys(units: Units) -> tuple[Keys, dict[int, str]]:
     keys = np.zeros((len(units), 16), dtype=np.uint8)
     failures: dict[int, str] = {}
     cells = units.records.select_columns(["image"])
-    content: dict[int, bytes] = {}
+    content: dict[int, bytes | str] = {}
+    rows = list(dict.fromkeys(units.rows.tolist()))
+    for at in range(0, len(rows), ROWS):
+        asked = rows[at : at + ROWS]
+        images = cells[asked]["image"]
+        for row, image, digest in zip(asked, images, picture_contents(images), strict=True):
+            content[row] = _why_unreadable(image) if digest is None else digest
     for unit, row in enumerate(units.rows.tolist()):
-        if row not in content:
-            try:
-                content[row] = hashlib.sha256(read_bytes(cells[row]["image"])).digest()
-            except ImageError as error:
-                failures[unit] = str(error)
-                continue
-        digest = hashlib.sha256(content[row] + units.transforms[unit].tobytes()).digest()
+        known = content[row]
+        if isinstance(known, str):
+            failures[unit] = known
+            continue
+        digest = hashlib.sha256(known + units.transforms[unit].tobytes()).digest()
         keys[unit] = np.frombuffer(digest[:16], dtype=np.uint8)
     return keys, failures
+
+
+def _why_unreadable(image: dict[str, Any]) -> str:
+    try:
+        read_bytes(image)
+    except ImageError as error:
+        return str(error)
+    return f"{image['path']}: could not be read a moment ago. Evaluate again."
 
 
 def achieved_of(units: Units, filled: Filled, condition: Condition) -> Table:

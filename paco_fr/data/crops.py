@@ -40,16 +40,17 @@ def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = Fals
 
     """
     origin, count = origin_of(config.data.source)
-    name = _name(config, origin, count)
+    source = _source(config.data.source, origin)
+    name = _name(source, config, origin, count)
     folder = cache_folder("packed") / name
     workers = workers or os.cpu_count() or 1
-    _fill(folder, config, origin, count, workers, progress)
+    _fill(folder, source, config, origin, count, workers, progress)
     _remove_arrays(name, progress)
     try:
         packed = open_packed(folder, config, check_sums=config.run.verify, progress=progress)
     except PacoError:  # damaged, and only a cache
         shutil.rmtree(folder, ignore_errors=True)
-        _fill(folder, config, origin, count, workers, progress)
+        _fill(folder, source, config, origin, count, workers, progress)
         packed = open_packed(folder, config, check_sums=False)
     if isinstance(origin, IterableDataset):
         return packed
@@ -57,18 +58,30 @@ def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = Fals
     return replace(packed, blocks=(len(packed.images),), fingerprint=name)
 
 
-def _name(config: PretrainConfig, origin: Origin, count: int) -> str:
+def _source(written: str, origin: Origin) -> str:
+    """Return what stands for a source: what is drawn or comes from elsewhere its name, what lies here its contents."""
+    lies_here = not isinstance(origin, (FaceSpec, IterableDataset))
+    return f"files:{fingerprint(origin)}" if lies_here else written
+
+
+def _name(source: str, config: PretrainConfig, origin: Origin, count: int) -> str:
     """Return the hash of a source and the way it is cut; of a stream, its name alone stands for the source."""
-    source, cutting = config.data.source, asdict(Cutting.of(config))
+    cutting = asdict(Cutting.of(config))
     if isinstance(origin, IterableDataset):
         return content_hash({"source": source, **cutting})
-    faces = f"{origin.fingerprint()} {count}" if isinstance(origin, FaceSpec) else fingerprint(origin)
+    faces = f"{origin.fingerprint()} {count}" if isinstance(origin, FaceSpec) else str(count)
     size = cutting.pop("size")
     return content_hash({"size": size, "data": {"source": source, **cutting}, "faces": faces})
 
 
 def _fill(
-    folder: Path, config: PretrainConfig, origin: Origin, count: int, workers: int, progress: bool
+    folder: Path,
+    source: str,
+    config: PretrainConfig,
+    origin: Origin,
+    count: int,
+    workers: int,
+    progress: bool,
 ) -> None:
     """Pack a source into its folder of the cache, unless it is there or another run is just doing so."""
     if is_packed(folder):
@@ -76,12 +89,15 @@ def _fill(
     cutting = Cutting.of(config)
     shard_size = SHARD_SIZE if count == 0 else min(SHARD_SIZE, max(SMALLEST, -(-count // SHARDS)))
     settings = settings_of(
-        config.data.source, origin, count, cutting, shard_size=min(shard_size, largest_shard(cutting.size))
+        source, origin, count, cutting, shard_size=min(shard_size, largest_shard(cutting.size))
     )
     advice = "What is finished is kept: free some space, or let PACO_CACHE name another folder."
     with owned_folder(folder, wait=True), writing(f"the crops to {folder}", advice):
         if not is_packed(folder):
-            write_shards(folder, settings, origin, config.data.max_broken, workers, progress)
+            try:
+                write_shards(folder, settings, origin, config.data.max_broken, workers, progress)
+            except PacoError as error:  # the user knows the source by another name
+                raise PacoError(str(error).replace(source, config.data.source)) from error
 
 
 def _remove_arrays(name: str, progress: bool) -> None:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from datasets import Dataset, Features, Image, List, Value
 
-from paco_fr.faces.listing import as_path, as_text
+from paco_fr.faces.contents import contents_of
+from paco_fr.faces.listing import as_path
 from paco_fr.utils.errors import PacoError
 
 EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
@@ -52,6 +53,8 @@ COLUMNS = {
 }
 
 REQUIRED = ("image", "image_id", "group")
+ROWS = 1000
+"""Records that are looked at together."""
 
 
 def features(columns: Iterable[str]) -> Features:
@@ -78,25 +81,51 @@ def check(records: Dataset, source: str) -> Dataset:
 
 
 def fingerprint(records: Dataset) -> str:
-    """Return sixteen hex digits of what the records say and of their pictures.
+    """Return sixteen hex digits of what the records say and of the contents of their pictures and masks.
 
-    Encoded pictures count with their bytes, files with their name and size, masks with their size: a set of
-    millions must not be read twice to be named.
+    Where files lie and what they are called does not count, see :mod:`paco_fr.faces.contents`.
     """
     digest = hashlib.sha256()
-    for row in records:
-        image, mask = row.pop("image"), row.pop("mask", None)
-        if image["bytes"] is not None:
-            digest.update(hashlib.sha256(image["bytes"]).digest())
-        else:
-            path = Path(as_path(image["path"]))
-            digest.update(f"{as_text(path.name)} {path.stat().st_size if path.exists() else -1}".encode())
-        if mask is not None:  # painted masks lie in the cache under names of this machine
-            size = (
-                len(mask["bytes"])
-                if mask["bytes"] is not None
-                else Path(as_path(mask["path"])).stat().st_size
-            )
-            digest.update(f"mask {size}".encode())
-        digest.update(json.dumps(row, sort_keys=True, default=repr).encode())
+    for _, line in _lines(records):
+        digest.update(line)
     return digest.hexdigest()[:16]
+
+
+def record_digests(records: Dataset) -> dict[str, str]:
+    """Return for each image id eight hex digits of what its records say and show, to find what changed."""
+    found: dict[str, str] = {}
+    for name, line in _lines(records):
+        found[name] = hashlib.sha256(found.get(name, "").encode() + line).hexdigest()[:8]
+    return found
+
+
+def picture_contents(cells: Sequence[Mapping[str, Any] | None]) -> list[bytes | None]:
+    """Return the sha256 (32 bytes) of the encoded pictures in cells of a record, None of those that cannot be read."""
+    paths = [
+        as_path(cell["path"])
+        if cell is not None and cell["bytes"] is None and cell["path"] is not None
+        else None
+        for cell in cells
+    ]
+    told = iter(contents_of([path for path in paths if path is not None]))
+    found: list[bytes | None] = []
+    for cell, path in zip(cells, paths, strict=True):
+        held = None if cell is None else cell["bytes"]
+        found.append(
+            next(told) if path is not None else None if held is None else hashlib.sha256(held).digest()
+        )
+    return found
+
+
+def _lines(records: Dataset) -> Iterator[tuple[str, bytes]]:
+    """Yield the id of each record with what it comes to: picture, mask, and all that it says."""
+    for part in records.iter(batch_size=ROWS):
+        images = picture_contents(part.pop("image"))
+        masks = part.pop("mask", [None] * len(images))
+        painted = picture_contents(masks)
+        for at, (image, mask, shown) in enumerate(zip(images, masks, painted, strict=True)):
+            row = {name: column[at] for name, column in part.items()}
+            line = image or b"absent"
+            if mask is not None:
+                line += b"mask" + (shown or b"absent")
+            yield row["image_id"], line + json.dumps(row, sort_keys=True, default=repr).encode()
