@@ -185,6 +185,20 @@ def pairs_of(task: Task) -> dict[str, int]:
     }
 
 
+def shortfall(task: Task, records: Dataset) -> str:
+    """Return which official counts records and lists of a bound task fall short of, "" where none.
+
+    More than the official count is for :func:`passport` to tell: it is another release, not a part of this one.
+    """
+    found = counts_of(records) | pairs_of(task)
+    short = [
+        f"{name} {found.get(name, 0)} of {count}"
+        for name, count in task.options.get("expected", {}).items()
+        if found.get(name, 0) < count
+    ]
+    return ", ".join(short)
+
+
 def _expected(task: Task, data_root: Path | None) -> Mapping[str, int]:
     made = manifest_counts(task, data_root) if data_root is not None else None
     official: Mapping[str, int] = task.options.get("expected", {})

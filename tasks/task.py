@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from paco_fr.contracts import CropContract
 
-DataKind = Literal["official", "mimic", "synthetic", "user"]
+DataKind = Literal["official", "partial", "mimic", "synthetic", "user"]
 
 MANIFEST = "mimic.json"
 """The file that marks a data folder as a miniature and holds its counts."""

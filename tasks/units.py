@@ -14,6 +14,9 @@ from paco_fr.faces.crop import CropError, crop_transform
 from paco_fr.faces.decode import ImageError, image_size
 from tasks.task import Task
 
+PHOTO_SIZE = "photo_size"
+"""Column of the labels beside masks: height and width of the photograph, None where it cannot be read."""
+
 
 @dataclass(frozen=True)
 class Units:
@@ -88,8 +91,18 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
             transforms.append(transform)
     table = labels.iloc[rows].reset_index(drop=True)
     stacked = np.stack(transforms)
+    if "mask" in records.column_names:
+        sizes = [_size(cell["image"]) for cell in records.select_columns(["image"])]
+        table[PHOTO_SIZE] = pd.Series([sizes[row] for row in rows], dtype=object)
     table["unit_id"], table["transform"], table["canvas"] = names, list(stacked), crop.canvas
     return Units(records, np.array(rows, dtype=np.intp), stacked, crop.canvas, table, excluded)
+
+
+def _size(cell: dict[str, object]) -> tuple[int, int] | None:
+    try:
+        return image_size(cell)
+    except ImageError:
+        return None  # extraction meets the same error and counts the failure
 
 
 def _without_excluded(records: Dataset) -> tuple[Dataset, int]:

@@ -10,7 +10,8 @@
 ``landmarks=CSV``                  ``image,x0,y0,x1,y1,...`` in pixels (the first pixel's centre is 0,0)
 ``pose=CSV``                       ``image,yaw,pitch,roll`` in degrees, signs of :mod:`paco_fr.faces.rotation`
 ``attributes=CSV``                 ``image`` and columns of 0 and 1, named by their attributes
-``parsing=CSV,classes=A+B+...``    ``image,mask``: grey pictures of class numbers, background first
+``parsing=CSV,classes=A+B+...``    ``image,mask``: rasters of class numbers (8, 16, 32 bit, palette), background
+                                   first, of the photograph's size; ``ignore=N``: pixels of number N do not count
 =================================  ========================================================================
 
 ``pairs=FILE`` is relative to where one stands, or else to DIR. ``DIR`` may be a folder that `data align` wrote. Parts are
@@ -94,7 +95,7 @@ def recognition(folder: str, name: str, options: Options) -> Task:
         reader_options=where,
         main_metric="accuracy_10fold",
         options={"pairs": "list", "pair_list": FromData("tasks.readers.user.own:read_pair_list", where)},
-        **common,
+        **common | {"version": 2},
     )
 
 
@@ -191,9 +192,18 @@ def parsing(path: str, name: str, options: Options) -> Task:
         crop=_crop(Path(path)),
         main_metric="mean_f1",
         reductions=("tokens",),
-        options={"classes": names},
+        options={"classes": names, **_ignored(path, options)},
         **_common("parsing", name, path),
     )
+
+
+def _ignored(path: str, options: Options) -> dict[str, int]:
+    if "ignore" not in options:
+        return {}
+    value = options["ignore"]
+    if not (value.isascii() and value.isdigit()):
+        raise PacoError(f"parsing={path}: ignore={value} is no class number. Write ignore=255, say.")
+    return {"ignore": int(value)}
 
 
 OWN: dict[str, tuple[Callable[[str, str, Options], Task], tuple[str, ...]]] = {
@@ -202,7 +212,7 @@ OWN: dict[str, tuple[Callable[[str, str, Options], Task], tuple[str, ...]]] = {
     "expression": (expression, ("name",)),
     "landmarks": (landmarks, ("name",)),
     "pose": (pose, ("name",)),
-    "parsing": (parsing, ("classes", "name")),
+    "parsing": (parsing, ("classes", "name", "ignore")),
     "recognition": (recognition, ("pairs", "gallery", "name", "crop", "choice_from")),
 }
 """Family -> how its task is made of path, name and options, and the keys that it knows."""

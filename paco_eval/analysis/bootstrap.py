@@ -4,8 +4,8 @@ Everything resamples groups (people, templates, photographs), never single items
 of a group are alike. A replicate draws as many groups as there are, with replacement; a pair counts as often
 as the product of its identities' multiplicities, thresholds are chosen anew. Intervals are percentile
 intervals (Efron and Tibshirani 1993, chapter 13). Replicates in which a metric is undefined are left out;
-where more than one in twenty is, or where there is one group only, the interval is undefined (NaN), because
-it would be a guess.
+where more than one in twenty is, where there is one group only, or where a metric warns that its value rests on too
+little, the interval is undefined (NaN), because it would be a guess.
 
 The draws are compiled, because they cost more than all sums over them. Their numbers come from SplitMix64
 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"): a counter, so they are a
@@ -76,15 +76,17 @@ def bootstrap_all(
 
     """
     items, groups = coded(items)
-    values: dict[str, list[Array]] = {metric.name: [] for metric in metrics}
-    for weights in resamples(groups, replicates, seed):
-        for metric in metrics:
+    nothing = {metric.name: Interval(metric.value(items), np.nan, np.nan) for metric in metrics}
+    drawn = [metric for metric in metrics if not metric.warning(items)] if len(items) else []
+    values: dict[str, list[Array]] = {metric.name: [] for metric in drawn}
+    for weights in resamples(groups, replicates, seed) if drawn else ():
+        for metric in drawn:
             values[metric.name].append(metric.compute(items, weights))
-    return {
+    return nothing | {
         metric.name: percentile_interval(
-            metric.value(items), np.concatenate(values[metric.name]), groups, level
+            nothing[metric.name].value, np.concatenate(values[metric.name]), groups, level
         )
-        for metric in metrics
+        for metric in drawn
     }
 
 

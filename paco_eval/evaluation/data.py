@@ -16,6 +16,7 @@ from paco_fr.contracts import CROPS, CropContract, content_hash
 from paco_fr.faces.records import fingerprint
 from paco_fr.utils.errors import PacoError, unknown_name
 from tasks import splits
+from tasks.data_check import shortfall
 from tasks.kinds import PEOPLE_KINDS
 from tasks.lists import restrict
 from tasks.readers.user.folder import read_people
@@ -33,7 +34,9 @@ class Data:
         views: view name ("all" is the main one) -> its units and split.
         fingerprint: hash of the records.
         protocol: with what departs from the task's own; what is asked for until it is spread over draws or trainings.
-        data_kind: what the pictures are; a miniature says so by its manifest.
+        data_kind: what the pictures are; a miniature says so by its manifest, an official set that is short of
+            something is partial.
+        missing: which parts are short of the official counts, and by how much.
         probe_seed: which draw of the fitted units this is, None where nothing is drawn.
         root: folder of the data sets.
         people: what a set that is scored as a whole may be fitted on instead.
@@ -47,6 +50,7 @@ class Data:
     root: Path | None = None
     people: TrainPeople | None = None
     data_kind: str = "official"
+    missing: str = ""
     probe_seed: int | None = None
 
     @classmethod
@@ -71,6 +75,8 @@ class Data:
         if protocol.crop:
             task = replace(task, crop=named_crop(protocol.crop))
         records: Dataset = resolve(task.reader)(data_root, **task.reader_options)
+        kind = task.kind_of_data(data_root)
+        missing = shortfall(task, records) if kind == "official" else ""
         if limit is not None:
             records = _limited(records, limit)
         units = units_of(records, task.crop)
@@ -91,7 +97,8 @@ class Data:
             protocol.on(task, f"{people.name} {people.fingerprint}" if people is not None else ""),
             data_root,
             people,
-            task.kind_of_data(data_root),
+            "partial" if missing else kind,
+            missing,
         )
 
     @cached_property

@@ -29,8 +29,8 @@ from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
 from tasks.derived import Cell
-from tasks.kinds import load_kind
-from tasks.task import DataKind, option_hashes
+from tasks.kinds import PEOPLE_KINDS, load_kind
+from tasks.task import DataKind, Task, option_hashes
 from tasks.units import Units
 
 Part = str | Cell
@@ -39,6 +39,9 @@ Asked = TypeVar("Asked", bound=Part)
 
 REPLICATES = 1000
 """Bootstrap replicates behind the intervals of a row."""
+
+ITEMS = {"verification": "pair", "templates": "template", "identification": "search"}
+"""What a kind scores; the others score pictures."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,7 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
             high=_finite(intervals[metric.name].high),
             higher_is_better=metric.higher_is_better,
             unit=cast(Unit, metric.unit),
+            warning=metric.warning(items) if len(items) else "",
         )
         for metric in known
     }
@@ -166,13 +170,18 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         data_kind=cast(DataKind, data.data_kind),
         chosen={"block": choice.layer[0], "reduction": choice.layer[1], "strength": choice.strength,
                 "split": note, "split_hash": split.list_hash, "excluded": main[0].excluded,
-                **{f"{name}_hash": value for name, value in option_hashes(task).items()}, **measured.chosen},
+                **{f"{name}_hash": value for name, value in option_hashes(task).items()},
+                **({"missing": data.missing} if data.missing else {}), **measured.chosen},
         val_score=_finite(choice.score),
         metrics=metrics,
         main_metric=task.main_metric,
-        interval=RowInterval(method="bootstrap percentile", unit=_resampled(items), n_units=int(units), replicates=REPLICATES),
+        interval=RowInterval(method=_how(items), unit=_resampled(items, main[0].labels, task), n_units=int(units),
+                             replicates=REPLICATES),
         n_expected=measured.expected,
         n_scored=measured.expected - measured.failed,
+        item=ITEMS.get(task.kind, "picture"),
+        n_items=len(items),
+        n_items_failed=int((items["failure"].fillna("") != "").sum()) if "failure" in items else 0,
         cost=_cost(encoder, measured.images_per_s),
         timings={name: round(seconds, 3) for name, seconds in {**measured.timings, **_training(facts)}.items()},
         licences={"data": task.licence, "weights": str(facts.get("licence", "unknown"))},
@@ -185,11 +194,28 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
     )  # fmt: skip
 
 
-def _resampled(items: pd.DataFrame) -> str:
-    """Return what a replicate draws: of pairs the people, or the pairs where nobody is named."""
-    if "group_a" not in items:
-        return "group"
-    return "pair" if (items["group_a"] == items["group_b"]).all() else "identity"
+def _resampled(items: pd.DataFrame, labels: pd.DataFrame, task: Task) -> str:
+    """Return what a replicate draws: people where they are known or linked, else pairs, pictures or photographs."""
+    if "people" in task.options:
+        return str(task.options["people"])
+    if "group_a" in items and (items["group_a"] == items["group_b"]).all():
+        return "pair"
+    if task.kind == "templates":
+        return "template"
+    names = labels["group"].astype(str)
+    if task.kind in PEOPLE_KINDS or (
+        "identity" in labels and (names == labels["identity"].astype(str)).all()
+    ):
+        return "person"
+    return "picture" if (names == labels["image_id"].astype(str)).all() else "group of related pictures"
+
+
+def _how(items: pd.DataFrame) -> str:
+    """Return how intervals are made; of pairs with what a pair of two groups counts as."""
+    plain = "bootstrap percentile"
+    if "group_a" not in items or (items["group_a"] == items["group_b"]).all():
+        return plain
+    return f"{plain}, a pair as often as the product of its two multiplicities (which widens it)"
 
 
 def _cost(encoder: Encoder, images_per_s: float | None) -> dict[str, float]:

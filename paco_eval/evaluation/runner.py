@@ -230,4 +230,10 @@ def _line(row: Row) -> str:
     shown = "undefined" if main.value is None else f"{main.value:.4g}"
     subset = "" if row.subset == "all" else f" ({row.subset}{f' {row.level}' if row.level else ''})"
     probe = "" if row.probe_seed is None else f"  {row.protocol}, draw {row.probe_seed}"
-    return f"{row.task}{subset}{probe}  {row.encoder}: {row.main_metric} {shown}{interval}"
+    said = [main.warning, f"{row.failures}, scored as the worst" if row.failures else "", *_partial(row)]
+    notes = "".join(f"; {note}" for note in said if note)
+    return f"{row.task}{subset}{probe}  {row.encoder}: {row.main_metric} {shown}{interval}{notes}"
+
+
+def _partial(row: Row) -> list[str]:
+    return [f"PART of the official set: {row.chosen.get('missing')}"] if row.data_kind == "partial" else []

@@ -200,8 +200,9 @@ def _failures(rows: Sequence[Stored]) -> list[dict[str, Any]]:
     found: dict[tuple[str, int, int, str], list[str]] = {}
     for stored in rows:
         row = stored.row
-        if row.n_scored < row.n_expected:
-            case = (row.task, row.n_expected, row.n_scored, _reasons(stored))
+        lost, of, _ = row.failed
+        if lost:
+            case = (row.task, of, of - lost, _reasons(stored))
             found.setdefault(case, []).append(row.encoder)
     return [
         {

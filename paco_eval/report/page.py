@@ -188,6 +188,7 @@ def _cell(table: Table, column: Column, cell: Cell) -> dict[str, Any]:
         "low": column.number(cell.low) if cell.low is not None else "",
         "high": column.number(cell.high),
         "best": cell.best,
+        "struck": cell.struck,
         "marks": ",".join(table.marks(cell)),
         "source": " ".join(stored.row.key for stored in cell.rows)
         or (cell.origin and _origin_key(cell.origin)),
@@ -264,8 +265,8 @@ def _sources(contents: Contents) -> dict[str, Facts]:
 
 def _provenance(row: Row) -> Facts:
     """Return a heading and (name, text, is a hash) of everything that a number rests on."""
-    failed = row.n_expected - row.n_scored
-    scored = f"{row.n_scored} items{f', {failed} failed' if failed else ''}"
+    items = f"{row.n_items} {row.item}s of " if row.n_items and row.item != "picture" else ""
+    scored = f"{items}{row.n_expected} pictures{f', {row.failures}' if row.failures else ''}"
     where = [row.split, *([row.subset] if row.subset != "all" else []), *_level(row)]
     seeds = {"pretraining": row.pretrain_seed, "probe": row.probe_seed, "split": row.split_seed}
     facts: list[tuple[str, str, bool]] = [

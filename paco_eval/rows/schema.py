@@ -15,11 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from paco_fr.contracts import content_hash
 
-SCHEMA = 2
+SCHEMA = 3
 """Number of the row format that this version writes."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda fields: {**fields, "schema": 2},  # 2 adds ``retrain``, which may be empty
+    2: lambda fields: {**fields, "schema": 3},  # 3 adds counts of items and warnings, both may be absent
 }
 """For each older format a function that turns its fields into those of the next one."""
 
@@ -41,6 +42,9 @@ def possible(unit: Unit, higher_is_better: bool) -> tuple[float, float]:
     return 0.0, {"deg": 180.0, "": 1.0}[unit]
 
 
+MOST_FAILED = 0.05
+"""Largest share of failures with which a number stands; above, it is shown struck through."""
+
 _SLACK = 1e-9  # rounding of the last digit in a sum is no broken invariant
 
 
@@ -54,6 +58,7 @@ class Metric(BaseModel):
     high: float | None = Field(default=None, description="upper end of the interval")
     higher_is_better: bool = Field(description="direction")
     unit: Unit = Field(description="empty: a plain number from 0 to 1")
+    warning: str = Field(default="", description="why the value is too weakly founded for an interval")
 
     @model_validator(mode="after")
     def _possible(self) -> Metric:
@@ -111,8 +116,9 @@ class Row(BaseModel):
     subset: str = Field(default="all", description="part of the split, e.g. occlusion")
     level: int | None = Field(default=None, description="severity of a perturbation; null if clean")
     data_fingerprint: str = Field(description="hash of the images and lists that were used")
-    data_kind: Literal["official", "mimic", "synthetic", "user"] = Field(
-        description="mimic: a miniature in the official layout, never shown among real numbers"
+    data_kind: Literal["official", "partial", "mimic", "synthetic", "user"] = Field(
+        description="partial: an official set of which something is missing; mimic: a miniature in the official "
+        "layout, never shown among real numbers"
     )
     pretrain_seed: int | None = Field(default=None, description="null if unknown or not pretrained")
     probe_seed: int | None = Field(default=None, description="null if fitting has no randomness")
@@ -124,8 +130,11 @@ class Row(BaseModel):
     metrics: dict[str, Metric] = Field(min_length=1, description="every number of this measurement")
     main_metric: str = Field(description="the metric that stands for the task")
     interval: Interval | None = Field(default=None, description="null if no metric has an interval")
-    n_expected: int = Field(ge=0, description="items that the protocol has")
-    n_scored: int = Field(ge=0, description="items that were not failures")
+    n_expected: int = Field(ge=0, description="pictures that the protocol has")
+    n_scored: int = Field(ge=0, description="pictures that were not failures")
+    item: str = Field(default="", description="what is scored: picture, pair, template, search")
+    n_items: int = Field(default=0, ge=0, description="how many of them; 0 if unknown")
+    n_items_failed: int = Field(default=0, ge=0, description="how many were scored as failures")
     cost: dict[str, float] = Field(
         default_factory=dict, description="parameters, flops of one picture, images_per_s, as known"
     )
@@ -164,9 +173,30 @@ class Row(BaseModel):
             raise ValueError(f"main_metric '{self.main_metric}' is not among the metrics")
         if self.n_scored > self.n_expected:
             raise ValueError(f"n_scored {self.n_scored} exceeds n_expected {self.n_expected}")
+        if self.n_items_failed > self.n_items:
+            raise ValueError(f"n_items_failed {self.n_items_failed} exceeds n_items {self.n_items}")
         if self.interval is None and any(m.low is not None for m in self.metrics.values()):
             raise ValueError("a metric has an interval but 'interval' does not say how it was made")
         return self
+
+    @property
+    def failed(self) -> tuple[int, int, str]:
+        """How many failed, of how many, of what: items or pictures, whichever lost the larger share."""
+        pictures = (self.n_expected - self.n_scored, self.n_expected, "picture")
+        items = (self.n_items_failed, self.n_items, self.item)
+        return max(items, pictures, key=lambda found: found[0] / max(found[1], 1))
+
+    @property
+    def failures(self) -> str:
+        """What failed, with count and share, in words; empty where nothing did."""
+        lost, of, what = self.failed
+        return f"{lost} of {of} {what}s ({100 * lost / of:.3g} %) failed" if lost else ""
+
+    @property
+    def void(self) -> bool:
+        """Whether so much failed that the number says little of the encoder."""
+        lost, of, _ = self.failed
+        return lost > MOST_FAILED * of
 
     @property
     def main(self) -> Metric:

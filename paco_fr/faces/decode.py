@@ -86,6 +86,53 @@ def read_image(source: Source) -> Pixels:
             raise ImageError(f"{name}: damaged picture ({error}). Replace the file.") from error
 
 
+def read_labels(source: Source) -> npt.NDArray[np.int32]:
+    """Decode a raster of class numbers to (H, W): the values that the file stores, never colours or scales.
+
+    Grey files of 1, 8, 16 and 32 bit give their values, palette files the indices. Colour channels that all hold the
+    same numbers are one number; an alpha channel says nothing of classes.
+
+    Raises:
+        ImageError: as :func:`read_image`; or colours, fractions or numbers below 0, which name no class.
+
+    """
+    data = read_bytes(source)
+    name = _locate(source)[1]
+    with _open(data, name) as image:
+        try:
+            wide = data[:8] == b"\x89PNG\r\n\x1a\n" and data[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")
+            values = (
+                _wide_png(data) if wide else np.array(image)
+            )  # Pillow halves the depth of colours of 16 bit
+        except _DECODER_ERRORS as error:
+            raise ImageError(f"{name}: damaged picture ({error}). Replace the file.") from error
+        mode = image.mode
+    if values.ndim == 3:
+        colours = values[..., : values.shape[2] - (values.shape[2] in (2, 4))]
+        if mode == "CMYK" or (colours != colours[..., :1]).any():
+            raise ImageError(
+                f"{name}: a mask of class numbers has colours that differ. Save the numbers as grey values or a palette."
+            )
+        values = colours[..., 0]
+    if not np.issubdtype(values.dtype, np.integer) and values.dtype != bool:
+        raise ImageError(f"{name}: a mask of class numbers holds fractions. Save the numbers as 8 or 16 bit.")
+    if values.size and int(values.min()) < 0:
+        raise ImageError(
+            f"{name}: a mask of class numbers holds {int(values.min())}. Save classes from 0 on."
+        )
+    return np.minimum(values.astype(np.int64), np.iinfo(np.int32).max).astype(np.int32)
+
+
+def _wide_png(data: bytes) -> npt.NDArray[np.uint16]:
+    """Return the pixels (H, W, C) of a PNG of more than one channel of 16 bit; ValueError where they do not decode."""
+    import cv2
+
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None:
+        raise ValueError("it does not decode")
+    return np.asarray(found, dtype=np.uint16)
+
+
 def _plain_jpeg(data: bytes) -> Pixels | None:
     """Return the pixels of an ordinary JPEG, or None for whatever needs a closer look.
 

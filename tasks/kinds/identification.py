@@ -11,9 +11,9 @@
     IJB-C, see :func:`tasks.kinds.shared.embeddings.pooled`. Several galleries are searched as one for the mate,
     as the field does; a search of a gallery that lacks the subject is a non-mated one.
 
-A gallery subject scores by the best of its entries. A gallery entry without a finite output is never found,
-a probe without one finds nobody and raises no alarm. Rules for rank and threshold:
-:mod:`tasks.metrics.identification`.
+A gallery subject scores by the best of its entries. What has no finite output is scored by
+:mod:`tasks.metrics.failures`: a gallery entry is never found; a probe finds nobody, and raises an alarm wherever it
+meets a gallery without its person. Rules for rank and threshold: :mod:`tasks.metrics.identification`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import pandas as pd
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.shared.embeddings import as_embeddings, pooled, template_columns
+from tasks.kinds.shared.embeddings import as_embeddings, pooled, template_columns, without_rounding
 from tasks.kinds.shared.labels import NO_OUTPUT, subset_flags
 from tasks.kinds.verification import targets
 from tasks.lists import SearchList, positions
@@ -59,9 +59,9 @@ class Sides(NamedTuple):
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Return a line per search, see :mod:`tasks.metrics.identification`, with truth, prediction and subset flags."""
     if "search_list" in task.options:
-        found = pooled(np.asarray(outputs), *template_columns(labels))
+        found = pooled(np.asarray(outputs), *template_columns(labels), dtype=np.dtype(np.float64))
         sides = _listed(found.numbers, task)
-        return _search(found.units.astype(np.float64), found.pictures > 0, sides)
+        return _search(found.units, found.pictures > 0, sides)
     sides = _by_media(labels, task)
     flags = subset_flags(labels.iloc[sides.probes])
     return _search(*as_embeddings(outputs), sides).assign(**flags)
@@ -121,8 +121,8 @@ def _search(unit: Array, finite: npt.NDArray[np.bool_], sides: Sides) -> pd.Data
     pooled_score, pooled_probe = np.empty(0), np.empty(0, dtype=np.intp)
     for at in range(0, len(sides.probes), SEARCHES):
         probes, wanted = sides.probes[at : at + SEARCHES], sides.wanted[at : at + SEARCHES]
-        raw = np.where(finite[entries], unit[probes] @ unit[entries].T, -np.inf)
-        raw[~finite[probes]] = -np.inf
+        raw = np.where(finite[entries], without_rounding(unit[probes] @ unit[entries].T), -np.inf)
+        raw[~finite[probes]] = -np.inf  # of the mate; against anybody else the alarm that is set below
         table = np.maximum.reduceat(raw, starts, axis=1)
         here, own = enrolled[at : at + SEARCHES], column[at : at + SEARCHES]
         mate = np.where(here, table[np.arange(len(probes)), own], np.nan)
@@ -139,6 +139,10 @@ def _search(unit: Array, finite: npt.NDArray[np.bool_], sides: Sides) -> pd.Data
             np.concatenate([pooled_score, flat]), np.concatenate([pooled_probe, owner]), keep
         )
     columns = {name: np.concatenate(values) for name, values in parts.items()}
+    blind = ~finite[sides.probes]  # an alarm each, above every score
+    columns["nonmated"][blind & ~np.isnan(columns["nonmated"])] = np.inf
+    pooled_score = np.concatenate([np.full(int(blind.sum()), np.inf), pooled_score])
+    pooled_probe = np.concatenate([np.flatnonzero(blind), pooled_probe])
     lost = ~np.isfinite(np.where(enrolled, columns["mate"], 0.0)) | ~finite[sides.probes]
     lists = _lists(pooled_score, pooled_probe, len(sides.probes))
     return pd.DataFrame(

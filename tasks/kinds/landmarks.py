@@ -16,7 +16,8 @@ threshold  t of FR@t and AUC@t in percent, default 7
 visibility true to score visible and hidden points apart
 ========== =========================================================================================
 
-A unit without a finite output is scored as if all its points lay at the centre of the true ones.
+A unit without a finite output has an error of 100 % (:mod:`tasks.metrics.failures`). A face whose label gives a length
+of 0 has that error for every encoder.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import finite_rows, stacked, start_items
+from tasks.metrics import failures
 from tasks.metrics import landmarks as scores
 from tasks.metrics.metric import Metric, mean_of
 from tasks.task import Task
@@ -101,20 +103,37 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     predicted = np.where(finite[:, None, None], points_in_photo(rows, labels), centre)
     table, lengths = start_items(labels, finite), _lengths(true, labels, task)
     for column, length in lengths.items():
-        for row in np.flatnonzero(~(length > 0))[:1]:
-            raise PacoError(f"Unit '{table['id'].iloc[row]}': the length that {column} divides by is 0.")
-        table[column] = scores.nme(predicted, true, length)
+        usable = np.isfinite(length) & (length > 0)
+        if len(usable) and not usable.any():
+            raise PacoError(f"Unit '{table['id'].iloc[0]}': the length that {column} divides by is 0.")
+        table[column] = _nme(predicted, true, np.where(usable, length, 1.0), finite & usable)
+        if column == main_error(task) and not usable.all():
+            table.loc[~usable, "failure"] = f"the length that {column} divides by is 0"
     table["error"] = table[main_error(task)]
     if "yaw" in table:
         table["frontal"] = table["yaw"].abs().le(float(task.options.get("frontal", 30.0)))
     if task.options.get("visibility"):
         visible = stacked(labels, "visible", true.shape[1]) > 0
         for column, points in (("visible", visible), ("hidden", ~visible)):
-            table[f"nme_{column}"] = scores.nme(predicted, true, lengths[main_error(task)], points)
+            length = lengths[main_error(task)]
+            lost = ~finite | ~(np.isfinite(length) & (length > 0))
+            table[f"nme_{column}"] = _nme(predicted, true, np.where(lost, 1.0, length), ~lost, points)
             table[f"has_{column}"] = np.asarray(points.any(axis=1))
     # Kept to draw them, so to a hundredth of a pixel; the errors above are exact.
     table["prediction"], table["truth"] = list(predicted.round(2)), list(true.round(2))
     return table
+
+
+def _nme(
+    predicted: Array,
+    true: Array,
+    length: Array,
+    measured: npt.NDArray[np.bool_],
+    points: npt.NDArray[np.bool_] | None = None,
+) -> Array:
+    """Return the errors (n,) in percent, the worst of units that could not be measured."""
+    found = scores.nme(predicted, true, length, points)
+    return np.where(measured | np.isnan(found), found, failures.NME)
 
 
 def metrics(task: Task) -> tuple[Metric, ...]:

@@ -1,8 +1,10 @@
 """Head pose: a rotation regressed as six numbers, scored by its angles and by its geodesic error.
 
 The target is the first two columns of the rotation matrix (Zhou et al. 2019, section 4; used for heads by
-6DRepNet, Hempel et al. 2022). A unit without a finite output, and an output that spans no plane, is scored
-as the frontal upright head. ``task.options["lenient"]`` adds the column that folds errors at ±180 degrees.
+6DRepNet, Hempel et al. 2022). Errors of angles are those against the stored yaw, pitch and roll, see
+:mod:`tasks.metrics.pose`. An output that spans no plane is the frontal upright head; a unit without a finite output has
+the largest errors (:mod:`tasks.metrics.failures`) among heads turned up to ``task.options["filter"]`` degrees, which is
+what the protocol admits (default: 180). ``task.options["lenient"]`` adds the column that folds errors at ±180 degrees.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import finite_rows, stacked, start_items
+from tasks.metrics import failures
 from tasks.metrics import pose as scores
 from tasks.metrics.metric import Metric
 from tasks.task import Task
@@ -22,6 +25,8 @@ from tasks.task import Task
 HEAD: HeadName = "ridge"
 
 ANGLES = ("yaw", "pitch", "roll")
+STORED = 1e-3
+"""Degrees by which stored angles may differ from their rotation by rounding alone."""
 
 
 def true_rotation(labels: pd.DataFrame) -> Array:
@@ -29,6 +34,22 @@ def true_rotation(labels: pd.DataFrame) -> Array:
     if "rotation" not in labels and all(angle in labels for angle in ANGLES):
         return rotation_from_angles(*(labels[angle].to_numpy(dtype=np.float64) for angle in ANGLES))
     return stacked(labels, "rotation", 3, 3)
+
+
+def true_angles(labels: pd.DataFrame) -> Array:
+    """Return yaw, pitch, roll (n, 3) in degrees as a source stores them; read from the rotation if it stores none.
+
+    Records hold angles in single precision and rotations in double, so of a rotation that agrees with the stored
+    angles the branch next to them is taken.
+    """
+    if not all(angle in labels for angle in ANGLES):
+        return angles_from_rotation(true_rotation(labels))
+    stored = labels[list(ANGLES)].to_numpy(dtype=np.float64)
+    if "rotation" not in labels:
+        return stored
+    exact = scores.nearest_branch(angles_from_rotation(true_rotation(labels)), stored)
+    agree = np.abs(exact - stored).max(axis=1) < STORED
+    return np.where(agree[:, None], exact, stored)
 
 
 def targets(labels: pd.DataFrame, task: Task) -> Array:
@@ -58,17 +79,21 @@ def _unit(vectors: Array) -> tuple[Array, Array]:
 
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Return a line per unit: true and predicted angles, their errors, the mean error, the geodesic error."""
-    truth, predicted = true_rotation(labels), rotation_from_6d(outputs)
-    table = start_items(labels, finite_rows(outputs)).drop(columns=["yaw", "pitch"], errors="ignore")
-    true_angles, predicted_angles = angles_from_rotation(truth), angles_from_rotation(predicted)
-    errors = scores.angle_error(predicted_angles, true_angles)
+    truth, predicted, finite = true_angles(labels), rotation_from_6d(outputs), finite_rows(outputs)
+    table = start_items(labels, finite).drop(columns=["yaw", "pitch"], errors="ignore")
+    read_back = angles_from_rotation(predicted)
+    guess = scores.nearest_branch(read_back, truth)
+    largest = failures.angle_errors(truth, float(task.options.get("filter", failures.HALF_TURN)))
+    errors = np.where(finite[:, None], scores.angle_error(guess, truth), largest)
+    folded = np.where(finite[:, None], scores.lenient_error(read_back, truth), np.minimum(largest, 90.0))
+    turned = scores.geodesic_error(predicted, true_rotation(labels))
     for i, angle in enumerate(ANGLES):
-        table[f"{angle}_true"] = true_angles[:, i]
-        table[f"{angle}_pred"] = predicted_angles[:, i]
+        table[f"{angle}_true"] = truth[:, i]
+        table[f"{angle}_pred"] = np.where(finite, guess[:, i], np.nan)
         table[f"error_{angle}"] = errors[:, i]
     table["error"] = errors.mean(axis=1)
-    table["error_lenient"] = scores.lenient_error(predicted_angles, true_angles).mean(axis=1)
-    table["geodesic"] = scores.geodesic_error(predicted, truth)
+    table["error_lenient"] = folded.mean(axis=1)
+    table["geodesic"] = np.where(finite, turned, failures.HALF_TURN)
     return table
 
 

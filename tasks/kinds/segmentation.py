@@ -2,10 +2,11 @@
 
 ``task.options["classes"]`` names the classes, the background first. Scores are drawn out bilinearly to the pixels of
 the mask, through the crop, and the highest wins; the confusion matrix is counted there. Pixels outside the crop are
-predicted as background, and so is a unit without finite scores. ``task.options["mask"]`` says what a mask lies on:
+predicted as background; of a unit without finite scores every pixel is wrong (:mod:`tasks.metrics.failures`). A pixel
+whose number is ``task.options["ignore"]`` counts for nobody. ``task.options["mask"]`` says what a mask lies on:
 ``photograph`` (default, of its size) or ``canvas`` (all of the crop, whatever the size).
 
-In training the class of a point outside the mask is background.
+In training the class of a point outside the mask, or of a pixel to be ignored, is background.
 """
 
 from __future__ import annotations
@@ -21,40 +22,55 @@ import torch
 import torch.nn.functional as F
 
 from paco_fr.faces.crop import ALIGNED, apply, compose, invert
-from paco_fr.faces.decode import read_image
+from paco_fr.faces.decode import read_labels
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import start_items
 from tasks.metrics import segmentation as scores
+from tasks.metrics.failures import wrong_classes
 from tasks.metrics.metric import Metric
 from tasks.task import Task
+from tasks.units import PHOTO_SIZE
 
 HEAD: HeadName = "token_ridge"
 
 GRID = 112
 """Cells of a side of the class maps that heads are fitted to."""
+IGNORED = 255
+"""What stands in a mask for a pixel that counts for nobody, whatever its number in the file."""
 Classes = npt.NDArray[np.uint8]
 
 
 def masks(labels: pd.DataFrame, task: Task) -> list[Classes]:
-    """Return the mask (H, W) of every unit, as class numbers.
+    """Return the mask (H, W) of every unit, as class numbers and :data:`IGNORED`.
 
     Raises:
-        PacoError: no masks, one that does not decode, or a class that the task does not have; names the file.
+        PacoError: no masks, one that does not decode or is not of the photograph's size, or a class that the task does
+            not have; names the file.
 
     """
     if "mask" not in labels:
         raise PacoError(f"The labels have no column 'mask', which {task.name} needs.")
-    return [_mask(cell, len(task.options["classes"])) for cell in labels["mask"]]
+    lies_on_photo = task.options.get("mask", "photograph") == "photograph" and PHOTO_SIZE in labels
+    sizes = labels[PHOTO_SIZE] if lies_on_photo else [None] * len(labels)
+    return [_mask(cell, task, size) for cell, size in zip(labels["mask"], sizes, strict=True)]
 
 
-def _mask(cell: Mapping[str, Any], classes: int) -> Classes:
-    found = read_image(cell)[..., 0]
-    if found.max() >= classes:
-        name = Path(cell["path"]) if cell["path"] else "a mask"
-        raise PacoError(f"{name}: class {found.max()} is not 0 to {classes - 1}. Restore the original mask.")
-    return found
+def _mask(cell: Mapping[str, Any], task: Task, size: tuple[int, int] | None) -> Classes:
+    """Return one mask; ``size`` is the height and width of the photograph that it must have, None for any."""
+    found, classes, ignore = read_labels(cell), len(task.options["classes"]), task.options.get("ignore")
+    name = Path(cell["path"]) if cell["path"] else "a mask"
+    if size is not None and found.shape != tuple(size):
+        (height, width), (high, wide) = found.shape, size
+        raise PacoError(
+            f"{name}: is {width} x {height}, its photograph {wide} x {high} pixels. Restore the mask of this photograph."
+        )
+    ignored = np.zeros(found.shape, dtype=bool) if ignore is None else found == ignore
+    known = found[~ignored]
+    if known.size and known.max() >= classes:
+        raise PacoError(f"{name}: class {known.max()} is not 0 to {classes - 1}. Restore the original mask.")
+    return np.where(ignored, IGNORED, found).astype(np.uint8)
 
 
 def _rows(labels: pd.DataFrame) -> Iterator[Any]:
@@ -84,7 +100,8 @@ def class_maps(labels: pd.DataFrame, task: Task, moves: Array) -> Classes:
         back = invert(compose(move, _to_canvas(row, mask.shape, task)))
         x, y = apply(back, points).round().astype(int).T
         inside = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
-        found[at].ravel()[inside] = mask[y[inside], x[inside]]
+        seen = mask[y[inside], x[inside]]
+        found[at].ravel()[inside] = np.where(seen == IGNORED, scores.BACKGROUND, seen)
     return found
 
 
@@ -102,11 +119,19 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     for output, row, mask in zip(rows, _rows(labels), masks(labels, task), strict=True):
         painted = _painted(output, row, mask, task)
         finite.append(painted is not None)
-        predicted = np.zeros_like(mask) if painted is None else painted
-        confusions.append(scores.confusion(mask, predicted, classes))
+        told = mask != IGNORED
+        if painted is None:
+            painted = wrong_classes(
+                np.where(told, mask, scores.BACKGROUND).astype(np.uint8), scores.BACKGROUND
+            )
+        confusions.append(
+            scores.confusion(mask[told], painted[told], classes)
+            if told.any()
+            else np.zeros((classes,) * 2, np.int64)
+        )
     table = start_items(labels, np.array(finite, dtype=bool))
     table["confusion"] = [counts.ravel().tolist() for counts in confusions]
-    table["error"] = [1.0 - np.trace(counts) / counts.sum() for counts in confusions]
+    table["error"] = [1.0 - np.trace(counts) / max(counts.sum(), 1) for counts in confusions]
     return table
 
 

@@ -1,8 +1,8 @@
 """Verification of templates: sets of pictures of one person, pooled and compared (IJB-B, IJB-C 1:1).
 
 ``task.options["pair_list"]`` (:class:`tasks.lists.PairList`) names pairs of templates. Pooling is that of
-:func:`tasks.kinds.shared.embeddings.pooled`; the score of a pair is the cosine. A template of which no picture has
-a finite output is zero, alike to nothing (cosine 0), and counted as a failure.
+:func:`tasks.kinds.shared.embeddings.pooled`; the score of a pair is the cosine. Pairs of a template of which no
+picture has a finite output are scored by :mod:`tasks.metrics.failures`: a genuine one is a miss, any other an alarm.
 
 Items are one line per template with its embedding, because the official lists have millions of pairs: the
 pair list itself is named by its hash in the fingerprint of the data. Metrics compare all pairs when they
@@ -24,8 +24,9 @@ from tasks.kinds.shared.embeddings import pooled, scores_of_pairs, template_colu
 from tasks.kinds.shared.labels import NO_OUTPUT
 from tasks.kinds.verification import pair_list
 from tasks.lists import PairList, positions
+from tasks.metrics.failures import pair_scores
 from tasks.metrics.metric import Metric
-from tasks.metrics.verification import SAME_SCORE, far_name
+from tasks.metrics.verification import SAME_SCORE, far_name, weakly_founded
 from tasks.task import Task
 
 HEAD: HeadName = "whitening"
@@ -65,17 +66,26 @@ class Scores(NamedTuple):
     impostor: npt.NDArray[np.floating]
 
 
-def compare(units: npt.NDArray[np.floating], numbers: npt.NDArray[np.int64], listed: PairList) -> Scores:
+def compare(
+    units: npt.NDArray[np.floating],
+    numbers: npt.NDArray[np.int64],
+    listed: PairList,
+    lost: npt.NDArray[np.bool_] | None = None,
+) -> Scores:
     """Return the scores of a list of pairs of templates.
 
     Args:
         units: (T, D) embeddings of length 1.
         numbers: (T,) their template numbers.
         listed: pairs of template numbers.
+        lost: (T,) templates of which no picture could be read.
 
     """
     first, second = listed.rows(numbers)
     scores = scores_of_pairs(units, first, second)
+    if lost is not None and lost.any():
+        scores[lost[first] | lost[second]] = np.nan
+        scores = pair_scores(scores, listed.same)
     return Scores(np.sort(scores[listed.same]), np.sort(scores[~listed.same]))
 
 
@@ -124,7 +134,8 @@ class _Compared:
         if self._items is not items or self._scores is None:
             units = np.stack(items["embedding"].to_list())
             numbers = items["id"].to_numpy(dtype=str).astype(np.int64)
-            self._scores = compare(units, numbers, pair_list(self.task))
+            lost = items["failure"].to_numpy() != ""
+            self._scores = compare(units, numbers, pair_list(self.task), lost)
             self._items = items
         return self._scores
 
@@ -136,27 +147,34 @@ def metrics(task: Task) -> tuple[Metric, ...]:
     """
     compared = _Compared(task)
 
-    def metric(name: str, unit: str, higher: bool, best: float, worst: float, of: object) -> Metric:
+    def metric(
+        name: str, unit: str, higher: bool, best: float, worst: float, of: object, far: float = 1.0
+    ) -> Metric:
         def compute(items: pd.DataFrame, weights: Array | None) -> Array:
             if weights is not None:
                 return np.full(len(weights), np.nan)
             return np.array([of(compared.scores(items))], dtype=np.float64)  # type: ignore[operator]
 
-        return Metric(name, unit, higher, best, worst, compute)
+        def few(items: pd.DataFrame) -> str:
+            return weakly_founded(far, int((~pair_list(task).same).sum())) if far < 1.0 else ""
+
+        return Metric(name, unit, higher, best, worst, compute, few)
 
     found = []
     for far in FARS:
         name = far_name(far)
         found += [
-            metric(f"tar@far={name}", "%", True, 100.0, 0.0, lambda s, far=far: tar_at(s, far)[0]),
-            metric(f"achieved_far@{name}", "%", False, 0.0, 100.0, lambda s, far=far: tar_at(s, far)[1]),
-            metric(f"tar_nearest@far={name}", "%", True, 100.0, 0.0, lambda s, far=far: tar_near(s, far)),
+            metric(f"tar@far={name}", "%", True, 100.0, 0.0, lambda s, far=far: tar_at(s, far)[0], far),
+            metric(f"achieved_far@{name}", "%", False, 0.0, 100.0, lambda s, far=far: tar_at(s, far)[1], far),
+            metric(
+                f"tar_nearest@far={name}", "%", True, 100.0, 0.0, lambda s, far=far: tar_near(s, far), far
+            ),
         ]
     return (*found, metric("collapsed", "", False, 0.0, 1.0, _collapsed))
 
 
 def _collapsed(scores: Scores) -> float:
-    ends = [part[at] for part in scores if len(part) for at in (0, -1)]
+    ends = [part[at] for whole in scores if len(part := whole[np.isfinite(whole)]) for at in (0, -1)]
     return float(not ends or max(ends) - min(ends) <= SAME_SCORE)
 
 

@@ -11,11 +11,13 @@
     the pairs of ``task.options["pair_list"]`` (:class:`tasks.lists.PairList`), which also says which are
     genuine; adds accuracy over its folds, the main metric of such lists.
 
-An embedding that is zero is alike to nothing (cosine 0); pairs of a unit without a finite output have no
-score and rank below all others.
+An embedding that is zero is alike to nothing (cosine 0). A pair of a unit without a finite output has no score and
+is scored by :mod:`tasks.metrics.failures`: rejected if it is genuine, accepted if not.
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +29,10 @@ from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.shared.embeddings import as_embeddings, scores_of_pairs
+from tasks.kinds.shared.embeddings import as_embeddings, scores_of_pairs, without_rounding
 from tasks.kinds.shared.labels import NO_OUTPUT
 from tasks.lists import PairList
-from tasks.metrics.folds import FOLD_ACCURACY, consecutive_folds, val_at_far
+from tasks.metrics.folds import FOLD_ACCURACY, GRID_ACCURACY, GRID_STD, consecutive_folds, val_at_far
 from tasks.metrics.metric import Metric
 from tasks.metrics.verification import AUC, COLLAPSED, EER, RANK1, tar_at_far, tar_nearest
 from tasks.task import Task
@@ -119,12 +121,11 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     else:
         person = targets(labels, task)
         genuine = person[first] == person[second]
-    # Equal pairs tie, whatever the order in which a matrix product sums.
-    cosine = np.round(scores_of_pairs(unit, first, second), 12)
+    cosine = without_rounding(scores_of_pairs(unit, first, second))
     ids, groups = labels["unit_id"].to_numpy(dtype=object), labels["group"].to_numpy(dtype=object)
     names = [f"{a}|{b}" for a, b in zip(ids[first], ids[second], strict=True)]
     if folds:  # a list may repeat a pair in another fold
-        names = [f"{name}#{fold}" for name, fold in zip(names, folds["fold"], strict=True)]
+        names = _once_each([f"{name}#{fold}" for name, fold in zip(names, folds["fold"], strict=True)])
     table = pd.DataFrame(
         {
             "id": names,
@@ -145,17 +146,29 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     return table
 
 
+def _once_each(names: list[str]) -> list[str]:
+    """Return names of which a repeated one bears its number: a list may hold a pair twice in one fold."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
+    return found
+
+
 def metrics(task: Task) -> tuple[Metric, ...]:
     """Return AUC, TAR at FAR 0.1 and 0.01 with the FAR achieved, EER, the flag of collapsed scores, and:
 
     with a gallery rank-1; with a list accuracy over folds, TAR at FAR 0.001, and the field's columns for
-    comparison, TAR at the nearest ROC point and the validation rate over folds, both at 0.001.
+    comparison: accuracy on its grid of thresholds with the deviation over folds, TAR at the nearest ROC point and
+    the validation rate over folds, both at 0.001.
 
     Accuracy is left to lists, which are balanced: most other pairs are impostors.
     """
     found = (AUC, *tar_at_far(1e-1), *tar_at_far(1e-2), EER, COLLAPSED)
     if task.options.get("pairs") == "list":
-        return (FOLD_ACCURACY, *found, *tar_at_far(1e-3), tar_nearest(1e-3), val_at_far(1e-3))
+        field = (GRID_ACCURACY, GRID_STD, tar_nearest(1e-3), val_at_far(1e-3))
+        return (FOLD_ACCURACY, *found, *tar_at_far(1e-3), *field)
     return (*found, RANK1) if task.options.get("pairs") == "gallery_probe" else found
 
 

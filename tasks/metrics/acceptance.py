@@ -1,4 +1,4 @@
-"""Pairs accepted at every threshold of every bootstrap replicate, compiled: the inner loop of verification."""
+"""Pairs accepted at every threshold of every bootstrap replicate, compiled: the inner loops of verification."""
 
 from __future__ import annotations
 
@@ -42,3 +42,46 @@ def count_accepted(
                 threshold += 1
                 accepted[0, replicate, threshold] = sums[0]
                 accepted[1, replicate, threshold] = sums[1]
+
+
+@compiled
+def judge_folds(
+    distance: Array,
+    genuine: npt.NDArray[np.bool_],
+    fold: npt.NDArray[np.int64],
+    weights: Array,
+    right: Array,
+) -> None:
+    """Fill in what each fold decides rightly at the midpoint that is best on all other folds.
+
+    Candidates are 0, every midpoint between neighbouring distances of the other folds' pairs, and infinity; of
+    equally good ones the lowest is taken. A pair is accepted where its distance is below the threshold.
+
+    Args:
+        distance: (P,) rising; minus infinity is accepted by every threshold, infinity by none.
+        genuine: (P,) whether a pair is.
+        fold: (P,) fold of every pair from 0.
+        weights: (R, P) how often each pair occurs in each replicate; pairs that do not occur set no midpoint.
+        right: (R, F) overwritten by the weight of rightly decided pairs.
+
+    """
+    for replicate in range(len(weights)):
+        for held in range(right.shape[1]):
+            gain = best = 0.0  # of accepting, over accepting nothing that can be refused
+            threshold, last, open_run = 0.0, -1.0, False
+            for pair in range(len(distance)):
+                weight = weights[replicate, pair]
+                here = distance[pair]
+                if fold[pair] == held or weight == 0.0 or here == -np.inf or here == np.inf:
+                    continue
+                if open_run and here > last and gain > best:
+                    best, threshold = gain, max(last + (here - last) / 2.0, np.nextafter(last, np.inf))
+                gain += weight if genuine[pair] else -weight
+                last, open_run = here, True
+            if open_run and gain > best:
+                threshold = np.inf
+            total = 0.0
+            for pair in range(len(distance)):
+                if fold[pair] == held and (distance[pair] < threshold) == genuine[pair]:
+                    total += weights[replicate, pair]
+            right[replicate, held] = total

@@ -1,7 +1,8 @@
 """Classification: accuracy, class-mean accuracy, macro F1.
 
 Items have integer columns ``truth`` and ``prediction``; a prediction of -1 (no output) is wrong for every
-class. Means over classes run over the classes present in the truth, of each replicate.
+class and no class itself. Means over classes run over the classes of each replicate: of accuracy over those present
+in the truth, of F1 also over those that are only predicted, whose F1 is 0 (scikit-learn's rule for either).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from tasks.metrics.metric import Metric, group_codes, group_sums, ratio, weighte
 
 
 def present_classes(items: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return the sorted classes that occur in the truth; means over classes are over these."""
-    return np.unique(items["truth"].to_numpy(dtype=np.int64))
+    """Return the sorted classes that occur in the truth or are predicted."""
+    found = np.unique(items[["truth", "prediction"]].to_numpy(dtype=np.int64))
+    return found[found >= 0]
 
 
 def _accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
@@ -24,7 +26,7 @@ def _accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
 
 
 def _class_counts(items: pd.DataFrame, weights: Array | None) -> tuple[Array, Array, Array]:
-    """Return (R, C) counts of right, true and predicted units of each class present in the truth."""
+    """Return (R, C) counts of right, true and predicted units of each class that occurs."""
     codes, names = group_codes(items)
     classes = present_classes(items)
     is_true = items["truth"].to_numpy()[:, None] == classes
@@ -34,9 +36,10 @@ def _class_counts(items: pd.DataFrame, weights: Array | None) -> tuple[Array, Ar
     return sums[:, 0], sums[:, 1], sums[:, 2]
 
 
-def _mean_over_present(scores: Array, true: Array) -> Array:
-    present = (true > 0).astype(np.float64)
-    return 100.0 * ratio(np.where(true > 0, scores, 0.0).sum(axis=1), present.sum(axis=1))
+def _mean_over_present(scores: Array, counts: Array) -> Array:
+    """Return (R,) means in percent of scores (R, C) over the classes with any count (R, C)."""
+    present = (counts > 0).astype(np.float64)
+    return 100.0 * ratio(np.where(counts > 0, scores, 0.0).sum(axis=1), present.sum(axis=1))
 
 
 def _class_mean_accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
@@ -46,7 +49,7 @@ def _class_mean_accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
 
 def _macro_f1(items: pd.DataFrame, weights: Array | None) -> Array:
     right, true, predicted = _class_counts(items, weights)
-    return _mean_over_present(ratio(2.0 * right, true + predicted), true)
+    return _mean_over_present(ratio(2.0 * right, true + predicted), true + predicted)
 
 
 METRICS: tuple[Metric, ...] = (

@@ -23,6 +23,10 @@ COMPUTE_CELLS = 1_000_000
 """Largest number of replicate-by-item cells held at once (8 MB of float64)."""
 
 
+def _no_warning(items: pd.DataFrame) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Metric:
     """One number of an item table.
@@ -33,7 +37,8 @@ class Metric:
         higher_is_better: direction.
         best: value of a perfect predictor.
         worst: value that no predictor can be worse than; infinite where there is none.
-        compute: ``(items, weights) -> (R,)`` float64 values; NaN where undefined.
+        compute: ``(items, weights) -> (R,)`` float64 values; NaN where undefined, as on a table without items.
+        warning: ``items -> str``: why the value is too weakly founded for an interval, "" where it is not.
 
     """
 
@@ -43,6 +48,18 @@ class Metric:
     best: float
     worst: float
     compute: Callable[[pd.DataFrame, Array | None], Array]
+    warning: Callable[[pd.DataFrame], str] = _no_warning
+
+    def __post_init__(self) -> None:
+        """Leave tables without items undefined, so that no metric has to think of them."""
+        compute = self.compute
+
+        def of_some(items: pd.DataFrame, weights: Array | None) -> Array:
+            if not len(items):
+                return np.full(1 if weights is None else len(weights), np.nan)
+            return compute(items, weights)
+
+        object.__setattr__(self, "compute", of_some)
 
     def value(self, items: pd.DataFrame) -> float:
         """Return the metric of the sample as it is."""
@@ -91,12 +108,25 @@ def ratio(numerator: Array, denominator: Array) -> Array:
 def weighted_mean(
     items: pd.DataFrame, values: npt.ArrayLike, weights: Array | None, keep: npt.ArrayLike | None = None
 ) -> Array:
-    """Return (R,) means of ``values`` (n,) over the items that ``keep`` (n,) admits; NaN over none."""
+    """Return (R,) means of ``values`` (n,) over the items that ``keep`` (n,) admits; NaN over none.
+
+    A value that is NaN or infinite makes the mean so in the replicates that draw its group, and in those alone.
+    """
     codes, names = group_codes(items)
-    mask = np.ones(len(items)) if keep is None else np.asarray(keep, dtype=np.float64)
-    kept = np.where(mask > 0, np.asarray(values, dtype=np.float64), 0.0)
-    sums = group_sums(codes, np.stack([kept, mask], axis=1), len(names), weights)
-    return ratio(sums[:, 0], sums[:, 1])
+    array = np.asarray(values, dtype=np.float64)
+    mask = np.ones(len(items), dtype=bool) if keep is None else np.asarray(keep, dtype=np.float64) > 0
+    finite = np.isfinite(array)
+    kept = np.where(mask & finite, array, 0.0)
+    if (finite | ~mask).all():
+        sums = group_sums(codes, np.stack([kept, mask], axis=1), len(names), weights)
+        return ratio(sums[:, 0], sums[:, 1])
+    odd = [mask & (array == np.inf), mask & (array == -np.inf), mask & np.isnan(array)]
+    total, count, above, below, never = group_sums(
+        codes, np.stack([kept, mask, *odd], axis=1), len(names), weights
+    ).T
+    total = np.where(above > 0, np.inf, total)
+    total = np.where(below > 0, np.where(above > 0, np.nan, -np.inf), total)
+    return ratio(np.where(never > 0, np.nan, total), count)
 
 
 def mean_of(

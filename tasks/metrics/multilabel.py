@@ -21,7 +21,8 @@ def _counts(items: pd.DataFrame, weights: Array | None) -> tuple[Array, Array, A
 
 def _mean_accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
     right1, all1, right0, all0 = _counts(items, weights)
-    return 100.0 * np.asarray(ratio(right1 + right0, all1 + all0).mean(axis=1))
+    told = ((all1 > 0) & (all0 > 0)).any(axis=1)
+    return np.where(told, 100.0 * ratio(right1 + right0, all1 + all0).mean(axis=1), np.nan)
 
 
 def _balanced(items: pd.DataFrame, weights: Array | None) -> Array:
@@ -35,5 +36,6 @@ METRICS: tuple[Metric, ...] = (
     Metric("mean_accuracy", "%", True, 100.0, 0.0, _mean_accuracy),
     Metric("balanced_accuracy", "%", True, 100.0, 0.0, _balanced),
 )
-"""Mean over attributes of binary accuracy; and of the mean of true-positive and true-negative rates, over the
+"""Mean over attributes of binary accuracy, undefined where no attribute has both values, because saying the one
+value is then never wrong; and of the mean of true-positive and true-negative rates, over the
 attributes of which both values occur (most attributes are rare, so saying no is often right)."""

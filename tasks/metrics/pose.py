@@ -1,7 +1,10 @@
 """Head pose: absolute angle errors with a plain wrap, and the geodesic error of the rotation.
 
-Errors are folded at ±360 degrees only. Folding at ±180 as well, as one published scorer does, would score
-a head that looks backwards as right (``docs/protocols.md``, head pose).
+A rotation is written by two triples of angles, (yaw, pitch, roll) and (180 - yaw, pitch + 180, roll + 180), each up
+to whole turns. Angles are compared on the branch of the prediction that lies nearest to the stored truth, so that a
+yaw beyond 90 degrees is no error of 180 in pitch and roll. Errors are folded at ±360 degrees only. Folding at ±180 as
+well, as one published scorer does, would score a head that looks backwards as right (``docs/protocols.md``, head
+pose).
 """
 
 from __future__ import annotations
@@ -17,6 +20,22 @@ def angle_error(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Array:
     """Return absolute differences of angles in degrees, in [0, 180]."""
     turn = np.abs(np.asarray(predicted, dtype=np.float64) - np.asarray(true, dtype=np.float64)) % 360.0
     return np.asarray(np.minimum(turn, 360.0 - turn))
+
+
+def nearest_branch(angles: npt.ArrayLike, wanted: npt.ArrayLike) -> Array:
+    """Return the triple (..., 3) of the same rotation as ``angles`` that lies nearest to ``wanted``, in degrees.
+
+    Args:
+        angles: (..., 3) yaw, pitch, roll of a rotation.
+        wanted: (..., 3) what to lie near to, by the sum of absolute differences; within half a turn of each.
+
+    """
+    near = np.asarray(wanted, dtype=np.float64)
+    plain = np.asarray(angles, dtype=np.float64)
+    other = plain * [-1.0, 1.0, 1.0] + 180.0
+    further = angle_error(other, near).sum(axis=-1) >= angle_error(plain, near).sum(axis=-1)
+    found = np.where(further[..., None], plain, other)
+    return np.asarray(found - 360.0 * np.round((found - near) / 360.0))
 
 
 def lenient_error(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Array:

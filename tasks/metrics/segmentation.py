@@ -2,7 +2,8 @@
 
 Items have ``confusion``: the C x C counts of one picture, truth by prediction, as a flat list. Sums come first and
 ratios last, so a large picture weighs more than a small one, as in the field. The mean runs over the foreground
-classes (all but class 0) that occur in the truth, so that a class that nobody shows does not make it NaN.
+classes (all but class 0) that occur in the truth or are predicted: one that is only predicted has an F1 of 0, as in
+the field, one that is neither does not make the mean NaN.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ def _sums(items: pd.DataFrame, weights: Array | None) -> Array:
 
 
 def f1_scores(matrices: Array) -> Array:
-    """Return (..., C) F1 of every class, 2 TP / (predicted + true), NaN where the truth lacks the class."""
+    """Return (..., C) F1 of every class, 2 TP / (predicted + true), NaN of a class that is neither."""
     right = np.diagonal(matrices, axis1=-2, axis2=-1)
     true, predicted = matrices.sum(axis=-1), matrices.sum(axis=-2)
-    return np.where(true > 0, ratio(2.0 * right, true + predicted), np.nan)
+    return ratio(2.0 * right, true + predicted)
 
 
 def _mean_f1(items: pd.DataFrame, weights: Array | None) -> Array:

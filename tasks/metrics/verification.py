@@ -1,8 +1,8 @@
 """Verification of pairs and identification in a gallery, weighted by bootstrap replicates.
 
 Items are pairs with ``group_a``, ``group_b``, ``id_a``, ``id_b``, ``score`` (higher means more alike) and
-``truth`` (true for genuine). A pair without a score counts as the least alike of all: its genuine is
-rejected, its impostor too. A threshold accepts scores at or above it, so equal scores pass or fail
+``truth`` (true for genuine). A pair without a score is scored by :mod:`tasks.metrics.failures`: a genuine one
+is rejected, an impostor one accepted. A threshold accepts scores at or above it, so equal scores pass or fail
 together, and it is chosen anew in every replicate.
 """
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_fr.utils.types import Array
+from tasks.metrics.failures import pair_scores
 from tasks.metrics.metric import Metric, group_codes, group_sums, ratio
 
 COMPUTE_CELLS = 60_000
@@ -25,8 +26,7 @@ Statistic = Callable[[Array, Array], Array]
 
 
 def _scores(items: pd.DataFrame) -> Array:
-    scores = items["score"].to_numpy(dtype=np.float64)
-    return np.where(np.isnan(scores), -np.inf, scores)
+    return pair_scores(items["score"].to_numpy(dtype=np.float64), items["truth"].to_numpy(dtype=bool))
 
 
 def _descending(items: pd.DataFrame) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -108,6 +108,22 @@ def far_name(far: float) -> str:
     return f"{far:.0e}".replace("e-0", "e-")
 
 
+FEWEST = 10
+"""Impostor pairs that a FAR must admit for an interval at it: below, a single pair decides."""
+
+
+def weakly_founded(far: float, impostors: int) -> str:
+    """Return why a rate at ``far`` over so many impostor pairs has no interval, "" where it may have one."""
+    admitted = int(far * impostors * (1.0 + 1e-12))
+    if admitted >= FEWEST:
+        return ""
+    return f"FAR {far_name(far)} of {impostors} impostor pairs rests on {admitted} of them: no interval below {FEWEST}"
+
+
+def _few(far: float) -> Callable[[pd.DataFrame], str]:
+    return lambda items: weakly_founded(far, int((~items["truth"].to_numpy(dtype=bool)).sum()))
+
+
 def tar_nearest(far: float) -> Metric:
     """Return TAR at the ROC point nearest in FAR, which may lie above ``far``: the field's way to read it.
 
@@ -115,7 +131,7 @@ def tar_nearest(far: float) -> Metric:
     :func:`tar_at_far`.
     """
     compute = _of_pairs(lambda genuine, impostor: _nearest(far, genuine, impostor))
-    return Metric(f"tar_nearest@far={far_name(far)}", "%", True, 100.0, 0.0, compute)
+    return Metric(f"tar_nearest@far={far_name(far)}", "%", True, 100.0, 0.0, compute, _few(far))
 
 
 def tar_at_far(far: float) -> tuple[Metric, Metric]:
@@ -126,16 +142,31 @@ def tar_at_far(far: float) -> tuple[Metric, Metric]:
     """
     name = far_name(far)
     return (
-        Metric(f"tar@far={name}", "%", True, 100.0, 0.0, _of_pairs(lambda g, i: _at_most(far, g, i)[0])),
         Metric(
-            f"achieved_far@{name}", "%", False, 0.0, 100.0, _of_pairs(lambda g, i: _at_most(far, g, i)[1])
+            f"tar@far={name}",
+            "%",
+            True,
+            100.0,
+            0.0,
+            _of_pairs(lambda g, i: _at_most(far, g, i)[0]),
+            _few(far),
+        ),
+        Metric(
+            f"achieved_far@{name}",
+            "%",
+            False,
+            0.0,
+            100.0,
+            _of_pairs(lambda g, i: _at_most(far, g, i)[1]),
+            _few(far),
         ),
     )
 
 
 def _rank1(items: pd.DataFrame, weights: Array | None) -> Array:
     codes, names = group_codes(items)
-    scores, genuine = _scores(items), items["truth"].to_numpy(dtype=bool)
+    scores, genuine = items["score"].to_numpy(dtype=np.float64), items["truth"].to_numpy(dtype=bool)
+    scores = np.where(np.isnan(scores), -np.inf, scores)  # a search: what the gallery lacks is not found
     probe, _ = pd.factorize(items["id_b"])
     best = np.full(probe.max() + 1, -np.inf)
     np.maximum.at(best, probe[genuine], scores[genuine])

@@ -28,6 +28,7 @@ def verification_bin(name: str) -> dict[str, Any]:
             "pairs": "list",
             "pair_list": FromData("tasks.readers.recognition.bins:read_pairs", {"name": name}),
             "expected": {"total": 2 * pairs, "pairs": pairs, "genuine": pairs // 2},
+            "people": "person, as genuine pairs and equal pictures link them",
         },
         "files": (f"verification/{name}.bin",),
         "obtain": "Put the .bin file of insightface's training packs into <data root>/verification.",

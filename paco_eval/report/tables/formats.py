@@ -47,6 +47,7 @@ def _markdown_cell(table: Table, column: Column, cell: Cell | None) -> str:
         return ""
     value = cell.printed or column.number(cell.value)
     value = f"**{value}**" if cell.best else value
+    value = f"~~{value}~~" if cell.struck else value
     marks = f"<sup>{','.join(table.marks(cell))}</sup>" if cell.flags else ""
     return f"{value}{marks}{_interval(column, cell)}"
 
@@ -81,8 +82,8 @@ def to_frame(tables: Iterable[Table]) -> pd.DataFrame:
 
 _RECORD = (
     "family", "protocol", "kind", "encoder", "note", "task", "task_version", "split", "subset", "level",
-    "metric", "unit", "higher_is_better", "main", "value", "printed", "low", "high", "best", "n_scored",
-    "n_expected", "data_kind", "flags", "keys", "origin",
+    "metric", "unit", "higher_is_better", "main", "value", "printed", "low", "high", "best", "struck", "n_scored",
+    "n_expected", "item", "n_items", "n_items_failed", "data_kind", "flags", "keys", "origin",
 )  # fmt: skip
 
 
@@ -108,8 +109,12 @@ def _record(table: Table, line: Line, column: Column, cell: Cell) -> dict[str, A
         "low": cell.low,
         "high": cell.high,
         "best": cell.best,
+        "struck": cell.struck,
         "n_scored": rows[0].n_scored if rows else None,
         "n_expected": rows[0].n_expected if rows else None,
+        "item": rows[0].item if rows else None,
+        "n_items": rows[0].n_items if rows else None,
+        "n_items_failed": rows[0].n_items_failed if rows else None,
         "data_kind": rows[0].data_kind if rows else None,
         "flags": "; ".join(cell.flags),
         "keys": " ".join(row.key for row in rows),
@@ -210,6 +215,9 @@ def _latex_cell(table: Table, column: Column, cell: Cell | None) -> str:
         return ""
     value = escape_latex(cell.printed or column.number(cell.value))
     value = rf"\textbf{{{value}}}" if cell.best else value
+    value = (
+        rf"{{\setbox0=\hbox{{{value}}}\rlap{{\rule[.5ex]{{\wd0}}{{.4pt}}}}\box0}}" if cell.struck else value
+    )
     marks = rf"\textsuperscript{{{','.join(table.marks(cell))}}}" if cell.flags else ""
     interval = escape_latex(_interval(column, cell).strip())
     return value + marks + (rf" {{\scriptsize {interval}}}" if interval else "")

@@ -16,7 +16,7 @@ from typing import Literal
 
 from paco_eval.analysis.columns import Column, columns_of, line_label, line_order, methods_with_seeds
 from paco_eval.analysis.significance import BY_INTERVALS, Judge
-from paco_eval.rows.schema import Metric, Row
+from paco_eval.rows.schema import MOST_FAILED, Metric, Row
 from paco_eval.rows.store import Stored
 
 
@@ -31,6 +31,7 @@ class Cell:
         rows: the rows it comes from, one per seed; none for a published number.
         best: best of its column and distinguishable from every other measured encoder.
         flags: sentences that must stand beside the number.
+        struck: so much failed that the number is shown struck through; a flag says why.
         printed: a published number as its source prints it.
         origin: where a published number was found, and how good that evidence is.
 
@@ -42,6 +43,7 @@ class Cell:
     rows: tuple[Stored, ...] = ()
     best: bool = False
     flags: tuple[str, ...] = ()
+    struck: bool = False
     printed: str = ""
     origin: str = ""
 
@@ -196,7 +198,10 @@ def _cell(column: Column, rows: list[Stored], usual: tuple[str, str, int], judge
     flags = dict.fromkeys(flag for stored in rows for flag in _flags(stored.row, usual))
     if len({stored.row.pretrain_seed for stored in rows}) < len(rows):
         flags["mean over several rows of one pretraining seed"] = None
-    return Cell(seed_mean(metrics), low, high, tuple(rows), flags=tuple(flags))
+    flags |= dict.fromkeys(metric.warning for metric in metrics if metric.warning)
+    void = any(stored.row.void for stored in rows)
+    value = seed_mean(metrics)
+    return Cell(value, low, high, tuple(rows), flags=tuple(flags), struck=void and value is not None)
 
 
 def seed_mean(metrics: Sequence[Metric]) -> float | None:
@@ -214,17 +219,18 @@ def _flags(row: Row, usual: tuple[str, str, int]) -> list[str]:
         flags.append("other images than the rest of the column")
     elif row.n_expected != expected:
         flags.append(f"{row.n_expected} items, the rest of the column {expected}")
-    if row.n_scored < row.n_expected:
-        flags.append(
-            f"{row.n_expected - row.n_scored} of {row.n_expected} items failed and count by the task's rule"
-        )
+    if row.failures:
+        struck = f"struck through, as more than {100 * MOST_FAILED:g} % failed: " if row.void else ""
+        flags.append(f"{struck}{row.failures} and count as the worst outcome for their labels")
+    if row.data_kind == "partial":
+        flags.append(f"a part of the official set, {row.chosen.get('missing', 'counts unknown')}")
     return flags
 
 
 def _lift_shared_flags(grid: list[list[Cell | None]], position: int, column: Column) -> str:
     """Take flags that all cells of a column have off the cells and return them as a sentence."""
     cells = [cell for row in grid if (cell := row[position])]
-    shared = set.intersection(*(set(cell.flags) for cell in cells))
+    shared = set.intersection(*(set() if cell.struck else set(cell.flags) for cell in cells))
     for row in grid:
         if cell := row[position]:
             row[position] = replace(cell, flags=tuple(flag for flag in cell.flags if flag not in shared))
@@ -242,7 +248,9 @@ def _seed_note(seeds: set[int | None]) -> str:
 def _mark_best(grid: list[list[Cell | None]], position: int, column: Column, judge: Judge) -> None:
     sign = -1 if column.higher_is_better else 1
     found = [
-        (cell.value, i) for i, row in enumerate(grid) if (cell := row[position]) and cell.value is not None
+        (cell.value, i)
+        for i, row in enumerate(grid)
+        if (cell := row[position]) and cell.value is not None and not cell.struck
     ]
     # From best to worst: the runner-up is the likeliest to be indistinguishable, so little is computed.
     ranked = [grid[i][position] for _, i in sorted((sign * value, i) for value, i in found)]
@@ -261,13 +269,15 @@ def _comparable(cell: Cell) -> bool:
 def _caption(protocol: str, rows: Sequence[Stored], shared: Iterable[str], judge: Judge) -> str:
     counts: dict[str, set[int]] = defaultdict(set)
     for stored in rows:
-        counts[stored.row.task.rpartition("/")[2]].add(stored.row.n_scored)
+        row = stored.row
+        known = (row.n_items, row.item) if row.n_items else (row.n_expected, "picture")
+        counts[f"{row.task.rpartition('/')[2]} {known[1]}s"].add(known[0])
     scored = "; ".join(f"{name} n = {_span(found)}" for name, found in sorted(counts.items()))
     intervals = [stored.row.interval for stored in rows if stored.row.interval]
     kinds = sorted({(i.method, i.unit, i.confidence, i.replicates) for i in intervals})
     made = "; ".join(f"{100 * c:g} %, {m} over {u}, {r} replicates" for m, u, c, r in kinds)
     sentences = [
-        f"Protocol: {protocol}. Scored items: {scored}.",
+        f"Protocol: {protocol}. Scored: {scored}.",
         *(f"{sentence}." for sentence in dict.fromkeys(shared) if sentence),
         f"Intervals: {made or 'none'}.",
         "Bold: best in a main metric and distinguishable from every other measured encoder.",

@@ -5,7 +5,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="recognition/calfw",
-    version=1,
+    version=2,
     licence="research only; pictures from the web",
     citation="Zheng et al. 2017, Cross-Age LFW, arXiv 1708.08197",
     tags=("real",),

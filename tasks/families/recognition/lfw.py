@@ -6,7 +6,7 @@ from tasks.task import FromData, Task
 
 TASK = Task(
     name="recognition/lfw",
-    version=1,
+    version=2,
     kind="verification",
     reader="tasks.readers.recognition.lfw:read_lfw",
     crop=CropContract("box", margin=0.25),

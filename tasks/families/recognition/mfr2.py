@@ -6,7 +6,7 @@ from tasks.task import FromData, Task
 
 TASK = Task(
     name="recognition/mfr2",
-    version=1,
+    version=2,
     kind="verification",
     reader="tasks.readers.recognition.mfr2:read_mfr2",
     crop=CROPS["whole"],

@@ -24,7 +24,7 @@ class Templates(NamedTuple):
 
     Attributes:
         numbers: (T,) template numbers, rising.
-        units: (T, D) embeddings of length 1 (0 where nothing finite was pooled), of the inputs' dtype.
+        units: (T, D) embeddings of length 1 (0 where nothing finite was pooled), by default of the inputs' dtype.
         pictures: (T,) how many pictures with a finite embedding were pooled.
 
     """
@@ -45,6 +45,7 @@ def pooled(
     template: npt.NDArray[np.int64],
     media: npt.NDArray[np.int64],
     detector_score: npt.NDArray[np.floating],
+    dtype: np.dtype[np.floating] | None = None,
 ) -> Templates:
     """Return templates pooled as IJB-B and IJB-C are scored.
 
@@ -57,6 +58,7 @@ def pooled(
         template: (n,) template of every picture.
         media: (n,) medium of every picture, unique inside its template.
         detector_score: (n,) scores of the detector.
+        dtype: of the pooled embeddings; that of ``outputs`` without it.
 
     """
     order = np.lexsort((media, template))
@@ -75,7 +77,7 @@ def pooled(
         table = csr_matrix((share[part], place))  # templates of this part by its pictures
         sums[owner[at] : owner[at] + table.shape[0]] += table @ outputs[order[part]].astype(np.float64)
     pictures = np.bincount(owner, minlength=len(numbers))
-    return Templates(numbers, to_length_one(sums).astype(outputs.dtype), pictures)
+    return Templates(numbers, to_length_one(sums).astype(dtype or outputs.dtype), pictures)
 
 
 def template_columns(
@@ -123,6 +125,11 @@ def scores_of_pairs(
             table = units[start : start + block] @ units.T
             found[members] = table[first[members] - start, second[members]]
     return found
+
+
+def without_rounding(cosines: Array) -> Array:
+    """Return cosines of float64 embeddings to 12 digits: equal ones tie, in whatever order a matrix product sums."""
+    return np.round(cosines, 12)
 
 
 def as_embeddings(outputs: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.bool_]]:

@@ -16,7 +16,7 @@ import numpy as np
 from datasets import Dataset
 
 from paco_fr.contracts import content_hash
-from paco_fr.faces.decode import encode_png, read_image
+from paco_fr.faces.decode import encode_png, read_labels
 from paco_fr.utils.errors import quoted
 from paco_fr.utils.files import atomic_file, cache_folder
 from tasks.readers.attributes.celeba import SPLITS
@@ -70,16 +70,19 @@ def painted(masks: Path, number: int) -> Path:
     files = {name: masks / str(number // 2000) / f"{number:05d}_{name}.png" for name in CLASSES[1:]}
     there = {name: file for name, file in files.items() if file.exists()}
     state = {name: [file.stat().st_size, file.stat().st_mtime_ns] for name, file in there.items()}
-    target = cache_folder("masks") / f"{content_hash([str(masks.resolve()), number, CLASSES, state])}.png"
+    target = (
+        cache_folder("masks")
+        / f"{content_hash([str(masks.resolve()), number, CLASSES, state, 'non-zero'])}.png"
+    )
     if not target.exists():
         classes = np.zeros((SIDE, SIDE), dtype=np.uint8)
         for name, file in there.items():
-            part = read_image(file)[..., 0]
+            part = read_labels(file)
             if part.shape != classes.shape:
                 raise FormatError(
                     file, None, f"is {part.shape[1]} x {part.shape[0]}, expected {SIDE} x {SIDE}", REMEDY
                 )
-            classes[part > 127] = CLASSES.index(name)
+            classes[part != 0] = CLASSES.index(name)
         with atomic_file(target) as temporary:
             temporary.write_bytes(encode_png(classes))
     return target

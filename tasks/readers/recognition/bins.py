@@ -8,11 +8,13 @@ A pickle can name functions and call them when it is read. This one is never unp
 plain values (:mod:`paco_fr.utils.plain_pickle`), and what it names of :data:`ADMITTED` is made of its arguments here.
 So pictures may be bytes, bytearrays or arrays as ``cv2.imencode`` gives them, truth values bools, 0 and 1 or 0.0 and
 1.0, in a list or an array, written by any Python and numpy in protocols 0 to 5.
-Who is shown is not in the file: every pair is a group of its own.
+Who is shown is not in the file. Equal bytes are one picture, and the two pictures of a genuine pair show one person, so
+a group is whom such links tie together: pairs that share a picture or a person are resampled together.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from math import prod
@@ -22,6 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from datasets import Dataset
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from paco_fr.faces.crop import template_points
 from paco_fr.utils.errors import quoted
@@ -197,30 +201,43 @@ def _path(data_root: str | Path | None, name: str, folder: str) -> Path:
 
 
 def read_pictures(data_root: str | Path | None, name: str, folder: str = "verification") -> Dataset:
-    """Return the pictures of a set in their order, ``image_id`` "0000000" on; pair i is the group "pair i".
+    """Return the pictures of a set in their order, ``image_id`` "0000000" on, grouped by :func:`people_of`.
 
     A picture that does not decode stays a record; reading it fails and is counted.
     """
     path = _path(data_root, name, folder)
     pictures, same = read_bin(path)
     _count(path, name, len(same))
-    return as_records(pictures, path)
+    return as_records(pictures, same, path)
 
 
-def as_records(pictures: Sequence[bytes], path: Path) -> Dataset:
+def as_records(pictures: Sequence[bytes], same: Sequence[bool], path: Path) -> Dataset:
     """Return the pictures of a file as records, see :func:`read_pictures`."""
     points = template_points("arcface", CANVAS).tolist()
+    people = people_of(pictures, same)
     rows = [
         {
             "image": {"bytes": picture, "path": None},
             "image_id": f"{number:07d}",
-            "group": f"pair {number // 2:06d}",
+            "group": f"person {people[number]:07d}",
             "landmarks": points,
             "scheme": "five",
         }
         for number, picture in enumerate(pictures)
     ]
     return to_records(rows, str(path))
+
+
+def people_of(pictures: Sequence[bytes], same: Sequence[bool]) -> npt.NDArray[np.intp]:
+    """Return a number (2n,) of each person, that of the first picture: people are linked by equal bytes and genuine pairs."""
+    hashes = [hashlib.sha256(picture).digest() for picture in pictures]
+    first = {digest: number for number, digest in reversed(list(enumerate(hashes)))}
+    known = np.array([first[digest] for digest in hashes], dtype=np.intp)
+    genuine = 2 * np.flatnonzero(same)
+    sides = np.concatenate([[np.arange(len(known)), known], [genuine, genuine + 1]], axis=1)
+    links = coo_matrix((np.ones(sides.shape[1]), sides), shape=(len(known),) * 2)
+    person = connected_components(links, directed=False)[1]
+    return np.asarray(np.unique(person, return_index=True)[1][person])
 
 
 def read_pairs(data_root: str | Path | None, name: str, folder: str = "verification") -> PairList:

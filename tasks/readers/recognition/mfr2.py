@@ -1,8 +1,9 @@
 """MFR2 (Anwar & Raychowdhury 2020): 269 faces of 53 people, most with real masks, cut out at 160 x 160.
 
 ``mfr2/NAME/NAME_0001.png`` and ``mfr2/pairs.txt``: blank-separated lines without a header, ``NAME i j`` for a genuine
-pair and ``NAME1 i NAME2 j`` for an impostor pair, 848 in all. The list has no folds: the pairs of either kind are
-dealt to ten in their order, so that every fold has both (our choice). The layout is known from public loaders
+pair and ``NAME1 i NAME2 j`` for an impostor pair, 848 in all; a pair that stands there twice counts twice, as it does
+for whoever scores the list line by line. The list has no folds: the pairs of either kind are dealt to ten in their
+order, so that every fold has both (our choice). The layout is known from public loaders
 only: unproven.
 
 RMFRD (Wang et al. 2020), the other set of real masks, is no task here: its verification part (4,015 pictures, 7,178
@@ -33,17 +34,15 @@ def read_pairs(path: str | Path) -> list[Pair]:
 
     Raises:
         MissingDataError: there is no such file.
-        FormatError: neither three nor four columns, no name with a number, a pair twice; names file and line.
+        FormatError: neither three nor four columns, or no name with a number; names file and line.
 
     """
-    path, found = Path(path), dict[Pair, int]()
+    path, found = Path(path), list[Pair]()
     for line, text in enumerate(read_lines(path, obtain=OBTAIN), 1):
         fields = text.split()
         if not fields:
             continue
-        pair = pair_of(path, line, fields, same=len(fields) == 3, fold=0)
-        if found.setdefault(pair, line) != line:
-            raise FormatError(path, line, f"the pair stands already in line {found[pair]}", REMEDY)
+        found.append(pair_of(path, line, fields, same=len(fields) == 3, fold=0))
     if not found:
         raise FormatError(path, None, "holds no pairs", REMEDY)
     total = Counter(pair.same for pair in found)

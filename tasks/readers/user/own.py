@@ -147,7 +147,7 @@ def read_paired(data_root: str | Path | None, folder: str, pairs: str) -> Datase
     """
     if pairs.lower().endswith(".bin"):
         path = Path(data_root or ".") / folder / pairs
-        return bins.as_records(bins.read_bin(path)[0], path)
+        return bins.as_records(*bins.read_bin(path), path)
     root = require_folder(Path(data_root or ".") / folder, OBTAIN)
     listed = listed_pairs(root / pairs, root)
     names = dict.fromkeys(name for pair in listed for name in pair[:2])

@@ -79,11 +79,48 @@ def test_landmark_errors_are_in_the_photograph():
     np.testing.assert_allclose(np.array(line["prediction"]) - np.array(line["truth"]), [[3, 4]] * 4)
 
 
-def test_a_failed_landmark_unit_lies_at_the_centre():
-    task = declare("landmarks")
+def test_a_failed_landmark_unit_is_off_by_its_normaliser_and_drawn_at_the_centre():
+    """It was scored as if all its points lay at the true centre, 79 % here: better than many a prediction."""
+    task = declare("landmarks", corners=(0, 1))
     items = landmarks.items(np.full((1, 8), np.nan), square_face(), task)
     assert items["prediction"][0].tolist() == [[20.0, 30.0]] * 4
-    assert items["nme_box"][0] == pytest.approx(100 * np.hypot(10, 20) / np.sqrt(800))
+    assert (items["nme_box"][0], items["nme_interocular"][0], items["error"][0]) == (100.0, 100.0, 100.0)
+
+
+def test_one_face_whose_length_is_0_counts_as_failed():
+    """It ended the whole task."""
+    flat = [[10.0, 10.0]] * 4
+    labels = pd.concat([square_face(), square_face(unit_id=["v"], landmarks=[flat])], ignore_index=True)
+    task = declare("landmarks", corners=(0, 1))
+    items = landmarks.items(landmarks.targets(labels, task), labels, task)
+    assert items["error"].tolist() == pytest.approx([0.0, 100.0], abs=1e-9)
+    assert items["failure"].tolist() == ["", "the length that nme_box divides by is 0"]
+
+
+def test_a_yaw_beyond_90_degrees_is_compared_on_its_own_branch():
+    """Read back from its rotation, a true yaw of 95 gave errors of 180 in pitch and roll."""
+    labels = pd.DataFrame({"unit_id": ["u"], "group": ["g"], "yaw": [95.0], "pitch": [5.0], "roll": [3.0]})
+    labels["rotation"] = [rotation_from_angles(95.0, 5.0, 3.0).tolist()]
+    stored = labels.astype(dict.fromkeys(["yaw", "pitch", "roll"], np.float32))  # as records hold them
+    guess = rotation_from_angles([85.0], [5.0], [3.0])[:, :, :2].transpose(0, 2, 1).reshape(1, 6)
+    for known in (labels, stored, labels.drop(columns="rotation")):
+        (line,) = pose.items(guess, known, declare("pose")).to_dict("records")
+        assert (line["error_yaw"], line["error_pitch"], line["error_roll"]) == pytest.approx((10, 0, 0))
+        assert line["error"] == pytest.approx(10 / 3)
+        assert line["geodesic"] == pytest.approx(10)
+    (exact,) = pose.items(pose.targets(labels, declare("pose")), labels, declare("pose")).to_dict("records")
+    assert exact["error"] == pytest.approx(0, abs=1e-9)
+    assert exact["yaw_pred"] == pytest.approx(95)
+
+
+def test_a_failed_pose_has_the_largest_errors_that_the_filter_admits():
+    """It was scored as the frontal head, a good guess."""
+    labels = pd.DataFrame({"unit_id": ["u"], "group": ["g"], "yaw": [10.0], "pitch": [-95.0], "roll": [0.0]})
+    (line,) = pose.items(np.full((1, 6), np.nan), labels, declare("pose", filter=99)).to_dict("records")
+    assert [line[f"error_{angle}"] for angle in ("yaw", "pitch", "roll")] == [109.0, 180.0, 99.0]
+    assert (line["geodesic"], line["error_lenient"]) == (180.0, 90.0)
+    (line,) = pose.items(np.full((1, 6), np.nan), labels, declare("pose")).to_dict("records")
+    assert line["error"] == 180.0
 
 
 def test_frontal_and_hidden_parts():

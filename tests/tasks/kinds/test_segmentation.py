@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,13 +103,47 @@ def test_grids_and_maps_fit_together() -> None:
     assert items["error"][0] < 0.02
 
 
-def test_a_unit_without_scores_is_background_and_says_so() -> None:
+def test_a_unit_without_scores_is_wrong_at_every_pixel_and_says_so() -> None:
+    """It was scored as background, which is right where the truth is."""
     items = segmentation.items(np.full((2, 4, 3), np.nan), faces(halves(), IDENTITY, n=2), task())
     assert (items["failure"] != "").all()
-    assert items["error"][0] == 0.75
+    assert items["error"][0] == 1.0
+    assert np.diag(np.array(items["confusion"][0]).reshape(3, 3)).sum() == 0
     assert (
-        segmentation.items(np.full(2, np.nan), faces(halves(), IDENTITY, n=2), task())["error"] == 0.75
+        segmentation.items(np.full(2, np.nan), faces(halves(), IDENTITY, n=2), task())["error"] == 1.0
     ).all()
+
+
+def test_numbers_to_be_ignored_count_for_nobody() -> None:
+    mask = halves()
+    mask[:, :10] = 255
+    labels, ignoring = faces(mask, IDENTITY), task(ignore=255)
+    items = segmentation.items(np.eye(3)[[0, 1, 2, 2]][None], labels, ignoring)
+    assert np.array(items["confusion"][0]).sum() == SIDE * (SIDE - 10)
+    assert (segmentation.targets(labels, ignoring)[0, :, : segmentation.GRID // 4] == 0).all()
+    lost = segmentation.items(np.full((1, 4, 3), np.nan), labels, ignoring)
+    assert lost["error"][0] == 1.0
+    with pytest.raises(PacoError, match=r"mask\.png: class 255 is not 0 to 2"):
+        segmentation.targets(labels, task())
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_masks_of_16_bit_score_as_those_of_8(kind: type) -> None:
+    """In 16 bit every mask was read as background."""
+    labels = faces(halves(), IDENTITY)
+    labels["mask"] = [{"bytes": cv2.imencode(".png", halves().astype(kind))[1].tobytes(), "path": "mask.png"}]
+    items = segmentation.items(np.eye(3)[[0, 1, 2, 2]][None], labels, task())
+    assert np.diag(np.array(items["confusion"][0]).reshape(3, 3)).tolist() == pytest.approx(
+        [400, 400, 800], abs=60
+    )
+
+
+def test_a_mask_of_another_size_than_its_photograph_is_refused() -> None:
+    labels = faces(halves(), IDENTITY).assign(photo_size=[(SIDE, SIDE + 1)])
+    with pytest.raises(PacoError, match=r"mask\.png: is 40 x 40, its photograph 41 x 40 pixels"):
+        segmentation.targets(labels, task())
+    segmentation.targets(labels.assign(photo_size=[(SIDE, SIDE)]), task())
+    segmentation.targets(labels, task(mask="canvas"))
 
 
 def test_class_maps_are_taken_to_the_size_of_the_mask() -> None:

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import KFold
 
-from tasks.metrics.folds import ACCURACY_STEPS, FOLD_ACCURACY, RATE_STEPS, consecutive_folds, val_at_far
+from tasks.metrics.folds import (
+    ACCURACY_STEPS,
+    FOLD_ACCURACY,
+    GRID_ACCURACY,
+    GRID_STD,
+    RATE_STEPS,
+    consecutive_folds,
+    val_at_far,
+)
 from tasks.metrics.metric import group_codes
 from tasks.metrics.verification import COLLAPSED, tar_at_far, tar_nearest
 
@@ -27,16 +35,20 @@ def weights_of(table: pd.DataFrame, drawn: np.ndarray) -> np.ndarray:
     return np.array([drawn[a] if a == b else drawn[a] * drawn[b] for a, b in codes])
 
 
-def plain(table: pd.DataFrame, weight: np.ndarray, far: float) -> tuple[float, float]:
-    distance = 2 - 2 * table["score"].fillna(-np.inf).to_numpy()
+def plain(table: pd.DataFrame, weight: np.ndarray, far: float) -> tuple[float, float, float, float]:
+    distance = 2 - 2 * table["score"].to_numpy()
     truth, fold = table["truth"].to_numpy(), table["fold"].to_numpy()
-    accuracies, rates = [], []
+    distance = np.where(np.isnan(distance), np.where(truth, np.inf, -np.inf), distance)
+    accuracies, free, rates = [], [], []
     for held in np.unique(fold):
         train, test = fold != held, fold == held
-        right = [(weight * train)[(distance < t) == truth].sum() for t in ACCURACY_STEPS]
-        chosen = ACCURACY_STEPS[int(np.argmax(right))]  # the lowest of equally good ones
-        if weight[test].sum():
-            accuracies.append((weight * test)[(distance < chosen) == truth].sum() / weight[test].sum())
+        there = np.unique(distance[train & (weight > 0) & np.isfinite(distance)])
+        midpoints = np.array([0.0, *(there[1:] + there[:-1]) / 2, np.inf])
+        for steps, found in ((ACCURACY_STEPS, accuracies), (midpoints, free)):
+            right = [(weight * train)[(distance < t) == truth].sum() for t in steps]
+            chosen = steps[int(np.argmax(right))]  # the lowest of equally good ones
+            if weight[test].sum():
+                found.append((weight * test)[(distance < chosen) == truth].sum() / weight[test].sum())
         impostors = weight * train * ~truth
         alarms = np.array([impostors[distance < t].sum() for t in RATE_STEPS]) / max(impostors.sum(), 1)
         threshold = 0.0
@@ -47,15 +59,26 @@ def plain(table: pd.DataFrame, weight: np.ndarray, far: float) -> tuple[float, f
         genuine = weight * test * truth
         if genuine.sum():
             rates.append(genuine[distance < threshold].sum() / genuine.sum())
-    return 100 * float(np.mean(accuracies)), 100 * float(np.mean(rates))
+    return tuple(
+        100 * float(x) for x in (np.mean(free), np.mean(accuracies), np.std(accuracies), np.mean(rates))
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_sample_against_plain_loops(seed):
-    table = made(seed=seed)
-    accuracy, rate = plain(table, np.ones(len(table)), 0.05)
-    assert FOLD_ACCURACY.value(table) == pytest.approx(accuracy, abs=1e-10)
-    assert val_at_far(0.05).value(table) == pytest.approx(rate, abs=1e-10)
+    table = made(seed=seed, decimals=2 + seed)
+    table.loc[::29, "score"] = np.nan
+    found = [metric.value(table) for metric in (FOLD_ACCURACY, GRID_ACCURACY, GRID_STD, val_at_far(0.05))]
+    assert found == pytest.approx(plain(table, np.ones(len(table)), 0.05), abs=1e-10)
+
+
+def test_the_threshold_is_as_fine_as_the_scores():
+    """With thresholds 0.01 apart, pairs that are told apart without fault scored 50."""
+    table = made(100, folds=10).assign(truth=np.arange(100) % 2 == 0)
+    table["score"] = np.where(table["truth"], 0.9999, 0.9960)
+    assert FOLD_ACCURACY.value(table) == 100.0
+    assert GRID_ACCURACY.value(table) == 50.0
+    assert GRID_STD.value(table) == 0.0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -63,9 +86,11 @@ def test_replicates_against_plain_loops(seed):
     table = made(120, seed=seed, folds=4)
     _, names = group_codes(table)
     drawn = np.random.default_rng(seed).integers(0, 3, (3, len(names))).astype(float)
-    found = np.stack([metric.compute(table, drawn) for metric in (FOLD_ACCURACY, val_at_far(0.05))], axis=1)
-    expected = [plain(table, weights_of(table, row), 0.05) for row in drawn]
+    metrics = (FOLD_ACCURACY, GRID_ACCURACY, val_at_far(0.05))
+    found = np.stack([metric.compute(table, drawn) for metric in metrics], axis=1)
+    expected = np.array([plain(table, weights_of(table, row), 0.05) for row in drawn])[:, [0, 1, 3]]
     np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert np.isnan(GRID_STD.compute(table, drawn)).all()
 
 
 @given(st.integers(10, 200), st.integers(2, 10))
@@ -81,7 +106,7 @@ def test_lowest_of_equally_good_thresholds_is_taken():
     table = pd.DataFrame({"fold": np.repeat(np.arange(3), 2), "truth": [True, False] * 3})
     table["score"] = 1 - np.array([0.2, 1.0, 0.2, 1.0, 0.6, 1.0]) / 2
     table["group_a"], table["group_b"] = list("abcdef"), list("abcdef")
-    assert FOLD_ACCURACY.value(table) == pytest.approx(100 * (1 + 1 + 0.5) / 3)
+    assert GRID_ACCURACY.value(table) == pytest.approx(100 * (1 + 1 + 0.5) / 3)
 
 
 def test_cosine_and_squared_distance_agree():
@@ -91,22 +116,23 @@ def test_cosine_and_squared_distance_agree():
     np.testing.assert_allclose(2 - 2 * (a * b).sum(1), ((a - b) ** 2).sum(1))
 
 
-def test_missing_scores_are_rejected_and_a_constant_scores_chance():
+def test_missing_scores_are_decided_wrongly_and_a_constant_scores_chance():
     table = made(200, folds=10)
     nothing = table.assign(score=np.nan)
-    share = table.groupby("fold")["truth"].mean().mean()
-    assert FOLD_ACCURACY.value(nothing) == pytest.approx(100 * (1 - share))
+    assert FOLD_ACCURACY.value(nothing) == GRID_ACCURACY.value(nothing) == 0.0
     assert val_at_far(0.1).value(nothing) == 0.0
     assert COLLAPSED.value(nothing) == COLLAPSED.value(table.assign(score=0.3)) == 1.0
     assert COLLAPSED.value(table) == 0.0
     balanced = table.assign(truth=np.arange(200) % 2 == 0, score=1.0)
-    assert FOLD_ACCURACY.value(balanced) == 50.0
+    assert FOLD_ACCURACY.value(balanced) == GRID_ACCURACY.value(balanced) == 50.0
 
 
 def test_one_class_alone():
-    table = made(60).assign(truth=True)
-    assert np.isnan(val_at_far(0.1).value(table))
-    assert FOLD_ACCURACY.value(table) >= 0
+    """Pairs of one kind alone gave an accuracy of 100, though nothing is told apart."""
+    for truth in (True, False):
+        table = made(60).assign(truth=truth)
+        for metric in (val_at_far(0.1), FOLD_ACCURACY, GRID_ACCURACY, GRID_STD):
+            assert np.isnan(metric.value(table))
     fold_without_genuine = made(60, folds=3).assign(truth=lambda t: t["fold"] > 0)
     assert np.isfinite(val_at_far(0.1).value(fold_without_genuine))
 

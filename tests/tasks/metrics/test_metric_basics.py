@@ -47,3 +47,12 @@ def test_a_subset_counts_only_its_items_and_is_undefined_when_empty():
 def test_nan_is_never_averaged_away():
     items = pd.DataFrame({"group": ["a", "b"], "error": [1.0, np.nan]})
     assert np.isnan(mean_of("error", "m", unit="%", best=0, worst=9).value(items))
+
+
+def test_what_is_not_finite_spoils_only_the_replicates_that_draw_it():
+    """One NaN error made every replicate NaN, also those without it."""
+    metric = mean_of("error", "m", unit="%", best=0, worst=9)
+    drawn = np.array([[2.0, 0.0], [1.0, 1.0]])
+    for odd in (np.nan, np.inf, -np.inf):
+        found = metric.compute(pd.DataFrame({"group": ["a", "b"], "error": [1.0, odd]}), drawn)
+        np.testing.assert_array_equal(found, [1.0, odd])

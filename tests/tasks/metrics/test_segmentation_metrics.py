@@ -38,8 +38,12 @@ def test_against_all_pixels_at_once() -> None:
     found = values(items(pairs))
     assert found["f1_skin"] == pytest.approx(scores[1])
     assert found["f1_left_eye"] == pytest.approx(scores[2])
-    assert np.isnan(found["f1_hair"])  # absent from the truth: no score, and not in the mean
-    assert found["mean_f1"] == pytest.approx(scores[1:3].mean())
+    assert found["f1_hair"] == 0  # predicted, and nowhere in the truth: it was left out of the mean
+    assert found["mean_f1"] == pytest.approx(scores[1:].mean())
+    nobody = values(items([(np.minimum(t, 2), np.minimum(p, 2)) for t, p in pairs]))
+    assert np.isnan(nobody["f1_hair"])  # neither shown nor predicted: no score, and not in the mean
+    two = f1_score(np.minimum(truth, 2), np.minimum(prediction, 2), average=None, labels=[1, 2])
+    assert nobody["mean_f1"] == pytest.approx(100 * two.mean())
     assert found["pixel_accuracy"] == pytest.approx(100 * (truth == prediction).mean())
 
 

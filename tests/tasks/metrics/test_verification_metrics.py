@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from paco_eval.analysis.bootstrap import bootstrap_all
 from tasks.metrics.metric import group_codes
 from tasks.metrics.verification import AUC, EER, RANK1, tar_at_far
 
@@ -124,15 +125,33 @@ def test_a_collapsed_encoder_scores_chance():
     assert (AUC.value(table), EER.value(table), TAR.value(table)) == (0.5, 50.0, 0.0)
 
 
-def test_pairs_without_a_score_rank_last():
+def test_pairs_without_a_score_are_decided_wrongly():
+    """An impostor pair without a score counted as rejected, so that failing on impostors was perfect."""
     table = many(200)
     failed = table.assign(score=np.where(np.arange(200) % 3, table["score"], np.nan))
-    last = table.assign(score=np.where(np.arange(200) % 3, table["score"], -1e9))
+    wrong = np.where(table["truth"], -1e9, 1e9)
+    last = table.assign(score=np.where(np.arange(200) % 3, table["score"], wrong))
     for metric in (AUC, TAR, EER):
         assert metric.value(failed) == metric.value(last)
     nothing = table.assign(score=np.nan)
-    assert AUC.value(nothing) == 0.5
+    assert AUC.value(nothing) == 0.0
+    assert (TAR.value(nothing), EER.value(nothing)) == (0.0, 100.0)
     assert RANK1.value(nothing) == 0.0
+
+
+def test_a_rate_at_a_far_of_few_impostor_pairs_warns():
+    few, enough = (many(n).assign(truth=np.arange(n) % 4 == 0) for n in (200, 400))
+    assert "of 150 impostor pairs rests on 1 of them" in tar_at_far(1e-2)[0].warning(few)
+    assert tar_at_far(0.04)[0].warning(enough) == ""
+    found = bootstrap_all([tar_at_far(1e-2)[0], AUC], few, replicates=50)
+    assert np.isnan(found["tar@far=1e-2"].low)
+    assert np.isfinite([found["tar@far=1e-2"].value, found["auc"].low]).all()
+
+
+def test_a_table_without_pairs_is_undefined():
+    """It raised IndexError or ValueError, depending on the metric."""
+    for metric in (AUC, TAR, ACHIEVED, EER, RANK1):
+        assert np.isnan(metric.value(many(20).iloc[:0]))
 
 
 def square(scores):

@@ -8,12 +8,14 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from paco_eval.encoders import load_encoder
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import measure
 from paco_eval.rows.store import read_items
+from tasks.kinds import load_kind
 from tasks.readers.expression.challenge import read_lists
 from tasks.readers.pose.head_pose import yaw_bin
 from tasks.readers.recognition.mfr2 import read_pairs
@@ -72,6 +74,23 @@ def test_mfr2_has_both_kinds_of_pairs_in_every_fold(copied: Copied) -> None:
     assert Counter((pair.fold, pair.same) for pair in pairs) == {
         (f, s): 2 for f in range(10) for s in (True, False)
     }
+
+
+def test_a_pair_that_mfr2_lists_twice_counts_twice(copied: Copied) -> None:
+    """A copy of 848 lines of which two repeat was refused."""
+    root = copied("recognition/mfr2")
+    path = root / "mfr2/pairs.txt"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([*lines, lines[0]]) + "\n", encoding="utf-8")
+    pairs = read_pairs(path)
+    assert len(pairs) == len(lines) + 1
+    assert pairs[-1][:3] == pairs[0][:3]
+    task = bind(all_tasks()["recognition/mfr2"], root)
+    labels = pd.DataFrame({"unit_id": sorted({name for pair in pairs for name in pair[:2]})})
+    labels["group"] = labels["unit_id"].str.partition("/")[0]
+    items = load_kind("verification").items(np.eye(len(labels)), labels, task)
+    assert len(items) == len(pairs)
+    assert not items["id"].duplicated().any()
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,35 @@ def test_miniatures_stand_apart_or_not_at_all() -> None:
     assert [line.label for line in mimic.lines] == ["b"] and "MINIATURES" in mimic.title
 
 
+def test_a_number_of_which_too_much_failed_is_struck_through_with_the_reason_in_every_format() -> None:
+    """Failures were counted in pictures alone, and a number of which half had failed looked like any other."""
+    half = {"item": "pair", "n_items": 14, "n_items_failed": 7}
+    table = only(scored(5, encoder="a", **half), scored(6, encoder="b"), scored(9, encoder="c"))
+    said = (
+        "struck through, as more than 5 % failed: 7 of 14 pairs (50 %) failed and count as the worst outcome"
+    )
+    assert [line.cells[0].struck for line in table.lines if line.cells[0]] == [True, False, False]
+    assert best(table) == ["b"]
+    assert "~~5.00~~" in to_markdown(table) and said in to_markdown(table)
+    assert r"\rlap{\rule" in to_latex(table) and escape_latex(said) in to_latex(table)
+    line = pd.read_csv(io.StringIO(to_csv([table]))).iloc[0]
+    assert line["struck"] and said in line["flags"] and (line["n_items_failed"], line["item"]) == (7, "pair")
+    few = only(scored(5, n_expected=241), scored(6, encoder="b"))
+    assert not any(cell.struck for line in few.lines for cell in line.cells if cell)
+    assert "1 of 241 pictures (0.415 %) failed" in to_markdown(few)
+    assert said in to_markdown(only(scored(5, **half))), (
+        "a reason that all share stands beside the number, too"
+    )
+
+
+def test_parts_of_official_sets_and_weak_numbers_bear_a_mark() -> None:
+    part = scored(5, data_kind="partial", chosen={"missing": "test 24 of 3068"})
+    assert "a part of the official set, test 24 of 3068" in to_markdown(only(part, scored(6, encoder="b")))
+    weak = Metric(value=5, higher_is_better=False, unit="deg", warning="rests on 3 of them")
+    table = only(scored(5, metrics={"mae": weak}), scored(6, encoder="b"))
+    assert "rests on 3 of them" in to_markdown(table)
+
+
 def test_seeds_are_pooled_by_method_and_one_seed_reads_observed() -> None:
     def seed(number: int, value: float, method: str) -> Stored:
         name = f"paco:runs/{method}{number}"
@@ -127,13 +156,13 @@ def test_undefined_and_failures() -> None:
     table = only(
         scored(5, n_expected=300, n_scored=300), scored(6, encoder="b", metrics=undefined, n_expected=300)
     )  # fmt: skip
-    assert "60 of 300 items failed" in table.notes[0]
+    assert "60 of 300 pictures (20 %) failed" in table.notes[0]
     assert "| –<sup>a</sup> |" in to_markdown(table)
 
 
 def test_what_all_cells_share_is_said_once() -> None:
-    table = only(scored(5, n_expected=300), scored(6, encoder="b", n_expected=300))
-    assert table.notes == [] and "synthetic v1: 60 of 300 items failed" in table.caption
+    table = only(scored(5, n_expected=245), scored(6, encoder="b", n_expected=245))
+    assert table.notes == [] and "synthetic v1: 5 of 245 pictures (2.04 %) failed" in table.caption
 
 
 def test_intervals_apart_is_symmetric() -> None:
@@ -176,7 +205,7 @@ def test_benchmarks_stand_before_what_is_derived_and_diagnostics_last() -> None:
 def test_caption_states_protocol_count_and_interval(tables: list[Table]) -> None:
     for words in (
         "Protocol: frozen",
-        "london n = 240",
+        "london pictures n = 242",
         "Intervals: 95 %, bootstrap percentile over identity, 1000",
     ):
         assert words in tables[2].caption

@@ -44,13 +44,32 @@ def test_python_2_bytes(tmp_path: Path) -> None:
     assert pictures == [PNG, b"no picture \xff\x00", PNG, PNG]
     assert same == [True, False]
     records = read_pictures(tmp_path, "mine")
-    assert records["group"][:] == ["pair 000000"] * 2 + ["pair 000001"] * 2
+    assert records["group"][:] == ["person 0000000"] * 4  # picture 0 stands in both pairs
     units = units_of(records, CROPS["arcface"])
     np.testing.assert_array_equal(units.transforms, np.broadcast_to([[1.0, 0, 0], [0, 1, 0]], (4, 2, 3)))
     with pytest.raises(ImageError):  # a picture that does not decode stays a record and fails when read
         read_image(records[1]["image"])
     pairs = read_pairs(tmp_path, "mine")
     assert (pairs.first.tolist(), pairs.second.tolist()) == (["0000000", "0000002"], ["0000001", "0000003"])
+
+
+def test_equal_pictures_and_genuine_pairs_link_people(tmp_path: Path) -> None:
+    """Every pair was a group of its own, so that intervals were 0.7 to 0.8 of what they should be."""
+    faces = [encode_png(np.full((112, 112, 3), grey, np.uint8)) for grey in range(8)]
+    a, b, c, d, e, f, g, h = faces
+    pairs = [(a, b, True), (a, c, False), (c, d, True), (e, f, False), (g, h, False), (b, b, True)]
+    write(
+        tmp_path / "verification/mine.bin", python2([x for p in pairs for x in p[:2]], [p[2] for p in pairs])
+    )
+    groups = read_pictures(tmp_path, "mine")["group"][:]
+    person = {
+        face: {groups[i] for i, x in enumerate(x for p in pairs for x in p[:2]) if x == face}
+        for face in faces
+    }
+    assert all(len(names) == 1 for names in person.values())
+    assert person[a] == person[b]
+    assert person[c] == person[d]
+    assert len(set().union(*person.values())) == 6
 
 
 def as_numpy_1(data: bytes) -> bytes:
