@@ -46,26 +46,26 @@ ADAPTERS: dict[str, Adapter] = {
     ),
     "timm": Adapter(
         "paco_eval.encoders.timm",
-        "timm:NAME[?size=S]",
+        "timm:NAME[?OPTIONS]",
         "a timm model with its weights; NAME may be hf-hub:OWNER/MODEL or local-dir:FOLDER; ?weights=FILE reads "
         "them from a file",
         "of its pretrained_cfg",
     ),
     "farl": Adapter(
         "paco_eval.encoders.farl",
-        "farl:FILE[?size=S]",
+        "farl:FILE[?OPTIONS]",
         "the image tower of FaRL or CLIP, as published",
         "RGB 224, CLIP mean and std",
     ),
     "mcf": Adapter(
         "paco_eval.encoders.mcf",
-        "mcf:FILE[?size=S]",
+        "mcf:FILE[?OPTIONS]",
         "the encoder of MCF, as published",
         "RGB 224, ImageNet mean and std",
     ),
     "mae": Adapter(
         "paco_eval.encoders.mae",
-        "mae:FILE[?size=S]",
+        "mae:FILE[?OPTIONS]",
         "a masked autoencoder in the published layout",
         "RGB 224, ImageNet mean and std",
     ),

@@ -3,14 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from paco_fr.contracts import CROPS, CropContract, PixelContract
-from paco_fr.utils.errors import PacoError, unknown_name
+from paco_fr.utils.errors import PacoError, quoted, unknown_name
 
 PIXELS = ("size", "channels", "range", "mean", "std", "interpolation")
 """Options that state a pixel contract, together or over one that is known."""
+NETWORK = ("heads", "act", "eps", "global")
+"""Options that state what a file of weights cannot tell about its network."""
+VIT_OPTIONS = (*PIXELS, *NETWORK, "grid")
+"""Options of the adapters that build a transformer from tensors alone."""
+ACTIVATIONS = ("gelu", "quick_gelu", "gelu_tanh", "relu", "silu")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the user states about a network; None leaves it to the adapter.
+
+    Attributes:
+        heads: of attention; tensors of 3 and of 12 heads have the same shapes.
+        act: activation of the perceptrons, one of :data:`ACTIVATIONS`.
+        eps: of the layer norms.
+        has_global: whether a loss trained the class token, which then is the global token.
+
+    """
+
+    heads: int | None = None
+    act: str | None = None
+    eps: float | None = None
+    has_global: bool | None = None
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """What changes the outputs of given tensors, and so belongs to the identity of the encoder."""
+        stated = {"heads": self.heads, "act": self.act, "eps": self.eps}
+        return {key: value for key, value in stated.items() if value is not None}
+
+
+NOTHING = Network()
+
+
+def grid_option(name: str, options: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return rows and columns of patches that ``grid=ROWSxCOLUMNS`` states."""
+    if "grid" not in options:
+        return None
+    parts = options["grid"].split("x")
+    if len(parts) != 2 or not all(
+        part.isascii() and part.isdigit() and 0 < int(part) < 10_000 for part in parts
+    ):
+        raise PacoError(
+            f"{name}: grid is ROWSxCOLUMNS of patches, e.g. grid=28x7, not {quoted(options['grid'])}."
+        )
+    return int(parts[0]), int(parts[1])
+
+
+def network_options(name: str, options: Mapping[str, str]) -> Network:
+    """Return what the options state about the network.
+
+    Raises:
+        PacoError: a value cannot be read.
+
+    """
+    heads, eps, token, act = (options.get(key) for key in ("heads", "eps", "global", "act"))
+    if act is not None and act not in ACTIVATIONS:
+        raise unknown_name("activation", act, ACTIVATIONS)
+    if token not in (None, "yes", "no"):
+        raise PacoError(f"{name}: global is yes or no, not {quoted(token)}.")
+    if heads is not None and (not (heads.isascii() and heads.isdigit()) or not 1 <= int(heads) <= 1024):
+        raise PacoError(f"{name}: heads must be a positive whole number, not {quoted(heads)}.")
+    try:
+        small = None if eps is None else float(eps)
+    except ValueError:
+        small = -1.0
+    if small is not None and not 0 < small < 1:
+        raise PacoError(f"{name}: eps must be a small positive number such as 1e-6, not {quoted(eps)}.")
+    return Network(heads and int(heads), act, small, None if token is None else token == "yes")
+
+
+def stated(options: Mapping[str, str]) -> str:
+    """Return what the user stated about a network and its pictures, as rows show it; empty for nothing."""
+    return ", ".join(f"{key}={options[key]}" for key in (*NETWORK, *PIXELS, "grid") if key in options)
+
+
+def over(name: str, options: Mapping[str, str], known: PixelContract) -> PixelContract:
+    """Return the contract of the weights, at the size they were built for, with what the options state beside it."""
+    return pixel_contract(name, {key: value for key, value in options.items() if key != "size"}, known)
 
 
 def split_options(name: str, known: Collection[str]) -> tuple[str, dict[str, str]]:

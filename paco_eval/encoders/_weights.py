@@ -6,6 +6,7 @@ from its tensors alone: its sizes are read off the shapes, and nothing may be le
 
 from __future__ import annotations
 
+import math
 import mmap
 import pickle
 import pickletools
@@ -16,9 +17,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
 
+from paco_eval.encoders._options import NOTHING, Network
 from paco_eval.encoders._state import admitted, find_state
 from paco_fr.checkpoint import load_weights
 from paco_fr.utils.errors import PacoError, in_a_line, one_line, quoted
@@ -26,8 +29,14 @@ from paco_fr.utils.errors import PacoError, in_a_line, one_line, quoted
 UNPACKED = 20
 """How many times its size a file of weights may unpack to; torch does not pack at all."""
 HEAD_WIDTH = 64
-WIDE_HEADS = {1280: 16}
-"""Heads of the published widths that are not split into heads of 64 (ViT-H)."""
+WIDE_HEADS = {1280: 16, 1408: 16, 1664: 16}
+"""Heads of the published widths that are not split into heads of 64 (ViT-H, g and bigG)."""
+AMBIGUOUS = {192: (3, 12), 384: (6, 12)}
+"""Widths that were published with several numbers of heads: ViT-T of DeiT and of MAE-Lite, ViT-S of DeiT and of FSFM."""
+GELU_WIDTH = 1280
+"""Towers in CLIP's layout this wide or wider are open_clip's, of which some use GELU and some QuickGELU."""
+ROUGH = 0.8
+"""How much nearer the neighbours of another grid must be in a position embedding to disprove a square one."""
 
 
 def read_tensors(path: Path, anchors: Collection[str] = ()) -> dict[str, Tensor]:
@@ -168,6 +177,8 @@ def what_it_is(tensors: Mapping[str, Tensor]) -> str:
         return "a CLIP or FaRL state with an image tower (farl:)"
     if any_name("token_embedding", "text_projection") or begins("transformer.resblocks"):
         return "a text tower without an image tower"
+    if begins("dist_token", "reg_token", "register_tokens"):
+        return "a transformer with distillation or register tokens (timm:NAME?weights=FILE of a model that has them)"
     if begins("patch_embed."):
         if "head.weight" in tensors or begins("fc_norm"):
             outputs = f" of {len(tensors['head.weight'])} outputs" if "head.weight" in tensors else ""
@@ -179,9 +190,15 @@ def what_it_is(tensors: Mapping[str, Tensor]) -> str:
 
 
 def build_vit(
-    tensors: Mapping[str, Tensor], where: str, *, clip: bool = False, size: int | None = None
-) -> VisionTransformer:
-    """Return the transformer that the tensors belong to, with its class token and without any head.
+    tensors: Mapping[str, Tensor],
+    where: str,
+    *,
+    clip: bool = False,
+    size: int | None = None,
+    network: Network = NOTHING,
+    grid: tuple[int, int] | None = None,
+) -> tuple[VisionTransformer, str]:
+    """Return the transformer that the tensors belong to, without any head, and in words what was assumed of it.
 
     Args:
         tensors: in the layout of timm and MAE (``patch_embed.proj.weight``, ``blocks.0...``) or, for
@@ -190,38 +207,155 @@ def build_vit(
         clip: CLIP's architecture: a norm before the blocks, quick GELU, eps 1e-5 (else 1e-6).
         size: side of the pictures in pixels, by default that of the weights; the position embedding is
             resized bicubically, as FaRL does.
+        network: heads, activation and eps as stated.
+        grid: rows and columns of the position embedding as stated, where its pictures were no squares.
 
     Raises:
-        PacoError: a tensor is missing, surplus or of a shape that does not fit, or the size is no multiple of
-            the patch.
+        PacoError: a tensor is missing, surplus or of a shape that does not fit, the size is no multiple of
+            the patch, or the tensors leave open what must be stated.
 
     """
-    patches = tensors["visual.conv1.weight" if clip else "patch_embed.proj.weight"]
-    positions = tensors["visual.positional_embedding" if clip else "pos_embed"]
-    dim, _, patch, _ = patches.shape
-    own = round((positions.shape[-2] - 1) ** 0.5) * patch
-    if size is not None and size % patch:
-        raise PacoError(f"{where} cannot take pictures of {size} pixels: they must be a multiple of {patch}.")
+    kernel = _tensor(tensors, "visual.conv1.weight" if clip else "patch_embed.proj.weight", where, 4)
+    at = "visual.positional_embedding" if clip else "pos_embed"
+    positions = _tensor(tensors, at, where, 2 if clip else 3).float()
+    dim, colours, *patch = kernel.shape
+    if colours != 3:
+        raise PacoError(f"{where} takes pictures of {colours} channels, not of 3.")
+    token = "visual.class_embedding" in tensors if clip else "cls_token" in tensors
+    flat = positions.reshape(1, -1, positions.shape[-1])
+    rows, columns, before = _grid(flat, (patch[0], patch[1]), token, grid, where)
+    if size is None and rows * patch[0] != columns * patch[1]:
+        raise PacoError(
+            f"{where} is for pictures of {rows * patch[0]} x {columns * patch[1]}; pictures here are squares. Add size=."
+        )
+    side = size or rows * patch[0]
+    if side % patch[0] or side % patch[1]:
+        multiple = f"{patch[0]}" if patch[0] == patch[1] else f"{patch[0]} and {patch[1]}"
+        raise PacoError(
+            f"{where} cannot take pictures of {side} pixels: they must be a multiple of {multiple}."
+        )
+    new = side // patch[0], side // patch[1]
+    if new != (rows, columns):
+        flat = resample_abs_pos_embed(
+            flat, new_size=list(new), old_size=[rows, columns], num_prefix_tokens=before, antialias=False
+        )
     marker, depth_at = ("resblocks", 3) if clip else ("blocks", 1)
-    blocks = {int(name.split(".")[depth_at]) for name in tensors if f"{marker}." in name}
-    wide = tensors[
-        "visual.transformer.resblocks.0.mlp.c_fc.weight" if clip else "blocks.0.mlp.fc1.weight"
-    ].shape[0]
-    model = VisionTransformer(
-        img_size=size or own,
-        patch_size=patch,
-        embed_dim=dim,
-        depth=len(blocks),
-        num_heads=WIDE_HEADS.get(dim, max(1, dim // HEAD_WIDTH)),
-        mlp_ratio=wide / dim,
-        num_classes=0,
-        norm_layer=partial(nn.LayerNorm, eps=1e-5 if clip else 1e-6),
-        pre_norm=clip,
-        act_layer="quick_gelu" if clip else None,
+    depth = len({name.split(".")[depth_at] for name in tensors if f"{marker}." in name})
+    wide = _tensor(
+        tensors,
+        "visual.transformer.resblocks.0.mlp.c_fc.weight" if clip else "blocks.0.mlp.fc1.weight",
+        where,
+        2,
     )
-    renamed = checkpoint_filter_fn(dict(tensors), model, antialias=False)
+    heads, assumed = _heads(dim, network.heads, where, clip)
+    if clip and network.act is None and dim >= GELU_WIDTH:
+        raise PacoError(
+            f"{where} is a tower {dim} wide, of which there are some with GELU and some with QuickGELU; the file does "
+            "not say. Add act=gelu (open_clip's) or act=quick_gelu (names that end in -quickgelu)."
+        )
+    eps = network.eps or (1e-5 if clip else 1e-6)
+    act = network.act or ("quick_gelu" if clip else None)
+    model = VisionTransformer(
+        img_size=side,
+        patch_size=(patch[0], patch[1]),
+        embed_dim=dim,
+        depth=depth,
+        num_heads=heads,
+        mlp_ratio=wide.shape[0] / dim,
+        qkv_bias=clip or "blocks.0.attn.qkv.bias" in tensors,
+        num_classes=0,
+        global_pool="token" if token else "",
+        class_token=token,
+        no_embed_class=token and not before,
+        norm_layer=partial(nn.LayerNorm, eps=eps),
+        pre_norm=clip,
+        act_layer=act,
+    )
+    own = {**tensors, at: flat.reshape(flat.shape[1:] if clip else flat.shape)}
+    renamed = checkpoint_filter_fn(own, model, antialias=False) if clip else own
     load_exactly(model, {name: tensor.float() for name, tensor in renamed.items()}, where)
-    return model
+    said = [
+        assumed,
+        "" if network.act else f"act {act or 'gelu'} (assumed)",
+        "" if network.eps else f"eps {eps:g} (assumed)",
+    ]
+    return model, ", ".join(filter(None, said))
+
+
+def _tensor(tensors: Mapping[str, Tensor], name: str, where: str, dimensions: int) -> Tensor:
+    """Return a tensor that the layout cannot do without."""
+    if name not in tensors:
+        raise PacoError(f"{where} lacks '{name}', without which its network cannot be built.")
+    if tensors[name].ndim != dimensions or not tensors[name].numel():
+        raise PacoError(
+            f"{where} has '{name}' of shape {tuple(tensors[name].shape)}, a transformer for pictures has one of "
+            f"{dimensions} dimensions."
+        )
+    return tensors[name]
+
+
+def _heads(dim: int, given: int | None, where: str, clip: bool) -> tuple[int, str]:
+    """Return how many heads a network of this width has, and in words if that was assumed."""
+    if given is not None:
+        if dim % given:
+            raise PacoError(f"{where} is {dim} wide, which {given} heads do not divide.")
+        return given, ""
+    if dim in AMBIGUOUS and not clip:
+        few, many = AMBIGUOUS[dim]
+        raise PacoError(
+            f"{where} is {dim} wide, which was published with {few} and with {many} heads; its tensors are the same. "
+            f"Add heads={few} or heads={many}, by its authors' code."
+        )
+    heads = WIDE_HEADS.get(dim, max(1, dim // HEAD_WIDTH))
+    if dim % heads:
+        raise PacoError(
+            f"{where} is {dim} wide, and its tensors do not say how many heads it has. Add heads=."
+        )
+    return heads, f"heads {heads} (assumed)"
+
+
+def _grid(
+    positions: Tensor, patch: tuple[int, int], token: bool, given: tuple[int, int] | None, where: str
+) -> tuple[int, int, int]:
+    """Return rows and columns of a position embedding (1, N, C), and how many of it belong to the class token."""
+    count = positions.shape[1]
+    if given is not None:
+        before = count - given[0] * given[1]
+        if before not in ((0, 1) if token else (0,)):
+            raise PacoError(f"{where} has {count} positions, which are no grid of {given[0]} x {given[1]}.")
+        return (*given, before)
+    for before in (1, 0) if token else (0,):
+        # Rows x patch height = columns x patch width: the pictures are squares.
+        rows = math.isqrt((count - before) * patch[1] // patch[0])
+        columns = rows * patch[0] // patch[1]
+        if rows and rows * columns == count - before and rows * patch[0] == columns * patch[1]:
+            shape = _smoothest(positions[0, before:], rows, columns)
+            if shape != (rows, columns):
+                raise PacoError(
+                    f"{where}: its position embedding varies smoothly over {shape[0]} x {shape[1]} patches, not over "
+                    f"{rows} x {columns}: its pictures were no squares. Add grid={shape[0]}x{shape[1]} and size=."
+                )
+            return rows, columns, before
+    raise PacoError(
+        f"{where} has {count} positions{' with a class token' if token else ''}, which are no grid of a square picture "
+        f"in patches of {patch[0]} x {patch[1]}. Add grid=ROWSxCOLUMNS and size=, or it has tokens that are not read here."
+    )
+
+
+def _smoothest(positions: Tensor, rows: int, columns: int) -> tuple[int, int]:
+    """Return the shape of grid over which (N, C) positions vary most smoothly, ``rows`` x ``columns`` unless disproved."""
+
+    def roughness(high: int, broad: int) -> float:
+        grid = positions.reshape(high, broad, -1)
+        steps = [grid.diff(dim=axis).square().sum(-1).sqrt().flatten() for axis in (0, 1)]
+        return float(torch.cat(steps).mean())
+
+    count = len(positions)
+    shapes = [(high, count // high) for high in range(2, count // 2 + 1) if count % high == 0]
+    if min(rows, columns) < 2 or not shapes:
+        return rows, columns
+    best = min(shapes, key=lambda shape: roughness(*shape))
+    return best if roughness(*best) < ROUGH * roughness(rows, columns) else (rows, columns)
 
 
 def load_exactly(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from paco_eval.encoders._options import size_option, split_options
-from paco_eval.encoders._weights import build_vit, read_tensors, sorted_out
-from paco_eval.encoders.timm import TimmEncoder
-from paco_fr.contracts import PixelContract
+from paco_eval.encoders._options import VIT_OPTIONS, split_options
+from paco_eval.encoders._weights import read_tensors, sorted_out
+from paco_eval.encoders.timm import TimmEncoder, from_tensors
 
 TOWER = (
     "visual.conv1.", "visual.class_embedding", "visual.positional_embedding", "visual.ln_pre.", "visual.ln_post.",
@@ -27,8 +26,8 @@ SPARE = (
 
 
 def load(name: str) -> TimmEncoder:
-    """Return ``farl:FILE[?size=S]``; its class token is the global token (the contrastive loss trained it)."""
-    file, options = split_options(name, ("size",))
+    """Return ``farl:FILE[?OPTIONS]``; its class token is the global token (the contrastive loss trained it)."""
+    file, options = split_options(name, VIT_OPTIONS)
     tensors = sorted_out(
         read_tensors(Path(file), ("visual.conv1.weight",)),
         wanted=TOWER,
@@ -36,7 +35,7 @@ def load(name: str) -> TimmEncoder:
         where=file,
         layout="a published state of FaRL or CLIP",
     )
-    model = build_vit(tensors, file, clip=True, size=size_option(name, options))
-    pixels = PixelContract(model.patch_embed.img_size[0], OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
-    facts = {"objective": "image-text contrast and masked image modelling"}
-    return TimmEncoder(name, model, pixels, has_global=True, facts=facts)
+    objective = "image-text contrast and masked image modelling"
+    return from_tensors(
+        name, options, tensors, file, clip=True, has_global=True, objective=objective, mean=OPENAI_CLIP_MEAN, std=OPENAI_CLIP_STD
+    )  # fmt: skip

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from paco_eval.encoders._options import size_option, split_options
-from paco_eval.encoders._weights import build_vit, read_tensors, sorted_out
-from paco_eval.encoders.timm import TimmEncoder
-from paco_fr.contracts import PixelContract
+from paco_eval.encoders._options import VIT_OPTIONS, split_options
+from paco_eval.encoders._weights import read_tensors, sorted_out
+from paco_eval.encoders.timm import TimmEncoder, from_tensors
 
 ENCODER = ("cls_token", "pos_embed", "patch_embed.", "blocks.", "norm.")
 DECODER = ("mask_token", "decoder_")
 
 
 def load(name: str) -> TimmEncoder:
-    """Return ``mae:FILE[?size=S]``; no loss trained the class token, so there is no global token."""
-    file, options = split_options(name, ("size",))
+    """Return ``mae:FILE[?OPTIONS]``; no loss trained the class token, so there is no global token."""
+    file, options = split_options(name, VIT_OPTIONS)
     tensors = sorted_out(
         read_tensors(Path(file), ("patch_embed.proj.weight",)),
         wanted=ENCODER,
@@ -23,6 +22,4 @@ def load(name: str) -> TimmEncoder:
         where=file,
         layout="a pretrained MAE as published",
     )
-    model = build_vit(tensors, file, size=size_option(name, options))
-    facts = {"objective": "masked autoencoding"}
-    return TimmEncoder(name, model, PixelContract(model.patch_embed.img_size[0]), facts=facts)
+    return from_tensors(name, options, tensors, file, objective="masked autoencoding")

@@ -171,6 +171,7 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         chosen={"block": choice.layer[0], "reduction": choice.layer[1], "strength": choice.strength,
                 "split": note, "split_hash": split.list_hash, "excluded": main[0].excluded,
                 **{f"{name}_hash": value for name, value in option_hashes(task).items()},
+                **{f"encoder {name}": str(facts[name]) for name in ("stated", "assumed", "input") if facts.get(name)},
                 **({"missing": data.missing} if data.missing else {}), **measured.chosen},
         val_score=_finite(choice.score),
         metrics=metrics,
