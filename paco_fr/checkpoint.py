@@ -107,12 +107,22 @@ def load_into(module: nn.Module, tensors: dict[str, Tensor], where: str) -> None
     module.load_state_dict(tensors)
 
 
+def _check_size(config: EncoderConfig, tensors: dict[str, Tensor], where: str) -> None:
+    """Refuse a card whose encoder has more weights than its file before room is made for them."""
+    least = config.depth * 12 * config.dim**2 + config.dim * (config.cells + 3 * config.patch**2)
+    held = sum(tensor.numel() for tensor in tensors.values())
+    if least > held:
+        raise PacoError(f"{where} holds {held:,} weights, the encoder of its card has at least {least:,}.")
+
+
 def load_objective(folder: Path) -> tuple[Any, PretrainConfig]:
     """Return the whole objective of a checkpoint folder, in evaluation mode, with its configuration."""
     _, config = read_card(folder)
-    model = build_objective(config)
     weights = folder / "model.safetensors"
-    load_into(model, load_weights(weights), str(weights))
+    tensors = load_weights(weights)
+    _check_size(config.encoder, tensors, str(weights))
+    model = build_objective(config)
+    load_into(model, tensors, str(weights))
     return model.eval().requires_grad_(False), config
 
 
@@ -129,11 +139,12 @@ def encoder_of(
 ) -> tuple[VisionTransformer, EncoderConfig]:
     """Return the encoder among the tensors of a whole objective, however that was trained."""
     config = parse_config({"encoder": card["config"]["encoder"]}, where).encoder
-    encoder = build_encoder(config)
     own = {
         name.removeprefix("encoder."): tensor
         for name, tensor in tensors.items()
         if name.startswith("encoder.")
     }
+    _check_size(config, own, where)
+    encoder = build_encoder(config)
     load_into(encoder, own, where)
     return encoder, config

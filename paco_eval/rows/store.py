@@ -119,9 +119,9 @@ def read_items(row_path: str | Path, row: Row | None = None) -> pd.DataFrame:
     rest = row.chosen.get(REST)
     if rest is None:
         return items
-    clean_path = row_path.with_name(f"{rest}.json")
-    if not isinstance(rest, str) or _KEY_FILE.fullmatch(clean_path.name) is None:
+    if _KEY_FILE.fullmatch(f"{rest}.json") is None:
         raise PacoError(f"{row_path}: {REST} is {quoted(rest)}, which is no key of a row. {AGAIN}")
+    clean_path = row_path.with_name(f"{rest}.json")
     clean = read_row(clean_path)
     if REST in clean.chosen:  # else two rows could name each other
         raise PacoError(f"{row_path}: its items continue those of {rest}, which are no whole ones. {AGAIN}")

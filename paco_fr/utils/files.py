@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from paco_fr.utils.errors import BusyError, PacoError
+from paco_fr.utils.errors import BusyError, PacoError, one_line
 from paco_fr.utils.untrusted import read_json
 
 SETTINGS = "settings.json"
@@ -138,4 +138,6 @@ def same_settings(
     if lacking := [name for name in wanted if name not in found]:
         raise PacoError(f"{path} does not say how {folder} was {made}: no {lacking[0]}. Choose another.")
     if other := first_difference(found, wanted):
-        raise PacoError(f"{folder} was {made} with {other[0]} {other[1]}, not {other[2]}. {advice}")
+        raise PacoError(
+            f"{folder} was {made} with {other[0]} {one_line(other[1])}, not {one_line(other[2])}. {advice}"
+        )

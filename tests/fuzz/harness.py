@@ -67,6 +67,7 @@ class Outcome:
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    times: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     slowest: float = 0.0
 
@@ -80,7 +81,10 @@ class Outcome:
             "slowest_case_seconds": round(self.slowest, 2),
             "limits": {"seconds": SECONDS, "bytes": MEMORY},
             "outcomes": dict(sorted(total.items())),
-            "targets": {name: dict(sorted(each.items())) for name, each in sorted(self.counts.items())},
+            "targets": {
+                name: {**dict(sorted(each.items())), "seconds": round(self.times[name], 1)}
+                for name, each in sorted(self.counts.items())
+            },
             "findings": [f"{each.target} ({each.file}): {each.what}" for each in self.findings],
             "python": platform.python_version(),
         }
@@ -90,7 +94,7 @@ class _TimeUpError(BaseException):
     """Raised in a case that takes too long; no reader catches it."""
 
 
-def _time_up(signum: int, frame: object) -> None:
+def time_up(signum: int, frame: object) -> None:
     raise _TimeUpError
 
 
@@ -139,7 +143,7 @@ def fuzz(
 
     """
     faulthandler.enable()
-    previous = signal.signal(signal.SIGALRM, _time_up)
+    previous = signal.signal(signal.SIGALRM, time_up)
     weights = [target.weight for target in targets]
     order = generator("fuzz.order", seed).choice(
         len(targets), size=inputs, p=[each / sum(weights) for each in weights]
@@ -155,7 +159,9 @@ def fuzz(
                 note.write_bytes(f"{target.name}\n{file}\n".encode() + content)
             started = time.monotonic()
             end, what, told = attempt(target, file, content)
-            outcome.slowest = max(outcome.slowest, time.monotonic() - started)
+            took = time.monotonic() - started
+            outcome.slowest = max(outcome.slowest, took)
+            outcome.times[target.name] = outcome.times.get(target.name, 0.0) + took
             outcome.counts.setdefault(target.name, Counter())[end] += 1
             if end == "finding" and not any(
                 (each.target, each.what[:60]) == (target.name, what[:60]) for each in outcome.findings

@@ -174,8 +174,8 @@ class Stored:
         write_archive(archived, load_rows(self.run).rows)
         spoilt_place = self.folder / "spoilt"
         return [
-            of_file("stored/row", place, [row], read_rows, by_json, 6, digested),
-            of_file("stored/items", items_path(place), [items], with_items, weight=3),
+            of_file("stored/row", place, [row], read_rows, by_json, 4, digested),
+            of_file("stored/items", items_path(place), [items], with_items, weight=2),
             of_file("stored/samples", spoilt_place / "a.npz", [samples.read_bytes()],
                     lambda path: load_arrays(path, "samples"), by_archive, 2),
             of_file("stored/codebook", spoilt_place / "b.npz", [book.read_bytes()],
@@ -220,14 +220,14 @@ class Stored:
             return read_metrics(path)
 
         return [
-            of_file("stored/card", spoilt_place / "card.json", [card], with_weights, by_json, 2),
+            of_file("stored/card", spoilt_place / "card.json", [card], with_weights, by_json, 1),
             of_file("stored/state", self.folder / "spoilt/states" / state_path.name, [state_path.read_bytes()], of_state,
                     by_archive, 2),
             of_file("stored/log", spoilt_place / "metrics.jsonl", [lines.encode()], log, weight=2),
             of_file("recipe", spoilt_place / "recipe.toml", recipes, lambda path: load_recipe(str(path)), weight=3),
             of_file("stored/settings", self.folder / "spoilt/settings/settings.json", [settings],
                     lambda path: same_settings(path.parent, json.loads(settings), made="made", advice="Go."), by_json),
-            of_folder("stored/packed", self.folder / "packed", read_packed, weight=4),
+            of_folder("stored/packed", self.folder / "packed", read_packed, weight=2),
         ]  # fmt: skip
 
     def weights(self) -> list[Target]:
@@ -244,8 +244,8 @@ class Stored:
             {"size": 112, "mean": [0.5] * 3, "std": [0.5] * 3, "value_range": [0.0, 1.0]}
         ).encode()
         return [
-            of_file("weights/torch", place / "a.pth", kinds, named, by_archive, 5),
-            of_file("weights/torch of old", place / "b.pth", legacy, named, weight=4),
+            of_file("weights/torch", place / "a.pth", kinds, named, by_archive, 3),
+            of_file("weights/torch of old", place / "b.pth", legacy, named, weight=3),
             of_file("weights/safetensors", place / "c.safetensors", [safe], lambda path: load_weights(path), weight=4),
             of_file("weights/metadata", place / "d.json", [pixels],
                     lambda path: parse_json(path.read_bytes(), path), by_json),
@@ -362,7 +362,7 @@ def benchmark_targets(root: Path, names: Sequence[str]) -> list[Target]:
         own = root / "of" / name.replace("/", "-")
         for top in {Path(file).parts[0] for file in task.files}:
             _linked(root / top, own / top)
-        found.append(of_folder(f"data/{name}", own, read, weight=SLOW.get(name, 0.25), kinds=PICTURES))
+        found.append(of_folder(f"data/{name}", own, read, weight=SLOW.get(name, 0.15), kinds=PICTURES))
     return found
 
 
@@ -418,7 +418,7 @@ def picture_targets() -> list[Target]:
             crop_image(pixels, [[0.5, 0, 0], [0, 0.5, 0]], 16)
             return None
 
-        found.append(Target(f"picture/{kind}", draw, run, 2.5))
+        found.append(Target(f"picture/{kind}", draw, run, 5.0))
     return found
 
 
@@ -476,15 +476,15 @@ def table_targets(folder: Path) -> list[Target]:
         return lambda path: len(read(None, str(path), *more))
 
     return [
-        of_file("table/points", folder / "points.csv", [points.encode()], table(read_points), weight=1.5),
-        of_file("table/angles", folder / "angles.csv", [angles.encode()], table(read_angles), weight=1.5),
+        of_file("table/points", folder / "points.csv", [points.encode()], table(read_points), weight=4),
+        of_file("table/angles", folder / "angles.csv", [angles.encode()], table(read_angles), weight=4),
         of_file("table/attributes", folder / "truths.csv", [truths.encode()],
-                table(read_attributes, ["smiling", "old"]), weight=1.5),
+                table(read_attributes, ["smiling", "old"]), weight=4),
         of_file("table/pairs", folder / "pairs.csv", [pairs.encode()], lambda path: read_own_pairs(path, folder), weight=2),
-        of_file("verification set", folder / "a.bin", bins, read_bin, weight=6),
+        of_file("verification set", folder / "a.bin", bins, read_bin, weight=10),
         of_file("matlab 5", folder / "a.mat", matlab,
-                lambda path: read_matlab(path, ["a", "b", "c"], "a Matlab 5 file", "Restore it."), spoilt_mat, 5),
-        of_file("array", folder / "a.npy", arrays, lambda path: read_npy(path, kinds="biufUS"), weight=2),
+                lambda path: read_matlab(path, ["a", "b", "c"], "a Matlab 5 file", "Restore it."), spoilt_mat, 8),
+        of_file("array", folder / "a.npy", arrays, lambda path: read_npy(path, kinds="biufUS"), weight=5),
         of_file("arrays", folder / "a.npz", [both.getvalue()], read_npz, by_archive, 2),
         of_file("parquet", folder / "parquet/faces.parquet", [parquet()], lambda path: len(load_source(str(path))), weight=0.02),
     ]  # fmt: skip

@@ -83,11 +83,13 @@ def load_published(path: str | Path | None = None) -> pd.DataFrame:
     except (OSError, ModuleNotFoundError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise PacoError(f"{where}: published numbers cannot be read ({one_line(error)}).") from error
     if tuple(frame.columns) != COLUMNS:
-        raise PacoError(f"{where}: columns are {', '.join(frame.columns)}; expected {', '.join(COLUMNS)}.")
+        raise PacoError(
+            f"{where}: columns are {one_line(', '.join(frame.columns))}; expected {', '.join(COLUMNS)}."
+        )
     for line, entry in enumerate(frame.to_dict("records"), 2):
         wrong = _wrong({str(name): str(value) for name, value in entry.items()})
         if wrong:
-            raise PacoError(f"{where}: line {line}: {wrong}.")
+            raise PacoError(f"{where}: line {line}: {one_line(wrong)}.")
     repeated = frame.duplicated([name for name in COLUMNS if name != "value"])
     if repeated.any():
         raise PacoError(f"{where}: line {int(repeated.to_numpy().argmax()) + 2} repeats an earlier one.")
