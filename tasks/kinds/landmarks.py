@@ -145,6 +145,7 @@ def metrics(task: Task) -> tuple[Metric, ...]:
             _error("nme_box", "nme_box"),
             scores.failure_rate("nme_box", f"fr_box{threshold:g}", threshold),
             scores.area_under_curve("nme_box", f"auc_box{threshold:g}", threshold),
+            *([scores.farl_area("nme_box", "auc_box7_grid702", threshold)] if threshold == 7.0 else []),
         )
     found = [
         _error(main, main),

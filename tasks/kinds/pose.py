@@ -91,6 +91,9 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
         table[f"{angle}_true"] = truth[:, i]
         table[f"{angle}_pred"] = np.where(finite, guess[:, i], np.nan)
         table[f"error_{angle}"] = errors[:, i]
+    if task.options.get("lenient"):
+        for i, angle in enumerate(ANGLES):
+            table[f"error_{angle}_lenient"] = folded[:, i]
     table["error"] = errors.mean(axis=1)
     table["error_lenient"] = folded.mean(axis=1)
     table["geodesic"] = np.where(finite, turned, failures.HALF_TURN)
@@ -99,7 +102,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
 
 def metrics(task: Task) -> tuple[Metric, ...]:
     """Return the mean absolute errors (main: ``mae``) and the geodesic error, in degrees."""
-    return (*scores.METRICS, scores.LENIENT) if task.options.get("lenient") else scores.METRICS
+    return (*scores.METRICS, *scores.LENIENT) if task.options.get("lenient") else scores.METRICS
 
 
 def perfect(labels: pd.DataFrame, task: Task) -> Array:

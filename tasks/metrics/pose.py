@@ -63,5 +63,8 @@ METRICS: tuple[Metric, ...] = (
 )
 """Of items with columns ``error`` (mean of the three), ``error_yaw`` and so on, ``geodesic``, in degrees."""
 
-LENIENT = mean_of("error_lenient", "mae_lenient180", unit="deg", best=0.0, worst=90.0)
-"""For comparison with 6DRepNet's scorer only (``docs/protocols.md``, head pose): a labelled column, never the score."""
+LENIENT = tuple(
+    mean_of(f"error{angle}_lenient", f"mae{angle}_lenient180", unit="deg", best=0.0, worst=90.0)
+    for angle in ("", "_yaw", "_pitch", "_roll")
+)
+"""For comparison with 6DRepNet's scorer only (``docs/protocols.md``, head pose): labelled columns, never the score."""

@@ -80,6 +80,18 @@ def test_auc_agrees_with_the_field_rule_of_simpson_with_step_1e_4():
     )
 
 
+def test_farls_area_has_702_points_at_7_percent():
+    errors = np.random.default_rng(1).gamma(4.0, 1.0, size=2000)
+    grid = np.arange(0.0, 0.07 + 0.0001, 0.0001)
+    assert len(grid) == 702
+    expected = 100 * simpson(passed(errors, 100 * grid), x=grid) / 0.07
+    theirs, ours = m.farl_area("error", "auc7", 7.0), m.area_under_curve("error", "auc7", 7.0)
+    assert theirs.value(items(errors)) == pytest.approx(expected, abs=1e-6)
+    most = np.append(errors, 0.0)
+    assert 0 < theirs.value(items(errors)) - ours.value(items(most)) < 0.143
+    assert theirs.value(items([0.0])) == 100.0
+
+
 def test_perfect_and_all_failed():
     fr, auc = m.failure_rate("error", "fr7", 7.0), m.area_under_curve("error", "auc7", 7.0)
     assert (fr.value(items([0.0, 0.0])), auc.value(items([0.0, 0.0]))) == (fr.best, auc.best)
