@@ -15,8 +15,8 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import finite_rows, stacked, start_items
+from tasks.metrics.classification import ATTRIBUTES
 from tasks.metrics.metric import Metric
-from tasks.metrics.multilabel import METRICS
 from tasks.task import Task
 
 HEAD: HeadName = "ridge"
@@ -45,7 +45,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
 
 def metrics(task: Task) -> tuple[Metric, ...]:
     """Return the mean accuracy over attributes (main) and the mean balanced accuracy, in percent."""
-    return METRICS
+    return ATTRIBUTES
 
 
 def perfect(labels: pd.DataFrame, task: Task) -> Array:

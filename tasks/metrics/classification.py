@@ -1,8 +1,10 @@
-"""Classification: accuracy, class-mean accuracy, macro F1.
+"""Classification: accuracy, class-mean accuracy, macro F1; and means over binary attributes.
 
 Items have integer columns ``truth`` and ``prediction``; a prediction of -1 (no output) is wrong for every
 class and no class itself. Means over classes run over the classes of each replicate: of accuracy over those present
 in the truth, of F1 also over those that are only predicted, whose F1 is 0 (scikit-learn's rule for either).
+
+Of attributes, items have lists ``truth`` (0, 1) and ``prediction`` (-1: none).
 """
 
 from __future__ import annotations
@@ -57,3 +59,35 @@ METRICS: tuple[Metric, ...] = (
     Metric("class_mean_accuracy", "%", True, 100.0, 0.0, _class_mean_accuracy),
     Metric("macro_f1", "%", True, 100.0, 0.0, _macro_f1),
 )
+
+
+def _attribute_counts(items: pd.DataFrame, weights: Array | None) -> tuple[Array, Array, Array, Array]:
+    """Return (R, K) weights of right and of all positives, of right and of all negatives."""
+    codes, names = group_codes(items)
+    truth = np.stack(items["truth"].to_list()).astype(np.int64)
+    right = np.stack(items["prediction"].to_list()) == truth
+    table = np.stack([right & (truth == 1), truth == 1, right & (truth == 0), truth == 0], axis=1)
+    sums = group_sums(codes, table, len(names), weights)
+    return sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3]
+
+
+def _mean_attribute_accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
+    right1, all1, right0, all0 = _attribute_counts(items, weights)
+    told = ((all1 > 0) & (all0 > 0)).any(axis=1)
+    return np.where(told, 100.0 * ratio(right1 + right0, all1 + all0).mean(axis=1), np.nan)
+
+
+def _balanced(items: pd.DataFrame, weights: Array | None) -> Array:
+    right1, all1, right0, all0 = _attribute_counts(items, weights)
+    both = (all1 > 0) & (all0 > 0)
+    halves = np.where(both, (ratio(right1, all1) + ratio(right0, all0)) / 2.0, 0.0)
+    return 100.0 * ratio(halves.sum(axis=1), both.sum(axis=1).astype(np.float64))
+
+
+ATTRIBUTES: tuple[Metric, ...] = (
+    Metric("mean_accuracy", "%", True, 100.0, 0.0, _mean_attribute_accuracy),
+    Metric("balanced_accuracy", "%", True, 100.0, 0.0, _balanced),
+)
+"""Mean over attributes of binary accuracy, undefined where no attribute has both values, because saying the one
+value is then never wrong; and of the mean of true-positive and true-negative rates, over the
+attributes of which both values occur (most attributes are rare, so saying no is often right)."""
