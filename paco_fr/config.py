@@ -108,14 +108,15 @@ class CodebookConfig(Section):
 class BeliefConfig(Section):
     """The predictor that chooses tokens for hidden patches from their context."""
 
-    place: Literal["visible", "two-pass"] = Field(
-        "visible",
-        description="where chosen tokens go. visible: to the decoder, beside the encoder's visible tokens; "
-        "two-pass: into the picture, which the encoder then sees completed",
+    place: Literal["trunk", "visible", "two-pass"] = Field(
+        "trunk",
+        description="where it is made. trunk: in the decoder's blocks, which then need no second look; visible: in "
+        "blocks of its own, and tokens go to the decoder, beside the encoder's visible ones; two-pass: in blocks of "
+        "its own, and tokens go into the picture, which the encoder then sees completed",
     )
-    dim: int = Field(96, gt=0)
-    depth: int = Field(1, ge=1)
-    heads: int = Field(3, gt=0)
+    dim: int = Field(96, gt=0, description="of blocks of its own")
+    depth: int = Field(1, ge=1, description="of blocks of its own")
+    heads: int = Field(3, gt=0, description="of blocks of its own")
     incubation_epochs: float = Field(1.0, ge=0, description="length of incubation (paper: 1); 0: none")
     sees: Literal["context", "pixels"] = Field(
         "context", description="after incubation; pixels: hidden ones for the whole run, the leak ablation"
@@ -132,7 +133,6 @@ class LossConfig(Section):
     """Terms of the loss."""
 
     target: Literal["pixels", "normalised"] = Field("pixels", description="normalised: each patch by itself")
-    patches: Literal["hidden", "all"] = Field("hidden", description="which patches the reconstruction counts")
     belief: float = Field(0.5, ge=0, description="weight of the cross-entropy; off means collapse")
     spatial: float = Field(1.0, ge=0, description="weight of the region-pair consistency; 0: off")
     spatial_on: Literal["pixels", "features"] = Field(
@@ -258,6 +258,7 @@ REMOVED: dict[str, Any] = {
     "codebook.gradient": True,
     "belief.incubation": "faded",
     "loss.codes": 0.0,
+    "loss.patches": "hidden",
 }
 """Settings of earlier versions, and the one value of each that is still what is done."""
 

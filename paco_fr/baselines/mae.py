@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from paco_fr.config import PretrainConfig
-from paco_fr.model.losses import reconstruction_loss, target_patches
-from paco_fr.model.objective import Batch, Objective, Output, blanked
-from paco_fr.model.patches import join, patchify
+from paco_fr.model.losses import target_patches
+from paco_fr.model.objective import Batch, Objective, Output
+from paco_fr.model.patches import beside, patchify, take
 from paco_fr.model.vit import Decoder, build_encoder, encode
 
 
@@ -24,11 +25,11 @@ class MAE(Objective):
 
     def forward(self, batch: Batch) -> Output:
         """Return the reconstruction loss of one batch."""
-        losses, hidden = self.config.loss, batch.hidden
         patches = patchify(batch.images, self.config.encoder.patch)  # (B, N, D)
-        seen = self.decoder.embed(encode(self.encoder, batch.images, batch.visible))  # (B, V, dim)
-        blank = self.mask_token.expand(*hidden.shape, -1)  # (B, M, dim)
-        predicted = self.decoder(join(seen, batch.visible, blank, hidden))  # (B, N, D)
-        target = target_patches(patches, losses.target)
-        loss = reconstruction_loss(predicted, target, hidden, losses.patches)
-        return Output(loss, {"reconstruction": loss.detach()}, blanked(patches, hidden), predicted)
+        context = encode(self.encoder, take(patches, batch.visible), batch.visible)  # (B, V, C)
+        blank = self.mask_token.expand(*batch.hidden.shape, -1)  # (B, M, dim)
+        states = self.decoder(beside(self.decoder.embed(context), blank), batch.places)  # (B, N, dim)
+        predicted = self.decoder.head(states[:, batch.visible.shape[1] :])  # (B, M, D)
+        target = target_patches(take(patches, batch.hidden), self.config.loss.target)
+        loss = F.mse_loss(predicted, target)
+        return Output(loss, {"reconstruction": loss.detach()}, predicted)

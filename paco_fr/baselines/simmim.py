@@ -8,13 +8,14 @@ follow ``masking.strategy`` like everyone's: ``random`` is SimMIM's own, ``regio
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from paco_fr.config import PretrainConfig
-from paco_fr.model.losses import reconstruction_loss, target_patches
-from paco_fr.model.objective import Batch, Objective, Output, blanked
-from paco_fr.model.patches import patchify, put
-from paco_fr.model.vit import Decoder, build_encoder, encode_embedded
+from paco_fr.model.losses import target_patches
+from paco_fr.model.objective import Batch, Objective, Output
+from paco_fr.model.patches import beside, patchify, take
+from paco_fr.model.vit import Decoder, attend, build_encoder, embed
 
 
 class SimMIM(Objective):
@@ -29,11 +30,12 @@ class SimMIM(Objective):
 
     def forward(self, batch: Batch) -> Output:
         """Return the reconstruction loss of one batch."""
-        losses, hidden = self.config.loss, batch.hidden
         patches = patchify(batch.images, self.config.encoder.patch)  # (B, N, D)
-        blank = self.mask_token.expand(*hidden.shape, -1)  # (B, M, C)
-        embedded = put(self.encoder.patch_embed(batch.images), hidden, blank)  # (B, N, C)
-        predicted = self.decoder(self.decoder.embed(encode_embedded(self.encoder, embedded)))  # (B, N, D)
-        target = target_patches(patches, losses.target)
-        loss = reconstruction_loss(predicted, target, hidden, losses.patches)
-        return Output(loss, {"reconstruction": loss.detach()}, blanked(patches, hidden), predicted)
+        blank = self.mask_token.expand(*batch.hidden.shape, -1)  # (B, M, C)
+        embedded = beside(embed(self.encoder, take(patches, batch.visible)), blank)  # (B, N, C)
+        features = attend(self.encoder, embedded, batch.places)  # (B, N, C)
+        states = self.decoder(self.decoder.embed(features), batch.places)  # (B, N, dim)
+        predicted = self.decoder.head(states[:, batch.visible.shape[1] :])  # (B, M, D)
+        target = target_patches(take(patches, batch.hidden), self.config.loss.target)
+        loss = F.mse_loss(predicted, target)
+        return Output(loss, {"reconstruction": loss.detach()}, predicted)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
+
 from paco_fr.config import PretrainConfig
-from paco_fr.model.objective import Batch, Objective, Output, blanked
-from paco_fr.model.patches import patchify
+from paco_fr.model.objective import Batch, Objective, Output
+from paco_fr.model.patches import patchify, take
 from paco_fr.model.vit import build_encoder, encode
 
 
@@ -17,6 +19,8 @@ class Untrained(Objective):
 
     def forward(self, batch: Batch) -> Output:
         """Return mid grey for every hidden patch; the loss is zero, with a gradient of zero."""
-        corrupted = blanked(patchify(batch.images, self.config.encoder.patch), batch.hidden)
-        nothing = 0.0 * encode(self.encoder, batch.images).mean()
-        return Output(nothing, {"reconstruction": nothing.detach()}, corrupted, corrupted)
+        patches = patchify(batch.images, self.config.encoder.patch)  # (B, N, D)
+        nothing = 0.0 * encode(self.encoder, take(patches, batch.visible), batch.visible).mean()
+        return Output(
+            nothing, {"reconstruction": nothing.detach()}, torch.zeros_like(take(patches, batch.hidden))
+        )

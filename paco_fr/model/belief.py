@@ -9,19 +9,53 @@ switch loses what was learned). The context are the encoder's tokens of the visi
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from paco_fr.config import BeliefConfig
 from paco_fr.model.codebook import own_products
-from paco_fr.model.patches import join, take
+from paco_fr.model.objective import Batch
+from paco_fr.model.patches import beside, put, take
 
 
 class Belief(nn.Module):
-    """A small transformer over all places, giving logits over the K tokens of each hidden place."""
+    """Logits over the tokens of each hidden place, by its state."""
+
+    def __init__(self, dim: int, values: int) -> None:
+        super().__init__()
+        self._read_by(dim, values)
+
+    def _read_by(self, dim: int, values: int) -> None:
+        self.norm = nn.LayerNorm(dim)
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(values, dim)
+
+    def forward(self, states: Tensor, hidden: Tensor, tokens: Tensor) -> Tensor:
+        """Return logits (B, M, K).
+
+        Args:
+            states: (B, M, dim) of the hidden places.
+            hidden: places (B, M).
+            tokens: (S, K, D) the codebooks; logits compare each hidden place with the tokens of its own.
+
+        """
+        queries = self.query(self.norm(states)) / states.shape[-1] ** 0.5
+        keys = self.key(tokens.detach())
+        if len(tokens) == 1:
+            return own_products(queries, keys)
+        # Products of each place with its own tokens are taken for all places at once: one batched product.
+        everywhere = queries.new_zeros(len(queries), len(tokens), queries.shape[-1])
+        return take(own_products(put(everywhere, hidden, queries), keys), hidden)
+
+
+class Predictor(Belief):
+    """A belief with a small transformer of its own, in place of the decoder's."""
 
     def __init__(self, config: BeliefConfig, cells: int, context_dim: int, values: int) -> None:
-        super().__init__()
+        nn.Module.__init__(
+            self
+        )  # parts in the order in which states of unfinished runs number their parameters
         self.context = nn.Linear(context_dim, config.dim)
         self.pixels = nn.Linear(values, config.dim)
         self.hidden_token = nn.Parameter(torch.zeros(1, 1, config.dim))
@@ -29,40 +63,25 @@ class Belief(nn.Module):
         self.blocks = nn.ModuleList(
             Block(config.dim, config.heads, qkv_bias=True) for _ in range(config.depth)
         )
-        self.norm = nn.LayerNorm(config.dim)
-        self.query = nn.Linear(config.dim, config.dim)
-        self.key = nn.Linear(values, config.dim)
+        self._read_by(config.dim, values)
         nn.init.trunc_normal_(self.positions, std=0.02)
         nn.init.trunc_normal_(self.hidden_token, std=0.02)
 
-    def forward(
-        self,
-        context: Tensor,
-        visible: Tensor,
-        hidden: Tensor,
-        shown: Tensor,
-        patches: Tensor,
-        tokens: Tensor,
-    ) -> Tensor:
-        """Return logits (B, M, K).
+    def states(self, context: Tensor, batch: Batch, truth: Tensor) -> Tensor:
+        """Return the states (B, M, dim) of the hidden places.
 
         Args:
             context: (B, V, context_dim) of the visible places.
-            visible: places (B, V).
-            hidden: places (B, M).
-            shown: (B, M) bool, hidden places whose pixels incubation lets through; all False afterwards.
-            patches: (B, N, D) original patches; of hidden places only the shown ones are read.
-            tokens: (S, K, D) the codebooks; logits compare each hidden place with the tokens of its own.
+            batch: says which places are hidden, and of which incubation lets the pixels through.
+            truth: (B, M, D) true hidden patches; only those that are let through are read.
 
         """
-        unknown = torch.where(shown[..., None], self.pixels(take(patches, hidden)), self.hidden_token)
-        states = join(self.context(context), visible, unknown, hidden) + self.positions
+        shown = torch.zeros_like(batch.hidden, dtype=torch.bool) if batch.shown is None else batch.shown
+        unknown = torch.where(shown[..., None], self.pixels(truth), self.hidden_token)
+        states = beside(self.context(context), unknown) + F.embedding(batch.places, self.positions[0])
         for block in self.blocks:
             states = block(states)
-        queries = self.query(self.norm(states))
-        keys = self.key(tokens.detach())
-        logits = own_products(queries, keys) / queries.shape[-1] ** 0.5
-        return take(logits, hidden)
+        return states[:, batch.visible.shape[1] :]
 
 
 def candidates(logits: Tensor, count: int, temperature: float) -> tuple[Tensor, Tensor]:

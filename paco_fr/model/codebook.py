@@ -68,7 +68,7 @@ class Codebook(nn.Module):
         """
         tokens = self.tokens.detach()
         with torch.autocast(patches.device.type, enabled=False):
-            offsets = 0.5 * tokens.square().sum(-1)  # (S, K)
+            offsets = 0.5 * torch.linalg.vector_norm(tokens, dim=-1).square()  # (S, K)
             return (own_products(patches.float(), tokens) - offsets).argmax(-1)
 
     def mix(self, cells: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
@@ -114,8 +114,7 @@ class Codebook(nn.Module):
         """
         shares = counts / counts.sum(1, keepdim=True).clamp_min(1)
         step = (rate * shares * self.config.tokens).clamp_max(1.0)[..., None]
-        means = sums / counts.clamp_min(1)[..., None]
-        self.tokens.add_(step * (means - self.tokens))
+        self.tokens.lerp_(sums / counts.clamp_min(1)[..., None], step)
 
     @torch.no_grad()
     def remember(self, assigned: Tensor, believed: Tensor) -> None:

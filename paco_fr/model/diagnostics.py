@@ -43,8 +43,8 @@ def masked_batch(images: Tensor, config: PretrainConfig, anchor: str = "") -> Ba
         images=images,
         hidden=torch.from_numpy(hidden),
         visible=torch.from_numpy(visible),
-        shown=torch.full(hidden.shape, config.belief.sees == "pixels"),
         regions=torch.from_numpy(regions).expand(len(images), -1),
+        shown=torch.ones(hidden.shape, dtype=torch.bool) if config.belief.sees == "pixels" else None,
     )
     return batch.to(images.device)
 
@@ -69,11 +69,11 @@ def diagnose(
     batch = replace(masked_batch(images if masks_of is None else masks_of, config), images=images)
     output = model(batch)
     assert output.assigned is not None and output.believed is not None and output.tokens is not None
-    patches = patchify(images, config.encoder.patch)
-    places = everywhere(patches)
+    assert output.matter is not None
+    places = everywhere(output.matter)
     return {
         "hidden": batch.hidden,
-        "matter": model.matter(patches)[0],
+        "matter": output.matter,
         "tokens": output.tokens,
         "nearest": model.codebook.rows(places, output.assigned),
         "believed": model.codebook.rows(batch.hidden, output.believed),
@@ -84,7 +84,8 @@ def diagnose(
 @torch.no_grad()
 def belief_attention(model: PaCo, batch: Batch) -> Tensor:
     """Return how much each place looks at every other in the belief's last block, (B, N, N), mean over heads."""
-    attention: Any = model.belief.blocks[-1].attn  # timm declares no types
+    body: Any = model.decoder if model.place == "trunk" else model.belief
+    attention = body.blocks[-1].attn  # timm declares no types
     inputs: list[Tensor] = []
     handle = attention.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     try:
@@ -95,7 +96,10 @@ def belief_attention(model: PaCo, batch: Batch) -> Tensor:
         attention.qkv(inputs[0]).unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
     )
     products: Tensor = attention.q_norm(query) @ attention.k_norm(key).transpose(-2, -1)
-    return (products * float(attention.scale)).softmax(-1).mean(1)
+    looked = (products * float(attention.scale)).softmax(-1).mean(1)
+    order = batch.places.argsort(1)  # from the order of the blocks to that of the places
+    pictures = torch.arange(len(order), device=order.device)[:, None, None]
+    return looked[pictures, order[:, :, None], order[:, None]]
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,22 +10,14 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from paco_fr.config import LossConfig
-from paco_fr.model.patches import normalise_patches, pick, take
+from paco_fr.model.objective import Batch
+from paco_fr.model.patches import normalise_patches, pick, put, take
 from paco_fr.model.vit import encode
 
 
 def target_patches(patches: Tensor, kind: str) -> Tensor:
     """Return what the decoder should predict: the pixels, or each patch's own normalised pixels."""
     return normalise_patches(patches) if kind == "normalised" else patches
-
-
-def reconstruction_loss(
-    predicted: Tensor, target: Tensor, hidden: Tensor, patches: Literal["hidden", "all"] = "hidden"
-) -> Tensor:
-    """Mean squared error on hidden patches, as in MAE (arXiv 2111.06377, section 3), or on all of them."""
-    if patches == "all":
-        return F.mse_loss(predicted, target)
-    return F.mse_loss(take(predicted, hidden), take(target, hidden))
 
 
 def belief_loss(logits: Tensor, truth: Tensor) -> Tensor:
@@ -98,37 +89,30 @@ class Spatial(nn.Module):
             self.teacher = deepcopy(encoder).requires_grad_(False)
 
     def forward(
-        self,
-        images: Tensor,
-        repaired: Tensor,
-        target: Tensor,
-        features: Tensor,
-        cells: Tensor,
-        regions: Tensor,
+        self, batch: Batch, patches: Tensor, predicted: Tensor, features: Tensor, cells: Tensor
     ) -> dict[str, Tensor]:
-        """Return the loss ``spatial`` and the spread of the relations that it is held to.
+        """Return the loss ``spatial`` and, where it is watched, the spread of the relations that it is held to.
 
         Args:
-            images: (B, 3, S, S) the true pictures.
-            repaired: (B, N, D) patches of the picture with the decoder's patches in its holes.
-            target: (B, N, D) true patches.
+            batch: its hidden places and regions.
+            patches: (B, N, D) true patches.
+            predicted: (B, M, D) the decoder's hidden patches, as the target has them.
             features: (B, V, C) the encoder's tokens of what it saw.
             cells: (B, V) places of these tokens; the teacher, too, is read there only.
-            regions: (B, N) region of each place.
 
         """
-        if self.config.spatial_on == "pixels" or self.config.spatial == 0:
-            return {
-                "spatial": spatial_loss(repaired, target, regions),
-                "spatial_spread": relation_spread(target, regions),
-            }
-        with torch.no_grad():
-            taught = take(encode(self.teacher, images), cells)
-        seen = pick(regions, cells)
-        return {
-            "spatial": spatial_loss(features, taught, seen),
-            "spatial_spread": relation_spread(taught, seen),
-        }
+        if self.config.spatial == 0:
+            return {}
+        if self.config.spatial_on == "pixels":
+            taught, regions = target_patches(patches, self.config.target), batch.regions
+            held = put(taught, batch.hidden, predicted)
+        else:
+            everywhere = torch.arange(patches.shape[1], device=patches.device).expand(patches.shape[:2])
+            with torch.no_grad():
+                taught = take(encode(self.teacher, patches, everywhere), cells)
+            held, regions = features, pick(batch.regions, cells)
+        terms = {"spatial": spatial_loss(held, taught, regions)}
+        return terms | ({"spatial_spread": relation_spread(taught, regions)} if batch.watched else {})
 
     @torch.no_grad()
     def follow(self, encoder: nn.Module) -> None:

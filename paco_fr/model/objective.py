@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -21,32 +22,41 @@ class Batch:
         images: (B, 3, S, S) pixels under the encoder's pixel contract.
         hidden: (B, M) sorted cells that are hidden.
         visible: (B, N - M) sorted cells that stay.
-        shown: (B, M) bool, hidden cells whose pixels incubation lets through.
         regions: (B, N) region of each cell.
+        shown: (B, M) bool, hidden cells whose pixels incubation lets through; None once it lets none through.
+        watched: whether health numbers are wanted, which cost passes that training does not need.
 
     """
 
     images: Tensor
     hidden: Tensor
     visible: Tensor
-    shown: Tensor
     regions: Tensor
+    shown: Tensor | None = None
+    watched: bool = False
+
+    @property
+    def places(self) -> Tensor:
+        """Cells (B, N) in the order in which tokens go through blocks: visible ones, then hidden ones."""
+        return torch.cat([self.visible, self.hidden], 1)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with every tensor changed."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{n: change(t) for n, t in tensors.items() if isinstance(t, Tensor)})
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device; from pinned memory the copies overlap with what the device does."""
-        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+        return self.each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
         """Return the batch in page-locked memory; torch's data loader calls this."""
-        return Batch(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+        return self.each(Tensor.pin_memory)
 
     def parts(self, count: int) -> list[Batch]:
         """Return ``count`` batches of consecutive pictures, equally many in each."""
         size = len(self.images) // count
-        return [
-            Batch(**{f.name: getattr(self, f.name)[at : at + size] for f in fields(self)})
-            for at in range(0, len(self.images), size)
-        ]
+        return [self.each(lambda t, at=at: t[at : at + size]) for at in range(0, len(self.images), size)]
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,9 @@ class Output:
     Attributes:
         loss: scalar to minimise.
         terms: named scalars for the log, detached.
-        corrupted: (B, N, 3P²) what stood in for the picture, for reconstruction sheets.
-        predicted: (B, N, 3P²) the decoder's patches.
+        predicted: (B, M, D) the hidden patches as the decoder gives them, D = 3P².
+        filling: (B, M, D) what stood in for them, in pixels, or None for a mask token, which has no look.
+        matter: (B, N, D) patches as tokens see them, or None without a codebook.
         assigned: (B, N) nearest token of each true patch, or None without a codebook.
         believed: (B, M) the most believed token of each hidden patch, or None without a codebook.
         tokens: (B, M, D) what was put in the hidden places, or None without a codebook.
@@ -66,8 +77,9 @@ class Output:
 
     loss: Tensor
     terms: dict[str, Tensor]
-    corrupted: Tensor
     predicted: Tensor
+    filling: Tensor | None = None
+    matter: Tensor | None = None
     assigned: Tensor | None = None
     believed: Tensor | None = None
     tokens: Tensor | None = None
@@ -85,6 +97,7 @@ class Output:
             last,
             loss=torch.stack([part.loss.detach() for part in parts]).mean(),
             terms={name: torch.stack([part.terms[name] for part in parts]).mean() for name in last.terms},
+            matter=_cat([part.matter for part in parts]),
             assigned=_cat([part.assigned for part in parts]),
             believed=_cat([part.believed for part in parts]),
         )
@@ -118,6 +131,9 @@ class Objective(nn.Module):
         return {}
 
 
-def blanked(patches: Tensor, hidden: Tensor) -> Tensor:
-    """Return patches (B, N, D) with zeros, mid grey, at ``hidden`` (B, M): what a mask token looks like."""
-    return put(patches, hidden, patches.new_zeros(*hidden.shape, patches.shape[-1]))
+def completed(patches: Tensor, batch: Batch, output: Output) -> Tensor:
+    """Return patches (B, N, D) with what stood in at hidden places: believed tokens, or mid grey for a mask token."""
+    filling = output.filling
+    if filling is None:
+        filling = patches.new_zeros(*batch.hidden.shape, patches.shape[-1])
+    return put(patches, batch.hidden, filling)

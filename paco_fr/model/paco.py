@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paco_fr.config import PretrainConfig
-from paco_fr.model.belief import Belief, belief_health, candidates
+from paco_fr.model.belief import Belief, Predictor, belief_health, candidates
 from paco_fr.model.codebook import Codebook, codebook_health
-from paco_fr.model.losses import Spatial, belief_loss, reconstruction_loss, target_patches
+from paco_fr.model.losses import Spatial, belief_loss, target_patches
 from paco_fr.model.objective import Batch, Objective, Output
 from paco_fr.model.patches import (
     add_colour,
+    beside,
     borrowed_colour,
     everywhere,
-    join,
     patchify,
     pick,
-    put,
     split_colour,
     take,
-    unpatchify,
 )  # fmt: skip
 from paco_fr.model.vit import Decoder, build_encoder, encode
 from paco_fr.utils.distributed import gathered, summed
@@ -37,58 +36,98 @@ class PaCo(Objective):
 
     def __init__(self, config: PretrainConfig) -> None:
         super().__init__(config)
-        cells, values = config.encoder.cells, config.encoder.patch**2 * 3
+        cells, values, dim = config.encoder.cells, config.encoder.patch**2 * 3, config.decoder.dim
+        self.place = config.belief.place
         self.encoder = build_encoder(config.encoder)
         self.codebook = Codebook(cells, values, config.codebook)
-        self.belief = Belief(config.belief, cells, config.encoder.dim, values)
+        if self.place == "trunk":
+            self.belief = Belief(dim, values)
+            self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
+            nn.init.trunc_normal_(self.mask_token, std=0.02)
+        else:
+            self.belief = Predictor(config.belief, cells, config.encoder.dim, values)
         self.decoder = Decoder(config.decoder, config.encoder)
-        if config.belief.place == "visible":
-            self.token_embed = nn.Linear(values, config.decoder.dim)
+        if self.place != "two-pass":
+            self.token_embed = nn.Linear(values, dim)
         self.spatial = Spatial(config.loss, self.encoder)
 
     def forward(self, batch: Batch) -> Output:
         """Return the loss of one batch and what it was made of."""
-        settings, losses, patch = self.config.codebook, self.config.loss, self.config.encoder.patch
-        book, hidden, visible = self.codebook, batch.hidden, batch.visible
+        settings, losses, book = self.config.codebook, self.config.loss, self.codebook
+        hidden, visible = batch.hidden, batch.visible
 
         # Hide: the encoder sees the visible patches alone.
-        patches = patchify(batch.images, patch)  # (B, N, D)
-        context = encode(self.encoder, batch.images, visible)  # (B, V, C)
+        patches = patchify(batch.images, self.config.encoder.patch)  # (B, N, D)
+        seen, truth = take(patches, visible), take(patches, hidden)  # (B, V, D), (B, M, D)
+        features, cells = encode(self.encoder, seen, visible), visible  # (B, V, C)
 
         # Believe: which tokens do the hidden patches show, judged by the visible ones (paper)?
-        logits = self.belief(context, visible, hidden, batch.shown, patches, book.tokens)  # (B, M, K)
+        if self.place == "trunk":
+            states = self.decode(features, self.unknown(batch, truth), batch)  # (B, M, dim)
+        else:
+            states = self.belief.states(features, batch, truth)
+        logits = self.belief(states, hidden, book.tokens)  # (B, M, K)
 
         # Replace: the k most believed tokens, mixed, are the patch (paper: several candidates).
         matter, colour = self.matter(patches)  # (B, N, D), (B, N, 4)
         chosen, weights = candidates(logits, settings.candidates, settings.temperature)  # (B, M, k)
         tokens = book.mix(hidden, chosen, weights)  # (B, M, D)
         filling = tokens if colour is None else add_colour(tokens, borrowed_colour(colour, visible, hidden))
-        completed = put(patches, hidden, filling)  # (B, N, D), again a picture
 
-        # Encode and decode the completed picture (paper), or let the tokens meet the decoder only (ours).
-        if self.config.belief.place == "two-pass":
-            features, cells = encode(self.encoder, unpatchify(completed, patch)), everywhere(patches)
-            states = self.decoder.embed(features)
+        # Decode: the light head repairs the tokens in the same states (ours), or the completed picture goes
+        # through encoder and decoder (paper), or the tokens meet the decoder only (ours).
+        if self.place == "trunk":
+            states = states + self.token_embed(filling)
+        elif self.place == "two-pass":
+            features, cells = encode(self.encoder, beside(seen, filling), batch.places), batch.places
+            states = self.decode(features, None, batch)
         else:
-            features, cells = context, visible
-            states = join(self.decoder.embed(context), visible, self.token_embed(filling), hidden)
-        decoded = self.decoder(states)  # (B, N, D)
+            states = self.decode(features, self.token_embed(filling), batch)
+        predicted = self.decoder.head(states)  # (B, M, D)
 
         # Learn: the pixels, the tokens nearest to the truth, and how the parts of the face relate.
-        target = target_patches(patches, losses.target)
         assigned = book.assign(matter)  # (B, N)
-        truth = pick(assigned, hidden)  # (B, M)
-        repaired = put(target, hidden, take(decoded, hidden))
-        reconstruction = reconstruction_loss(decoded, target, hidden, losses.patches)
-        belief = belief_loss(logits, truth)
-        spatial = self.spatial(batch.images, repaired, target, features, cells, batch.regions)
-        loss = reconstruction + losses.belief * belief + losses.spatial * spatial["spatial"]
-
-        nearest = book.tokens[book.books(hidden), truth]  # (B, M, D)
-        health = belief_health(logits, truth, tokens, nearest, take(matter, hidden), weights)
-        terms = {"reconstruction": reconstruction, "belief": belief, **spatial, **health}
+        nearest = pick(assigned, hidden)  # (B, M)
+        terms = {
+            "reconstruction": F.mse_loss(predicted, target_patches(truth, losses.target)),
+            "belief": belief_loss(logits, nearest),
+            **self.spatial(batch, patches, predicted, features, cells),
+        }
+        weights_of = {"reconstruction": 1.0, "belief": losses.belief, "spatial": losses.spatial}
+        loss = torch.stack([weights_of[name] * terms[name] for name in weights_of if name in terms]).sum()
+        if batch.watched:
+            errors = tokens, book.tokens[book.books(hidden), nearest], take(matter, hidden)
+            terms |= belief_health(logits, nearest, *errors, weights)
         detached = {name: term.detach() for name, term in terms.items()}
-        return Output(loss, detached, completed, decoded, assigned, logits.argmax(-1), tokens.detach())
+        return Output(
+            loss, detached, predicted, filling.detach(), matter, assigned, chosen[..., 0], tokens.detach()
+        )
+
+    def unknown(self, batch: Batch, truth: Tensor) -> Tensor:
+        """Return what stands for hidden patches before anything is believed (B, M, dim).
+
+        That is one mask token, or during incubation, where a patch is let through, its pixels as a token's (paper).
+        """
+        blank = self.mask_token.expand(*batch.hidden.shape, -1)
+        return (
+            blank
+            if batch.shown is None
+            else torch.where(batch.shown[..., None], self.token_embed(truth), blank)
+        )
+
+    def decode(self, features: Tensor, others: Tensor | None, batch: Batch) -> Tensor:
+        """Return the decoder's states (B, M, dim) of hidden places.
+
+        Args:
+            features: encoder tokens of all places (B, N, C), or of the visible ones (B, V, C).
+            others: (B, M, dim) what stands at hidden places, where the encoder did not see them.
+            batch: says which places these are.
+
+        """
+        tokens = self.decoder.embed(features)
+        tokens = tokens if others is None else beside(tokens, others)
+        states: Tensor = self.decoder(tokens, batch.places)
+        return states[:, batch.visible.shape[1] :]
 
     def matter(self, patches: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return what tokens are likened to (B, N, D), and the colour (B, N, 4) that it leaves out, if it does."""
@@ -98,27 +137,24 @@ class PaCo(Objective):
 
     def start(self, batch: Batch, rng: np.random.Generator) -> None:
         """Fill the codebook with real patches of each place."""
-        self.codebook.start_from(self._matter_of(batch), rng)
+        matter, _ = self.matter(patchify(batch.images, self.config.encoder.patch))
+        self.codebook.start_from(matter, rng)
 
     @torch.no_grad()
     def after_step(
         self, batch: Batch, output: Output, epoch: float, rng: np.random.Generator
     ) -> dict[str, float | Tensor]:
         """Let the tokens follow their patches, revive dead ones, and let the teacher follow."""
-        assert output.assigned is not None and output.believed is not None
-        book, settings, matter = self.codebook, self.config.codebook, self._matter_of(batch)
-        places = everywhere(matter)
+        assert output.assigned is not None and output.believed is not None and output.matter is not None
+        book, settings, places = self.codebook, self.config.codebook, everywhere(output.matter)
         assigned = summed(book.counts(places, output.assigned))
         believed = summed(book.counts(batch.hidden, output.believed))
         incubating = epoch < self.config.belief.incubation_epochs
         rate = settings.incubation_rate if incubating else settings.rate
-        book.follow(assigned, summed(book.sums(places, output.assigned, matter)), rate)
+        book.follow(assigned, summed(book.sums(places, output.assigned, output.matter)), rate)
         book.remember(assigned, believed)
         revived = 0
         if settings.revive == "always" or (settings.revive == "incubation" and incubating):
-            revived = book.revive(gathered(matter), rng)
+            revived = book.revive(gathered(output.matter), rng)
         self.spatial.follow(self.encoder)
-        return {"revived": float(revived), **codebook_health(book)}
-
-    def _matter_of(self, batch: Batch) -> Tensor:
-        return self.matter(patchify(batch.images, self.config.encoder.patch))[0]
+        return {"revived": float(revived), **(codebook_health(book) if batch.watched else {})}

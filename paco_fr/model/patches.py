@@ -6,7 +6,10 @@ a palette. Codes for structure alone leave the colour to the visible neighbours 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 COLOUR_REACH = 1.2
@@ -41,10 +44,9 @@ def put(tokens: Tensor, cells: Tensor, values: Tensor) -> Tensor:
     return tokens.reshape(B * N, D).index_copy(0, _rows(cells, N), rows).reshape(B, N, D)
 
 
-def join(first: Tensor, first_cells: Tensor, second: Tensor, second_cells: Tensor) -> Tensor:
-    """Return (B, N, D) with each of two token sets at its own cells, which together are all N."""
-    places = torch.cat([first_cells, second_cells], 1).argsort(1)
-    return take(torch.cat([first, second.to(first.dtype)], 1), places)
+def beside(first: Tensor, second: Tensor) -> Tensor:
+    """Return (B, V + M, D) tokens of visible and, after them, of hidden places; attention asks for no other order."""
+    return torch.cat([first, second.to(first.dtype)], 1)
 
 
 def everywhere(patches: Tensor) -> Tensor:
@@ -68,9 +70,7 @@ def pick(numbers: Tensor, cells: Tensor) -> Tensor:
 
 def normalise_patches(patches: Tensor) -> Tensor:
     """Return patches with zero mean and unit variance each, as MAE's normalised target."""
-    mean = patches.mean(-1, keepdim=True)
-    deviation = torch.sqrt(patches.var(-1, keepdim=True) + 1e-4)
-    return (patches - mean) / deviation
+    return F.layer_norm(patches, patches.shape[-1:], eps=1e-4)
 
 
 def split_colour(patches: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,10 +81,9 @@ def split_colour(patches: Tensor) -> tuple[Tensor, Tensor]:
     """
     pixels = patches.reshape(*patches.shape[:-1], -1, 3)  # (B, N, P², 3)
     mean = pixels.mean(-2, keepdim=True)
-    rest = pixels - mean
-    contrast = (rest.square().mean((-2, -1), keepdim=True) + 1e-4).sqrt()
-    colour = torch.cat([mean[..., 0, :], contrast[..., 0, :]], dim=-1)
-    return (rest / contrast).flatten(-2), colour
+    rest = (pixels - mean).flatten(-2)  # of mean zero, so that a layer norm divides by its deviation
+    structure, _, inverse = torch.native_layer_norm(rest, rest.shape[-1:], None, None, 1e-4)
+    return structure, torch.cat([mean[..., 0, :], inverse.reciprocal()], dim=-1)
 
 
 def add_colour(structure: Tensor, colour: Tensor) -> Tensor:
@@ -104,8 +103,15 @@ def borrowed_colour(colour: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
         hidden: places (B, M).
 
     """
-    side = round(colour.shape[1] ** 0.5)
-    here, there = (torch.stack([cells // side, cells % side], -1).float() for cells in (hidden, visible))
-    distance = (here[:, :, None] - there[:, None]).square().sum(-1)  # (B, M, V)
-    weights = torch.softmax(-distance / COLOUR_REACH, dim=-1)
-    return weights.to(colour.dtype) @ take(colour, visible)
+    B, N, _ = colour.shape
+    unseen = torch.full((B, N), -torch.inf, device=colour.device).scatter_(1, visible, 0.0)
+    nearness = F.embedding(hidden, _nearness(round(N**0.5)).to(colour.device)) + unseen[:, None]  # (B, M, N)
+    return torch.softmax(nearness, dim=-1).to(colour.dtype) @ colour
+
+
+@lru_cache
+def _nearness(side: int) -> Tensor:
+    """Return -d² / 1.2 of every two places (N, N) of a square grid."""
+    cells = torch.arange(side * side)
+    places = torch.stack([cells // side, cells % side], -1).float()
+    return -(places[:, None] - places).square().sum(-1) / COLOUR_REACH

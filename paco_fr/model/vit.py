@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from paco_fr.config import DecoderConfig, EncoderConfig
-from paco_fr.model.patches import take
 
 
 def build_encoder(config: EncoderConfig) -> VisionTransformer:
@@ -26,19 +26,24 @@ def build_encoder(config: EncoderConfig) -> VisionTransformer:
     )
 
 
-def encode(vit: VisionTransformer, images: Tensor, cells: Tensor | None = None) -> Tensor:
-    """Return the tokens (B, V, C) of the patches at ``cells`` (B, V), or of all N patches.
+def encode(vit: VisionTransformer, patches: Tensor, cells: Tensor) -> Tensor:
+    """Return the tokens (B, V, C) of patches (B, V, 3P²) that lie at ``cells`` (B, V).
 
-    Hidden patches are dropped after the position embedding, so no pixel of theirs enters any block.
+    Nothing of any other place is embedded, so no pixel of a hidden patch enters any block.
     """
-    return encode_embedded(vit, vit.patch_embed(images), cells)
+    return attend(vit, embed(vit, patches), cells)
 
 
-def encode_embedded(vit: VisionTransformer, embedded: Tensor, cells: Tensor | None = None) -> Tensor:
-    """Return the tokens of embedded patches (B, N, C), some of which may be mask tokens in place of patches."""
-    tokens = embedded + cast(Tensor, vit.pos_embed)
-    if cells is not None:
-        tokens = take(tokens, cells)
+def embed(vit: VisionTransformer, patches: Tensor) -> Tensor:
+    """Return the embeddings (B, V, C) of patches (B, V, 3P²), without positions."""
+    kernel = cast(nn.Conv2d, vit.patch_embed.proj)
+    weight = kernel.weight.permute(0, 2, 3, 1).flatten(1)  # in the order of patchify
+    return F.linear(patches, weight, kernel.bias)
+
+
+def attend(vit: VisionTransformer, embedded: Tensor, cells: Tensor) -> Tensor:
+    """Return the tokens (B, V, C) of embedded patches or mask tokens (B, V, C) that lie at ``cells`` (B, V)."""
+    tokens = embedded + F.embedding(cells, cast(Tensor, vit.pos_embed)[0])
     for block in vit.blocks:
         tokens = block(tokens)
     encoded: Tensor = vit.norm(tokens)
@@ -46,7 +51,7 @@ def encode_embedded(vit: VisionTransformer, embedded: Tensor, cells: Tensor | No
 
 
 class Decoder(nn.Module):
-    """Predicts every patch from encoder tokens; thrown away after pretraining."""
+    """Predicts hidden patches from encoder tokens; thrown away after pretraining."""
 
     def __init__(self, config: DecoderConfig, encoder: EncoderConfig) -> None:
         super().__init__()
@@ -59,10 +64,14 @@ class Decoder(nn.Module):
         self.pixels = nn.Linear(config.dim, encoder.patch**2 * 3)
         nn.init.trunc_normal_(self.positions, std=0.02)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return patches (B, N, 3P²) of decoder tokens (B, N, dim) without positions."""
-        tokens = tokens + self.positions
+    def forward(self, tokens: Tensor, cells: Tensor) -> Tensor:
+        """Return states (B, T, dim) of decoder tokens (B, T, dim) without positions, which lie at ``cells`` (B, T)."""
+        states = tokens + F.embedding(cells, self.positions[0])
         for block in self.blocks:
-            tokens = block(tokens)
-        patches: Tensor = self.pixels(self.norm(tokens))
+            states = block(states)
+        return states
+
+    def head(self, states: Tensor) -> Tensor:
+        """Return patches (B, M, 3P²) of states (B, M, dim)."""
+        patches: Tensor = self.pixels(self.norm(states))
         return patches

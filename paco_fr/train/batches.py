@@ -82,8 +82,8 @@ class Views:
             images=torch.from_numpy(images),
             hidden=torch.from_numpy(mask),
             visible=torch.from_numpy(_others(mask, config.encoder.cells)),
-            shown=torch.from_numpy(np.stack(shown)),
             regions=torch.from_numpy(np.stack(regions)),
+            shown=torch.from_numpy(np.stack(shown)) if np.any(shown) else None,
         )
         return batch, broken
 

@@ -80,19 +80,27 @@ def flops_per_picture(config: PretrainConfig) -> float:
     A block of width C on T tokens costs 24 T C² (four C x C projections and a four-fold MLP, two operations a
     weight and token) and 4 T² C (attention); the backward pass costs twice the forward.
     """
-    encoder, decoder = config.encoder, config.decoder
-    whole = encoder.cells
-    tokens = whole if config.objective == "simmim" else whole - config.hidden_cells
-    total: float = encoder.depth * _block(tokens, encoder.dim) + decoder.depth * _block(whole, decoder.dim)
-    total += 2 * (whole + tokens) * 3 * encoder.patch**2 * encoder.dim  # into and out of patches
-    if config.loss.spatial_on == "features" and config.objective == "paco":
-        total += encoder.depth * _block(whole, encoder.dim) / 3  # the teacher has no backward pass
+    encoder, decoder, values = config.encoder, config.decoder, 3 * config.encoder.patch**2
+    whole, hidden = encoder.cells, config.hidden_cells
+    tokens = whole if config.objective == "simmim" else whole - hidden
+    learned: float = encoder.depth * _block(tokens, encoder.dim) + decoder.depth * _block(whole, decoder.dim)
+    learned += 2 * values * ((whole - hidden) * encoder.dim + hidden * decoder.dim)  # into and out of patches
+    taught = 0.0  # what has no backward pass
     if config.objective == "paco":
-        total += config.belief.depth * _block(whole, config.belief.dim)
+        book, trunk = config.codebook.tokens, config.belief.place == "trunk"
+        dim = decoder.dim if trunk else config.belief.dim
+        learned += 2 * hidden * dim**2 + 2 * whole * book * dim  # queries, and their products with the keys
+        learned += 2 * whole * book * values * dim / config.optimiser.batch  # the keys themselves
+        if config.belief.place != "two-pass":
+            learned += 2 * hidden * values * decoder.dim  # tokens into states
+        if not trunk:
+            learned += config.belief.depth * _block(whole, dim)
         if config.belief.place == "two-pass":
-            total += encoder.depth * _block(whole, encoder.dim)
-        total += 2 * whole * config.codebook.tokens * 3 * encoder.patch**2  # nearest tokens
-    return 3.0 * total
+            learned += encoder.depth * _block(whole, encoder.dim)
+        taught += 2 * whole * book * values  # nearest tokens
+        if config.loss.spatial and config.loss.spatial_on == "features":
+            taught += encoder.depth * _block(whole, encoder.dim)
+    return 3.0 * learned + taught
 
 
 def _block(tokens: int, width: int) -> int:

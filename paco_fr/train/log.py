@@ -6,6 +6,7 @@ An alarm tells a collapse or a leak from a healthy codebook and belief.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -181,11 +182,13 @@ def alarms(means: Mapping[str, float], config: PretrainConfig, epoch: float) -> 
         )
     if "belief_perplexity" not in means or epoch < config.belief.incubation_epochs + 0.5:
         return found
-    share = means["belief_perplexity"] / config.codebook.tokens
-    if share < LEAST_PERPLEXITY or means["tokens_believed"] < LEAST_BELIEVED:
+    share, chance = means["belief_perplexity"] / config.codebook.tokens, math.log(config.codebook.tokens)
+    narrow = share < LEAST_PERPLEXITY or means["tokens_believed"] < LEAST_BELIEVED
+    if narrow or means.get("belief", 0.0) > chance:
         found["collapse"] = (
             f"Collapse: the belief uses {means['belief_perplexity']:.1f} of {config.codebook.tokens} tokens "
-            f"(perplexity), {means['tokens_believed']:.0%} ever. Raise loss.belief (now {config.loss.belief:g})."
+            f"(perplexity), {means['tokens_believed']:.0%} ever; its cross-entropy is {means.get('belief', 0.0):.2f}, that "
+            f"of chance {chance:.2f}. Raise loss.belief (now {config.loss.belief:g})."
         )
     if means["token_error"] < means["quantisation_error"]:
         found["leak"] = (

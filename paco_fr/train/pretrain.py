@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -162,7 +163,8 @@ def _train(
             asked = time.monotonic()
             raw, unread = next(batches)
             meter.waited += time.monotonic() - asked
-            batch = prepared(raw.to(device), config)
+            watched = (step + 1) % LOG_EVERY_STEPS == 0 or step + 1 == steps
+            batch = replace(prepared(raw.to(device), config), watched=watched)
             epoch, rate = step * config.optimiser.batch / size, learning_rate(config, step, steps)
             for group in optimiser.param_groups:
                 group["lr"] = rate

@@ -34,8 +34,8 @@ def learning_rate_peak(config: PretrainConfig) -> float:
 def build_optimiser(
     config: PretrainConfig, model: torch.nn.Module, device: torch.device
 ) -> torch.optim.Optimizer:
-    """Return AdamW over the decayed and the free parameters; fused into one kernel on a GPU."""
-    fused = True if device.type == "cuda" else None
+    """Return AdamW over the decayed and the free parameters; fused into one kernel where the device has one."""
+    fused = True if device.type in ("cuda", "cpu") else None
     return torch.optim.AdamW(_groups(model, config), betas=config.optimiser.betas, fused=fused)
 
 

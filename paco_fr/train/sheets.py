@@ -10,7 +10,7 @@ from torch import Tensor
 
 from paco_fr.config import PretrainConfig
 from paco_fr.faces.pixels import unprepare
-from paco_fr.model.objective import Batch, Objective, Output
+from paco_fr.model.objective import Batch, Objective, Output, completed
 from paco_fr.model.patches import patchify, put, take, unpatchify
 from paco_fr.train.batches import Views
 from paco_fr.utils.files import atomic_file, writing
@@ -50,11 +50,11 @@ def save_sheet(target: Path, objective: Objective, views: Views, count: int = 8)
     end = max(len(views.pool.images), config.optimiser.presentations)
     batch = views.at(range(end, end + count)).to(device)
     training = objective.training
-    output = objective.eval()(batch)
+    output, patches = objective.eval()(batch), patchify(batch.images, patch)
     objective.train(training)
     sheet = {
         "original": unprepare(batch.images.cpu(), contract),
-        "corrupted": unprepare(unpatchify(output.corrupted, patch).cpu(), contract),
+        "corrupted": unprepare(unpatchify(completed(patches, batch, output), patch).cpu(), contract),
         "reconstructed": unprepare(unpatchify(repaired(config, batch, output), patch).cpu(), contract),
     }
     with (
@@ -70,6 +70,7 @@ def repaired(config: PretrainConfig, batch: Batch, output: Output) -> Tensor:
     patches = patchify(batch.images, config.encoder.patch)
     predicted = output.predicted.float()
     if config.loss.target == "normalised":  # shown with the true contrast of each patch, as MAE does
-        deviation = torch.sqrt(patches.var(-1, keepdim=True) + 1e-4)
-        predicted = predicted * deviation + patches.mean(-1, keepdim=True)
-    return put(patches, batch.hidden, take(predicted, batch.hidden))
+        truth = take(patches, batch.hidden)
+        deviation = torch.sqrt(truth.var(-1, keepdim=True, correction=0) + 1e-4)
+        predicted = predicted * deviation + truth.mean(-1, keepdim=True)
+    return put(patches, batch.hidden, predicted)

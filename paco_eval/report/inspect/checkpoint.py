@@ -20,6 +20,7 @@ from paco_fr.data.sources import load_source
 from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.model.diagnostics import belief_attention, masked_batch, nearest_tokens
 from paco_fr.model.masking import draw_hidden
+from paco_fr.model.objective import completed
 from paco_fr.model.paco import PaCo
 from paco_fr.model.patches import patchify, put, take, unpatchify
 from paco_fr.model.regions import REGIONS, region_map
@@ -54,8 +55,8 @@ def describe_checkpoint(folder: Path, out: Path) -> list[Path]:
     cells = torch.tensor([_hidden_part(config, row.numpy(), at) for at, row in enumerate(batch.hidden)])
     looked = belief_attention(model, batch)[torch.arange(len(cells)), cells].numpy()
     with torch.no_grad():
-        completed = unpatchify(model(batch).corrupted, config.encoder.patch)
-    corrupted = unprepare(completed, config.encoder.pixels)
+        patches = completed(patchify(batch.images, config.encoder.patch), batch, model(batch))
+    corrupted = unprepare(unpatchify(patches, config.encoder.patch), config.encoder.pixels)
     figure = attention_sheet(
         faces, corrupted, looked, cells.numpy(), title=f"{name} · where the belief looks"
     )

@@ -20,6 +20,7 @@ from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import read_image
 from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.model.diagnostics import masked_batch
+from paco_fr.model.objective import completed
 from paco_fr.model.paco import PaCo
 from paco_fr.model.patches import patchify, put, unpatchify
 from paco_fr.train.sheets import repaired
@@ -65,7 +66,7 @@ def fill(
         cells, others = (torch.from_numpy(np.flatnonzero(which))[None] for which in (places, ~places))
         batch = replace(
             masked_batch(covered[number : number + 1], config), hidden=cells, visible=others,
-            shown=torch.zeros(cells.shape, dtype=torch.bool),  # what lies there is the occluder, not the face
+            shown=None,  # what lies there is the occluder, not the face
         )  # fmt: skip
         output, truth = model(batch), model(replace(batch, images=clean[number : number + 1]))
         patches = patchify(batch.images, patch)
@@ -73,7 +74,7 @@ def fill(
         grey = put(patches, cells, torch.zeros(*cells.shape, patches.shape[-1]))
         for name, made in (
             ("hidden", grey),
-            ("believed tokens", output.corrupted),
+            ("believed tokens", completed(patches, batch, output)),
             ("decoded", repaired(config, batch, output)),
         ):
             rows[name].append(unprepare(unpatchify(made, patch), contract))

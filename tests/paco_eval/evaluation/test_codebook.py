@@ -127,4 +127,4 @@ def test_masks_of_diagnostics_depend_on_the_picture_alone():
     assert torch.equal(together.hidden[3:4], alone.hidden)
     both, _ = torch.cat([together.hidden, together.visible], 1).sort(1)
     assert (both == torch.arange(config.encoder.cells)).all()
-    assert not together.shown.any()
+    assert together.shown is None

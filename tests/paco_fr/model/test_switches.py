@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from paco_fr.baselines import build_objective
 from paco_fr.config import load_recipe, parse_config
-from paco_fr.model.losses import reconstruction_loss, relation_spread
+from paco_fr.model.losses import relation_spread
 from paco_fr.model.patches import add_colour, borrowed_colour, split_colour
 from paco_fr.train.batches import Views, shown_share
 from paco_fr.train.log import alarms
 from paco_fr.train.pretrain import pretrain
 from paco_fr.utils.errors import PacoError
 from tests.paco_fr.conftest import batch_of, config_on, pool_of, small_config
-from tests.paco_fr.model.test_paco import model_of, other_hidden_pixels
+from tests.paco_fr.model.test_paco import PLACES, model_of, other_hidden_pixels
 from tests.paco_fr.train.test_resume import RUN, curve, run
 
 SWITCHES = {
+    "belief with blocks of its own": {"belief": {"place": "visible"}},
     "one codebook": {"codebook": {"scope": "shared"}},
     "structure": {"codebook": {"content": "structure"}},
     "structure, shared, two passes": {
@@ -29,10 +32,10 @@ SWITCHES = {
     "eight candidates": {"codebook": {"candidates": 8}},
     "codes moved by the gradient alone": {"codebook": {"rate": 0.0, "incubation_rate": 0.0, "revive": "never"}},
     "no incubation": {"belief": {"incubation_epochs": 0.0}},
-    "larger belief": {"belief": {"depth": 2, "dim": 32}},
+    "larger belief": {"belief": {"place": "visible", "depth": 2, "dim": 32}},
     "random masks": {"masking": {"strategy": "random"}},
     "block masks": {"masking": {"strategy": "block"}},
-    "all patches": {"loss": {"patches": "all", "target": "normalised"}},
+    "normalised": {"loss": {"target": "normalised"}},
     "features": {"loss": {"spatial_on": "features"}},
     "features, two passes": {"loss": {"spatial_on": "features"}, "belief": {"place": "two-pass"}},
     "no spatial term": {"loss": {"spatial": 0.0}},
@@ -58,6 +61,9 @@ def test_every_switch_learns_and_none_leaks(changes):
         optimiser.zero_grad()
         extra = model.after_step(batch, output, step / 8, np.random.default_rng(step))
         assert all(np.isfinite(float(value)) for value in [*output.terms.values(), *extra.values()])
+    told = model(replace(batch, watched=True))
+    assert torch.equal(told.predicted, model(batch).predicted)
+    assert {"belief_accuracy", "token_error"} <= set(told.terms) - set(output.terms)
     assert model(batch).terms["reconstruction"] < 0.98 * first.terms["reconstruction"]
 
 
@@ -82,7 +88,7 @@ def trained(steps: int, **changes) -> dict[str, str]:
     model.start(views.at(range(80)), np.random.default_rng(0))
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for step in range(steps):
-        batch = views.at(range(step * 16, step * 16 + 16))
+        batch = replace(views.at(range(step * 16, step * 16 + 16)), watched=True)
         output = model(batch)
         output.loss.backward()
         optimiser.step()
@@ -92,11 +98,12 @@ def trained(steps: int, **changes) -> dict[str, str]:
     return alarms(means, config, steps / 5)
 
 
-def test_collapse_is_provoked_and_caught():
-    wide = {"tokens": 64, "memory": 0.3}
-    found = trained(60, codebook=wide, loss={"belief": 0.0})
+@pytest.mark.parametrize("place", PLACES)
+def test_collapse_is_provoked_and_caught(place):
+    settings = {"codebook": {"tokens": 64, "memory": 0.3}, "belief": {"place": place}}
+    found = trained(60, **settings, loss={"belief": 0.0})
     assert set(found) == {"collapse"} and "Raise loss.belief (now 0)" in found["collapse"]
-    assert not trained(60, codebook=wide)
+    assert not trained(60, **settings)
 
 
 def test_a_leak_is_provoked_and_caught():
@@ -172,12 +179,6 @@ def test_colour_is_borrowed_from_visible_neighbours_alone():
     near, above, below = np.exp(-np.array([1, 1, 4]) / 1.2)
     torch.testing.assert_close(found[0, 0], torch.full((4,), float(7 * near / (near + above + below))))
     assert (found[0, 1] < 7.1).all()
-
-
-def test_all_patches_count_where_asked():
-    truth, predicted = torch.zeros(1, 4, 2), torch.ones(1, 4, 2)
-    predicted[0, 3] = 3.0
-    assert reconstruction_loss(predicted, truth, torch.tensor([[0, 1]]), "all") == 3.0
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_incubation_fades_from_all_to_nothing_within_the_first_epoch(config):
     views = Views(pool_of(config), config)
     assert views.at(range(4)).shown.float().mean() > 0.9
     assert 0.2 < views.at(range(16, 24)).shown.float().mean() < 0.8
-    assert not views.at(range(40, 80)).shown.any()
+    assert views.at(range(40, 80)).shown is None
 
 
 def test_prepared_pictures_come_back():
