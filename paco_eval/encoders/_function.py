@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from paco_fr.contracts import CropContract, PixelContract, Tokens
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, one_line
 
 
 @dataclass
@@ -57,8 +57,7 @@ class FunctionEncoder:
         except Exception as error:  # whatever foreign code raises on pictures that it cannot take
             shape = tuple(images.shape)
             raise PacoError(
-                f"{self.name} does not take pictures {shape}: {str(error).strip().splitlines()[-1][:200]}. Check the "
-                "size of its pixel contract."
+                f"{self.name} does not take pictures {shape}: {one_line((str(error).strip().splitlines() or [''])[-1])}."
             ) from error
         if not isinstance(found, Tensor) or found.ndim not in (2, 3, 4) or len(found) != len(images):
             what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__

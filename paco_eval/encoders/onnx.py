@@ -2,15 +2,16 @@
 
 How insightface feeds its recognisers (python-package, ``arcface_onnx.py``): RGB of 112 x 112 aligned to the
 ArcFace template, (value - 127.5) / 127.5; files converted from MXNet subtract and scale by themselves and
-take 0..255. Other files say their contract in the name, see :mod:`paco_eval.encoders._options`.
+take 0..255. Of other files, type, layout, size and batch are read from the input, and the range from the constants on the
+picture's own path (:mod:`paco_eval.encoders._picture_path`); the rest is stated in the name, and what is stated wins.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,12 +19,20 @@ from accelerate import PartialState
 from torch import Tensor
 
 from paco_eval.encoders._contract_check import check_contract
+from paco_eval.encoders._feed import Feed
 from paco_eval.encoders._function import FunctionEncoder
-from paco_eval.encoders._options import PIXELS, crop_option, pixel_contract, split_options
+from paco_eval.encoders._options import PIXELS, crop_option, pixel_contract, split_options, stated
+from paco_eval.encoders._picture_path import Path as Path_
+from paco_eval.encoders._picture_path import follow
 from paco_fr.contracts import CROPS, PixelContract
-from paco_fr.utils.errors import PacoError, one_line
+from paco_fr.utils.errors import PacoError, one_line, quoted
 from paco_fr.utils.untrusted import parse_json, shaped
 
+TYPES = {
+    "tensor(float)": torch.float32, "tensor(double)": torch.float64, "tensor(float16)": torch.float16,
+    "tensor(uint8)": torch.uint8, "tensor(int32)": torch.int32, "tensor(int64)": torch.int64,
+}  # fmt: skip
+"""Types of pictures that onnxruntime names."""
 ARCFACE = PixelContract(
     112, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), value_range=(-1.0, 1.0), interpolation="bilinear"
 )
@@ -48,23 +57,89 @@ def load(name: str) -> FunctionEncoder:
         raise PacoError(f"No ONNX file {path}.")
     onnx, session = _open(path)
     graph = onnx.graph
+    picture = _input(session, file)
+    found = follow(graph, picture.name)
+    feed = _feed(picture, found, file)
     known, crop = _known(onnx, path)
-    pixels = pixel_contract(name, options, known)
-    scales = _scales_itself(graph)
-    if scales and pixels.value_range != (0.0, 255.0):
-        raise PacoError(
-            f"{file} subtracts and scales by itself: it takes 0..255. Add range=0,255 to its options (got "
-            f"{pixels.value_range[0]:g}..{pixels.value_range[1]:g})."
-        )
-    checked = "takes 0..255 by its first nodes" if scales else check_contract(name, pixels)
+    ours = known is not None and crop is None  # our own export says all of it
+    read = known if ours else _by_graph(name, found, feed, known, options)
+    pixels = pixel_contract(name, options, read)
+    feed.check(name, pixels)
+    facts = {"objective": "unknown", "pixels_checked": _checked(name, pixels, found), "stated": stated(options),
+             "input": str(feed)}  # fmt: skip
     return FunctionEncoder(
         name,
-        _function(session, file),
+        feed.through(_network(session, picture.name), pixels.channels),
         pixels,
         weight_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
         parameters=sum(int(np.prod(weights.dims)) for weights in graph.initializer),
         required_crop=crop_option(options, crop),
-        facts={"objective": "unknown", "pixels_checked": checked},
+        facts=facts,
+    )
+
+
+def _checked(name: str, pixels: PixelContract, found: Path_) -> str:
+    """Return what is known of the contract; what the user states wins over what the file looks made for."""
+    own = found.value_range
+    if own is None:
+        return check_contract(name, pixels)
+    scales = ", ".join(found.nodes)
+    if own == pixels.value_range:
+        return f"takes {own[0]:g}..{own[1]:g} by its first nodes ({scales})"
+    low, high = pixels.value_range
+    return f"stated {low:g}..{high:g}; its first nodes ({scales}) look made for {own[0]:g}..{own[1]:g}"
+
+
+def _input(session: Any, file: str) -> Any:
+    """Return the only input of a session."""
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        listed = ", ".join(f"{quoted(one.name)} of {one.shape}" for one in inputs[:3])
+        raise PacoError(f"{file} takes {listed}; an encoder takes one batch of pictures, four dimensions.")
+    if inputs[0].type not in TYPES:
+        raise PacoError(f"{file} takes {inputs[0].type}, not pictures of {', '.join(TYPES)}.")
+    return inputs[0]
+
+
+def _feed(picture: Any, found: Path_, file: str) -> Feed:
+    """Return how the input wants its pictures: what is fixed in the file is read from it."""
+    batch, *rest = (length if isinstance(length, int) and length > 0 else None for length in picture.shape)
+    last = rest[2] in (1, 3) and rest[0] not in (1, 3)
+    rows_first = last or (found.rows_first is True and rest[0] not in (1, 3))
+    height, width, channels = rest if rows_first else (rest[1], rest[2], rest[0])
+    if channels not in (None, 1, 3):
+        raise PacoError(
+            f"{file} takes pictures of {channels} channels; of 1 and of 3 there are pictures here."
+        )
+    if height is None or width is None:
+        height = width = height or width
+    layout: Literal["NCHW", "NHWC"] = "NHWC" if rows_first else "NCHW"
+    return Feed(TYPES[picture.type], layout, height, width, channels or 3, batch)
+
+
+def _by_graph(
+    name: str, found: Path_, feed: Feed, known: PixelContract | None, options: Mapping[str, str]
+) -> PixelContract:
+    """Return the contract as far as file name and graph tell it; what neither tells must be stated."""
+    value_range = found.value_range or (None if feed.dtype.is_floating_point else (0.0, 255.0))
+    value_range = value_range or (known.value_range if known else None)
+    channels = known.channels if known else found.channels or ("RGB" if feed.channels == 1 else None)
+    size = feed.side or (known.size if known else None)
+    own = (("size", size), ("channels", channels), ("range", value_range))
+    lacking = [key for key, value in own if value is None and key not in options]
+    if lacking:
+        raise PacoError(
+            f"{name}: neither the file nor its name tells how to prepare its pictures. Give {', '.join(lacking)}, for example "
+            f"{name.partition('?')[0]}?channels=RGB&range=-1,1."
+        )
+    interpolation = known.interpolation if known else "bicubic"
+    return PixelContract(
+        size or 1,
+        (0.0,) * 3,
+        (1.0,) * 3,
+        channels or "RGB",
+        value_range or (0.0, 1.0),
+        interpolation,  # type: ignore[arg-type]
     )
 
 
@@ -96,30 +171,11 @@ def _known(model: Any, path: Path) -> tuple[PixelContract | None, Any]:
     return (ARCFACE, CROPS["arcface"]) if path.stem in RECOGNISERS else (None, None)
 
 
-def _scales_itself(graph: Any) -> bool:
-    """Say whether the picture is shifted and scaled by constants before the first convolution."""
-    first = []
-    for node in graph.node:
-        if node.op_type in ("Conv", "MatMul", "Gemm"):
-            break
-        first.append(node.op_type)
-    return "Sub" in first and bool({"Mul", "Div"} & set(first))
+def _network(session: Any, picture: str) -> Callable[[Tensor], Tensor]:
+    """Return the session's first output for pictures as it takes them."""
 
-
-def _function(session: Any, file: str) -> Callable[[Tensor], Tensor]:
-    """Return the session's first output for pictures, one by one where the file fixes a batch of one."""
-    feed = session.get_inputs()[0]
-    batch = feed.shape[0]
-    if isinstance(batch, int) and batch != 1:
-        raise PacoError(
-            f"{file} takes batches of exactly {batch} pictures. Export it with a free batch size."
-        )
-    kind = np.float16 if feed.type == "tensor(float16)" else np.float32
-
-    def run(images: Tensor) -> Tensor:
-        pictures = images.cpu().numpy().astype(kind)
-        parts = np.split(pictures, len(pictures)) if batch == 1 else [pictures]
-        outputs = [session.run(None, {feed.name: part})[0] for part in parts]
-        return torch.from_numpy(np.concatenate(outputs).astype(np.float32))
+    def run(pictures: Tensor) -> Tensor:
+        found = session.run(None, {picture: pictures.cpu().numpy()})[0]
+        return torch.from_numpy(np.asarray(found, np.float32))
 
     return run

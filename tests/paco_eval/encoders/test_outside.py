@@ -68,21 +68,26 @@ def test_an_onnx_recogniser_gives_its_embedding_under_the_stated_contract(batch,
 
 def test_recognisers_of_known_names_bring_their_contract(tmp_path):
     file = onnx_file(tmp_path / "w600k_r50.onnx")
-    encoder = load_encoder(f"onnx:{file}?size=16")  # the real file takes 112
+    encoder = load_encoder(f"onnx:{file}")  # the real file takes 112, this one says 16
     assert encoder.pixels.channels == "RGB" and encoder.pixels.value_range == (-1.0, 1.0)
     assert encoder.required_crop == CROPS["arcface"]
-    with pytest.raises(PacoError, match=r"does not take pictures .*112"):
-        load_encoder(f"onnx:{file}")
+    assert encoder.pixels.size == 16
+    with pytest.raises(PacoError, match=r"takes pictures of 16 x 16, not of 112"):
+        load_encoder(f"onnx:{file}?size=112")
     for other, what in (("det_10g", "a face detector"), ("2d106det", "a landmark network")):
         with pytest.raises(PacoError, match=what):
             load_encoder(f"onnx:{tmp_path / other}.onnx")
 
 
-def test_a_file_that_scales_by_itself_takes_bytes_and_nothing_else(tmp_path):
+def test_a_file_that_scales_by_itself_takes_bytes_unless_the_user_states_otherwise(tmp_path):
     file = onnx_file(tmp_path / "mxnet.onnx", scales=True)
-    with pytest.raises(PacoError, match=r"takes 0\.\.255"):
-        load_encoder(f"onnx:{file}?{ARCFACE}")
-    assert load_encoder(f"onnx:{file}?{ARCFACE.replace('-1,1', '0,255')}").pixels.value_range == (0.0, 255.0)
+    encoder = load_encoder(f"onnx:{file}?channels=BGR")
+    assert encoder.pixels.value_range == (0.0, 255.0) and "takes 0..255" in encoder.facts["pixels_checked"]
+    stated = load_encoder(f"onnx:{file}?{ARCFACE}")
+    assert stated.pixels.value_range == (-1.0, 1.0)
+    assert stated.facts["pixels_checked"].startswith(
+        "stated -1..1; its first nodes (Sub, Mul) look made for 0..255"
+    )
 
 
 def test_our_own_export_carries_its_contract_in_the_file(tmp_path):
@@ -95,7 +100,7 @@ def test_our_own_export_carries_its_contract_in_the_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [("", "Give size, channels, range"), ("?size=16&channels=RGB", "Give range"), ("?colour=RGB", "Unknown option"),
+    [("", "Give channels, range"), ("?size=16&channels=RGB", "Give range"), ("?colour=RGB", "Unknown option"),
      ("?" + ARCFACE.replace("BGR", "GBR"), "RGB or BGR"), ("?" + ARCFACE.replace("-1,1", "1"), "not 2 numbers"),
      ("?" + ARCFACE.replace("arcface", "arcfase"), "Did you mean arcface"), ("?size", "needs a value"),
      ("?" + ARCFACE + "&std=58,58,58", "different units")],
