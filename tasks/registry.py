@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from traceback import extract_tb
 
@@ -94,8 +94,13 @@ def _answers(task: Task, pattern: str, by_tag: bool) -> bool:
 
 
 def tasks_from(path: Path) -> list[Task]:
-    """Return the tasks that a user's own Python file declares, as ``TASK`` or any module-level Task."""
-    spec = spec_from_file_location("paco_eval_user_tasks", path)
+    """Return the tasks that a user's own Python file declares, as ``TASK`` or any module-level Task.
+
+    The file is a module under its own name, so that ``reader`` may name a function in it. Shipped tasks that it imports
+    are not declared by it.
+    """
+    name = _module_name(path)
+    spec = spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise PacoError(f"--tasks-from {path}: no such Python file.")
     module = module_from_spec(spec)
@@ -107,8 +112,33 @@ def tasks_from(path: Path) -> list[Task]:
         line = frames[-1] if frames else None
         where = f"{path}" if line is None else f"{path}, line {line}"
         raise PacoError(f"--tasks-from {where}: {type(error).__name__}: {error}") from error
-    declared = [value for value in vars(module).values() if isinstance(value, Task)]
+    _of_users.add(name)
+    shipped = {id(task) for task in _declared().values()}
+    declared = [
+        value for value in vars(module).values() if isinstance(value, Task) and id(value) not in shipped
+    ]
     found = list({task.name: task for task in declared}.values())
     if not found:
         raise PacoError(f"--tasks-from {path}: declares no tasks.task.Task.")
+    if name != path.stem and any(task.reader.partition(":")[0] == path.stem for task in found):
+        raise PacoError(
+            f"--tasks-from {path}: '{path.stem}' is the name of another module, so no reader can be found by it. "
+            "Rename the file."
+        )
     return found
+
+
+_of_users: set[str] = set()
+"""Modules that were made of users' files."""
+
+
+def _module_name(path: Path) -> str:
+    """Return the name of the file, if no other module has it."""
+    name = path.stem
+    if name in _of_users:
+        return name
+    free = name.isidentifier() and name not in sys.modules
+    if free:
+        there = find_spec(name)
+        free = there is None or (there.origin is not None and Path(there.origin).resolve() == path.resolve())
+    return name if free else "paco_eval_user_tasks"

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,24 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 def test_links_and_pictures_of_every_page_are_there(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_python_of_the_readme_runs_as_a_plain_script(tmp_path):
+    """Saved as a file, without a main guard, it ended in BrokenProcessPool: workers ran the script again."""
+    block = re.search(r"```python\n(.*?)```", README, flags=re.S)
+    assert block
+    (tmp_path / "mine.py").write_text(block.group(1) + "\nprint(len(results), 'lines')\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PACO_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "mine.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"[1-9]\d* lines", done.stdout.strip().splitlines()[-1])
+    assert list((tmp_path / "paco-results").rglob("*"))

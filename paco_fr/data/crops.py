@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 from datasets import IterableDataset
@@ -12,8 +13,8 @@ from tqdm import tqdm
 
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import content_hash
-from paco_fr.data.cut import Cutting
-from paco_fr.data.pack import SHARD_SIZE, largest_shard, settings_of, write_shards
+from paco_fr.data.cut import Cutting, cut_record
+from paco_fr.data.pack import SHARD_SIZE, largest_shard, refuse_broken, settings_of, write_shards
 from paco_fr.data.shards import PackedFaces, is_packed, open_packed
 from paco_fr.data.sources import Origin, origin_of
 from paco_fr.faces.records import fingerprint
@@ -56,6 +57,38 @@ def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = Fals
         return packed
     # Cut from a source that was there as a whole: known by it, and shuffled as a whole, whatever its size.
     return replace(packed, blocks=(len(packed.images),), fingerprint=name)
+
+
+def sample_source(config: PretrainConfig, most: int = 200) -> str:
+    """Cut a few faces of a source that is not packed and say what became of them; nothing is written.
+
+    Args:
+        config: the source, and how it is cut.
+        most: faces that are looked at, evenly spaced; of a smaller source all.
+
+    Raises:
+        PacoError: the source is not there, or would be refused when it is cut.
+
+    """
+    origin, count = origin_of(config.data.source)
+    if isinstance(origin, FaceSpec):
+        return f"{count:,} faces to be drawn"
+    cutting = Cutting.of(config)
+    if isinstance(origin, IterableDataset):
+        rows = dict(enumerate(islice(origin, min(most, 32))))
+    else:
+        rows = {index: origin[index] for index in range(0, count, -(-count // most))}
+    skipped = []
+    for index, row in rows.items():
+        try:
+            cut_record(row, cutting, index)
+        except PacoError as error:
+            skipped.append(f"{row.get('image_id') or f'{index:08d}'}: {error}")
+    usable = len(rows) - len(skipped)
+    # Of a part of the source, more broken ones than are allowed prove nothing yet: they are said.
+    refuse_broken(config.data.source, usable, skipped, config.data.max_broken if len(rows) == count else 1.0)
+    first = f" (first that cannot: {skipped[0]})" if skipped else ""
+    return f"{usable} of the {len(rows)} faces that were looked at can be used{first}, of {count or 'an unknown number'}"
 
 
 def _source(written: str, origin: Origin) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -171,6 +171,11 @@ def check_broken(shards: Iterable[Shard], source: str, max_broken: float) -> Non
     for shard in shards:
         usable += shard.count
         skipped += shard.skipped
+    refuse_broken(source, usable, skipped, max_broken)
+
+
+def refuse_broken(source: str, usable: int, skipped: Sequence[str], max_broken: float) -> None:
+    """Refuse a source of so many usable pictures and others, one line each, see :func:`check_broken`."""
     seen = usable + len(skipped)
     first = f" First: {skipped[0]}" if skipped else ""
     if not usable:

@@ -15,6 +15,7 @@ from paco_fr.data.open import Faces, FacesInMemory, packed_faces
 from paco_fr.train.batches import Views, prepared
 from paco_fr.train.pretrain import fresh_model, take_step
 from paco_fr.train.schedule import build_optimiser, describe_schedule, learning_rate, step_count
+from paco_fr.utils.errors import MissingDataError
 from paco_fr.utils.random import generator
 
 STEPS = 2
@@ -23,13 +24,22 @@ STEPS = 2
 def plan(config: PretrainConfig) -> str:
     """Take two steps and evaluate the objective once, and say what a run would be; write nothing.
 
-    Packed faces are opened and shown; for other sources, which may take long to cut, pictures of the right
-    shape stand in. What is measured is this machine, one process.
+    Packed faces are opened and shown. Of other sources, which may take long to cut, a few faces are cut, so that what a
+    run would refuse is refused here; a source that is not there yet is said. Pictures of the right shape stand in for
+    the two steps. What is measured is this machine, one process.
     """
     AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision="bf16" if config.optimiser.precision == "bf16" else "no")
     device = accelerator.device
-    faces = packed_faces(config) or stand_in(config)
+    faces, sampled = packed_faces(config), ""
+    if faces is None:
+        from paco_fr.data.crops import sample_source  # what cuts and draws is heavy
+
+        faces = stand_in(config)
+        try:
+            sampled = sample_source(config)
+        except MissingDataError as error:  # a recipe is planned before its data is there
+            sampled = f"a run would end: {str(error).rstrip('.')}"
     views = Views(faces, config)
     model = fresh_model(config, views, device)
     parameters, encoder = (sum(p.numel() for p in part.parameters()) for part in (model, model.encoder))
@@ -58,7 +68,7 @@ def plan(config: PretrainConfig) -> str:
             f"{config.encoder.dim}, {encoder / 1e6:.2f} M parameters ({parameters / 1e6:.2f} M with what is thrown away)",
             f"data: {config.data.source}; crops {config.data.crops}; "
             + (
-                "noise stands in for it here"
+                f"{sampled}; noise stands in for them here"
                 if faces.fingerprint == "noise"
                 else f"{len(faces.images):,} pictures packed"
             ),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from typing import Any, TypeVar
 
 Context = TypeVar("Context")
@@ -25,7 +24,7 @@ def in_order(
     """Give ``work(context, job)`` of every job in the order of the jobs.
 
     Args:
-        work: a function of a module; processes find it by its name.
+        work: a function of a module; processes find it by its name. The caller's own module is not imported.
         context: what all jobs share, sent to each process once.
         jobs: may be endless: at most two for each worker are taken before their results are fetched.
         workers: processes; the work is done here where one or none is asked for.
@@ -40,8 +39,12 @@ def in_order(
     start: Callable[[Job], Result]
     if threads:
         pool, start = ThreadPoolExecutor(workers), partial(work, context)
-    else:  # spawned, not forked: the caller may hold threads, which a forked child would find locked
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (work, context))
+    else:
+        # Fresh interpreters, not forked ones: the caller may hold threads, which a forked child would find locked. And
+        # none that imports the caller's module again, as Python's own do: scripts are written without a main guard.
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(work, context))
         start = _work
     waiting: deque[Future[Result]] = deque()
     with pool:

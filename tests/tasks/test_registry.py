@@ -114,6 +114,28 @@ def test_tasks_from_a_file(tmp_path: Path) -> None:
         all_tasks([declare("recognition/lfw")])
 
 
+def test_a_file_of_tasks_may_hold_its_reader(tmp_path: Path) -> None:
+    """Its reader was not found (ModuleNotFoundError), and shipped tasks that it imports counted as declared by it."""
+    text = (
+        "from tasks.task import Task\nfrom paco_fr.contracts import CROPS\n"
+        "from tasks.families.recognition.lfw import TASK as SHIPPED\n\n"
+        "def read(data_root):\n    return 'mine'\n\n"
+        "TASK = Task('pose/a', 1, 'pose', '{}:read', CROPS['box'], 'mae', 'own', 'here')\n"
+    )
+    path = tmp_path / "held_here.py"
+    path.write_text(text.format("held_here"))
+    [task] = tasks_from(path)
+    assert task.name == "pose/a"
+    assert resolve(task.reader)(None) == "mine"
+    path.write_text(text.format("held_here").replace("mine", "changed"))
+    assert resolve(tasks_from(path)[0].reader)(None) == "changed"
+    taken = tmp_path / "json.py"
+    taken.write_text(text.format("json"))
+    with pytest.raises(PacoError, match=r"'json' is the name of another module.*Rename the file"):
+        tasks_from(taken)
+    assert resolve("json:loads")("1") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

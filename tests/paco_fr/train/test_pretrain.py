@@ -10,7 +10,7 @@ import torch
 from paco_fr.checkpoint import load_encoder, read_card
 from paco_fr.config import load_recipe, recipes
 from paco_fr.contracts import PixelContract
-from paco_fr.data.crops import crop_pool
+from paco_fr.data.crops import crop_pool, sample_source
 from paco_fr.data.pack import pack
 from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.train.batches import Views, epoch_order, shown_share
@@ -209,3 +209,20 @@ def test_the_pool_is_the_same_for_any_number_of_workers(faces, tmp_path, monkeyp
         pools.append(crop_pool(config, workers=workers))
     assert pools[0].fingerprint == pools[1].fingerprint
     assert np.array_equal(*(np.stack(list(pool.images)) for pool in pools))
+
+
+def test_a_dry_run_refuses_what_the_run_would_refuse(faces, monkeypatch):
+    """A dry run said that all is well where the run ended with "not one of the faces could be used"."""
+    config = config_on(faces, data={"crops": {"aligned": 1.0}})
+    texts = []
+    for call in (lambda: plan(config), lambda: crop_pool(config, workers=1)):
+        with pytest.raises(PacoError, match=r"not one of 24 faces could be used\. First: 000\.png") as caught:
+            call()
+        texts.append(str(caught.value).partition(": ")[2])
+    assert texts[0] == texts[1]
+    assert "a run would end: Source 'nowhere' does not exist" in plan(config_on("nowhere"))
+    assert "24 of the 24 faces that were looked at can be used" in sample_source(config_on(faces))
+    (Path(faces) / "broken.png").write_bytes(b"")
+    assert "first that cannot: broken.png" in sample_source(config_on(faces, data={"max_broken": 0.5}))
+    with pytest.raises(PacoError, match="1 of 25 faces cannot be used"):
+        sample_source(config_on(faces, data={"max_broken": 0.0}))
