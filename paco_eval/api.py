@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders._contract_check import check_contract
 from paco_eval.encoders._function import FunctionEncoder
+from paco_eval.encoders._identity import identified
 from paco_eval.encoders.timm import TimmEncoder, class_token_trained, contract_of
 from paco_eval.evaluation.protocols import SEEDS, SHOTS, Protocol
 from paco_eval.evaluation.runner import evaluate_all
@@ -47,6 +48,7 @@ def evaluate(
     crop: str = "",
     overwrite: str = "missing",
     trust: bool = False,
+    allow_random: bool = False,
 ) -> pd.DataFrame:
     """Measure encoders on tasks and return the results of ``out`` for them, one line a metric.
 
@@ -70,6 +72,7 @@ def evaluate(
         crop: name of a crop in place of those of the tasks; rows say so.
         overwrite: ``never``, ``missing`` or ``always``.
         trust: whether code that comes with an encoder may run.
+        allow_random: go on with features that depend on chance or on the batch; rows say so.
 
     Raises:
         PacoError: as on the command line; a task that failed is an error after the others ran.
@@ -85,11 +88,14 @@ def evaluate(
     )
     root = Path(data_root) if data_root is not None else None
     modules = [(one, one.training, _grads(one)) for one in several if isinstance(one, nn.Module)]
+    measured: dict[str, dict[str, Any]] = {}
     try:
         loaded = [as_encoder(one, pixels, name, trust=trust) for one in several]
         failed = evaluate_all(
             loaded, _tasks(tasks, root), asked, out=Path(out), data_root=root, overwrite=overwrite,
-            train_identities=None if train_identities is None else Path(train_identities), say=lambda _: None,
+            train_identities=None if train_identities is None else Path(train_identities), allow_random=allow_random,
+            asked=measured,
+            say=lambda _: None,
         )  # fmt: skip
     finally:
         for module, training, grads in modules:
@@ -99,7 +105,14 @@ def evaluate(
     if failed:
         raise PacoError("\n".join(failed))
     frame = load_results(out)
-    return frame[frame["encoder"].isin([one.name for one in loaded])].reset_index(drop=True)
+    own = {(one.name, one.weight_hash) for one in loaded}
+    now = {(fields["task"], fields["encoder"], fields["protocol"]) for fields in measured.values()}
+    kept = [
+        (row.encoder, row.weight_hash) in own
+        and (row.key in measured or (row.task, row.encoder, row.protocol) not in now)  # else of former data
+        for row in frame.itertuples()
+    ]
+    return frame[kept].reset_index(drop=True)
 
 
 def _grads(module: nn.Module) -> list[bool]:
@@ -135,16 +148,17 @@ def as_encoder(
         return load_encoder(found, trust=trust)
     if not isinstance(found, nn.Module):
         if isinstance(found, Encoder):
-            return found
+            return identified(found)
         raise PacoError(
             f"A {type(found).__name__} is no encoder: give a name, a torch module, or an Encoder."
         )
     found.eval()
     digest = weight_hash(found)
-    name = name or f"module:{type(found).__name__}-{digest[:6]}"
+    given, name = name, name or f"module:{type(found).__name__}"
     if hasattr(found, "pretrained_cfg") and hasattr(found, "forward_intermediates"):
         contract = pixels or contract_of(found)
-        return TimmEncoder(name, found, contract, has_global=class_token_trained(found))
+        made: Encoder = TimmEncoder(name, found, contract, has_global=class_token_trained(found))
+        return _titled(identified(made, foreign=True), given)
     if pixels is None:
         raise PacoError(
             f"How does {type(found).__name__} want its pictures? Give pixels=paco_eval.PixelContract(size=..., ...)."
@@ -152,9 +166,17 @@ def as_encoder(
     device = next((parameter.device for parameter in found.parameters()), None)
 
     def function(images: Tensor) -> Tensor:
-        made: Tensor = found(images.to(device) if device is not None else images)
-        return made
+        output: Tensor = found(images.to(device) if device is not None else images)
+        return output
 
     parameters = sum(parameter.numel() for parameter in found.parameters())
     facts: dict[str, Any] = {"pixels_checked": check_contract(name, pixels, found)}
-    return FunctionEncoder(name, function, pixels, digest, parameters, facts=facts)
+    made = FunctionEncoder(name, function, pixels, digest, parameters, facts=facts)
+    return _titled(identified(made), given)
+
+
+def _titled(encoder: Encoder, given: str) -> Encoder:
+    """Return a module under its class and what it computes, where it was given no name."""
+    if not given:
+        encoder.name = f"{encoder.name}-{encoder.weight_hash[:6]}"
+    return encoder

@@ -63,6 +63,8 @@ if TYPE_CHECKING:
                    "parsing.")  # fmt: skip
 @click.option("--crop", type=click.Choice(["farl", "arcface", "box", "whole"]),
               help="Cut faces so, whatever task or encoder ask for; marked in the row.")  # fmt: skip
+@click.option("--allow-random", is_flag=True,
+              help="Go on with encoders whose features depend on chance or on the batch; marked in the row.")  # fmt: skip
 @click.option("--cache-limit", envvar="PACO_CACHE_LIMIT", metavar="SIZE",
               help="Keep the cache of features to a size such as 20GB; what was unused for longest goes first, and "
                    "nothing that a running evaluation uses.  [default: $PACO_CACHE_LIMIT, else none]")  # fmt: skip
@@ -78,7 +80,7 @@ def command(
     epochs: int, out: Path, data_root: Path | None, overwrite: str, limit: int | None, sensitive: bool, dry_run: bool,
     precision: str, device: str, trust: bool, tasks_from: Path | None, folders: tuple[str, ...],
     train_identities: Path | None, margin: Literal["cosface", "arcface"], head: Literal["linear", "farl"],
-    crop: str | None, cache_limit: str | None, jobs: str | None, job_pairs: tuple[str, ...],
+    crop: str | None, allow_random: bool, cache_limit: str | None, jobs: str | None, job_pairs: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes.
 
@@ -150,7 +152,7 @@ def command(
     with keeping(cache_limit or ""):
         failures = evaluate_all(
             loaded, usable, asked, out=out, data_root=data_root, train_identities=train_identities,
-            overwrite=overwrite, say=lambda text: click.echo(text, err=True),
+            overwrite=overwrite, allow_random=allow_random, say=lambda text: click.echo(text, err=True),
         )  # fmt: skip
     if sensitive:
         from paco_eval.experiments.sensitivity import spreads

@@ -124,6 +124,7 @@ def load_encoder(name: str, *, trust: bool = False) -> Encoder:
             load.
 
     """
+    from paco_eval.encoders._identity import identified
     from paco_fr.checkpoint import shipped
 
     scheme, _, rest = name.partition(":")
@@ -136,11 +137,10 @@ def load_encoder(name: str, *, trust: bool = False) -> Encoder:
                 f"{name} runs code that comes with the file. Read it, and add --trust (in Python trust=True) if you "
                 "trust its author."
             )
-        encoder: Encoder = import_module(adapter.module).load(name)
-        return encoder
+        return identified(import_module(adapter.module).load(name))
     if rest:
         outside = import_module("paco_eval.encoders.outside")
         found: Encoder | None = outside.from_entry_point(name)
         if found is not None:
-            return found
+            return identified(found)
     raise unknown_name("encoder", scheme, [*ADAPTERS, *shipped()])

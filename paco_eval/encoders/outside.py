@@ -10,6 +10,7 @@ from traceback import extract_tb
 from typing import Any
 
 from paco_eval.encoders._contract_check import check_contract
+from paco_eval.encoders._identity import no_exit
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 
@@ -29,8 +30,11 @@ def load(name: str) -> Encoder:
     module = module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     try:
-        spec.loader.exec_module(module)
-        made = getattr(module, member)()
+        with no_exit(name):
+            spec.loader.exec_module(module)
+            made = getattr(module, member)()
+    except PacoError:
+        raise
     except Exception as error:  # whatever the user's own file raises
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)]
         where = f"{path}, line {lines[-1]}" if lines else str(path)
@@ -44,7 +48,8 @@ def from_entry_point(name: str) -> Encoder | None:
     for entry in entry_points(group=GROUP, name=scheme):
         owner = entry.dist.name if entry.dist is not None else entry.value
         try:
-            made = entry.load()(name)
+            with no_exit(name):
+                made = entry.load()(name)
         except PacoError:
             raise
         except Exception as error:  # another package's code: name it instead of failing in its place

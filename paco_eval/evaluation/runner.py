@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 
 from paco_eval.encoders import load_encoder
+from paco_eval.encoders._identity import identified, notes_of, refuse_unfit
 from paco_eval.evaluation.cells import cells_of
 from paco_eval.evaluation.codebook import diagnostics_of, measure_changed_codebook, measure_codebook
 from paco_eval.evaluation.data import Data
@@ -25,6 +28,7 @@ from paco_eval.evaluation.frozen import frozen_variants, measure_frozen, subsets
 from paco_eval.evaluation.protocols import FROZEN, NotApplicableError, Protocol
 from paco_eval.evaluation.record import Measured, Part, identity_of, row_of, wanted_of
 from paco_eval.features.cache_locks import keeping
+from paco_eval.features.processes import together
 from paco_eval.finetune.model import Settings
 from paco_eval.rows.compact import write_achieved
 from paco_eval.rows.former import Former
@@ -38,6 +42,9 @@ from paco_fr.utils.types import Say
 from tasks.derived import CLEAN
 from tasks.kinds import load_kind
 from tasks.task import Task
+
+NOTES = ("random", "constant")
+"""What a row may say of an encoder's features beside its choice."""
 
 Measurer = Callable[[Encoder, Data, Sequence[Any]], Iterator[Measured]]
 """Measures the wanted parts of a task, and perhaps others that come with them; in processes but the first it takes
@@ -53,6 +60,8 @@ def evaluate_all(
     data_root: Path | None = None,
     train_identities: Path | None = None,
     overwrite: str = "missing",
+    allow_random: bool = False,
+    asked: dict[str, dict[str, Any]] | None = None,
     wait: bool = False,
     say: Say = print,
 ) -> list[str]:
@@ -72,12 +81,18 @@ def evaluate_all(
         train_identities: a folder of people to fit whitening on, or to fine-tune on, for recognition sets
             without a train part.
         overwrite: ``never``, ``missing`` or ``always``.
+        allow_random: go on with features that depend on chance or on the batch.
+        asked: filled with the identifying fields of all that was asked for, by key, measured now or before.
         wait: until another run into ``out`` has ended, instead of refusing.
         say: takes lines for the user.
 
     """
-    loaded = [load_encoder(one) if isinstance(one, str) else one for one in encoders]
+    loaded = [load_encoder(one) if isinstance(one, str) else identified(one) for one in encoders]
     state = PartialState()
+    if state.num_processes > 1:  # one process says who they are
+        (hashes,) = broadcast_object_list([[encoder.weight_hash for encoder in loaded]])
+        for encoder, own in zip(loaded, hashes, strict=True):
+            encoder.weight_hash = own
     failed: list[str] = []
     with keeping(), owned_folder(out, wait=wait) if state.is_main_process else nullcontext():
         former = Former(out / "rows")
@@ -94,7 +109,16 @@ def evaluate_all(
                 _share(loaded, data, out, overwrite)
             for encoder, data in product(loaded, found):
                 try:
-                    rows = measure(encoder, data, out=out, overwrite=overwrite, say=say, former=former)
+                    rows = measure(
+                        encoder,
+                        data,
+                        out=out,
+                        overwrite=overwrite,
+                        say=say,
+                        former=former,
+                        allow_random=allow_random,
+                        asked=asked,
+                    )
                 except NotApplicableError as error:
                     say(f"Left out {error}")
                     continue
@@ -108,6 +132,8 @@ def evaluate_all(
                     continue
                 for row in rows:
                     say(_line(row))
+                for note in {str(row.chosen[name]) for row in rows for name in NOTES if name in row.chosen}:
+                    say(f"{data.task.name}  {encoder.name}: note that its {note}")
     return failed
 
 
@@ -121,6 +147,8 @@ def measured_on(
             found = variants(Data.load(task, data_root, protocol, train_identities))
         except Exception as error:
             found = error
+        except SystemExit as error:
+            found = PacoError(f"its code tried to end the process (exit {error.code!r}).")
         yield task, found
 
 
@@ -143,6 +171,8 @@ def measure(
     say: Say = print,
     settings: Settings | None = None,
     former: Former | None = None,
+    allow_random: bool = False,
+    asked: dict[str, dict[str, Any]] | None = None,
 ) -> list[Row]:
     """Measure one encoder on one task and write a row for each part; return the new rows, in the first process.
 
@@ -156,6 +186,8 @@ def measure(
         overwrite: ``never``, ``missing`` or ``always``.
         say: takes lines for the user.
         settings: of fine-tuning, by default those of the protocol.
+        allow_random: go on with features that depend on chance or on the batch; the row says so.
+        asked: filled with the identifying fields of all parts, by key.
         former: rows that were there before, to say why something is measured again.
 
     Raises:
@@ -163,7 +195,10 @@ def measure(
             extraction and fitting meet.
 
     """
+    together(lambda: refuse_unfit(encoder, allow_random=allow_random), PartialState())
     identities = {part: identity_of(encoder, data, part) for part in _parts(encoder, data, say)}
+    if asked is not None:
+        asked.update({row_key(fields): fields for fields in identities.values()})
     wanted = wanted_of(encoder, data, identities, out, overwrite, say) if identities else []
     if not wanted:
         return []
@@ -176,6 +211,9 @@ def measure(
     measurer = tuned if data.protocol.trains else _measurer_of(data.task)
     rows = []
     for measured in measurer(encoder, data, wanted):
+        notes = notes_of(encoder, measured.decision.choice.layer[0])
+        if notes:
+            measured = replace(measured, chosen={**measured.chosen, **notes})
         row = row_of(encoder, data, identities[measured.part], measured)
         clean = row_key(identities[CLEAN]) if CLEAN in identities and measured.part != CLEAN else ""
         _write(out / "rows", row, measured, data.task, clean)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -50,11 +50,13 @@ class Forward:
 
     Attributes:
         limit: pictures at once; halved each time that memory does not suffice.
+        shapes: of each block's outputs for one picture, as seen first.
 
     """
 
     encoder: Encoder
     limit: int
+    shapes: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
 
     def __call__(self, images: Tensor, blocks: Sequence[str]) -> Mapping[str, Tokens]:
         """Return the tokens of the asked blocks for prepared pictures (B, 3, S, S).
@@ -80,8 +82,48 @@ class Forward:
                 torch.cuda.empty_cache()
 
     def _run(self, images: Tensor, blocks: Sequence[str]) -> Mapping[str, Tokens]:
-        with _cast(precision_of(self.encoder)):
-            return self.encoder.tokens(images, blocks)
+        try:
+            with _cast(precision_of(self.encoder)):
+                found = self.encoder.tokens(images, blocks)
+        except SystemExit as error:
+            raise PacoError(
+                f"{self.encoder.name}: its code tried to end the process (exit {error.code!r})."
+            ) from error
+        self._check(found, len(images), blocks)
+        return found
+
+    def _as_probed(self, block: str, own: tuple[tuple[int, ...], ...]) -> None:
+        """Refuse outputs of other shapes than the probe of an identified encoder found."""
+        probed = getattr(getattr(self.encoder, "identity", None), "shapes", ())
+        told = [
+            f"block {block} {name} {shape}" for name, shape in zip(("patches", "global"), own, strict=False)
+        ]
+        if probed and not set(told) <= set(probed):
+            raise PacoError(
+                f"{self.encoder.name}: block {block} gives {own} for a picture, on the probe others."
+            )
+
+    def _check(self, found: Mapping[str, Tokens], count: int, blocks: Sequence[str]) -> None:
+        """Refuse outputs that are not those of ``count`` pictures, or of another width than before."""
+        for block in blocks:
+            tokens = found.get(block) if isinstance(found, Mapping) else None
+            if not isinstance(tokens, Tokens):
+                raise PacoError(f"{self.encoder.name}: tokens() gives none for block {block}.")
+            shapes = [tuple(tokens.patches.shape)]
+            shapes += [tuple(tokens.pooled.shape)] if tokens.pooled is not None else []
+            for shape, rank in zip(shapes, (3, 2), strict=False):
+                if len(shape) != rank or shape[0] != count:
+                    wanted = f"({count}, N, D)" if rank == 3 else f"({count}, D)"
+                    raise PacoError(
+                        f"{self.encoder.name}: block {block} gives {shape} for {count} pictures, expected {wanted}."
+                    )
+            own = tuple(shape[1:] for shape in shapes)
+            if block not in self.shapes:
+                self._as_probed(block, own)
+            if self.shapes.setdefault(block, own) != own:
+                raise PacoError(
+                    f"{self.encoder.name}: block {block} gives {own} for a picture, {self.shapes[block]} before."
+                )
 
 
 def _cast(precision: str) -> AbstractContextManager[object]:
