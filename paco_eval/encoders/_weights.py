@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
+from typing import IO, cast
 
 import torch
 from timm.layers import resample_abs_pos_embed
@@ -115,7 +116,7 @@ def _check_storages(path: Path) -> None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         try:
             for _ in range(5):
-                for operation, argument, _ in pickletools.genops(content):
+                for operation, argument, _ in pickletools.genops(cast("IO[bytes]", content)):
                     if operation.name == "BINPERSID" and not 0 <= number <= size:
                         raise PacoError(
                             f"{path} announces a tensor of {quoted(number)} values and has {size} bytes. Download it again."

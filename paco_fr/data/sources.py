@@ -25,7 +25,7 @@ from datasets import Dataset, IterableDataset, load_dataset, load_from_disk
 from paco_fr.faces import records
 from paco_fr.faces.listing import as_text, is_hidden, list_files, suffixes
 from paco_fr.synthetic.spec import FaceSpec
-from paco_fr.utils.errors import MissingDataError, PacoError
+from paco_fr.utils.errors import MissingDataError, PacoError, one_line
 
 Origin: TypeAlias = Dataset | IterableDataset | FaceSpec
 """What the faces of a source are made from: records, a stream of rows, or what to draw."""
@@ -203,7 +203,9 @@ def _parquet(files: list[str], source: str) -> Dataset:
         found = Dataset.from_parquet([glob.escape(file) for file in files])
     except Exception as error:  # the builder wraps what it meets in errors of its own
         cause = error.__cause__ or error
-        raise PacoError(f"{source}: not readable as parquet ({cause}). Write the file again.") from error
+        raise PacoError(
+            f"{source}: not readable as parquet ({one_line(cause)}). Write the file again."
+        ) from error
     return as_records(found, source)
 
 

@@ -141,7 +141,7 @@ def parse_json(
     ):  # else it is too small to be deep: rows by the thousand
         _check_tree(value, where, remedy, strings=strings)
     if expect is not None and not isinstance(value, expect):
-        wanted = {dict: "an object", list: "a list"}.get(expect, f"a {expect.__name__}")
+        wanted = "an object" if expect is dict else f"a {expect.__name__}"
         raise FormatError(where, None, f"holds a {type(value).__name__}, expected {wanted}", remedy)
     return value
 

@@ -95,6 +95,11 @@ def read_numbers(path: Path, line: int, text: str, count: int, remedy: str) -> l
     return numbers
 
 
+def is_whole(text: str) -> bool:
+    """Tell whether a text is a whole number from 0 that 64 bits hold: plain digits, at most 18 of them."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
 def inside(folder: Path, name: str, source: Path) -> Path:
     """Return ``folder / name`` if that stays in ``folder``, else raise naming ``source``, which said it."""
     path = folder / name
@@ -134,16 +139,16 @@ def _check_faces(rows: Sequence[Mapping[str, Any]], source: str) -> None:
     for at, row in enumerate(rows):
         if row.get("landmarks") is not None and len(row["landmarks"]):
             by_count.setdefault(len(row["landmarks"]), []).append(at)
-    for count, places in by_count.items():
+    for places in by_count.values():
         points = np.array([rows[at]["landmarks"] for at in places], dtype=np.float64)
         known = ~np.isnan(points).all(axis=-1)  # faces x points
         near = np.where(known, (np.abs(points) < FURTHEST).all(axis=-1), True).all(axis=-1)
         with np.errstate(invalid="ignore"):
             low, high = (np.where(known[..., None], points, end).T for end in (np.inf, -np.inf))
             spread = (high.max(axis=1) > low.min(axis=1)).any(axis=0)
-        for at in np.flatnonzero(~near):
+        for at in np.flatnonzero(~near).tolist():
             bad.setdefault(places[at], "a point lies nowhere")
-        for at in np.flatnonzero(~spread & (known.sum(axis=-1) > 1) & (count > 1)):
+        for at in np.flatnonzero(~spread & (known.sum(axis=-1) > 1)).tolist():
             bad.setdefault(places[at], "all points coincide")
     if bad:
         first = min(bad)

@@ -140,7 +140,7 @@ def plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
         return f"'{line}" if line.lstrip()[:1] in ("=", "+", "-", "@") else line
 
     texts = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
-    return frame.assign(**{name: frame[name].map(plain) for name in texts})
+    return frame.assign(**{str(name): frame[name].map(plain) for name in texts})
 
 
 _LATEX = {

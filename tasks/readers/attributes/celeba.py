@@ -17,7 +17,7 @@ from datasets import Dataset
 
 from paco_fr.utils.errors import quoted
 from tasks.readers.dataset_info import CELEBA
-from tasks.readers.files import FormatError, inside, once, read_lines, require_folder, to_records
+from tasks.readers.files import FormatError, inside, is_whole, once, read_lines, require_folder, to_records
 
 FOLDER = "CelebA"
 REMEDY = "Restore the original list of CelebA."
@@ -79,7 +79,7 @@ def _table(path: Path, *, header: bool, columns: int) -> dict[str, tuple[int, li
     for line, fields in body:
         if len(fields) != columns + 1:
             raise FormatError(path, line, f"{len(fields)} columns, expected {columns + 1}", REMEDY)
-        if not all(field.lstrip("-").isdigit() for field in fields[1:]):
+        if not all(is_whole(field.lstrip("-")) for field in fields[1:]):
             raise FormatError(path, line, "values that are no whole numbers", REMEDY)
         table[once(seen, fields[0], path, line, REMEDY)] = (line, fields[1:])
     return table

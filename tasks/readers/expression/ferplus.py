@@ -15,7 +15,7 @@ from datasets import Dataset
 from paco_fr.faces.records import COLUMNS, EXPRESSIONS
 from paco_fr.utils.errors import quoted
 from paco_fr.utils.untrusted import read_csv
-from tasks.readers.files import FormatError, read_lines, require_folder, to_records
+from tasks.readers.files import FormatError, is_whole, read_lines, require_folder, to_records
 
 CLASSES = (
     *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
@@ -102,7 +102,7 @@ def _count(path: Path, line: int, row: list[str]) -> tuple[int, ...]:
     """Return the votes of a row whose first two fields are not votes."""
     if len(row) != COLUMNS_OF_LABELS:
         raise FormatError(path, line, f"{len(row)} columns, expected {COLUMNS_OF_LABELS}", REMEDY)
-    if not all(field.isascii() and field.isdigit() and len(field) < 4 for field in row[2:]):
+    if not all(is_whole(field) for field in row[2:]):
         raise FormatError(path, line, f"votes {quoted(row[2:])} are not whole numbers", REMEDY)
     votes = tuple(int(field) for field in row[2:])
     if not 1 <= sum(votes) <= 10:

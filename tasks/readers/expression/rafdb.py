@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from paco_fr.faces.records import EXPRESSIONS
 from paco_fr.utils.errors import quoted
-from tasks.readers.files import FormatError, inside, once, read_lines, require_folder, to_records
+from tasks.readers.files import FormatError, inside, is_whole, once, read_lines, require_folder, to_records
 
 FOLDER = "RAF-DB"
 OBTAIN = "Ask whdeng.cn/RAF for RAF-DB and unpack its basic folder to <data root>/RAF-DB/basic."
@@ -38,7 +38,7 @@ def read_rafdb(data_root: str | Path, folder: str = FOLDER) -> Dataset:
             raise FormatError(path, line, f"{len(fields)} columns, expected a name and a code", REMEDY)
         name, code = once(seen, fields[0], path, line, REMEDY), fields[1]
         if code not in {str(n) for n in range(1, 8)}:
-            hint = "it belongs to the compound subset. " if code.isdigit() and int(code) > 7 else ""
+            hint = "it belongs to the compound subset. " if is_whole(code) and int(code) > 7 else ""
             raise FormatError(path, line, f"label {quoted(code)} is not 1 to 7", hint + REMEDY)
         split = name.partition("_")[0]
         if split not in ("train", "test"):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.utils.errors import quoted
-from tasks.readers.files import FormatError, read_lines, read_numbers
+from tasks.readers.files import FormatError, is_whole, read_lines, read_numbers
 
 REMEDY = "Restore the original .tem file."
 
@@ -34,7 +34,7 @@ def read_tem(path: str | Path, points: int | None = 189) -> npt.NDArray[np.float
     path = Path(path)
     lines = read_lines(path, obtain=REMEDY)
     count = lines[0].strip() if lines else ""
-    if not (count.isascii() and count.isdigit() and int(count) > 0) or points not in (None, int(count)):
+    if not (is_whole(count) and int(count) > 0) or points not in (None, int(count)):
         raise FormatError(
             path, 1, f"expected the count {points or 'of points'}, found {quoted(count)}", REMEDY
         )

@@ -21,7 +21,7 @@ from paco_fr.utils.errors import quoted
 from paco_fr.utils.files import atomic_file, cache_folder
 from tasks.readers.attributes.celeba import SPLITS
 from tasks.readers.dataset_info import CELEBAMASK, CELEBAMASK_CLASSES
-from tasks.readers.files import FormatError, once, read_lines, require_folder, to_records
+from tasks.readers.files import FormatError, is_whole, once, read_lines, require_folder, to_records
 
 FOLDER = "CelebAMask-HQ"
 OBTAIN: str = CELEBAMASK["obtain"]
@@ -54,7 +54,7 @@ def read_celebamask(data_root: str | Path, folder: str = FOLDER) -> Dataset:
         raise FormatError(path, 1, "the header is not idx orig_idx orig_file", REMEDY)
     for line, text in enumerate(lines[1:], 2):
         fields = text.split()
-        if len(fields) != 3 or not fields[0].isdigit():
+        if len(fields) != 3 or not is_whole(fields[0]):
             raise FormatError(path, line, f"{quoted(text)} is not a number, a number and a name", REMEDY)
         number = once(seen, fields[0], path, line, REMEDY)
         if fields[2] not in parts:

@@ -173,7 +173,8 @@ def _array(value: Any) -> npt.NDArray[Any] | None:
     ]
     if dtype is None or held is None or len(sides) != len(shape) or prod(sides) * dtype.itemsize != len(held):
         return None
-    return np.frombuffer(held, dtype).reshape(sides, order=order)
+    found: npt.NDArray[Any] = np.frombuffer(held, dtype).reshape(sides, order="F" if order == "F" else "C")
+    return found
 
 
 def _dtype(value: Any) -> np.dtype[Any] | None:

@@ -29,6 +29,7 @@ from tasks.readers.dataset_info import IJBB_COUNTS, IJBC_COUNTS
 from tasks.readers.files import (
     FormatError,
     inside,
+    is_whole,
     once,
     read_lines,
     read_numbers,
@@ -107,7 +108,7 @@ def _fields(path: Path, number: int, line: str) -> tuple[str, int, int]:
     fields = line.split()
     if len(fields) != 3:
         raise FormatError(path, number, f"{len(fields)} columns, expected picture, template, medium", REMEDY)
-    if not all(field.isascii() and field.isdigit() for field in fields[1:]):
+    if not all(is_whole(field) for field in fields[1:]):
         raise FormatError(path, number, f"template and medium are numbers, found {quoted(line)}", REMEDY)
     return fields[0], int(fields[1]), int(fields[2])
 
@@ -118,7 +119,7 @@ def read_template_pairs(data_root: str | Path | None, name: str) -> PairList:
     path = require(meta / f"{name}_template_pair_label.txt", REMEDY)
     try:
         table = pd.read_csv(path, sep=" ", header=None, dtype=np.int64, engine="c").to_numpy()
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise _first_bad_pair(path, error) from error
     if table.shape[1] != 3 or not np.isin(table[:, 2], (0, 1)).all():
         raise _first_bad_pair(path, None)
@@ -131,7 +132,7 @@ def _first_bad_pair(path: Path, error: Exception | None) -> FormatError:
     """Return the error of the first line that is not ``TEMPLATE TEMPLATE 0|1``."""
     for number, line in enumerate(read_lines(path), 1):
         fields = line.split(" ")
-        if len(fields) != 3 or not all(field.isascii() and field.isdigit() for field in fields):
+        if len(fields) != 3 or not all(is_whole(field) for field in fields):
             return FormatError(
                 path, number, f"expected template, template and 0 or 1, found {quoted(line)}", REMEDY
             )
@@ -160,7 +161,7 @@ def _templates(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
     for number, fields in enumerate(read_csv(read_lines(path), path, REMEDY), 1):
         if number == 1:
             continue  # the header
-        if len(fields) < 2 or not all(field.isascii() and field.isdigit() for field in fields[:2]):
+        if len(fields) < 2 or not all(is_whole(field) for field in fields[:2]):
             raise FormatError(
                 path, number, f"expected template and subject first, found {fields[:2]}", REMEDY
             )

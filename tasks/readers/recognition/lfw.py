@@ -17,7 +17,7 @@ from datasets import Dataset
 
 from paco_fr.utils.errors import quoted
 from tasks.lists import PairList
-from tasks.readers.files import FormatError, read_lines, require_folder, to_records
+from tasks.readers.files import FormatError, is_whole, read_lines, require_folder, to_records
 
 OBTAIN = "Download LFW into <data root>/lfw: the folder of people, and pairs.txt beside them."
 REMEDY = "Restore the original pairs file."
@@ -47,7 +47,7 @@ def read_pairs(path: str | Path) -> list[Pair]:
     path = Path(path)
     lines = read_lines(path, obtain=OBTAIN)
     header = lines[0].split() if lines else []
-    if len(header) not in (1, 2) or not all(field.isascii() and field.isdigit() for field in header):
+    if len(header) not in (1, 2) or not all(is_whole(field) for field in header):
         raise FormatError(path, 1, "expected the number of folds and of pairs", REMEDY)
     folds, per_kind = (1, int(header[0])) if len(header) == 1 else (int(header[0]), int(header[1]))
     body = [line for line in lines[1:] if line.strip()]
@@ -71,7 +71,7 @@ def pair_of(path: Path, number: int, fields: Sequence[str], *, same: bool, fold:
         raise FormatError(path, number, f"{len(fields)} columns, {kind} pairs have {columns}", REMEDY)
     names, indices = ((fields[0], fields[0]), fields[1:]) if same else ((fields[0], fields[2]), fields[1::2])
     for name, index in zip(names, indices, strict=True):
-        if not _NAME.fullmatch(name) or not (index.isascii() and index.isdigit() and int(index) > 0):
+        if not _NAME.fullmatch(name) or not (is_whole(index) and int(index) > 0):
             raise FormatError(
                 path, number, f"{quoted(name)} with {quoted(index)} is no name with a number", REMEDY
             )

@@ -23,7 +23,7 @@ from paco_fr.faces.listing import as_text
 from paco_fr.utils.errors import PacoError, quoted
 from paco_fr.utils.untrusted import read_csv
 from tasks.lists import PairList
-from tasks.readers.files import FormatError, inside, read_lines, require_folder, to_records
+from tasks.readers.files import FormatError, inside, is_whole, read_lines, require_folder, to_records
 from tasks.readers.recognition import bins, lfw
 from tasks.readers.user import folder as folders
 from tasks.readers.user.advice import about_people
@@ -104,7 +104,7 @@ def read_own_pairs(path: Path, folder: Path) -> list[OwnPair]:
         if fields[2].strip() not in ("0", "1"):
             raise FormatError(path, number, f"same is {quoted(fields[2])}, expected 0 or 1", REMEDY)
         fold = fields[3].strip() if len(fields) == 4 else "0"
-        if not (fold.isascii() and fold.isdigit() and len(fold) < 6):
+        if not is_whole(fold):
             raise FormatError(path, number, f"fold is {quoted(fold)}, expected a number from 0", REMEDY)
         if first == second:
             raise FormatError(path, number, f"{first} is paired with itself", REMEDY)
@@ -120,7 +120,7 @@ def read_own_pairs(path: Path, folder: Path) -> list[OwnPair]:
 def listed_pairs(path: Path, folder: Path) -> list[OwnPair]:
     """Return the pairs of a list of pictures in ``folder``, a CSV file or a ``pairs.txt`` of LFW's kind."""
     first = next(iter(read_lines(path, obtain="Write the list, or name another with pairs=FILE.")), "")
-    if not all(word.isdigit() for word in first.split()) or not first.strip():
+    if not all(is_whole(word) for word in first.split()) or not first.strip():
         return read_own_pairs(path, folder)
     files = {
         as_text(found.relative_to(folder).with_suffix("")): found.suffix for found in find_images(folder)
