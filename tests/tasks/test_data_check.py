@@ -47,7 +47,8 @@ def test_a_copy_is_held_against_pairs_and_genuine_pairs(genuine, differences, tm
     picture = encode_png(np.zeros((112, 112, 3), np.uint8))
     (tmp_path / "verification").mkdir()
     same = [n < genuine for n in range(6000)]
-    (tmp_path / "verification/agedb_30.bin").write_bytes(pickle.dumps(([picture] * 12_000, same), 2))
+    pictures = [picture + n.to_bytes(2, "big") for n in range(12_000)]
+    (tmp_path / "verification/agedb_30.bin").write_bytes(pickle.dumps((pictures, same), 2))
     found = passport(all_tasks()["recognition/agedb_30"], tmp_path, decode=False)
     assert found.counts == {"total": 12_000, "pairs": 6_000, "genuine": genuine}
     assert found.differences == differences and found.sound == (not differences)
