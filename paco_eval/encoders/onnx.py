@@ -71,7 +71,7 @@ def load(name: str) -> FunctionEncoder:
         name,
         feed.through(_network(session, picture.name), pixels.channels),
         pixels,
-        weight_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        weight_hash=_files_hash(path),
         parameters=sum(int(np.prod(weights.dims)) for weights in graph.initializer),
         required_crop=crop_option(options, crop),
         facts=facts,
@@ -159,6 +159,18 @@ def _open(path: Path) -> tuple[Any, Any]:
         return onnx.load(str(path)), onnxruntime.InferenceSession(str(path), settings, providers=providers)
     except Exception as error:  # protobuf and onnxruntime raise classes of their own
         raise PacoError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
+
+
+def _files_hash(path: Path) -> str:
+    """Return the hash of a file, and of the files of tensors beside it where it names any."""
+    import onnx
+
+    digest = hashlib.sha256(path.read_bytes())
+    tensors = onnx.load(str(path), load_external_data=False).graph.initializer
+    named = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
+    for name in sorted(named):
+        digest.update((path.parent / name).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _known(model: Any, path: Path) -> tuple[PixelContract | None, Any]:

@@ -210,3 +210,22 @@ def test_the_probe_leaves_the_random_state_alone():
     encoder.function = lambda images: dropout(images.mean((2, 3)))
     assert probed(encoder).chance
     assert torch.rand(1) == expected
+
+
+def test_tensors_that_lie_beside_an_onnx_file_count(tmp_path):
+    """A ``.data`` file exchanged under the same ``.onnx`` left the hash as it was."""
+    onnx = pytest.importorskip("onnx")
+    from paco_eval.encoders.onnx import _files_hash
+
+    def saved(value: float) -> str:
+        weights = onnx.numpy_helper.from_array(np.full((300, 3), value, dtype=np.float32), "w")
+        graph = onnx.helper.make_graph([], "g", [], [], [weights])
+        model = onnx.helper.make_model(graph)
+        for left in tmp_path.glob("a.*"):
+            left.unlink()
+        onnx.save_model(
+            model, str(tmp_path / "a.onnx"), save_as_external_data=True, location="a.data", size_threshold=0
+        )
+        return _files_hash(tmp_path / "a.onnx")
+
+    assert saved(1.0) == saved(1.0) != saved(2.0)
