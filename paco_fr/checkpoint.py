@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,18 @@ from torch import Tensor, nn
 
 from paco_fr.baselines import build_objective
 from paco_fr.config import EncoderConfig, PretrainConfig, parse_config
+from paco_fr.contracts import content_hash
 from paco_fr.model.vit import build_encoder
 from paco_fr.utils.errors import PacoError, one_line, quoted
-from paco_fr.utils.files import atomic_file
+from paco_fr.utils.files import atomic_file, file_checksum, write_text
 from paco_fr.utils.untrusted import read_json
 
 FORMAT = 1
 SHIPPED = Path(__file__).parent / "weights"
 """Checkpoints that come with the package, one folder each; there may be none."""
+
+
+DAMAGED_WEIGHTS = "damaged, or exchanged. Restore both files, or train again."
 
 
 def shipped() -> list[str]:
@@ -46,6 +51,10 @@ def weight_hash(module: nn.Module) -> str:
 
 def save_checkpoint(folder: Path, model: nn.Module, config: PretrainConfig, facts: dict[str, Any]) -> None:
     """Write weights and card; ``facts`` are further entries of the card, e.g. data fingerprint and seconds."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_file(folder / "model.safetensors") as path:
+        save_file(tensors, path)
+        written = file_checksum(path)
     card = {
         "format": FORMAT,
         "objective": config.objective,
@@ -55,17 +64,29 @@ def save_checkpoint(folder: Path, model: nn.Module, config: PretrainConfig, fact
         "licence": "Apache-2.0",
         **facts,
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_file(folder / "model.safetensors") as path:
-        save_file(tensors, path)
-    with atomic_file(folder / "card.json") as path:
-        path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / "card.json", signed(card, written))
+
+
+def signed(card: dict[str, Any], weights: str) -> str:
+    """Return the text of a card with the checksums of the weights' file and of the card itself."""
+    card = {name: value for name, value in card.items() if name != "checksum"} | {"weights_checksum": weights}
+    return json.dumps({**card, "checksum": content_hash(card)}, indent=2) + "\n"
 
 
 def read_card(folder: Path) -> tuple[dict[str, Any], PretrainConfig]:
     """Return the card of a checkpoint folder and the configuration in it."""
     card = raw_card(folder)
+    check_card(card, folder)
     return card, parse_config(card["config"], str(folder / "card.json"))
+
+
+def check_card(card: dict[str, Any], folder: Path) -> None:
+    """Refuse a card that is not as it was written. Cards of earlier versions have no checksum."""
+    said, rest = card.get("checksum"), {name: value for name, value in card.items() if name != "checksum"}
+    if said is not None and said != content_hash(rest):
+        raise PacoError(
+            f"{folder / 'card.json'} does not fit its checksum: damaged, or edited by hand. Restore the original file."
+        )
 
 
 def raw_card(folder: Path) -> dict[str, Any]:
@@ -90,6 +111,32 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:  # ValueError: a type that torch does not have
         raise PacoError(f"Cannot read weights from {path}: {one_line(error)}.") from error
+
+
+def check_weights(folder: Path, card: dict[str, Any]) -> None:
+    """Refuse a file of weights that is not the one its card was written for; cards of earlier versions do not say."""
+    said, path = card.get("weights_checksum"), folder / "model.safetensors"
+    if said is not None and said != file_checksum(path):
+        raise PacoError(
+            f"{path} is not the file that {folder / 'card.json'} was written for: {DAMAGED_WEIGHTS}"
+        )
+
+
+def checked_torch(path: Path, device: Any = "cpu") -> Any:
+    """Return what a file of torch holds, after every part of it was held against its CRC, which torch does not do.
+
+    Raises:
+        PacoError: it is no such file, is cut, or one bit of it is another.
+
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            broken = file.testzip()
+        if broken is None:
+            return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # a damaged zip or pickle fails in many ways
+        raise PacoError(f"{path} cannot be read ({type(error).__name__})") from error
+    raise PacoError(f"{path} cannot be read ({broken} does not fit its checksum)")
 
 
 def load_into(module: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
@@ -117,21 +164,41 @@ def _check_size(config: EncoderConfig, tensors: dict[str, Tensor], where: str) -
 
 def load_objective(folder: Path) -> tuple[Any, PretrainConfig]:
     """Return the whole objective of a checkpoint folder, in evaluation mode, with its configuration."""
-    _, config = read_card(folder)
+    card, config = read_card(folder)
     weights = folder / "model.safetensors"
     tensors = load_weights(weights)
     _check_size(config.encoder, tensors, str(weights))
     model = build_objective(config)
     load_into(model, tensors, str(weights))
+    check_weights(folder, card)
+    check_encoder_hash(model.get_submodule("encoder"), card, folder)
     return model.eval().requires_grad_(False), config
 
 
 def load_encoder(folder: Path) -> tuple[VisionTransformer, dict[str, Any], EncoderConfig]:
-    """Return the pretrained encoder of a checkpoint folder, in evaluation mode, with card and configuration."""
-    weights = folder / "model.safetensors"
+    """Return the pretrained encoder of a checkpoint folder, in evaluation mode, with card and configuration.
+
+    Raises:
+        PacoError: weights or card cannot be read, or the weights are not those that the card was written for.
+
+    """
     card = raw_card(folder)
+    weights = folder / "model.safetensors"
     encoder, config = encoder_of(card, load_weights(weights), str(weights))
+    check_card(card, folder)  # after all else: what does not fit at all is told by its name
+    check_weights(folder, card)
+    check_encoder_hash(encoder, card, folder)
     return encoder.eval().requires_grad_(False), card, config
+
+
+def check_encoder_hash(encoder: nn.Module, card: dict[str, Any], folder: Path) -> None:
+    """Refuse an encoder that is not the one that a card was written for."""
+    said = card.get("encoder_hash")
+    if said is not None and said != (found := weight_hash(encoder)):
+        raise PacoError(
+            f"{folder / 'model.safetensors'}: the encoder is {found}, {folder / 'card.json'} says {quoted(said)}: "
+            f"{DAMAGED_WEIGHTS}"
+        )
 
 
 def encoder_of(

@@ -20,10 +20,21 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from paco_fr.checkpoint import SHIPPED, encoder_of, load_encoder, load_weights, raw_card, weight_hash
+from paco_fr.checkpoint import (
+    SHIPPED,
+    check_card,
+    check_encoder_hash,
+    check_weights,
+    encoder_of,
+    load_encoder,
+    load_weights,
+    raw_card,
+    signed,
+    weight_hash,
+)
 from paco_fr.config import EncoderConfig
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file, writable_folder
+from paco_fr.utils.files import atomic_file, file_checksum, never_onto, writable_folder, write_text
 from paco_fr.utils.random import generator
 
 TOLERANCE = 1e-4
@@ -39,6 +50,7 @@ def export_timm(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
 
     The features of ``model.forward_features(images)`` are the patch tokens (B, N, D) of the checkpoint.
     """
+    never_onto(out, checkpoint)
     import timm
 
     encoder, card, config = load_encoder(checkpoint)
@@ -72,8 +84,8 @@ def export_timm(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
     tensors = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
     with atomic_file(out / "model.safetensors") as path:
         save_file(tensors, path, metadata={"format": "pt"})
-    _write(out / "config.json", json.dumps(values, indent=2) + "\n")
-    _write(out / "README.md", model_card(card, config, _timm_use(out), measured))
+    write_text(out / "config.json", json.dumps(values, indent=2) + "\n")
+    write_text(out / "README.md", model_card(card, config, _timm_use(out), measured))
     loaded: Any = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
     images = _probe(config)
     with torch.no_grad():
@@ -89,6 +101,7 @@ def export_onnx(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
 
     Input ``images`` (B, 3, S, S) prepared pictures, output ``tokens`` (B, N, D).
     """
+    never_onto(out, checkpoint)
     try:
         import onnx
         import onnxruntime
@@ -131,7 +144,7 @@ def export_onnx(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
                 raise PacoError(
                     f"{path}: features differ by {worst:.1e}, more than {TOLERANCE:g}. Nothing was written."
                 )
-    _write(out / "README.md", model_card(card, config, _onnx_use(), measured))
+    write_text(out / "README.md", model_card(card, config, _onnx_use(), measured))
     return out
 
 
@@ -146,21 +159,26 @@ def export_half(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
         PacoError: a weight is too large for half precision.
 
     """
+    never_onto(out, checkpoint)
     card = raw_card(checkpoint)
     tensors = load_weights(checkpoint / "model.safetensors")
     halved = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
     lost = [name for name, tensor in halved.items() if not torch.isfinite(tensor).all()]
     if lost:
         raise PacoError(f"{checkpoint}: '{lost[0]}' does not fit half precision. Nothing was written.")
+    check_card(card, checkpoint)
+    check_weights(checkpoint, card)
+    check_encoder_hash(encoder_of(card, tensors, str(checkpoint))[0], card, checkpoint)
     encoder, config = encoder_of(card, halved, str(checkpoint))
     card = {**without_places(card), "weights": "fp16", "encoder_hash": weight_hash(encoder)}
     measured = _scores(scores, encoder, config, out)
     writable_folder(out)
     with atomic_file(out / "model.safetensors") as path:
         save_file(halved, path)
+        written = file_checksum(path)
     name = out.name if out.resolve().parent == SHIPPED.resolve() else f"paco:{out.name}"
-    _write(out / "README.md", model_card(card, config, f"`paco-eval evaluate {name}`", measured))
-    _write(out / "card.json", json.dumps(card, indent=2) + "\n")  # last: a folder with a card is complete
+    write_text(out / "README.md", model_card(card, config, f"`paco-eval evaluate {name}`", measured))
+    write_text(out / "card.json", signed(card, written))  # last: a folder with a card is complete
     return out
 
 
@@ -288,11 +306,6 @@ def _contract(config: EncoderConfig) -> dict[str, Any]:
 def _probe(config: EncoderConfig) -> Tensor:
     size = config.size
     return torch.from_numpy(generator("export", 0).normal(size=(3, 3, size, size)).astype(np.float32))
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _timm_use(out: Path) -> str:

@@ -11,6 +11,7 @@ import click
 
 from paco_fr import __version__
 from paco_fr.utils.errors import MissingDataError, PacoError, PacoWarning
+from paco_fr.utils.files import full_disk
 
 COMMANDS = {
     "quickstart": "quickstart",
@@ -52,6 +53,11 @@ class LazyGroup(click.Group):
             ctx.exit(3)
         except PacoError as error:
             click.echo(f"Error: {error}", err=True)
+            ctx.exit(2)
+        except OSError as error:
+            if (said := full_disk(error)) is None:
+                raise
+            click.echo(f"Error: {said}", err=True)
             ctx.exit(2)
 
 

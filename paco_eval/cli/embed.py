@@ -39,9 +39,11 @@ def command(
     from paco_eval.features.forward import set_up
     from paco_eval.features.processes import use_device
     from paco_fr.utils.errors import PacoError
+    from paco_fr.utils.files import never_onto
 
     if out.suffix not in (".parquet", ".npy"):
         raise PacoError(f"{out}: features are written as .parquet or .npy.")
+    never_onto(out, *map(Path, images))
     use_device(device)
     loaded = set_up(load_encoder(encoder, trust=trust), precision)
     found = embed(loaded, list(images), block=block, reduction=reduction, crop=crop, progress=True)

@@ -25,6 +25,7 @@ from paco_eval.probes.scorer import Decision
 from paco_eval.rows.schema import Interval as RowInterval
 from paco_eval.rows.schema import Metric as RowMetric
 from paco_eval.rows.schema import Row, Unit, row_key
+from paco_eval.rows.store import whole_row
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
@@ -109,7 +110,7 @@ def wanted_of(
     overwrite: str,
     say: Say,
 ) -> list[Asked]:
-    """Return the parts of a task that are to be measured, given the rows that are already there.
+    """Return the parts of a task that are to be measured, given the rows that are already there, and whole.
 
     Raises:
         PacoError: the task's crop is not the one the encoder requires and the user named no other, or rows
@@ -122,8 +123,9 @@ def wanted_of(
             f"needs the crop {encoder.required_crop}, the task cuts {task.crop}. "
             "To measure it all the same, say with --crop how to cut; the row will say so too."
         )
+    rows = out / "rows"
     absent = [
-        part for part, fields in identities.items() if not (out / "rows" / f"{row_key(fields)}.json").exists()
+        part for part, fields in identities.items() if whole_row(rows / f"{row_key(fields)}.json") is None
     ]
     if len(absent) < len(identities) and overwrite == "never":
         raise PacoError("rows are already there and --overwrite is never.")

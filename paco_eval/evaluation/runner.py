@@ -30,11 +30,11 @@ from paco_eval.evaluation.record import Measured, Part, identity_of, row_of, wan
 from paco_eval.features.cache_locks import keeping
 from paco_eval.features.processes import together
 from paco_eval.finetune.model import Settings
-from paco_eval.rows.compact import write_achieved
+from paco_eval.rows.compact import achieved_table
 from paco_eval.rows.former import Former
-from paco_eval.rows.samples import save_samples
+from paco_eval.rows.samples import samples_of
 from paco_eval.rows.schema import Row, row_key
-from paco_eval.rows.store import write_row
+from paco_eval.rows.store import ACHIEVED, SAMPLES, write_row
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError, reason
 from paco_fr.utils.files import owned_folder
@@ -254,12 +254,13 @@ def _share(encoders: Sequence[Encoder], data: Data, out: Path, overwrite: str) -
 
 def _write(folder: Path, row: Row, measured: Measured, task: Task, clean: str) -> None:
     """Write a row, its items, and what is kept beside them; what they share with the row of key ``clean`` but once."""
-    beside = folder / f"{clean}.json"
-    path = write_row(folder, row, measured.items, clean=beside if clean and beside.exists() else None)
-    if measured.shown is not None:
-        save_samples(path.with_name(f"{path.stem}.samples.npz"), task, measured.items, measured.shown)
+    beside: dict[str, bytes] = {}
+    if measured.shown is not None and (samples := samples_of(task, measured.items, measured.shown)):
+        beside[SAMPLES] = samples
     if measured.achieved is not None:
-        write_achieved(path, measured.achieved)
+        beside[ACHIEVED] = achieved_table(measured.achieved)
+    base = folder / f"{clean}.json"
+    write_row(folder, row, measured.items, clean=base if clean and base.exists() else None, beside=beside)
 
 
 def _line(row: Row) -> str:

@@ -6,7 +6,10 @@ of the way it was cut, so tasks that share pictures share features and labels ne
 any number of immutable parts; each is written under a temporary name and renamed to the hash of its keys,
 so a killed process leaves nothing half-made and two processes that did the same work agree.
 
-Each part names its address in its header, so that the cache can be listed and pruned without knowing encoders.
+Each part names its address in its header, so that the cache can be listed and pruned without knowing encoders, and
+a checksum of all that it holds, which is compared the first time that a process reads it. A part that does not fit
+is put aside, and its pictures are looked at again.
+
 What a running process uses is never pruned, see :mod:`paco_eval.features.cache_locks`.
 """
 
@@ -17,6 +20,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +32,26 @@ from safetensors.numpy import save_file
 
 from paco_eval.features.cache_locks import NO_ROOM, alone, in_use, limit, using
 from paco_fr.contracts import content_hash
-from paco_fr.utils.errors import PacoError, one_line
-from paco_fr.utils.files import atomic_file, cache_folder, writing
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import (
+    atomic_file,
+    cache_folder,
+    cache_root,
+    checksum,
+    put_aside,
+    sweep,
+    unheld,
+    writing,
+)
 from paco_fr.utils.untrusted import parse_json
 
 Keys = npt.NDArray[np.uint8]
+
+STORED = 2
+"""Number of the format of parts. It is in the name of their folder: what was stored without checksums is never found."""
+
+_known: dict[Path, tuple[int, ...]] = {}
+"""Parts that this process held against their checksum, by what the file system said of them then."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +71,7 @@ class Address:
     @property
     def folder(self) -> Path:
         """The folder of this address under the cache."""
-        return cache_folder("features") / content_hash(vars(self))
+        return cache_folder("features") / content_hash({**vars(self), "stored": STORED})
 
 
 def find(address: Address, keys: Keys) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.bool_]]:
@@ -61,24 +80,45 @@ def find(address: Address, keys: Keys) -> tuple[npt.NDArray[np.float32] | None, 
     features: npt.NDArray[np.float32] | None = None
     wanted = _as_scalars(keys)
     with using(address.folder):
-        for part in _parts(address.folder):
-            try:
-                with safe_open(part, framework="np") as file:
-                    rows = {key: row for row, key in enumerate(_as_scalars(file.get_tensor("keys")))}
-                    sources = np.array([rows.get(key, -1) for key in wanted])
-                    hits = (sources >= 0) & ~found
-                    if not hits.any():
-                        continue
-                    values = file.get_tensor("features")
-                    if features is None:
-                        features = np.full((len(keys), *values.shape[1:]), np.nan, dtype=np.float32)
-                    features[hits] = values[sources[hits]]
-                    found |= hits
-            except (SafetensorError, OSError, ValueError, IndexError, TypeError) as error:
-                raise PacoError(
-                    f"{part} is damaged ({one_line(error)}). Remove it: its features are computed again."
-                ) from error
+        for path in _parts(address.folder):
+            part = _read(path, address)
+            if part is None:
+                continue
+            rows = {key: row for row, key in enumerate(_as_scalars(part[0]))}
+            sources = np.array([rows.get(key, -1) for key in wanted])
+            hits = (sources >= 0) & ~found
+            if not hits.any():
+                continue
+            if features is None:
+                features = np.full((len(keys), *part[1].shape[1:]), np.nan, dtype=np.float32)
+            features[hits] = part[1][sources[hits]]
+            found |= hits
     return features, found
+
+
+def _read(path: Path, address: Address) -> tuple[Keys, npt.NDArray[np.float32]] | None:
+    """Return keys and features of a part; None where it is gone, or was put aside because it is damaged."""
+    try:
+        status = path.stat()
+        stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+        with safe_open(path, framework="np") as file:
+            keys, values = file.get_tensor("keys"), file.get_tensor("features")
+            if _known.get(path) != stamp:
+                said = (file.metadata() or {}).get("checksum")
+                if said != _checksum(address, keys, values):
+                    raise PacoError("its features do not fit their checksum")
+                _known[path] = stamp
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError, ValueError, PacoError) as error:
+        put_aside(path, error)
+        return None
+    return keys, values
+
+
+def _checksum(address: Address, keys: Keys, values: npt.NDArray[Any]) -> str:
+    about = [vars(address), keys.dtype.str, keys.shape, values.dtype.str, values.shape]
+    return checksum(json.dumps(about), np.ascontiguousarray(keys), np.ascontiguousarray(values))
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -101,7 +141,11 @@ def store(address: Address, keys: Keys, features: npt.NDArray[np.float32]) -> No
             writing(f"features to {folder}", advice, wrapped=SafetensorError),
             atomic_file(path) as temporary,
         ):
-            save_file(tensors, temporary, metadata={"address": json.dumps(vars(address))})
+            about = {
+                "address": json.dumps(vars(address)),
+                "checksum": _checksum(address, keys, tensors["features"]),
+            }
+            save_file(tensors, temporary, metadata=about)
 
 
 def _as_scalars(keys: Keys) -> list[bytes]:
@@ -110,14 +154,15 @@ def _as_scalars(keys: Keys) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Entry:
-    """Features of one address on disk.
+    """Something that the cache holds and that can go as a whole.
 
     Attributes:
-        folder: where they are.
-        address: fields of the address; empty where no part can be read.
-        pictures: number of keys.
+        folder: where it is.
+        address: of features the fields of their address; empty where no part can be read, and of other kinds.
+        pictures: number of keys of features; of other kinds 0.
         size: bytes.
-        used: seconds since the epoch when they were last looked at.
+        used: seconds since the epoch when it was last looked at.
+        kind: one of :data:`KINDS`.
 
     """
 
@@ -126,28 +171,63 @@ class Entry:
     pictures: int
     size: int
     used: float
+    kind: str = "features"
 
 
-def entries() -> list[Entry]:
-    """Return what the cache holds, the longest unused first."""
-    found = [_entry(folder) for folder in cache_folder("features").iterdir() if folder.is_dir()]
-    return sorted(found, key=lambda entry: (entry.used, entry.folder.name))
+KINDS = {
+    "features": "features of an encoder",
+    "faces": "drawn photographs",
+    "packed": "crops for pretraining",
+    "crops": "crops of an earlier version",
+    "masks": "painted masks",
+    "choices": "what validation decided",
+    "contents": "hashes of files",
+}
+"""Folders of the cache, and what is in them."""
+WHOLE = ("masks", "choices", "contents")
+"""Those whose files are small and many: they are one entry."""
 
 
-def _entry(folder: Path) -> Entry:
+def entries(kinds: Iterable[str] = ("features",)) -> list[Entry]:
+    """Return what the cache holds of some kinds, the longest unused first; what killed writers left is removed."""
+    found = []
+    for kind in kinds:
+        top = cache_root() / kind
+        if not top.is_dir():
+            continue
+        sweep(top)
+        if kind in WHOLE:
+            found.append(_entry(top, kind))
+            continue
+        for folder in sorted(top.iterdir()):
+            if folder.is_dir():
+                if kind == "features":
+                    sweep(folder)
+                found.append(_entry(folder, kind))
+    return sorted(
+        (entry for entry in found if entry.size or entry.kind not in WHOLE),
+        key=lambda entry: (entry.used, entry.folder.name),
+    )
+
+
+def _entry(folder: Path, kind: str) -> Entry:
     address: dict[str, Any] = {}
     pictures = size = 0
-    for part in sorted(folder.iterdir()):
-        size += part.stat().st_size
-        if part.suffix != ".safetensors" or part.name.startswith("."):
+    used = 0.0
+    with suppress(FileNotFoundError):  # another process makes room, too
+        used = folder.stat().st_mtime
+    for part in sorted(folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            size += part.stat().st_size if part.is_file() else 0
+        if kind != "features" or part.suffix != ".safetensors" or part.name.startswith("."):
             continue
         try:
             with safe_open(part, framework="np") as file:
                 pictures += file.get_slice("keys").get_shape()[0]
                 address = parse_json((file.metadata() or {}).get("address", "{}"), part) or address
-        except (SafetensorError, OSError, PacoError):
+        except (SafetensorError, OSError, ValueError, PacoError):
             continue
-    return Entry(folder, address, pictures, size, folder.stat().st_mtime)
+    return Entry(folder, address, pictures, size, used, kind)
 
 
 def prune(found: Iterable[Entry], limit: int, unused_since: float = 0.0) -> list[Entry]:
@@ -167,11 +247,24 @@ def prune(found: Iterable[Entry], limit: int, unused_since: float = 0.0) -> list
     with alone():
         used = in_use()
         for entry in found:
-            if entry.folder.name not in used and (total > limit or entry.used < unused_since):
-                shutil.rmtree(entry.folder, ignore_errors=True)
+            if (total > limit or entry.used < unused_since) and _removed(entry, used):
                 total -= entry.size
                 removed.append(entry)
     return removed
+
+
+def _removed(entry: Entry, used: set[str]) -> bool:
+    """Remove an entry, unless somebody uses it; say whether it is gone."""
+    if entry.kind == "features":
+        if entry.folder.name in used:
+            return False
+        shutil.rmtree(entry.folder, ignore_errors=True)
+        return True
+    name = entry.folder / "all" if entry.kind in WHOLE else entry.folder
+    with unheld(name) as free:
+        if free:
+            shutil.rmtree(entry.folder, ignore_errors=True)
+        return free
 
 
 def keep_to_limit() -> None:

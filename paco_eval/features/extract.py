@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from accelerate import PartialState
 
 from paco_eval.features.batches import BATCH
 from paco_eval.features.cache_locks import keeping
-from paco_eval.features.fill import Reader, Table, achieved_of, fill_cache, lacks, unit_keys
+from paco_eval.features.fill import (
+    Filled,
+    LostError,
+    Reader,
+    Table,
+    achieved_of,
+    fill_cache,
+    lacks,
+    unit_keys,
+)
 from paco_eval.features.layers import Layer, layers_of
 from paco_eval.features.perturbed import CLEAN_PICTURE, Condition
 from paco_fr.contracts import Encoder
 from tasks.units import Units
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -85,9 +98,13 @@ def extract(
     started = time.monotonic()
     layers = (only,) if only is not None else tuple(layers_of(encoder, reductions))
     reader = Reader(encoder, layers, flip == "sum")
-    with keeping():
+
+    def filled_and_read() -> tuple[Filled, dict[Layer, Table]]:
         filled = fill_cache([reader], units, [CLEAN_PICTURE], progress=progress)
-        tables = reader.read(units, filled, CLEAN_PICTURE)
+        return filled, reader.read(units, filled, CLEAN_PICTURE)
+
+    with keeping():
+        filled, tables = _once_more(filled_and_read)
     return Features(tables, filled.failures[CLEAN_PICTURE], filled.passes, time.monotonic() - started)
 
 
@@ -104,14 +121,29 @@ def extract_perturbed(
 
     A picture that cannot be read, or whose face lies outside the canvas, fails under that condition.
     """
-    reader, found = Reader(encoder, (layer,), flip == "sum"), {}
-    with keeping():
+    reader = Reader(encoder, (layer,), flip == "sum")
+
+    def filled_and_read() -> dict[Condition, Outcome]:
+        found = {}
         filled = fill_cache([reader], units, conditions, progress=progress)
         for condition in conditions:
             table = reader.read(units, filled, condition)[layer]
             achieved = achieved_of(units, filled, condition)
             found[condition] = Outcome(table, achieved, filled.failures[condition])
-    return found
+        return found
+
+    with keeping():
+        return _once_more(filled_and_read)
+
+
+def _once_more(read: Callable[[], Read]) -> Read:
+    """Return what is read from the cache; once more where something of it was damaged between filling and reading."""
+    try:
+        return read()
+    except LostError:
+        if PartialState().num_processes > 1:  # the others wait elsewhere
+            raise
+        return read()
 
 
 def missing_keys(

@@ -48,6 +48,10 @@ MAX_BYTES = 8 * 2**30
 Table = npt.NDArray[np.float32]
 
 
+class LostError(PacoError):
+    """Features that had been stored cannot be read any more: damaged meanwhile, or removed by hand."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reader:
     """Who looks at the pictures: an encoder, the layers wanted of it, and whether mirrored pictures are added."""
@@ -220,8 +224,18 @@ def lacks(
 
 
 def _known(address: Address, keys: Keys, failures: dict[int, str], condition: Condition) -> Table:
-    """Return what lies at an address, which cannot be nothing unless every picture failed."""
-    table = find(address, keys)[0]
+    """Return what lies at an address, which cannot be nothing unless every picture failed.
+
+    Raises:
+        LostError: something was there when the cache was filled, and is not now.
+
+    """
+    table, found = find(address, keys)
+    found[list(failures)] = True
+    if not found.all() and len(failures) < len(keys):
+        raise LostError(
+            f"{address.folder}: features of {int((~found).sum())} pictures went while they were in use. Run it again."
+        )
     if table is None:
         what = f"had under {condition.tag}" if condition.level else "read"
         first = next(iter(failures.values()), "there are none")

@@ -33,11 +33,12 @@ from paco_eval.features.processes import together
 from paco_eval.finetune.data import Part, Parts
 from paco_eval.finetune.farl import Masks, Points, recoloured, shaken
 from paco_eval.finetune.model import Identities, Settings, Targets, Tuned, learning_rate, parameter_groups
+from paco_fr.checkpoint import checked_torch
 from paco_fr.contracts import Encoder
 from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.utils.distributed import summed
 from paco_fr.utils.errors import PacoError, in_a_line
-from paco_fr.utils.files import atomic_file
+from paco_fr.utils.files import atomic_file, put_aside
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array, Say
 from tasks.kinds import PEOPLE_KINDS
@@ -222,12 +223,15 @@ def _resume(
     if not path.is_file():
         return []
     try:
-        state = torch.load(path, map_location=PartialState().device, weights_only=True)
+        state = checked_torch(path, PartialState().device)
         model.load_state_dict(state["model"])
         average.module.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         history: list[list[float]] = state["history"]
-    except Exception as error:  # a damaged zip or pickle fails in many ways
+    except PacoError as error:
+        put_aside(path, error)
+        return []
+    except Exception as error:  # whole, but of another training
         raise PacoError(
             f"{path} cannot be read ({in_a_line(error)}). Remove it: the training begins anew."
         ) from error

@@ -2,8 +2,9 @@
 
 The key of a choice holds everything that it depends on: weights, adapter, contracts and precision of the
 encoder; the declaration of the task without what its derived ones add; the records; who is fitted on and
-who is looked at; and the code that chooses with the versions of its libraries. A choice that cannot be read
-is made again.
+who is looked at; and the code that chooses with the versions of its libraries. A choice that cannot be read,
+or does not fit its checksum, is put aside and made again; one without a checksum is of an earlier version and made
+again as well.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from paco_eval.features.layers import layers_of
 from paco_eval.probes.probe import Choice
 from paco_fr.contracts import Encoder, content_hash
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file, cache_folder
+from paco_fr.utils.files import cache_folder, checksum, put_aside, write_text
 from paco_fr.utils.untrusted import read_json
 from tasks.splits import Fold, Validation
 from tasks.task import Task
@@ -61,16 +62,22 @@ def choice_path(
 
 
 def remembered(path: Path) -> Choice | None:
-    """Return the choice in a file; None where there is none that can be read."""
+    """Return the choice in a file; None where there is none, or it was put aside because it is damaged."""
+    if not path.exists():
+        return None
     try:
         content = read_json(path)
+        if "checksum" not in content and content.keys() == {"layer", "strength", "score"}:
+            return None
         block, reduction = content["layer"]
-        strength, score = content["strength"], content["score"]
-    except (PacoError, ValueError, TypeError, KeyError):
+        made = Choice((block, reduction), content["strength"], content["score"])
+        if content["checksum"] != _checksum(path, made):
+            raise PacoError("its content does not fit its checksum")
+    except (PacoError, ValueError, TypeError, KeyError) as error:
+        if path.exists():
+            put_aside(path, error)
         return None
-    if not isinstance(strength, (int, float, str)) or not isinstance(score, float):
-        return None
-    return Choice((str(block), str(reduction)), strength, score)
+    return made
 
 
 def chosen_once(path: Path, choose: Callable[[], Choice]) -> Choice:
@@ -79,9 +86,13 @@ def chosen_once(path: Path, choose: Callable[[], Choice]) -> Choice:
     if known is not None:
         return known
     made = choose()
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(asdict(made)), encoding="utf-8")
+    write_text(path, json.dumps({**asdict(made), "checksum": _checksum(path, made)}))
     return made
+
+
+def _checksum(path: Path, choice: Choice) -> str:
+    """Return the checksum of a choice under the name of its key."""
+    return checksum(path.stem, json.dumps(asdict(choice)))
 
 
 def _declared(task: Task) -> dict[str, Any]:

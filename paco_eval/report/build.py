@@ -31,7 +31,7 @@ from paco_eval.rows.archive import write_archive
 from paco_eval.rows.artefacts import checkpoints, pretrainings
 from paco_eval.rows.store import Stored, load_rows
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import writing
+from paco_fr.utils.files import write_text, writing
 
 Format = Literal["html", "md", "csv", "latex", "figures", "archive"]
 Style = Literal["families", "paper"]
@@ -231,8 +231,7 @@ def _write(out: Path, texts: dict[str, str], drawn: Sequence[Drawn]) -> list[Pat
     with writing(f"the report to {out}", "Choose another folder."):
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            (out / name).write_text(text, encoding="utf-8")
-            written.append(out / name)
+            written.append(write_text(out / name, text))
         for figure in drawn:
             written += save(figure.figure, out / "figures" / slug(figure.name))
     return written

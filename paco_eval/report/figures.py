@@ -30,7 +30,7 @@ from paco_eval.report.plots.training import (
 )
 from paco_eval.report.tables.table import Cell, Table
 from paco_eval.rows.artefacts import Pretraining, load_arrays
-from paco_eval.rows.store import Stored
+from paco_eval.rows.store import SAMPLES, Stored
 from paco_fr.utils.errors import PacoError
 from tasks.metrics.metric import Metric
 
@@ -269,7 +269,8 @@ def sample_figures(rows: Sequence[Stored], problem: Problem) -> Iterator[Drawn]:
     for stored in rows:
         row = stored.row
         try:
-            found = load_arrays(stored.path.with_name(f"{row.key}.samples.npz"), "samples")
+            place = stored.beside(SAMPLES)
+            found = None if place is None else load_arrays(place, "samples")
             if found is not None:
                 figure = landmark_sheet(
                     found["images"], found["predicted"], found["truth"], found["visible"],

@@ -33,7 +33,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paco_eval.rows.compact import REST, plain_cells
+from paco_eval.rows.compact import REST, REST_SHA256, plain_cells
 from paco_eval.rows.schema import IDENTIFYING, Row, upgraded
 from paco_fr.utils.errors import FormatError, PacoError, in_a_line
 from paco_fr.utils.files import atomic_file, writing
@@ -198,8 +198,11 @@ def _family(row: Row) -> str:
 
 def _content(row: Row) -> dict[str, Any]:
     """Return the fields of a row for text files: rounded, without the place of items that are not beside it."""
-    content: dict[str, Any] = _rounded(row.model_dump(mode="json", by_alias=True, exclude={"digest"}))
-    content["chosen"].pop(REST, None)
+    content: dict[str, Any] = _rounded(
+        row.model_dump(mode="json", by_alias=True, exclude={"digest", "beside"})
+    )
+    for name in (REST, REST_SHA256):
+        content["chosen"].pop(name, None)
     return content
 
 

@@ -6,7 +6,7 @@
 ``pretrain/NAME/reconstruction.npz`` ``original``, ``corrupted``, ``reconstructed``: (n, H, W, 3) uint8
 ``pretrain/NAME/sheets/STEP.npz``    the same, after so many steps
 ``pretrain/NAME/codebook.npz``       ``tokens``: (N, K, P, P, 3) uint8; ``usage``: (N, K) float
-``rows/KEY.samples.npz``             of a row: ``images`` (n, H, W, 3) uint8, ``predicted`` and
+``rows/KEY.HASH.samples.npz``        of a row: ``images`` (n, H, W, 3) uint8, ``predicted`` and
                                      ``truth`` (n, L, 2) in pixels of these images, ``visible`` (n, L)
                                      bool, ``names`` (n,) text
 ==================================== ==============================================================
@@ -17,6 +17,7 @@ None of them is needed: a section whose file is absent says so. Nothing is unpic
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import atomic_file
 from paco_fr.utils.untrusted import ARRAYS, PLAIN, read_json, read_npz
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -86,12 +88,19 @@ def checkpoints(encoders: Iterable[str], known: Iterable[Pretraining]) -> list[P
 
 def save_arrays(path: Path, kind: str, **arrays: npt.ArrayLike) -> Path:
     """Write a ``reconstruction``, ``codebook`` or ``samples`` file after checking it against the layout."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    found = {name: np.asarray(values) for name, values in arrays.items()}
-    _check(path, kind, found)
-    with path.open("wb") as stream:
-        np.savez_compressed(stream, **found)  # type: ignore[arg-type]
+    content = packed_arrays(path, kind, **arrays)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
     return path
+
+
+def packed_arrays(where: Path | str, kind: str, **arrays: npt.ArrayLike) -> bytes:
+    """Return the content of such a file after checking it against the layout; ``where`` names it in errors."""
+    found = {name: np.asarray(values) for name, values in arrays.items()}
+    _check(where, kind, found)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **found)  # type: ignore[arg-type]
+    return stream.getvalue()
 
 
 def load_arrays(path: Path, kind: str) -> Arrays | None:
@@ -103,7 +112,7 @@ def load_arrays(path: Path, kind: str) -> Arrays | None:
     return found
 
 
-def _check(path: Path, kind: str, arrays: Arrays) -> None:
+def _check(path: Path | str, kind: str, arrays: Arrays) -> None:
     for name, (axes, type_kind) in SHAPES[kind].items():
         if name not in arrays:
             raise PacoError(f"{path}: no array '{name}'; a {kind} file has {', '.join(SHAPES[kind])}.")

@@ -7,13 +7,12 @@ they come out the same when they are computed again.
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 
 import numpy as np
 import pandas as pd
 
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file
 
 DRAWN = ("prediction", "truth")
 """Columns of points, which only drawings need: the clean task's own row has them."""
@@ -33,19 +32,15 @@ def _nested(column: pd.Series) -> bool:
     return len(column) > 0 and np.ndim(column.iloc[0]) > 1  # lists of labels are scored and stay
 
 
-def write_achieved(row_path: Path, achieved: pd.Series) -> Path:
-    """Write ``KEY.achieved.parquet`` beside a row whose items are of pairs or templates, and return its path.
+def achieved_table(achieved: pd.Series) -> bytes:
+    """Return what a perturbation achieved on each picture, by its id, as a parquet file.
 
-    Args:
-        row_path: file of the row.
-        achieved: what a perturbation achieved on each picture, by its id.
-
+    It is kept beside rows whose items are of pairs or templates.
     """
-    path = row_path.with_name(f"{row_path.stem}.achieved.parquet")
-    with atomic_file(path) as temporary:
-        table = pd.DataFrame({"id": achieved.index, "achieved": achieved.to_numpy(dtype=np.float32)})
-        table.to_parquet(temporary, index=False, compression="zstd")
-    return path
+    table = pd.DataFrame({"id": achieved.index, "achieved": achieved.to_numpy(dtype=np.float32)})
+    written = io.BytesIO()
+    table.to_parquet(written, index=False, compression="zstd")
+    return written.getvalue()
 
 
 def departing(items: pd.DataFrame, clean: pd.DataFrame) -> pd.DataFrame | None:
@@ -94,3 +89,5 @@ def plain_cells(items: pd.DataFrame) -> pd.DataFrame:
 
 REST = "items_with"
 """Entry of ``chosen``: key of the clean row whose items have the columns that a cell of a sweep leaves out."""
+REST_SHA256 = "items_with_sha256"
+"""Entry of ``chosen``: sha256 of the items of that row."""

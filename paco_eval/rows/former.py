@@ -18,7 +18,7 @@ from datasets import Dataset
 from paco_eval.rows.schema import IDENTIFYING
 from paco_fr.faces.records import record_digests
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file, cache_folder
+from paco_fr.utils.files import cache_folder, write_text
 from paco_fr.utils.untrusted import read_json
 
 MAY_CHANGE = {
@@ -79,8 +79,8 @@ def note_records(fingerprint: str, records: Dataset) -> None:
     """Keep the digests of records in files under their fingerprint; those that hold their pictures do not change."""
     first = records[0]["image"]
     if first["bytes"] is None and not _file(fingerprint).exists():
-        with suppress(OSError), atomic_file(_file(fingerprint)) as temporary:  # only for a line of text
-            temporary.write_text(json.dumps(record_digests(records)), encoding="utf-8")
+        with suppress(OSError, PacoError):  # only for a line of text
+            write_text(_file(fingerprint), json.dumps(record_digests(records)))
 
 
 def changed_records(old: str, new: str) -> str:

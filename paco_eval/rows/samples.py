@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paco_eval.rows.artefacts import save_arrays
+from paco_eval.rows.artefacts import packed_arrays
 from paco_fr.faces.crop import apply, crop_image
 from paco_fr.faces.decode import read_image
 from paco_fr.utils.errors import PacoError
@@ -24,13 +23,13 @@ COUNT = 8
 Item = Mapping[Hashable, Any]
 
 
-def save_samples(path: Path, task: Task, items: pd.DataFrame, units: Units) -> None:
-    """Write the samples file of one row, where its kind of task can be shown on a face.
+def samples_of(task: Task, items: pd.DataFrame, units: Units) -> bytes | None:
+    """Return the samples file of one row, None where its kind of task cannot be shown on a face.
 
     Points, of landmark tasks, are in pixels of the canvas; other kinds say prediction and truth in words.
     """
     if task.kind not in CAPTIONS:
-        return
+        return None
     ranked = _ranked(items[items["failure"] == ""])
     picked = ranked.iloc[
         np.unique(np.linspace(0, len(ranked) - 1, min(COUNT, len(ranked))).round().astype(int))
@@ -50,10 +49,12 @@ def save_samples(path: Path, task: Task, items: pd.DataFrame, units: Units) -> N
         truth.append(true)
         visible.append(np.ones(len(true), dtype=bool) if seen is None else np.asarray(seen, dtype=bool))
         names.append(CAPTIONS[task.kind](item, task))
-    if images:
-        save_arrays(
-            path, "samples", images=images, predicted=predicted, truth=truth, visible=visible, names=names
-        )
+    if not images:
+        return None
+    return packed_arrays(
+        f"samples of {task.name}", "samples",
+        images=images, predicted=predicted, truth=truth, visible=visible, names=names,
+    )  # fmt: skip
 
 
 def _ranked(items: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,8 @@ SCHEMA = 3
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda fields: {**fields, "schema": 2},  # 2 adds ``retrain``, which may be empty
-    2: lambda fields: {**fields, "schema": 3},  # 3 adds counts of items and warnings, both may be absent
+    # 3 adds ``beside``, counts of items and warnings, all of which may be absent; items lie under their hash
+    2: lambda fields: {**fields, "schema": 3},
 }
 """For each older format a function that turns its fields into those of the next one."""
 
@@ -152,7 +153,14 @@ class Row(BaseModel):
     retrain: str = Field(
         default="", description="trains the weights again; empty if they are at hand or nobody knows"
     )
-    items_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$", description="of KEY.items.parquet")
+    items_sha256: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{64})?$",
+        description="of the items",
+    )
+    beside: dict[str, str] = Field(
+        default_factory=dict, description="sha256 of other files of this row, by kind: KEY.HASH.KIND"
+    )
     digest: str = Field(default="", pattern=r"^([0-9a-f]{16})?$", description="hash of all other fields")
 
     @model_validator(mode="before")

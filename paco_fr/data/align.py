@@ -7,6 +7,8 @@ Photographs in folders of people (``PERSON/PICTURE``) keep who is who: ``identit
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,9 +28,9 @@ from paco_fr.faces.landmarks import box_of, five_points
 from paco_fr.faces.listing import as_text
 from paco_fr.faces.records import COLUMNS, features
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file, owned_folder, same_settings
+from paco_fr.utils.files import atomic_file, never_onto, owned_folder, same_settings, write_text
 from paco_fr.utils.pool import in_order
-from paco_fr.utils.untrusted import parse_parquet, read_bounded
+from paco_fr.utils.untrusted import parse_parquet, read_bounded, read_text
 
 Several = Literal["largest", "central", "reject"]
 
@@ -85,6 +87,7 @@ class _Context:
     records: Dataset
     out: Path
     rules: Rules
+    inputs: dict[int, str]
     detector: _Once
 
 
@@ -106,19 +109,23 @@ def align(
         PacoError: other rules were used in ``out``, the detector cannot be had, or nothing was kept.
 
     """
+    never_onto(out, Path(source).expanduser())
     records = with_people(load_source(source))
     with owned_folder(out):
-        settings = {"source": as_text(source), "records": len(records), **asdict(rules)}
-        same_settings(out, settings, made="aligned", advice="Choose another folder.")
-        for folder in (out / "faces", out / "parts"):
+        same_settings(
+            out, {"source": as_text(source), **asdict(rules)}, made="aligned", advice="Choose another folder."
+        )
+        for folder in (out / "faces", out / "parts", out / "inputs"):
             folder.mkdir(exist_ok=True)
             for torn in folder.glob(".*.tmp"):
                 torn.unlink()
         parts = range(-(-len(records) // PART))
-        todo = [number for number in parts if not _report(out, number).is_file()]
+        inputs = {number: _inputs(records, number) for number in parts}
+        todo = [number for number in parts if not _done(out, number, inputs[number])]
+        _forget(out, todo, len(parts))
         with tqdm(total=len(records), initial=(len(parts) - len(todo)) * PART, unit="img", desc=f"aligning {source}",
                   disable=not progress) as bar:  # fmt: skip
-            context = _Context(records, out, rules, _Once(device, alone=workers <= 1))
+            context = _Context(records, out, rules, inputs, _Once(device, alone=workers <= 1))
             for done in in_order(_part, context, todo, workers):
                 bar.update(done)
         reports = [_report(out, number) for number in parts]
@@ -254,11 +261,46 @@ def _part(context: _Context, number: int) -> int:
         lines.append(line)
     if kept:
         columns = {name: [row[name] for row in kept] for name in kept[0]}
-        with atomic_file(context.out / "faces" / f"part-{number:05d}.parquet") as path:
+        with atomic_file(_faces(context.out, number)) as path:
             Dataset.from_dict(columns, features=features(columns)).to_parquet(str(path))
     with atomic_file(_report(context.out, number)) as path:
         pd.DataFrame([asdict(line) for line in lines]).to_parquet(path, index=False)
+    write_text(_inputs_path(context.out, number), context.inputs[number])  # last: it says that all is there
     return len(rows)
+
+
+def _inputs(records: Dataset, number: int) -> str:
+    """Return a hash of what a part is made of, by contents or by name, size and time of files."""
+    digest = hashlib.sha256()
+    for index in range(number * PART, min((number + 1) * PART, len(records))):
+        row = dict(records[index])
+        image = row.pop("image")
+        if image["bytes"] is not None:
+            digest.update(hashlib.sha256(image["bytes"]).digest())
+        else:
+            path = Path(image["path"])
+            status = path.stat() if path.exists() else None
+            stamp = (status.st_size, status.st_mtime_ns) if status else None
+            digest.update(f"{path} {stamp}".encode(errors="surrogateescape"))
+        digest.update(json.dumps(row, sort_keys=True, default=repr).encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _done(out: Path, number: int, inputs: str) -> bool:
+    """Say whether a part is there and of the photographs that are there now; a mended one is aligned again."""
+    path = _inputs_path(out, number)
+    try:
+        return _report(out, number).is_file() and read_text(path, 1000) == inputs
+    except PacoError:
+        return False
+
+
+def _forget(out: Path, todo: list[int], parts: int) -> None:
+    """Remove what was made of photographs that are others now, or gone."""
+    gone = {int(path.stem.rpartition("-")[2]) for path in (out / "parts").glob("report-*.parquet")}
+    for number in {*todo, *(each for each in gone if each >= parts)}:
+        for path in (_inputs_path(out, number), _report(out, number), _faces(out, number)):
+            path.unlink(missing_ok=True)
 
 
 def _cut(image: Pixels, row: dict[str, Any], face: Found, scheme: str, rules: Rules) -> dict[str, Any]:
@@ -295,6 +337,14 @@ class _Once:
             self._made = Detector(self.device)
             self.failed = False
         return self._made
+
+
+def _faces(out: Path, number: int) -> Path:
+    return out / "faces" / f"part-{number:05d}.parquet"
+
+
+def _inputs_path(out: Path, number: int) -> Path:
+    return out / "inputs" / f"part-{number:05d}.txt"
 
 
 def _report(out: Path, number: int) -> Path:

@@ -19,8 +19,8 @@ from paco_fr.data.shards import PackedFaces, is_packed, open_packed
 from paco_fr.data.sources import Origin, origin_of
 from paco_fr.faces.records import fingerprint
 from paco_fr.synthetic import FaceSpec
-from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import cache_folder, owned_folder, writing
+from paco_fr.utils.errors import FormatError, PacoError
+from paco_fr.utils.files import cache_folder, hold, owned_folder, put_aside, writing
 
 SHARDS = 32
 """A source is packed into as many shards, so that all cores have work to the end ..."""
@@ -44,13 +44,18 @@ def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = Fals
     source = _source(config.data.source, origin)
     name = _name(source, config, origin, count)
     folder = cache_folder("packed") / name
+    hold(folder)
     workers = workers or os.cpu_count() or 1
-    _fill(folder, source, config, origin, count, workers, progress)
+    try:
+        _fill(folder, source, config, origin, count, workers, progress)
+    except FormatError as error:  # what it says of itself cannot be read
+        put_aside(folder, error)
+        _fill(folder, source, config, origin, count, workers, progress)
     _remove_arrays(name, progress)
     try:
         packed = open_packed(folder, config, check_sums=config.run.verify, progress=progress)
-    except PacoError:  # damaged, and only a cache
-        shutil.rmtree(folder, ignore_errors=True)
+    except PacoError as error:  # damaged, and only a cache
+        put_aside(folder, error)
         _fill(folder, source, config, origin, count, workers, progress)
         packed = open_packed(folder, config, check_sums=False)
     if isinstance(origin, IterableDataset):

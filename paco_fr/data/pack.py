@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -34,8 +33,17 @@ from paco_fr.data.shards import (
 from paco_fr.data.sources import Origin, origin_of
 from paco_fr.faces.listing import as_text
 from paco_fr.synthetic.spec import RENDERER_VERSION, FaceSpec
-from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import SETTINGS, atomic_file, owned_folder, same_settings, writing
+from paco_fr.utils.errors import FormatError, PacoError
+from paco_fr.utils.files import (
+    SETTINGS,
+    atomic_file,
+    first_difference,
+    never_onto,
+    owned_folder,
+    same_settings,
+    write_text,
+    writing,
+)
 from paco_fr.utils.pool import in_order
 from paco_fr.utils.untrusted import read_json, shaped
 
@@ -84,6 +92,7 @@ def pack(
         raise PacoError(
             f"A shard of {shard_size} raw crops of {cutting.size} px is too large. Use a smaller shard size."
         )
+    never_onto(folder, Path(source).expanduser())
     origin, count = origin_of(source)
     settings = settings_of(
         source, origin, count, cutting, encoding=encoding, quality=quality, shard_size=shard_size
@@ -155,10 +164,9 @@ def write_shards(
                 _sidecar(folder, number).unlink(missing_ok=True)
         raise
     shards = tuple(done[number] for number in sorted(done))
-    with atomic_file(folder / MANIFEST) as path:
-        path.write_text(Manifest(settings, shards).as_json(), encoding="utf-8")
     lines = [f"{line}\n" for shard in shards for line in shard.skipped]
-    (folder / "skipped.txt").write_text("".join(lines), encoding="utf-8")
+    write_text(folder / "skipped.txt", "".join(lines))
+    write_text(folder / MANIFEST, Manifest(settings, shards).as_json())  # last: it says that all is there
     for number in done:
         _sidecar(folder, number).unlink(missing_ok=True)
     return read_manifest(folder)
@@ -192,9 +200,26 @@ def _note(settings: Settings, folder: Path) -> None:
     if not (folder / SETTINGS).is_file() and (is_packed(folder) or any(folder.glob("shard-*"))):
         raise PacoError(f"{folder} holds shards but no {SETTINGS}. Choose another folder.")
     advice = "One folder holds one setting: choose another, or pack with the same."
+    _forget_other_records(settings, folder)
     same_settings(folder, asdict(settings), made="packed", advice=advice, later={"renderer": 0})
     for torn in folder.glob(".*.tmp"):
         torn.unlink()
+
+
+def _forget_other_records(settings: Settings, folder: Path) -> None:
+    """Begin anew in a folder that was not finished, and whose source holds other records now.
+
+    Somebody removed the broken pictures for which packing was refused, or added some.
+    """
+    path = folder / SETTINGS
+    if is_packed(folder) or not path.is_file():
+        return
+    found = {"renderer": 0, **read_json(path, f"It does not say how {folder} was packed. Choose another.")}
+    if first_difference({**found, "records": settings.records}, asdict(settings)) is not None:
+        return  # other settings are refused
+    if found.get("records") != settings.records:
+        for made in (*folder.glob("shard-*.arrow"), *folder.glob(".shard-*.json"), path):
+            made.unlink(missing_ok=True)
 
 
 def _make_missing(
@@ -249,11 +274,8 @@ def make_shard(context: _Context, job: Job) -> Shard:
     table = pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
     path = context.folder / f"shard-{number:05d}.arrow"
     with atomic_file(path) as temporary:
-        with temporary.open("wb") as file:
-            with pa.ipc.new_stream(file, schema) as writer:
-                writer.write_table(table)
-            file.flush()
-            os.fsync(file.fileno())
+        with temporary.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
+            writer.write_table(table)
         shard = Shard(
             file=path.name,
             count=len(ids),
@@ -263,8 +285,7 @@ def make_shard(context: _Context, job: Job) -> Shard:
             skipped=tuple(skipped),
             contract=settings.cutting.hash,
         )
-    with atomic_file(_sidecar(context.folder, number)) as temporary:
-        temporary.write_text(json.dumps(asdict(shard)), encoding="utf-8")
+    write_text(_sidecar(context.folder, number), json.dumps(asdict(shard)))
     return shard
 
 
@@ -330,9 +351,11 @@ def _finished(folder: Path) -> dict[int, Shard]:
     shards: list[Shard] = []
     if (manifest := folder / MANIFEST).is_file():
         shards = shaped(list[Shard], read_json(manifest, AGAIN).get("shards"), manifest, AGAIN)
-    shards += [
-        shaped(Shard, read_json(path, AGAIN), path, AGAIN) for path in sorted(folder.glob(".shard-*.json"))
-    ]
+    for path in sorted(folder.glob(".shard-*.json")):
+        try:
+            shards.append(shaped(Shard, read_json(path, AGAIN), path, AGAIN))
+        except FormatError:  # its shard is made again
+            path.unlink(missing_ok=True)
     whole = [
         each
         for each in shards

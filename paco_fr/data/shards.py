@@ -31,7 +31,7 @@ from paco_fr.contracts import content_hash
 from paco_fr.data.cut import Cutting
 from paco_fr.faces.decode import ImageError, read_image
 from paco_fr.utils.errors import FormatError, PacoError, one_line, quoted
-from paco_fr.utils.files import first_difference
+from paco_fr.utils.files import first_difference, write_text
 from paco_fr.utils.untrusted import read_json, shaped
 
 FORMAT = 1
@@ -122,7 +122,7 @@ class Manifest:
             "settings": asdict(self.settings),
             "shards": [asdict(shard) for shard in self.shards],
         }
-        return json.dumps(values, indent=1) + "\n"
+        return json.dumps({**values, "checksum": content_hash(values)}, indent=1) + "\n"
 
 
 def is_packed(folder: str | Path) -> bool:
@@ -163,6 +163,9 @@ def read_manifest(folder: Path) -> Manifest:
             raise PacoError(
                 f"{folder / shard.file} {found}. Run the same `data pack` again: it makes what is missing."
             )
+    said = values.pop("checksum", None)  # earlier versions wrote none
+    if said is not None and said != content_hash(values):
+        raise PacoError(f"{path} does not fit its checksum: damaged, or edited by hand. {REMEDY}")
     if manifest.count == 0:
         raise PacoError(f"{folder}: not one usable picture was packed. Look at its skipped.txt.")
     return manifest
@@ -195,8 +198,8 @@ def verify(folder: Path, manifest: Manifest, *, progress: bool = False) -> None:
                 )
     if todo:
         try:
-            record.write_text(json.dumps(stamps), encoding="utf-8")
-        except OSError:
+            write_text(record, json.dumps(stamps))
+        except (OSError, PacoError):
             return  # a read-only folder is verified every time
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, load_from_disk
@@ -16,8 +17,10 @@ from paco_fr.faces.rotation import angles_from_rotation
 from paco_fr.synthetic.rendering.renderer import render
 from paco_fr.synthetic.sampling import face_parameters
 from paco_fr.synthetic.spec import FaceSpec
-from paco_fr.utils.files import atomic_folder, cache_folder
+from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import atomic_folder, cache_folder, file_checksum, hold, put_aside
 from paco_fr.utils.pool import in_order
+from paco_fr.utils.untrusted import read_json
 
 COLUMNS = (
     "image",
@@ -38,6 +41,13 @@ COLUMNS = (
     "parameters",
 )
 _CHUNK = 32
+SUMS = "sums.json"
+"""File of a stored set with the checksum of every other one."""
+STORED = 2
+"""Number of the format of stored sets, in the name of their folder: earlier ones, without checksums, are not found."""
+
+_known: set[Path] = set()
+"""Sets that this process held against their checksums, or made."""
 
 
 def record(spec: FaceSpec, index: int) -> dict[str, Any]:
@@ -95,10 +105,36 @@ def records(spec: FaceSpec, workers: int = 1, progress: bool = False) -> Dataset
 def stored_records(spec: FaceSpec, *, workers: int = 0, progress: bool = False) -> Dataset:
     """Return the face records of a spec from the cache, rendering them first where they are not there.
 
-    ``workers`` 0 means one for each core.
+    What is stored is held against its checksums the first time that a process reads it; a damaged set is put aside
+    and drawn again. ``workers`` 0 means one for each core.
     """
-    folder = cache_folder("faces") / spec.fingerprint()[:16]
+    folder = cache_folder("faces") / f"{spec.fingerprint()[:16]}-{STORED}"
+    hold(folder)
+    if folder.exists() and folder not in _known:
+        try:
+            _check_sums(folder)
+        except PacoError as error:
+            put_aside(folder, error)
     if not folder.exists():
         with atomic_folder(folder) as made:
             records(spec, workers=workers or os.cpu_count() or 1, progress=progress).save_to_disk(str(made))
+            (made / SUMS).write_text(json.dumps(_sums(made)), encoding="utf-8")
+    _known.add(folder)
     return load_from_disk(str(folder))
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """Return the checksum of every file of a stored set."""
+    return {
+        path.name: file_checksum(path)
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".arrow", ".json") and path.name != SUMS
+    }
+
+
+def _check_sums(folder: Path) -> None:
+    """Refuse a stored set whose files are not those that were written."""
+    said, found = read_json(folder / SUMS), _sums(folder)
+    other = sorted(name for name in said.keys() | found.keys() if said.get(name) != found.get(name))
+    if other:
+        raise PacoError(f"{other[0]} does not fit its checksum")

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from paco_fr.config import PretrainConfig
 from paco_fr.utils.distributed import averaged
 from paco_fr.utils.errors import FormatError, PacoError, quoted
+from paco_fr.utils.files import write_text
 from paco_fr.utils.untrusted import read_json_lines
 
 SHOWN = {"reconstruction": "rec", "belief": "belief", "tokens_used": "used", "perplexity": "ppl"}
@@ -56,7 +57,7 @@ class Log:
         if accelerator.is_main_process:
             lines = read_json_lines(path, AGAIN) if step and path.exists() else []
             kept = [line for line in lines if _step(line, path) <= step]
-            path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def add(self, terms: dict[str, torch.Tensor], extra: dict[str, float | torch.Tensor]) -> None:
         """Take in the numbers of one step."""

@@ -28,6 +28,7 @@ from paco_fr.train.resume import (
     load_state,
     remove_states,
     remove_torn_files,
+    same_data,
     same_run,
     save_state,
     state_files,
@@ -37,7 +38,7 @@ from paco_fr.train.sheets import SHEETS_AT, save_pictures, save_sheet
 from paco_fr.train.signals import Interrupted, stop_requests
 from paco_fr.utils.distributed import highest, leave_group_at_exit, on_cpus, summed
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import owned_folder
+from paco_fr.utils.files import owned_folder, write_text
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Say
 
@@ -125,6 +126,9 @@ def _train(
     model = fresh_model(config, views, device)
     optimiser = build_optimiser(config, model, device)
     state = load_state(out, config, say) if resume else None
+    data = _data_of(views)
+    if state:
+        same_data(state.get("data"), data, out)
     step, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
     if state:
         load_into(model, state["model"], str(out))
@@ -150,7 +154,12 @@ def _train(
                 "log": parts,
                 "step": step,
             }
-            facts = {"seconds": elapsed, "broken": list(broken), "config": config.model_dump_json()}
+            facts = {
+                "data": data,
+                "seconds": elapsed,
+                "broken": list(broken),
+                "config": config.model_dump_json(),
+            }
             save_state(out, now | facts, config.run.keep_states)
 
     started = saved = time.monotonic()
@@ -290,9 +299,17 @@ def _finish(
         "torch": torch.__version__,
     }
     if pool.skipped or broken:
-        (out / "skipped.txt").write_text("\n".join([*pool.skipped, *broken]) + "\n", encoding="utf-8")
+        write_text(out / "skipped.txt", "\n".join([*pool.skipped, *broken]) + "\n")
     save_checkpoint(out, cast(torch.nn.Module, model), config, facts)
     remove_states(out)
+
+
+def _data_of(views: Views) -> dict[str, Any]:
+    """Return what says which pictures a run learns from: the source, its crops, and their number."""
+    pool = views.pool
+    manifest = getattr(pool, "manifest", None)
+    crops = pool.fingerprint if manifest is None else manifest.fingerprint
+    return {"pictures": len(pool.images), "source": pool.fingerprint, "crops": crops}
 
 
 def _count_broken(broken: dict[str, None], step: int, config: PretrainConfig, device: torch.device) -> None:

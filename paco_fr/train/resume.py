@@ -8,12 +8,12 @@ the newest ``run.keep_states``. So a kill at any moment, or a full disk, leaves 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from paco_fr.checkpoint import checked_torch
 from paco_fr.config import PretrainConfig, parse_config
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, first_difference, writing
@@ -42,8 +42,6 @@ def save_state(out: Path, state: State, keep: int) -> None:
     told = writing(path, advice, wrapped=RuntimeError)  # torch wraps what the file system says
     with told, atomic_file(path) as temporary, temporary.open("wb") as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
     for old in state_files(out)[:-keep]:
         old.unlink()
 
@@ -58,9 +56,13 @@ def load_state(out: Path, config: PretrainConfig, say: Say) -> State | None:
     files = state_files(out)
     for path in reversed(files):
         try:
-            state: State = torch.load(path, map_location="cpu", weights_only=True)
+            state: State = checked_torch(path)
+        except PacoError as error:
+            say(f"{error}, trying the state before it.")
+            continue
+        try:
             found = parse_json(state["config"], path)
-        except Exception as error:  # a damaged zip or pickle fails in many ways
+        except (PacoError, KeyError, TypeError) as error:
             say(f"{path} cannot be read ({type(error).__name__}), trying the state before it.")
             continue
         same_run(parse_config(found, str(path)), config, out)
@@ -80,8 +82,8 @@ def remove_states(out: Path) -> None:
 
 def remove_torn_files(out: Path) -> None:
     """Remove what a killed writer left half-written. Only the owner of the folder may call this."""
-    for path in out.glob(".*.tmp"):
-        path.unlink()
+    for path in out.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def same_run(found: PretrainConfig, wanted: PretrainConfig, out: Path) -> None:
@@ -95,6 +97,28 @@ def same_run(found: PretrainConfig, wanted: PretrainConfig, out: Path) -> None:
         raise PacoError(
             f"{out} was trained with another {name}: {old}, not {new}. Use the same recipe or another --out."
         )
+
+
+def same_data(found: dict[str, Any] | None, now: dict[str, Any], out: Path) -> None:
+    """Refuse to continue a run whose pictures are others than those that it was begun with.
+
+    Args:
+        found: what the state says of them; None in states of earlier versions, which say nothing.
+        now: what is read now: ``pictures``, their number, and hashes.
+        out: folder of the run.
+
+    """
+    other = first_difference(now, found) if found is not None else None
+    if other is None or found is None:
+        return
+    was, is_now = found.get("pictures"), now["pictures"]
+    what = (
+        f"{was} pictures, now {is_now}" if was != is_now else f"{was} pictures, of which some are others now"
+    )
+    raise PacoError(
+        f"{out} was begun on {what}: files were added, removed, renamed or replaced. "
+        "Restore the data, or start again in another --out."
+    )
 
 
 def _settings(config: PretrainConfig) -> dict[str, Any]:

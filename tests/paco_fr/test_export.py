@@ -119,3 +119,17 @@ def test_weights_too_large_for_half_precision_are_refused(checkpoint, tmp_path):
     with pytest.raises(PacoError, match=r"'encoder\.pos_embed' does not fit half precision"):
         export_half(checkpoint, tmp_path / "half")
     assert not (tmp_path / "half").exists()
+
+
+@pytest.mark.parametrize("form", ["timm", "onnx", "half"])
+def test_an_export_never_writes_onto_its_checkpoint(form, tmp_path):
+    """It overwrote the checkpoint: decoder and codebook were lost, with exit status 0."""
+    import paco_fr.export as exporting
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "card.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    for out in (tmp_path / "run", tmp_path / "link"):
+        with pytest.raises(PacoError, match="is what is read"):
+            getattr(exporting, f"export_{form}")(tmp_path / "run", out)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["card.json"]

@@ -20,6 +20,7 @@ from paco_fr.faces.crop import apply as apply_transform
 from paco_fr.faces.crop import crop_image, crop_transform
 from paco_fr.faces.decode import Pixels, read_image
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import write_text
 from paco_fr.utils.untrusted import parse_json
 
 SHEET = 40
@@ -57,7 +58,7 @@ def describe(records: Dataset, out: Path, *, title: str) -> list[Path]:
         if len(numbers) or kinds:
             files += save(_distributions(numbers, kinds, title), out / "distributions")
     summary = _summary(records, labels, numbers, kinds, failures, title)
-    (out / "summary.md").write_text(summary, encoding="utf-8")
+    write_text(out / "summary.md", summary)
     return [*files, out / "summary.md"]
 
 

@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from paco_fr.utils.files import atomic_file
+
 INK, MUTED, RULE, PAPER = "#1d2329", "#68727d", "#d9dee3", "#fefefe"
 
 PALETTE = (
@@ -152,9 +154,14 @@ def save(figure: Figure, stem: str | Path, dpi: int = 200) -> tuple[Path, Path, 
     stem.parent.mkdir(parents=True, exist_ok=True)
     png, svg, pdf = (stem.with_name(stem.name + kind) for kind in (".png", ".svg", ".pdf"))
     with house_style():
-        figure.savefig(png, dpi=dpi, facecolor=PAPER, metadata={"Software": None})
-        figure.savefig(svg, metadata={"Date": None, "Creator": None})
-        figure.savefig(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        with atomic_file(png) as path:
+            figure.savefig(path, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None})
+        with atomic_file(svg) as path:
+            figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        with atomic_file(pdf) as path:
+            figure.savefig(
+                path, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}
+            )
     return png, svg, pdf
 
 

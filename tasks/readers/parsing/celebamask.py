@@ -9,6 +9,8 @@ is known from public loaders only: unproven.
 
 from __future__ import annotations
 
+import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from datasets import Dataset
 from paco_fr.contracts import content_hash
 from paco_fr.faces.decode import encode_png, read_labels
 from paco_fr.utils.errors import quoted
-from paco_fr.utils.files import atomic_file, cache_folder
+from paco_fr.utils.files import atomic_file, cache_folder, hold, put_aside
 from tasks.readers.attributes.celeba import SPLITS
 from tasks.readers.dataset_info import CELEBAMASK, CELEBAMASK_CLASSES
 from tasks.readers.files import FormatError, is_whole, once, read_lines, require_folder, to_records
@@ -65,15 +67,32 @@ def read_celebamask(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     return to_records(rows, str(root))
 
 
+def _whole(path: Path) -> bool:
+    """Say whether a PNG file is as it was written: each of its parts carries a checksum of its own."""
+    with suppress(OSError, ValueError, SyntaxError):
+        content = path.read_bytes()
+        at = 8
+        while content[:8] == b"\x89PNG\r\n\x1a\n" and at < len(content):
+            size = int.from_bytes(content[at : at + 4])
+            part, end = content[at + 4 : at + 8 + size], at + 8 + size
+            if zlib.crc32(part) != int.from_bytes(content[end : end + 4]) or end + 4 > len(content):
+                return False
+            if part[:4] == b"IEND":
+                return end + 4 == len(content)
+            at = end + 4
+    return False
+
+
 def painted(masks: Path, number: int) -> Path:
     """Return the file with the class of every pixel, painted on first use from the part masks of one picture."""
     files = {name: masks / str(number // 2000) / f"{number:05d}_{name}.png" for name in CLASSES[1:]}
     there = {name: file for name, file in files.items() if file.exists()}
     state = {name: [file.stat().st_size, file.stat().st_mtime_ns] for name, file in there.items()}
-    target = (
-        cache_folder("masks")
-        / f"{content_hash([str(masks.resolve()), number, CLASSES, state, 'non-zero'])}.png"
-    )
+    folder = cache_folder("masks")
+    hold(folder / "all")
+    target = folder / f"{content_hash([str(masks.resolve()), number, CLASSES, state, 'non-zero'])}.png"
+    if target.exists() and not _whole(target):
+        put_aside(target, "it is no whole picture")
     if not target.exists():
         classes = np.zeros((SIDE, SIDE), dtype=np.uint8)
         for name, file in there.items():

@@ -18,7 +18,7 @@ from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import evaluate_all, measure
 from paco_eval.features.extract import extract_perturbed
 from paco_eval.features.perturbed import Condition
-from paco_eval.rows.store import load_rows, read_items
+from paco_eval.rows.store import ACHIEVED, find_row, items_path, load_rows, read_items
 from paco_fr.contracts import CROPS
 from paco_fr.faces.records import COLUMNS
 from paco_fr.utils.errors import PacoError
@@ -85,7 +85,7 @@ def test_other_kinds_of_task(kind, tmp_path):
     items = read_items(tmp_path / "rows" / f"{rows[2].key}.json")
     assert "prediction" not in items or kind != "landmarks"
     if kind == "verification":
-        items = pd.read_parquet(tmp_path / "rows" / f"{rows[2].key}.achieved.parquet")
+        items = pd.read_parquet(find_row(tmp_path / "rows" / f"{rows[2].key}.json").beside(ACHIEVED))
         assert len(items) == 18 and items["id"].is_unique, "a line for each picture, not for each pair"
     assert rows[2].chosen["achieved"] == pytest.approx(items["achieved"].mean(), abs=1e-5)
     assert len(list((tmp_path / "rows").glob("*.achieved.parquet"))) == (2 if kind == "verification" else 0)
@@ -109,7 +109,7 @@ def test_lists_of_labels_are_kept_with_every_cell(tmp_path):
     rows = measure(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
     clean, _, noisy = (read_items(tmp_path / "rows" / f"{row.key}.json") for row in rows)
     assert np.array_equal(np.stack(noisy["truth"]), np.stack(clean["truth"]))
-    own = pd.read_parquet(tmp_path / "rows" / f"{rows[2].key}.items.parquet")
+    own = pd.read_parquet(items_path(tmp_path / "rows" / f"{rows[2].key}.json"))
     assert "truth" not in own and "prediction" in own, "what is as in the clean cell is kept there"
     right = (np.stack(noisy["truth"]) == np.stack(noisy["prediction"])).mean()
     assert rows[2].main.value == pytest.approx(100 * right) and right < 1

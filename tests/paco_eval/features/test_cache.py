@@ -171,3 +171,132 @@ def test_an_evaluation_keeps_the_cache_to_its_limit_and_its_own_features(address
     assert not address_of("old").folder.exists()
     rows = [stored.row for stored in load_rows([tmp_path / "out"]).rows]
     assert len(rows) == 2 and len(entries()) == 2  # its two blocks; they were in use to the end
+
+
+def test_a_damaged_part_is_put_aside_and_never_served(address, capsys):
+    """Flipped bits of stored features became scores; an emptied part made every cell fail, without its name."""
+    values = np.arange(40, dtype=np.float32).reshape(4, 10)
+    rng = np.random.default_rng(0)
+    store(address, keys_of(1, 2, 3, 4), values)
+    (part,) = address.folder.iterdir()
+    whole = part.read_bytes()
+    spoilt = [b"", whole[:-1], whole[: len(whole) // 2]]
+    for bit in rng.integers(len(whole) * 8, size=60):
+        broken = bytearray(whole)
+        broken[bit // 8] ^= 1 << bit % 8
+        spoilt.append(bytes(broken))
+    for number, content in enumerate(spoilt):
+        part.write_bytes(content)
+        os.utime(part, (number, number))
+        found, known = find(address, keys_of(1, 2, 3, 4))
+        said = capsys.readouterr().err
+        if known.all():
+            np.testing.assert_array_equal(found, values)  # only a bit that nothing reads
+        else:
+            assert found is None and not known.any() and not part.exists()
+            assert said.count("\n") == 1 and f"Damaged: {part}: " in said and "made again" in said
+            store(address, keys_of(1, 2, 3, 4), values)
+    assert find(address, keys_of(1, 2, 3, 4))[1].all()
+
+
+def test_features_of_another_address_are_not_served_from_a_folder(address):
+    other = replace(address, block="5")
+    store(other, keys_of(1), np.ones((1, 2), dtype=np.float32))
+    address.folder.mkdir(parents=True)
+    (part,) = other.folder.iterdir()
+    part.rename(address.folder / part.name)
+    assert find(address, keys_of(1))[0] is None
+
+
+def test_an_evaluation_over_a_damaged_cache_gives_what_it_gave(address, tmp_path):
+    from paco_eval.evaluation.runner import evaluate_all
+    from tests.paco_eval.conftest import blob_task
+
+    scores = []
+    for out in ("before", "after"):
+        assert evaluate_all(["pixels"], [blob_task("pose")], out=tmp_path / out, say=lambda _: None) == []
+        (stored,) = load_rows([tmp_path / out]).rows
+        scores.append((stored.row.metrics, stored.row.items_sha256))
+        for part in (tmp_path / "features").rglob("*.safetensors"):
+            content = bytearray(part.read_bytes())
+            content[-20:] = bytes(20)
+            part.write_bytes(content)
+        for choice in (tmp_path / "choices").glob("*.json"):
+            choice.write_text("{")
+    assert scores[0] == scores[1]
+    assert list((tmp_path / "features").rglob("*.damaged"))
+
+
+USERS = """
+import sys, time
+from paco_eval.features.cache_locks import alone, in_use, keeping
+end = time.monotonic() + float(sys.argv[1])
+rounds = 0
+while time.monotonic() < end:
+    with keeping():
+        with alone():
+            in_use()
+    with alone():
+        in_use()
+    rounds += 1
+print(rounds)
+"""
+
+
+def test_processes_that_come_and_go_do_not_trip_over_each_other(address, tmp_path):
+    """Lists of users of the cache vanished between being seen and being opened or removed: FileNotFoundError."""
+    environment = {**os.environ, "PACO_CACHE": str(tmp_path), "PYTHONPATH": "."}
+    users = [
+        subprocess.Popen(
+            [sys.executable, "-c", USERS, "4"],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]
+    for user in users:
+        out, said = user.communicate()
+        assert user.returncode == 0 and int(out) > 0, said
+    assert not list((tmp_path / "users").glob("*.list"))
+
+
+def test_the_cache_is_listed_and_pruned_with_every_kind(address, tmp_path):
+    """Faces, crops and masks were never listed nor pruned, nor what killed writers left there."""
+    from click.testing import CliRunner
+
+    from paco_eval.cli import main
+    from paco_fr.utils.files import hold
+
+    store(address, keys_of(1), np.ones((1, 2), dtype=np.float32))
+    for kind, name in (
+        ("faces", "a"),
+        ("faces", "held"),
+        ("packed", "b"),
+        ("masks", "m.png"),
+        ("choices", "c.json"),
+    ):
+        (tmp_path / kind).mkdir(exist_ok=True)
+        if "." in name:
+            (tmp_path / kind / name).write_text("x")
+        else:
+            (tmp_path / kind / name).mkdir()
+            (tmp_path / kind / name / "part").write_text("x")
+    torn = tmp_path / "masks" / ".x.png.999999999.tmp"
+    torn.write_text("x")
+    os.utime(torn, (1, 1))
+    hold(tmp_path / "faces" / "held")
+    said = CliRunner().invoke(main, ["cache", "list"]).output
+    assert [said.count(f"  {kind} ") for kind in ("features", "faces", "packed", "masks", "choices")] == [
+        1,
+        2,
+        1,
+        1,
+        1,
+    ]
+    assert not torn.exists()
+    said = CliRunner().invoke(main, ["cache", "prune"]).output
+    assert "Removed 5 entries" in said and "a running process uses them" in said
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "users"]
+    assert left == [tmp_path / "faces" / "held" / "part"]

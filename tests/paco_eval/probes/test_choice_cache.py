@@ -84,15 +84,38 @@ def test_whatever_a_choice_depends_on_has_a_file_of_its_own():
     assert path(task=derived_tasks([task])["occlusion/pose/blobs"]) == path()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"layer": ["4"], "strength": 1, "score": 1.0}',
-                                     '{"layer": ["4", "mean"], "strength": null, "score": 1.0}'])  # fmt: skip
-def test_a_broken_file_is_made_again(content, tmp_path):
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"layer": ["4"], "strength": 1, "score": 1.0, "checksum": ""}',
+                                     '{"layer": ["4", "mean"], "strength": null, "score": 1.0, "checksum": ""}'])  # fmt: skip
+def test_a_broken_file_is_put_aside_and_made_again(content, tmp_path, capsys):
     path = tmp_path / "choice.json"
     path.write_text(content)
     assert remembered(path) is None
     assert chosen_once(path, lambda: CHOICE) == CHOICE
     assert remembered(path) == CHOICE, "to the last bit"
-    assert [file.name for file in tmp_path.iterdir()] == ["choice.json"]
+    aside = sorted(file.name for file in tmp_path.iterdir())
+    assert aside == ["choice.json", "choice.json.damaged"]
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"Damaged: {path}: " in said and "made again" in said
+
+
+def test_a_choice_is_held_against_its_checksum_bit_by_bit(tmp_path):
+    """A flipped bit of a kept choice was believed: another strength, another score."""
+    path = tmp_path / "choice.json"
+    chosen_once(path, lambda: CHOICE)
+    whole = path.read_bytes()
+    for bit in range(len(whole) * 8):
+        broken = bytearray(whole)
+        broken[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(broken)
+        assert remembered(path) in (None, CHOICE), bit
+
+
+def test_a_choice_without_a_checksum_is_made_again(tmp_path):
+    """Earlier versions kept none."""
+    path = tmp_path / "choice.json"
+    path.write_text('{"layer": ["4", "mean"], "strength": 1.0, "score": 0.5}')
+    assert remembered(path) is None
+    assert chosen_once(path, lambda: CHOICE) == CHOICE == remembered(path)
 
 
 def test_strengths_that_are_words_are_kept(tmp_path):

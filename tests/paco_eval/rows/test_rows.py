@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from itertools import count
 from pathlib import Path
 
 import jsonschema
@@ -12,8 +14,18 @@ from pydantic import ValidationError
 
 from paco_eval.rows import schema
 from paco_eval.rows import store as rows_module
-from paco_eval.rows.schema import IDENTIFYING, Metric, Row, row_key, row_schema
-from paco_eval.rows.store import items_path, load_results, load_rows, read_items, read_row, write_row
+from paco_eval.rows.schema import IDENTIFYING, Metric, row_key, row_schema
+from paco_eval.rows.store import (
+    SAMPLES,
+    find_row,
+    items_path,
+    load_results,
+    load_rows,
+    read_items,
+    read_row,
+    whole_row,
+    write_row,
+)
 from paco_fr.utils.errors import PacoError
 from tests.fixtures.made_rows import make_row, write_run
 
@@ -48,7 +60,8 @@ def test_round_trip_and_json_schema(tmp_path: Path) -> None:
     again = read_row(path)
     assert again.model_copy(update={"items_sha256": "", "digest": ""}) == row
     pd.testing.assert_frame_equal(read_items(path), items)
-    assert sorted(p.name for p in path.parent.iterdir()) == [f"{row.key}.items.parquet", f"{row.key}.json"]
+    named = f"{row.key}.{again.items_sha256[:8]}.items.parquet"
+    assert sorted(p.name for p in path.parent.iterdir()) == sorted([named, f"{row.key}.json"])
 
 
 def test_key_changes_with_each_identifying_field_and_with_no_other() -> None:
@@ -119,18 +132,87 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
         write_row(tmp_path / "rows", *make_row())
 
 
-def test_a_crash_between_items_and_row_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_stays_whole_when_its_writer_dies_between_items_and_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old row kept its file but lost its items to those of the row that was never written."""
+    row, items = make_row()
+    path = write_row(tmp_path, row, items, beside={SAMPLES: b"old"})
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(rows_module, "write_text", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_row(tmp_path, row, items.assign(error=0.0), beside={SAMPLES: b"new"})
+    monkeypatch.undo()
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+    pd.testing.assert_frame_equal(read_items(path), items)
+    assert find_row(path).beside(SAMPLES).read_bytes() == b"old" and whole_row(path) is not None
+    write_row(tmp_path, row, items, beside={SAMPLES: b"old"})
+    assert sorted(tmp_path.iterdir()) == before, "the next write removes what the dead one left"
+
+
+def test_a_reader_beside_a_writer_sees_one_row_or_the_other(tmp_path: Path) -> None:
+    """Items and rows of two writes were mixed in nearly every read."""
     row, items = make_row()
     path = write_row(tmp_path, row, items)
-    before = path.read_text()
-    monkeypatch.setattr(Row, "model_validate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        write_row(tmp_path, row, items.assign(error=0.0))
-    monkeypatch.undo()
-    assert path.read_text() == before
-    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
-    with pytest.raises(PacoError, match="not the items"):
-        read_items(path)
+    stop = threading.Event()
+
+    def write() -> None:
+        for number in count():
+            write_row(
+                tmp_path, row.model_copy(update={"n_scored": number % 2}), items.assign(error=number % 2)
+            )
+            if stop.is_set():
+                return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(100):
+            assert read_items(path)["error"].nunique() > 0
+            stored = find_row(path)
+            assert set(stored.items()["error"]) <= {0, 1, *items["error"]}
+    finally:
+        stop.set()
+        writer.join()
+    assert (read_items(path)["error"] == read_row(path).n_scored).all()
+
+
+@pytest.mark.parametrize("kind", ["json", "items.parquet", "samples.npz"])
+def test_a_damaged_row_is_put_aside_and_is_to_be_measured_again(kind: str, tmp_path: Path, capsys) -> None:
+    """Rows whose file, items or samples were cut, missing or of another row counted as "already measured"."""
+    row, items = make_row()
+    path = write_row(tmp_path, row, items, beside={SAMPLES: b"faces"})
+    (part,) = tmp_path.glob(f"*{kind}")
+    whole = part.read_bytes()
+    for content in (b"", whole[:-2], bytes([whole[0] ^ 1]) + whole[1:]):
+        part.write_bytes(content)
+        assert whole_row(path) is None and not part.exists()
+        assert part.with_name(f"{part.name}.damaged").read_bytes() == content
+        assert capsys.readouterr().err.count("\n") == 1
+        assert whole_row(path) is None, "and stays so until it is written again"
+        capsys.readouterr()
+        write_row(tmp_path, row, items, beside={SAMPLES: b"faces"})
+        assert whole_row(path) is not None and part.read_bytes() == whole
+
+
+def test_a_row_of_a_later_version_is_not_put_aside(tmp_path: Path) -> None:
+    row, items = make_row()
+    path = write_row(tmp_path, row, items)
+    edit_and_sign(path, schema=schema.SCHEMA + 1)
+    with pytest.raises(PacoError, match="Upgrade"):
+        whole_row(path)
+    assert path.exists()
+
+
+def test_items_under_the_name_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    row, items = make_row()
+    path = write_row(tmp_path, row, items)
+    items_path(path).rename(path.with_name(f"{row.key}.items.parquet"))
+    pd.testing.assert_frame_equal(read_items(path), items)
+    assert whole_row(path) is not None
+    write_row(tmp_path, row, items.assign(error=0.5))
+    write_row(tmp_path, row, items.assign(error=0.25))
+    assert not path.with_name(f"{row.key}.items.parquet").exists() and len(list(tmp_path.iterdir())) == 3
 
 
 def test_bad_rows_are_told_and_the_rest_still_comes(tmp_path: Path) -> None:

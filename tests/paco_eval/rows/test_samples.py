@@ -10,7 +10,7 @@ from paco_eval.encoders.baselines import Pixels
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import measure
 from paco_eval.rows.artefacts import load_arrays
-from paco_eval.rows.store import read_items
+from paco_eval.rows.store import SAMPLES, find_row, read_items
 from tests.paco_eval.conftest import blob_task
 
 
@@ -21,7 +21,7 @@ def quiet(text: str) -> None:
 @pytest.mark.parametrize("kind", ["landmarks", "pose", "classification"])
 def test_faces_run_from_the_best_to_the_worst(kind: str, tmp_path: Path) -> None:
     (row,) = measure(Pixels(), Data.load(blob_task(kind), None), out=tmp_path, say=quiet)
-    kept = load_arrays(tmp_path / "rows" / f"{row.key}.samples.npz", "samples")
+    kept = load_arrays(find_row(tmp_path / "rows" / f"{row.key}.json").beside(SAMPLES), "samples")
     assert kept is not None and len(kept["images"]) == 8
     items = read_items(tmp_path / "rows" / f"{row.key}.json").sort_values("error")
     best, worst = items.iloc[0], items.iloc[-1]
@@ -40,4 +40,4 @@ def test_faces_run_from_the_best_to_the_worst(kind: str, tmp_path: Path) -> None
 
 def test_kinds_that_do_not_show_on_a_face_keep_none(tmp_path: Path) -> None:
     (row,) = measure(Pixels(), Data.load(blob_task("verification"), None), out=tmp_path, say=quiet)
-    assert not (tmp_path / "rows" / f"{row.key}.samples.npz").exists()
+    assert find_row(tmp_path / "rows" / f"{row.key}.json").beside(SAMPLES) is None

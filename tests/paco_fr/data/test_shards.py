@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import Dataset
+from PIL import Image
 from safetensors.torch import load_file
 
 from paco_fr.data.crops import crop_pool
@@ -288,3 +289,24 @@ def test_pictures_mended_after_a_refused_pack_are_read_again(faces, tmp_path):
         crop_pool(strict)
     broken.write_bytes(whole)  # the same name and size, so the same entry of the cache
     assert crop_pool(strict).manifest.count == 24
+
+
+@pytest.mark.parametrize("remedy", ["mended", "removed"])
+def test_a_pack_that_was_refused_goes_on_once_its_source_is_mended(remedy, tmp_path):
+    """Mended pictures were refused as before; without the broken ones the folder was one of another count."""
+    source = tmp_path / "faces"
+    source.mkdir()
+    for index, picture in enumerate(smooth_faces(20, 40)):
+        Image.fromarray(picture).save(source / f"{index:02d}.png")
+    broken = sorted(source.iterdir())[:5]
+    kept = [path.read_bytes() for path in broken]
+    for path in broken:
+        path.write_bytes(b"no picture")
+    config = config_on(str(source))
+    with pytest.raises(PacoError, match="Mend or remove them"):
+        pack(str(source), tmp_path / "packed", config)
+    for path, content in zip(broken, kept, strict=True):
+        path.write_bytes(content) if remedy == "mended" else path.unlink()
+    manifest = pack(str(source), tmp_path / "packed", config)
+    assert manifest.count == (20 if remedy == "mended" else 15)
+    assert manifest.fingerprint == pack(str(source), tmp_path / "anew", config).fingerprint

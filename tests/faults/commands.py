@@ -1,0 +1,226 @@
+"""Commands in children of a process that has everything imported: killed, limited, and what they leave compared."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from PIL import Image
+
+from paco_fr.faces.records import features
+
+SETTINGS = {
+    "encoder.size": 32, "encoder.dim": 24, "encoder.heads": 2, "encoder.depth": 1, "data.crops": {"whole": 1.0},
+    "decoder.dim": 24, "decoder.heads": 2, "belief.dim": 24, "belief.heads": 2, "codebook.tokens": 8,
+    "optimiser.batch": 8, "optimiser.presentations": 96, "run.save_seconds": 0,
+}  # fmt: skip
+PICTURES = 24
+CLOCK = (
+    "images_per_second",
+    "waiting",
+    "host_gb",
+    "seconds",
+    "timings",
+    "digest",
+    "checksum",
+    "command",
+    "cost",
+)
+"""Fields that say when, how fast or where something was made."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the program, the calls that it takes, and what it leaves.
+
+    Attributes:
+        name: for the record.
+        calls: words of each call, one after the other; ``{out}`` and ``{data}`` are filled in.
+        products: globs below ``out`` of what is compared.
+        again: words that a call gets when it is repeated after a kill.
+
+    """
+
+    name: str
+    calls: tuple[tuple[str, ...], ...]
+    products: tuple[str, ...]
+    again: tuple[str, ...] = ()
+    before: tuple[tuple[str, ...], ...] = field(default=())
+
+
+def _set(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}"))
+
+
+EVALUATE = (
+    "evaluate", "constant", "pixels", "--folder", "expression={data}/classes", "--out", "{out}",
+)  # fmt: skip
+ROWS = ("rows/*",)
+COMMANDS = (
+    Command("evaluate", (EVALUATE,), ROWS),
+    Command("overwrite", ((*EVALUATE, "--overwrite", "always"),), ROWS, before=(EVALUATE,)),
+    Command("pack", (("data", "pack", "{data}/faces", "{out}", "--workers", "1", *_set(
+        {name: value for name, value in SETTINGS.items() if name.startswith(("encoder", "data"))})),),
+        ("shard-*.arrow", "manifest.json")),
+    Command("align", (("data", "align", "{data}/photos.parquet", "{out}", "--workers", "1"),),
+            ("faces/*.parquet", "report.parquet")),
+    Command("pretrain", (("pretrain", "--data", "{data}/faces", "--out", "{out}", *_set(SETTINGS)),),
+            ("model.safetensors", "metrics.jsonl", "codebook.npz", "reconstruction.npz"), again=("--resume",)),
+    Command("fine-tune", (("evaluate", "random:paco-tiny", "--folder", "expression={data}/classes",
+                           "--protocol", "fine-tune", "--epochs", "2", "--seeds", "1", "--out", "{out}"),), ROWS),
+)  # fmt: skip
+"""Commands that write, by name."""
+
+
+def make_data(folder: Path) -> None:
+    """Write small pictures: a folder of faces, one of classes, and photographs with five points."""
+    rng = np.random.default_rng(0)
+    cells, points = [], []
+    for index in range(PICTURES):
+        picture = np.kron(rng.integers(0, 256, (5, 5, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        for place in (f"faces/{index:02d}.png", f"classes/{'ab'[index % 2]}/{index:02d}.png"):
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(folder / place)
+        stream = io.BytesIO()
+        Image.fromarray(np.kron(picture, np.ones((5, 5, 1), np.uint8))).save(stream, format="PNG")
+        cells.append({"bytes": stream.getvalue(), "path": None})
+        points.append([[70.0, 80.0], [130.0, 80.0], [100.0, 110.0], [75.0, 140.0], [125.0, 140.0]])
+    names = [f"{index:02d}" for index in range(PICTURES)]
+    columns = {
+        "image": cells, "image_id": names, "group": names, "landmarks": points, "scheme": ["five"] * PICTURES,
+        "box": [[50.0, 50.0, 150.0, 160.0]] * PICTURES,
+    }  # fmt: skip
+    Dataset.from_dict(columns, features=features(columns)).to_parquet(str(folder / "photos.parquet"))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended: its status, negative for a signal, what it said, and after how many seconds."""
+
+    status: int
+    said: str
+    seconds: float
+
+
+def start(words: Sequence[str], cache: Path, log: Path, *, largest: int = 0) -> int:
+    """Start a command in a child and return its number.
+
+    Args:
+        words: of the command.
+        cache: its ``PACO_CACHE``.
+        log: what it says goes here.
+        largest: bytes that a file may have; 0 for no limit.
+
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 70
+    try:
+        os.setpgid(0, 0)
+        number = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        for stream in (1, 2):
+            os.dup2(number, stream)
+        sys.stdout, sys.stderr = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
+        os.environ["PACO_CACHE"] = str(cache)
+        if largest:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+        from paco_eval.cli import main
+
+        try:
+            main(args=list(words), prog_name="paco-eval")
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        else:
+            status = 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+
+
+def wait(pid: int, log: Path, began: float, *, seconds: float | None = None) -> Ended:
+    """Wait for a child, at most so many seconds, after which it is killed with all of its own children."""
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            break
+        if seconds is not None and time.monotonic() - began > seconds:
+            for kill in (os.killpg, os.kill):
+                try:
+                    kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+                break
+            _, status = os.waitpid(pid, 0)
+            break
+        time.sleep(0.002)
+    code = os.waitstatus_to_exitcode(status)
+    return Ended(code, log.read_text(encoding="utf-8", errors="replace"), time.monotonic() - began)
+
+
+def call(
+    words: Sequence[str], cache: Path, log: Path, *, seconds: float | None = None, largest: int = 0
+) -> Ended:
+    """Run a command to its end, or until it is killed."""
+    began = time.monotonic()
+    return wait(start(words, cache, log, largest=largest), log, began, seconds=seconds)
+
+
+def filled(words: Sequence[str], out: Path, data: Path) -> list[str]:
+    """Return the words of a call with its folders."""
+    return [word.replace("{out}", str(out)).replace("{data}", str(data)) for word in words]
+
+
+def products(command: Command, out: Path) -> dict[str, Any]:
+    """Return what a command left, by name, without what says when and how fast."""
+    return {
+        str(path.relative_to(out)): _content(path)
+        for glob in command.products
+        for path in sorted(out.glob(glob))
+        if path.is_file() and not path.name.startswith(".") and path.suffix != ".damaged"
+    }
+
+
+def _content(path: Path) -> Any:
+    if path.suffix == ".json":
+        return _timeless(json.loads(path.read_text(encoding="utf-8")))
+    if path.suffix == ".jsonl":
+        return [_timeless(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    if path.suffix == ".npz":  # an archive says when it was written
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+    return path.read_bytes()
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _timeless(each) for name, each in value.items() if name not in CLOCK}
+    return [_timeless(each) for each in value] if isinstance(value, list) else value
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names under which two sets of products are not the same."""
+    for name in sorted(one.keys() | other.keys()):
+        if name not in one or name not in other:
+            yield f"{name} is {'missing' if name in one else 'left over'}"
+        elif one[name] != other[name]:
+            yield f"{name} differs"
