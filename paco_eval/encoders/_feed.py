@@ -81,7 +81,7 @@ class Feed:
         if not self.dtype.is_floating_point:
             images = images.round().clamp(0, 255)
         images = images.to(self.dtype)
-        for part in images.split(self.batch) if self.batch else [images]:
+        for part in torch.split(images, self.batch) if self.batch else [images]:
             lacking = self.batch - len(part) if self.batch else 0
             yield (
                 (torch.cat([part, part[-1:].expand(lacking, *part.shape[1:])]) if lacking else part),

@@ -143,7 +143,7 @@ def identified(encoder: Any, *, foreign: bool | None = None) -> Encoder:
         foreign = not kind.__module__.startswith("paco_eval.encoders.") or kind.__name__ == "FunctionEncoder"
     found = _named(encoder, _remembered_probe(encoder), foreign)
     if not kind.__module__.startswith("paco_eval.encoders."):
-        return Identified(encoder, found)  # type: ignore[return-value]
+        return Identified(encoder, found)
     encoder.identity, encoder.weight_hash = found, found.weight_hash
     return encoder  # type: ignore[no-any-return]
 
@@ -335,9 +335,10 @@ def _remembered_probe(encoder: Any) -> Identity:
     path = cache_folder("identities") / f"probe-{content_hash(made_of)}.json"
     with suppress(TypeError, KeyError):
         content = _read(path)["identity"]
-        return Identity(
-            **{name: value if isinstance(value, str) else tuple(value) for name, value in content.items()}
-        )
+        fields: dict[str, Any] = {
+            name: value if isinstance(value, str) else tuple(value) for name, value in content.items()
+        }
+        return Identity(**fields)
     told = probed(encoder)
     if not told.problems:
         _write(path, {"identity": {name: value for name, value in asdict(told).items() if name != "error"}})

@@ -79,7 +79,9 @@ def network_options(name: str, options: Mapping[str, str]) -> Network:
         small = -1.0
     if small is not None and not 0 < small < 1:
         raise PacoError(f"{name}: eps must be a small positive number such as 1e-6, not {quoted(eps)}.")
-    return Network(heads and int(heads), act, small, None if token is None else token == "yes")
+    return Network(
+        None if heads is None else int(heads), act, small, None if token is None else token == "yes"
+    )
 
 
 def stated(options: Mapping[str, str]) -> str:

@@ -137,9 +137,9 @@ def _by_graph(
         size or 1,
         (0.0,) * 3,
         (1.0,) * 3,
-        channels or "RGB",
+        "BGR" if channels == "BGR" else "RGB",
         value_range or (0.0, 1.0),
-        interpolation,  # type: ignore[arg-type]
+        interpolation,
     )
 
 

@@ -37,7 +37,8 @@ State = tuple[int, int, int, int]
 def contents_of(paths: Sequence[str | os.PathLike[str]]) -> list[bytes | None]:
     """Return the sha256 (32 bytes) of each file, None where it cannot be read."""
     real = cache(os.path.realpath)  # of a folder; a link to a file is told apart by what it leads to
-    places = [os.path.join(real(folder), name) for folder, name in map(os.path.split, map(os.fspath, paths))]  # noqa: PTH118
+    parts = (os.path.split(os.fspath(path)) for path in paths)
+    places = [os.path.join(real(folder), name) for folder, name in parts]  # noqa: PTH118
     states = {place: _state(place) for place in dict.fromkeys(places)}
     known = {
         place: digest

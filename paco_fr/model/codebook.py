@@ -68,7 +68,7 @@ class Codebook(nn.Module):
         """
         tokens = self.tokens.detach()
         with torch.autocast(patches.device.type, enabled=False):
-            offsets = 0.5 * torch.linalg.vector_norm(tokens, dim=-1).square()  # (S, K)
+            offsets: Tensor = 0.5 * torch.linalg.vector_norm(tokens, dim=-1).square()  # (S, K)
             return (own_products(patches.float(), tokens) - offsets).argmax(-1)
 
     def mix(self, cells: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,8 +44,9 @@ class Batch:
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """Return the batch with every tensor changed."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{n: change(t) for n, t in tensors.items() if isinstance(t, Tensor)})
+        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed: dict[str, Any] = {n: change(p) if isinstance(p, Tensor) else p for n, p in parts.items()}
+        return Batch(**changed)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device; from pinned memory the copies overlap with what the device does."""
@@ -56,7 +59,8 @@ class Batch:
     def parts(self, count: int) -> list[Batch]:
         """Return ``count`` batches of consecutive pictures, equally many in each."""
         size = len(self.images) // count
-        return [self.each(lambda t, at=at: t[at : at + size]) for at in range(0, len(self.images), size)]
+        starts = range(0, len(self.images), size)
+        return [self.each(itemgetter(slice(start, start + size))) for start in starts]
 
 
 @dataclass(frozen=True)

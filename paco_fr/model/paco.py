@@ -7,6 +7,8 @@ tokens, k candidates, D = 3P² values a patch and a token, C encoder width.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -65,7 +67,7 @@ class PaCo(Objective):
         if self.place == "trunk":
             states = self.decode(features, self.unknown(batch, truth), batch)  # (B, M, dim)
         else:
-            states = self.belief.states(features, batch, truth)
+            states = cast(Predictor, self.belief).states(features, batch, truth)
         logits = self.belief(states, hidden, book.tokens)  # (B, M, K)
 
         # Replace: the k most believed tokens, mixed, are the patch (paper: several candidates).

@@ -108,7 +108,7 @@ def _listed(numbers: npt.NDArray[np.int64], task: Task) -> Sides:
     )
 
 
-def _search(unit: Array, finite: npt.NDArray[np.bool_], sides: Sides) -> pd.DataFrame:
+def _search(unit: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_], sides: Sides) -> pd.DataFrame:
     """Compare every probe with every gallery subject, some probes at a time."""
     order = np.lexsort((sides.gallery, sides.subject))
     entries, subject, gallery = sides.entries[order], sides.subject[order], sides.gallery[order]

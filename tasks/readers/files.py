@@ -141,7 +141,7 @@ def _check_faces(rows: Sequence[Mapping[str, Any]], source: str) -> None:
             by_count.setdefault(len(row["landmarks"]), []).append(at)
     for places in by_count.values():
         points = np.array([rows[at]["landmarks"] for at in places], dtype=np.float64)
-        known = ~np.isnan(points).all(axis=-1)  # faces x points
+        known = np.asarray(~np.isnan(points).all(axis=-1))  # faces x points
         near = np.where(known, (np.abs(points) < FURTHEST).all(axis=-1), True).all(axis=-1)
         with np.errstate(invalid="ignore"):
             low, high = (np.where(known[..., None], points, end).T for end in (np.inf, -np.inf))

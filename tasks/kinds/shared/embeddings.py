@@ -127,9 +127,9 @@ def scores_of_pairs(
     return found
 
 
-def without_rounding(cosines: Array) -> Array:
+def without_rounding(cosines: npt.NDArray[np.floating]) -> Array:
     """Return cosines of float64 embeddings to 12 digits: equal ones tie, in whatever order a matrix product sums."""
-    return np.round(cosines, 12)
+    return cosines.astype(np.float64, copy=False).round(12)
 
 
 def as_embeddings(outputs: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.bool_]]:
