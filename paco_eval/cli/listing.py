@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -55,6 +56,15 @@ def _encoders(data_root: Path | None) -> Rows:
     known += [
         (path.parent.name, "of its recipe", "the task's", "comes with this package")
         for path in sorted(folder.glob("*/card.json"))
+    ]
+    known += [
+        (
+            f"{entry.name}:...",
+            "of its package",
+            "of its package",
+            f"comes with {entry.dist.name if entry.dist else entry.value}",
+        )
+        for entry in entry_points(group="paco_eval.encoders")
     ]
     return [dict(zip(("name", "pixels", "crop", "what"), entry, strict=True)) for entry in known]
 

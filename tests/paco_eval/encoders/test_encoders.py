@@ -90,3 +90,21 @@ def test_every_adapter_says_how_it_is_written_and_which_pixels_and_crop_it_takes
     for scheme, adapter in ADAPTERS.items():
         assert adapter.usage.partition(":")[0].partition("[")[0] == scheme
         assert adapter.about and adapter.pixels and adapter.crop
+
+
+def test_a_shipped_name_stands_for_its_architecture_untrained():
+    """`random:paco-tiny` was answered with names of timm's models."""
+    trained, untrained = load_encoder("paco-tiny"), load_encoder("random:paco-tiny@3")
+    assert untrained.parameters == trained.parameters and untrained.pixels == trained.pixels
+    assert untrained.weight_hash != trained.weight_hash
+
+
+def test_encoders_of_installed_packages_are_listed(monkeypatch):
+    """Schemes that other packages add were missing from `list encoders`."""
+    from importlib.metadata import EntryPoint
+
+    from paco_eval.cli import listing
+
+    entry = EntryPoint("mine", "package.module:load", "paco_eval.encoders")
+    monkeypatch.setattr(listing, "entry_points", lambda group: [entry])
+    assert any(row["name"] == "mine:..." for row in listing._encoders(None))

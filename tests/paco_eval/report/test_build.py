@@ -349,7 +349,7 @@ def test_pretraining_alone_makes_a_report(tmp_path: Path) -> None:
 def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
     path = tmp_path / "samples.npz"
     np.savez(path, names=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(PacoError, match="allow_pickle"):
+    with pytest.raises(PacoError, match="holds object, not plain values"):
         load_arrays(path, "samples")
     assert load_arrays(tmp_path / "absent.npz", "samples") is None
     with pytest.raises(PacoError, match="expected 5 axes"):
@@ -475,6 +475,5 @@ def test_sources_tell_where_a_number_comes_from(built: Built) -> None:
     told = {name: value for name, value, _ in facts}
     assert heading == "paco-tiny" and told["chosen"] == "block 3, pooling grid4, ridge 10"
     assert told["interval"] == "95 %, bootstrap percentile over 40 × identity, 1000 replicates"
-    assert (
-        told["scored"] == "240 items, 2 failed, synthetic data" and told["weights"] == stored.row.weight_hash
-    )
+    assert told["scored"] == "242 pictures, 2 of 242 pictures (0.826 %) failed, synthetic data"
+    assert told["weights"] == stored.row.weight_hash

@@ -88,10 +88,11 @@ def test_a_loss_that_is_not_finite_stops_with_its_name(faces, tmp_path, monkeypa
 def test_a_checkpoint_of_another_recipe_is_named(faces, tmp_path):
     out = pretrain(config_on(faces), tmp_path / "run")
     card = json.loads((out / "card.json").read_text())
-    card["config"]["encoder"]["dim"] = 48
-    (out / "card.json").write_text(json.dumps(card))
-    with pytest.raises(PacoError, match=r"has shape .* the recipe in its card needs"):
-        load_encoder(out)
+    for dim, said in ((12, r"has shape .* the recipe in its card needs"), (48, "of its card has at least")):
+        card["config"]["encoder"]["dim"] = dim
+        (out / "card.json").write_text(json.dumps(card))
+        with pytest.raises(PacoError, match=said):
+            load_encoder(out)
     (out / "card.json").write_text("{}")
     with pytest.raises(PacoError, match="not a checkpoint card"):
         load_encoder(out)
