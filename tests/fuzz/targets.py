@@ -175,7 +175,7 @@ class Stored:
         spoilt_place = self.folder / "spoilt"
         return [
             of_file("stored/row", place, [row], read_rows, by_json, 4, digested),
-            of_file("stored/items", items_path(place), [items], with_items, weight=2),
+            of_file("stored/items", place.with_name(f"{row_path.stem}.items.parquet"), [items], with_items, weight=2),
             of_file("stored/samples", spoilt_place / "a.npz", [samples.read_bytes()],
                     lambda path: load_arrays(path, "samples"), by_archive, 2),
             of_file("stored/codebook", spoilt_place / "b.npz", [book.read_bytes()],
