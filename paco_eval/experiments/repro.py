@@ -46,7 +46,7 @@ RELATIVE = 1e-6
 REDEFINING = ("task_version", "crop_hash")
 """Fields that say what a score means."""
 
-APART = {"key", "digest", "metrics", "timings", "command"}
+APART = {"key", "digest", "metrics", "timings", "command", "beside"}
 """Fields that are compared by others, or differ between any two runs."""
 
 

@@ -20,7 +20,7 @@ from paco_fr.data.sources import Origin, origin_of
 from paco_fr.faces.records import fingerprint
 from paco_fr.synthetic import FaceSpec
 from paco_fr.utils.errors import FormatError, PacoError
-from paco_fr.utils.files import cache_folder, hold, owned_folder, put_aside, writing
+from paco_fr.utils.files import WriteError, cache_folder, hold, owned_folder, put_aside, writing
 
 SHARDS = 32
 """A source is packed into as many shards, so that all cores have work to the end ..."""
@@ -134,6 +134,8 @@ def _fill(
         if not is_packed(folder):
             try:
                 write_shards(folder, settings, origin, config.data.max_broken, workers, progress)
+            except WriteError:
+                raise
             except PacoError as error:  # the user knows the source by another name
                 raise PacoError(str(error).replace(source, config.data.source)) from error
 

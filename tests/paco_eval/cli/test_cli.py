@@ -122,7 +122,8 @@ def test_pretrain_evaluate_report_is_one_line(recipe, tasks_file, tmp_path):
         "evaluate", encoder, "constant", "--tasks", "*/blobs", "--tasks-from", tasks_file, "--out", run
     )
     assert result.exit_code == 0, result.output
-    assert result.output.count("pose/blobs") == 2 and "paco-eval report" in result.output
+    assert result.output.count("pose/blobs") == 3 and "paco-eval report" in result.output
+    assert "pose/blobs  constant: note that its features do not depend on the picture" in result.output
     result = call("report", run)
     assert result.exit_code == 0, result.output
     page = (run / "report" / "report.html").read_text()
