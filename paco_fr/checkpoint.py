@@ -83,7 +83,8 @@ def read_card(folder: Path) -> tuple[dict[str, Any], PretrainConfig]:
 def check_card(card: dict[str, Any], folder: Path) -> None:
     """Refuse a card that is not as it was written. Cards of earlier versions have no checksum."""
     said, rest = card.get("checksum"), {name: value for name, value in card.items() if name != "checksum"}
-    if said is not None and said != content_hash(rest):
+    signed_once = said is not None or "weights_checksum" in card
+    if signed_once and said != content_hash(rest):
         raise PacoError(
             f"{folder / 'card.json'} does not fit its checksum: damaged, or edited by hand. Restore the original file."
         )

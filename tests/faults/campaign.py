@@ -176,7 +176,10 @@ class Campaign:
             ended = self._call(filled(command.calls[0], out, self.data), cache)
             if ended.status:
                 raise RuntimeError(f"{command.name} does not work at all: {ended.said}")
-            self._whole[command.name] = products(command, out), ended.seconds
+            made = products(command, out)
+            if not made:
+                raise RuntimeError(f"{command.name} leaves nothing to compare: {ended.said}")
+            self._whole[command.name] = made, ended.seconds
             self._done(out, cache)
         return self._whole[command.name]
 

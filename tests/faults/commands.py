@@ -7,8 +7,10 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +68,7 @@ def _set(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 EVALUATE = (
-    "evaluate", "constant", "pixels", "--folder", "expression={data}/classes", "--out", "{out}",
+    "evaluate", "constant", "pixels", "--folder", "classes={data}/classes", "--out", "{out}",
 )  # fmt: skip
 ROWS = ("rows/*",)
 COMMANDS = (
@@ -79,7 +81,7 @@ COMMANDS = (
             ("faces/*.parquet", "report.parquet")),
     Command("pretrain", (("pretrain", "--data", "{data}/faces", "--out", "{out}", *_set(SETTINGS)),),
             ("model.safetensors", "metrics.jsonl", "codebook.npz", "reconstruction.npz"), again=("--resume",)),
-    Command("fine-tune", (("evaluate", "random:paco-tiny", "--folder", "expression={data}/classes",
+    Command("fine-tune", (("evaluate", "random:tiny", "--folder", "classes={data}/classes",
                            "--protocol", "fine-tune", "--epochs", "2", "--seeds", "1", "--out", "{out}"),), ROWS),
 )  # fmt: skip
 """Commands that write, by name."""
@@ -125,13 +127,17 @@ def start(words: Sequence[str], cache: Path, log: Path, *, largest: int = 0) -> 
         largest: bytes that a file may have; 0 for no limit.
 
     """
+    heard, number = os.pipe()  # a limit on files must not cut what the command says
     pid = os.fork()
     if pid:
+        os.close(number)
+        _listeners[log] = threading.Thread(target=_listen, args=(heard, log))
+        _listeners[log].start()
         return pid
     status = 70
     try:
         os.setpgid(0, 0)
-        number = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.close(heard)
         for stream in (1, 2):
             os.dup2(number, stream)
         sys.stdout, sys.stderr = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
@@ -157,6 +163,15 @@ def start(words: Sequence[str], cache: Path, log: Path, *, largest: int = 0) -> 
         os._exit(status)
 
 
+_listeners: dict[Path, threading.Thread] = {}
+
+
+def _listen(heard: int, log: Path) -> None:
+    """Write what a child says into its log until it ends."""
+    with os.fdopen(heard, "rb") as said, log.open("wb") as file:
+        shutil.copyfileobj(said, file)
+
+
 def wait(pid: int, log: Path, began: float, *, seconds: float | None = None) -> Ended:
     """Wait for a child, at most so many seconds, after which it is killed with all of its own children."""
     while True:
@@ -173,6 +188,7 @@ def wait(pid: int, log: Path, began: float, *, seconds: float | None = None) -> 
             _, status = os.waitpid(pid, 0)
             break
         time.sleep(0.002)
+    _listeners.pop(log).join(10)
     code = os.waitstatus_to_exitcode(status)
     return Ended(code, log.read_text(encoding="utf-8", errors="replace"), time.monotonic() - began)
 
