@@ -60,11 +60,6 @@ def contents_of(paths: Sequence[str | os.PathLike[str]]) -> list[bytes | None]:
     return [known.get(place) for place in places]
 
 
-def content_of(path: str | os.PathLike[str]) -> bytes | None:
-    """Return the sha256 (32 bytes) of a file, None where it cannot be read."""
-    return contents_of([path])[0]
-
-
 def _state(place: str) -> State | None:
     try:
         found = os.stat(place)  # noqa: PTH116 - asked for a hundred thousand files

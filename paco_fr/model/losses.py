@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from paco_fr.config import LossConfig
 from paco_fr.model.objective import Batch
-from paco_fr.model.patches import normalise_patches, pick, put, take
+from paco_fr.model.patches import everywhere, normalise_patches, pick, put, take
 from paco_fr.model.vit import encode
 
 
@@ -107,9 +107,8 @@ class Spatial(nn.Module):
             taught, regions = target_patches(patches, self.config.target), batch.regions
             held = put(taught, batch.hidden, predicted)
         else:
-            everywhere = torch.arange(patches.shape[1], device=patches.device).expand(patches.shape[:2])
             with torch.no_grad():
-                taught = take(encode(self.teacher, patches, everywhere), cells)
+                taught = take(encode(self.teacher, patches, everywhere(patches)), cells)
             held, regions = features, pick(batch.regions, cells)
         terms = {"spatial": spatial_loss(held, taught, regions)}
         return terms | ({"spatial_spread": relation_spread(taught, regions)} if batch.watched else {})

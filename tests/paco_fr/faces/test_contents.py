@@ -38,25 +38,25 @@ def test_files_are_read_once_and_again_when_they_change(tmp_path, monkeypatch):
     read: list[str] = []
     truly = contents._digest
     monkeypatch.setattr(contents, "_digest", lambda place: read.append(place) or truly(place))
-    assert contents.content_of(path) == sha(b"first") and read == []
+    assert contents.contents_of([path])[0] == sha(b"first") and read == []
     before = path.stat()
     settled(path, b"other")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size and path.stat().st_mtime_ns == before.st_mtime_ns
-    assert contents.content_of(path) == sha(b"other") and len(read) == 1
+    assert contents.contents_of([path])[0] == sha(b"other") and len(read) == 1
 
 
 def test_a_file_written_just_now_is_not_remembered(tmp_path):
     path = tmp_path / "a"
     for text in (b"one", b"two", b"six"):  # of one size, perhaps within one tick of the clock
         path.write_bytes(text)
-        assert contents.content_of(path) == sha(text)
+        assert contents.contents_of([path])[0] == sha(text)
 
 
 @pytest.mark.parametrize("harm", ["bit", "cut", "noise"])
 def test_a_damaged_memory_is_not_believed(tmp_path, harm):
     path = settled(tmp_path / "a", b"true")
-    assert contents.content_of(path) == sha(b"true")
+    assert contents.contents_of([path])[0] == sha(b"true")
     memory = contents._file()
     if harm == "bit":
         with sqlite3.connect(memory) as connection:
@@ -64,8 +64,8 @@ def test_a_damaged_memory_is_not_believed(tmp_path, harm):
         connection.close()
     else:
         memory.write_bytes(memory.read_bytes()[:100] if harm == "cut" else b"noise" * 1000)
-    assert contents.content_of(path) == sha(b"true")
-    assert contents.content_of(path) == sha(b"true")
+    assert contents.contents_of([path])[0] == sha(b"true")
+    assert contents.contents_of([path])[0] == sha(b"true")
 
 
 def of(folder: Path) -> str:
