@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.analysis.bootstrap import coded, resamples
-from paco_eval.analysis.statistics import Replicates, aligned, joint_seed, of_runs
+from paco_eval.analysis.significance import defined
+from paco_eval.analysis.statistics import Drawn, Replicates, aligned, joint_seed
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
 from paco_fr.utils.errors import PacoError
@@ -174,9 +175,16 @@ def replicated_drops(
         PacoError: a side is empty, the tasks differ, no kind is shared, or tables are not of the same units.
 
     """
-    runs = [*ours, *baseline]
     if not ours or not baseline:
         raise PacoError("A comparison of drops needs sweeps on both sides.")
+    return drawn_drops([ours, baseline], replicates=replicates, seed=seed, joint=joint).less(0, 1)
+
+
+def drawn_drops(
+    given: Sequence[Sequence[Sweep]], *, replicates: int = 1000, seed: int = 0, joint: bool = False
+) -> Drawn:
+    """Return the mean drop of every sweep of every side under the same draws, see :func:`replicated_drops`."""
+    runs = [run for side in given for run in side]
     if len({(run.clean.task, run.clean.task_version, run.clean.chosen.get("source")) for run in runs}) > 1:
         raise PacoError("Drops are compared on one derived task of one version; these are several.")
     shared = sorted(set.intersection(*(set(run.kinds) for run in runs)))
@@ -191,13 +199,13 @@ def replicated_drops(
     tables, groups = [coded(table)[0] for table in same], coded(same[0])[1]
     share = np.array([1.0, *(-1.0 / len(shared) / len(runs[0].kind_cells(kind)) for kind, _ in order[0][1:])])
     direction = 1.0 if metric.higher_is_better else -1.0
-    shape, sides = (len(runs), len(order[0])), [len(ours), len(baseline)]
+    shape = (len(runs), len(order[0]))
     value = np.array([metric.value(table) for table in tables]).reshape(shape) @ share * direction
     by_run = []
     for weights in resamples(groups, replicates, joint_seed(same[0], seed) if joint else seed):
         cells = np.stack([metric.compute(table, weights) for table in tables], axis=1).reshape(-1, *shape)
         by_run.append(cells @ share * direction)
-    return of_runs(value, np.concatenate(by_run), sides, groups, seed)
+    return Drawn(value, np.concatenate(by_run), tuple(map(len, given)), groups, seed)
 
 
 def _ordered(run: Sweep, kinds: Sequence[str]) -> list[tuple[str, int]]:
@@ -205,12 +213,15 @@ def _ordered(run: Sweep, kinds: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def metric_of(row: Row) -> Metric:
-    """Return the main metric of a row's task.
+    """Return the main metric of a row.
 
     Raises:
-        PacoError: the task is not known, or has no such metric.
+        PacoError: the row has no definition of it, and its task is not known.
 
     """
+    found = defined(row, row.main_metric)
+    if found is not None:
+        return found
     task = select(row.task)[0][0]
     for metric in load_kind(task.kind).metrics(task):
         if metric.name == row.main_metric:

@@ -16,8 +16,9 @@ import pandas as pd
 
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
+from paco_fr.contracts import CROPS
 from paco_fr.utils.errors import PacoError
-from tasks.kinds import load_kind
+from tasks.kinds import KINDS, load_kind
 from tasks.metrics.metric import Metric
 from tasks.task import Task
 
@@ -112,7 +113,7 @@ def by_resampling(metric_of: MetricOf, *, replicates: int = 1000) -> Judge:
 
 
 def metrics_of_tasks(tasks: Iterable[Task]) -> MetricOf:
-    """Return the definitions that the declared tasks have now; rows of other versions have none."""
+    """Return the definitions that rows carry, else those of the declared tasks, where these are of the row's version."""
     declared = {task.name: task for task in tasks}
 
     @cache
@@ -122,11 +123,29 @@ def metrics_of_tasks(tasks: Iterable[Task]) -> MetricOf:
 
     def metric_of(row: Row, metric: str) -> Metric | None:
         task = declared.get(row.task)
-        if task is None or task.version != row.task_version:
+        if task is not None and task.version != row.task_version:
             return None
+        found = defined(row, metric)
+        if found is not None or task is None:
+            return found
         return definitions(row.task).get(metric)
 
     return metric_of
+
+
+def defined(row: Row, metric: str) -> Metric | None:
+    """Return a metric by the definition that a row carries; None if it carries none, or one that means nothing here."""
+    if row.definition is None or row.definition.kind not in KINDS:
+        return None
+    task = Task(
+        row.task, row.task_version, row.definition.kind, "", CROPS["whole"], row.main_metric, "", "",
+        options=row.definition.options,
+    )  # fmt: skip
+    try:
+        known = load_kind(task.kind).metrics(task)
+    except (KeyError, TypeError, ValueError, AttributeError):  # options of another version
+        return None
+    return next((found for found in known if found.name == metric), None)
 
 
 def registered_metrics() -> MetricOf:

@@ -114,14 +114,64 @@ def replicated(
     """
     if not runs:
         raise PacoError("There are no runs to average.")
-    same = aligned([*runs, *baseline])
+    return drawn_together(metric, [runs, baseline], replicates=replicates, seed=seed, joint=joint).less(0, 1)
+
+
+class Drawn(NamedTuple):
+    """Runs of several sides under the same draws of groups.
+
+    Attributes:
+        values: (runs,) of the items themselves, one side's after the other's.
+        by_run: (R, runs) replicates, in which groups alone were drawn.
+        sides: number of runs of each side.
+        groups: number of groups.
+        seed: draws the runs.
+
+    """
+
+    values: Array
+    by_run: Array
+    sides: tuple[int, ...]
+    groups: int
+    seed: int
+
+    def mean(self, side: int) -> Replicates:
+        """Return the mean over the runs of a side."""
+        return self._of([side])
+
+    def less(self, side: int, other: int) -> Replicates:
+        """Return the mean over the runs of a side less that of another; of one without runs nothing is taken off."""
+        return self._of([side, other])
+
+    def _of(self, sides: Sequence[int]) -> Replicates:
+        ends = np.cumsum(self.sides)
+        runs = np.concatenate([np.arange(ends[side] - self.sides[side], ends[side]) for side in sides])
+        counts = [self.sides[side] for side in sides] + [0] * (2 - len(sides))
+        return of_runs(self.values[runs], self.by_run[:, runs], counts, self.groups, self.seed)
+
+
+def drawn_together(
+    metric: Metric,
+    sides: Sequence[Sequence[pd.DataFrame]],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    joint: bool = False,
+) -> Drawn:
+    """Return the metric of every run of every side under the same draws of groups, see :func:`replicated`.
+
+    Raises:
+        PacoError: tables that are not of the same units and groups.
+
+    """
+    same = aligned([run for side in sides for run in side])
     tables, groups = [coded(table)[0] for table in same], coded(same[0])[1]
     value = np.array([metric.value(table) for table in tables])
     by_run = [
         np.stack([metric.compute(table, weights) for table in tables], axis=1)
         for weights in resamples(groups, replicates, joint_seed(same[0], seed) if joint else seed)
     ]
-    return of_runs(value, np.concatenate(by_run), [len(runs), len(baseline)], groups, seed)
+    return Drawn(value, np.concatenate(by_run), tuple(map(len, sides)), groups, seed)
 
 
 def joint_seed(items: pd.DataFrame, seed: int) -> int:

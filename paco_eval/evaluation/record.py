@@ -22,9 +22,9 @@ from paco_eval.evaluation.cells import drawn_fingerprint
 from paco_eval.evaluation.data import Data
 from paco_eval.features.forward import flops_of, precision_of
 from paco_eval.probes.scorer import Decision
+from paco_eval.rows.schema import Definition, Row, Unit, row_key
 from paco_eval.rows.schema import Interval as RowInterval
 from paco_eval.rows.schema import Metric as RowMetric
-from paco_eval.rows.schema import Row, Unit, row_key
 from paco_eval.rows.store import whole_row
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
@@ -40,6 +40,9 @@ Asked = TypeVar("Asked", bound=Part)
 
 REPLICATES = 1000
 """Bootstrap replicates behind the intervals of a row."""
+
+UNDEFINING = ("expected", "declared_as")
+"""Options that no metric reads: counts of a whole set, and the words that declared the task."""
 
 ITEMS = {"verification": "pair", "templates": "template", "identification": "search"}
 """What a kind scores; the others score pictures."""
@@ -178,6 +181,7 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         val_score=_finite(choice.score),
         metrics=metrics,
         main_metric=task.main_metric,
+        definition=Definition(kind=task.kind, options=plain_options(task)),
         interval=RowInterval(method=_how(items), unit=_resampled(items, main[0].labels, task), n_units=int(units),
                              replicates=REPLICATES),
         n_expected=measured.expected,
@@ -195,6 +199,21 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         repro="retrain" if encoder.name.startswith("paco:") else "evaluate",
         retrain=str(facts.get("retrain", "")),
     )  # fmt: skip
+
+
+def plain_options(task: Task) -> dict[str, Any]:
+    """Return the options of a task as JSON has them; null for what was read from the data, such as a list of pairs."""
+    return {name: _plain(value) for name, value in task.options.items() if name not in UNDEFINING}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if isinstance(value, (str, int, float, bool)) else None
 
 
 def _resampled(items: pd.DataFrame, labels: pd.DataFrame, task: Task) -> str:

@@ -15,13 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from paco_fr.contracts import content_hash
 
-SCHEMA = 3
+SCHEMA = 4
 """Number of the row format that this version writes."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda fields: {**fields, "schema": 2},  # 2 adds ``retrain``, which may be empty
     # 3 adds ``beside``, counts of items and warnings, all of which may be absent; items lie under their hash
     2: lambda fields: {**fields, "schema": 3},
+    3: lambda fields: {
+        **fields,
+        "schema": 4,
+    },  # 4 adds ``definition``, ``alias`` and ``settings``, which may be empty
 }
 """For each older format a function that turns its fields into those of the next one."""
 
@@ -91,6 +95,20 @@ class Interval(BaseModel):
     confidence: float = Field(default=0.95, gt=0, lt=1, description="share of replicates inside")
 
 
+class Definition(BaseModel):
+    """What the metrics of a row are computed by: a kind of task and its options, as its declaration had them.
+
+    With them metrics of a task that nobody declares any more come out of the items again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: str = Field(description="module of tasks.kinds")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="of the task, as far as they are text, numbers and lists of these"
+    )
+
+
 class Row(BaseModel):
     """One measurement. Leave out ``key``, ``items_sha256`` and ``digest``: they are filled in.
 
@@ -108,6 +126,7 @@ class Row(BaseModel):
     task_version: int = Field(ge=1, description="raised with any change of the task's scores")
     family: str = Field(description="the task's name before the dataset; tables hold one family each")
     encoder: str = Field(description="as the user wrote it")
+    alias: str = Field(default="", description="what tables call the encoder, where the user said")
     method: str = Field(description="objective and recipe without the seed, e.g. paco/tiny")
     weight_hash: str = Field(description="of the encoder's weights")
     pixel_hash: str = Field(description="of the pixel contract: size, colours, interpolation")
@@ -130,6 +149,9 @@ class Row(BaseModel):
     val_score: float | None = Field(default=None, description="main metric on validation at that choice")
     metrics: dict[str, Metric] = Field(min_length=1, description="every number of this measurement")
     main_metric: str = Field(description="the metric that stands for the task")
+    definition: Definition | None = Field(
+        default=None, description="what the metrics are computed by; null in rows of earlier versions"
+    )
     interval: Interval | None = Field(default=None, description="null if no metric has an interval")
     n_expected: int = Field(ge=0, description="pictures that the protocol has")
     n_scored: int = Field(ge=0, description="pictures that were not failures")
@@ -147,6 +169,9 @@ class Row(BaseModel):
     commit: str = Field(default="unknown", description="of this package's source")
     hardware: dict[str, str] = Field(default_factory=dict, description="machine by part")
     command: str = Field(default="", description="makes this row again")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="of the call that measured it, as a file for --config holds them"
+    )
     repro: Literal["evaluate", "retrain"] = Field(
         default="evaluate", description="whether the weights are at hand or must be trained again"
     )

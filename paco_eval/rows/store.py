@@ -380,7 +380,8 @@ def load_rows(paths: str | Path | Iterable[str | Path]) -> Loaded:
 
 def results_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Return one line per row and metric: the row's plain fields, then metric, value, low, high, ..."""
-    nested = {"metrics", "interval", "chosen", "cost", "timings", "licences", "versions", "hardware"}
+    nested = {"metrics", "interval", "chosen", "cost", "timings", "licences", "versions", "hardware", "definition",
+              "settings"}  # fmt: skip
     lines = []
     for row in rows:
         plain = row.model_dump(exclude=nested)

@@ -15,18 +15,18 @@ from paco_eval.report.tables.table import Cell, Line, Table
 
 def to_markdown(table: Table) -> str:
     """Return a heading, a pipe table and the notes; brackets hold intervals."""
-    heads = [_pipe(f"{table.place(column)}<br>{column.heading}") for column in table.columns]
-    text = [f"### {_pipe(table.title)}", "", _markdown_row(["encoder", *heads])]
+    heads = [to_pipe(f"{table.place(column)}<br>{column.heading}") for column in table.columns]
+    text = [f"### {to_pipe(table.title)}", "", _markdown_row(["encoder", *heads])]
     text.append(_markdown_row([":--", *("--:" for _ in heads)]))
     for line in table.lines:
-        label = f"*{_pipe(line.label)}*" if line.kind == "published" else _pipe(line.label)
-        note = f"<br><small>{_pipe(line.note)}</small>" if line.note else ""
+        label = f"*{to_pipe(line.label)}*" if line.kind == "published" else to_pipe(line.label)
+        note = f"<br><small>{to_pipe(line.note)}</small>" if line.note else ""
         cells = [
             _markdown_cell(table, column, cell)
             for column, cell in zip(table.columns, line.cells, strict=True)
         ]
         text.append(_markdown_row([label + note, *cells]))
-    text += ["", _pipe(table.caption), *(f"({mark}) {_pipe(note)}." for mark, note in _footnotes(table))]
+    text += ["", to_pipe(table.caption), *(f"({mark}) {to_pipe(note)}." for mark, note in _footnotes(table))]
     return "\n".join(text) + "\n"
 
 
@@ -34,7 +34,7 @@ def _markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _pipe(text: str) -> str:
+def to_pipe(text: str) -> str:
     """Neutralise what would end a cell, start a tag or a format."""
     for character in "\\`*_[]":
         text = text.replace(character, "\\" + character)

@@ -167,7 +167,7 @@ def _table(
         for column in columns_of(stored.row):
             cells[label, column].append(stored)
             beneath[column].append(stored.row)
-    usual = {column: _usual(found) for column, found in beneath.items()}
+    usual = {column: usual_of(found) for column, found in beneath.items()}
     labels = sorted(seeds, key=line_order)
     grid = [
         [
@@ -186,7 +186,7 @@ def _table(
     return Table(family, protocol, mimic, tuple(columns), lines, _caption(protocol, rows, shared, judge))
 
 
-def _usual(rows: Sequence[Row]) -> tuple[str, str, int]:
+def usual_of(rows: Sequence[Row]) -> tuple[str, str, int]:
     """Return the crop, data and count that most rows of a column share."""
     return Counter((row.crop_hash, row.data_fingerprint, row.n_expected) for row in rows).most_common(1)[0][0]
 
@@ -195,7 +195,7 @@ def _cell(column: Column, rows: list[Stored], usual: tuple[str, str, int], judge
     metrics = [stored.row.metrics[column.metric] for stored in rows]
     judge = BY_INTERVALS if column.level > 0 else judge  # a hundred cells of a sweep, shown as curves alone
     low, high = judge.mean_interval(column.metric, rows)
-    flags = dict.fromkeys(flag for stored in rows for flag in _flags(stored.row, usual))
+    flags = dict.fromkeys(flag for stored in rows for flag in flags_of(stored.row, usual))
     if len({stored.row.pretrain_seed for stored in rows}) < len(rows):
         flags["mean over several rows of one pretraining seed"] = None
     flags |= dict.fromkeys(metric.warning for metric in metrics if metric.warning)
@@ -210,7 +210,8 @@ def seed_mean(metrics: Sequence[Metric]) -> float | None:
     return stdlib_statistics.fmean(values) if len(values) == len(metrics) else None
 
 
-def _flags(row: Row, usual: tuple[str, str, int]) -> list[str]:
+def flags_of(row: Row, usual: tuple[str, str, int]) -> list[str]:
+    """Return what must stand beside the numbers of a row, given what most rows of its column share."""
     crop, data, expected = usual
     flags = []
     if row.crop_hash != crop:
