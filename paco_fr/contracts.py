@@ -59,11 +59,14 @@ class CropContract:
         rule: ``template`` maps five points by a similarity onto a named template; ``box`` takes the square
             around the centre of the record's box with side ``(1 + 2 * margin) * max(width, height)``;
             ``whole`` fits the whole photograph (letterboxed).
-        template: name of the template in :mod:`paco_fr.faces.crop`, only for rule ``template``.
+        template: name of the template in :mod:`paco_fr.faces.crop`, or of that which ``points`` are; only for rule
+            ``template``.
         margin: share of the box's larger side added on each side, only for rule ``box``.
         canvas: side of the canvas in pixels.
         jitter: largest relative shift and scale change of a box crop, drawn from (seed, image); 0 for none.
         copies: number of jittered crops taken of one photograph.
+        points: a template of one's own: left eye, right eye, nose tip, left and right mouth corner as shares of the
+            canvas, (x, y) with (0, 0) its upper left and (1, 1) its lower right corner.
 
     """
 
@@ -73,6 +76,7 @@ class CropContract:
     canvas: int = 112
     jitter: float = 0.0
     copies: int = 1
+    points: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
@@ -80,16 +84,34 @@ class CropContract:
             raise ValueError(f"rule '{self.rule}' and template {self.template!r} do not fit together")
         if self.canvas < 8 or self.copies < 1 or self.jitter < 0:
             raise ValueError(f"canvas, copies or jitter out of range in {self}")
+        if self.points and (
+            self.rule != "template" or len(self.points) != 5 or any(len(point) != 2 for point in self.points)
+        ):
+            raise ValueError(f"points are the five of a template, each (x, y), not {self.points!r}")
+        object.__setattr__(self, "points", tuple((float(x), float(y)) for x, y in self.points))
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits that change with any field."""
-        return content_hash(asdict(self))
+        """Sixteen hex digits that change with any field; points that are not stated do not count."""
+        fields = asdict(self)
+        return content_hash(
+            {name: value for name, value in fields.items() if name != "points" or self.points}
+        )
+
+    def __str__(self) -> str:
+        """Say it in words, for errors."""
+        words = {
+            "template": f"template {self.template}",
+            "box": f"box with a margin of {self.margin:g}",
+            "whole": "whole picture",
+        }
+        return f"{words[self.rule]} at {self.canvas} pixels"
 
 
 CROPS: dict[str, CropContract] = {
     "farl": CropContract("template", template="farl"),
     "arcface": CropContract("template", template="arcface"),
+    "dlib": CropContract("template", template="dlib", canvas=150),
     "box": CropContract("box", margin=0.25),
     "whole": CropContract("whole"),
 }

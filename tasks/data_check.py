@@ -24,7 +24,8 @@ from paco_fr.faces.records import fingerprint
 from paco_fr.utils.errors import PacoError
 from tasks.lists import PairList
 from tasks.mimics import manifest_counts
-from tasks.task import DataKind, Task, bind, resolve
+from tasks.readers.records import records_of
+from tasks.task import DataKind, Task, bind
 
 THREADS = 2
 
@@ -148,7 +149,7 @@ def passport(task: Task, data_root: Path | None, *, decode: bool = True) -> Pass
     if missing:
         return Passport(**common, **empty, problem="", remedy=task.obtain)
     try:
-        records: Dataset = resolve(task.reader)(data_root, **task.reader_options)
+        records = records_of(task, data_root)
         bound = bind(task, data_root)  # the lists that come with the data are part of it
     except PacoError as error:
         return Passport(**common, **empty, problem=str(error), remedy=task.obtain)

@@ -35,7 +35,8 @@ from paco_fr.utils.random import generator
 from tasks import splits
 from tasks.kinds import KINDS, Kind, load_kind
 from tasks.metrics.metric import Metric
-from tasks.task import Task, bind, resolve
+from tasks.readers.records import records_of
+from tasks.task import Task, bind
 from tasks.units import Units, units_of, view_of_units
 
 DEALS = 8
@@ -89,7 +90,7 @@ def inspect(task: Task, data_root: str | Path | None = None) -> Checked:
     root = None if data_root is None else Path(data_root)
     bound = bind(task, root)
     result = Checked(bound)
-    records = check(resolve(task.reader)(root, **task.reader_options), task.name)
+    records = check(records_of(task, root), task.name)
     units = units_of(records, task.crop)
     member = view_of_units(units.labels, task)
     for view in ("all", *task.views):

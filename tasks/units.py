@@ -66,6 +66,7 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
     labels = records.remove_columns("image").to_pandas().apply(_unnested)
     cells = records.select_columns(["image"]) if crop.rule == "whole" else None
     rows, transforms, names = [], [], []
+    some = crop.rule == "template" and "landmarks" in labels and labels["landmarks"].notna().any()
     for row, known in enumerate(labels.to_dict("records")):
         size = None
         if cells is not None:
@@ -77,6 +78,8 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
             rows.append(row)
             names.append(known["image_id"] if crop.copies == 1 else f"{known['image_id']}#{copy}")
             try:
+                if some and known["landmarks"] is None:
+                    raise CropError("No points were found in this photograph.")
                 transform = crop_transform(
                     crop,
                     landmarks=known.get("landmarks"),

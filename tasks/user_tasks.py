@@ -22,7 +22,7 @@ used), ``split`` (train, validation or test) and ``group`` (a person or photogra
 Pictures are named relative to the CSV. Without parts, a group is test when ``sha256(group) mod 5 == 1``.
 
 Key of all: ``name=NAME`` (default: that of the folder or file). Keys of ``recognition``:
-``crop=whole|farl|arcface|box`` (default ``whole``: the pictures are faces already cut out) and ``choice_from=TASK``
+``crop=whole|farl|arcface|dlib|box`` (default ``whole``: the pictures are faces already cut out) and ``choice_from=TASK``
 (default: the encoder's declared block and pooling). Other families join :data:`OWN`.
 """
 
@@ -35,6 +35,7 @@ from typing import Any
 
 from paco_fr.contracts import CROPS, CropContract
 from paco_fr.utils.errors import MissingDataError, PacoError, unknown_name
+from tasks.registry import all_tasks
 from tasks.task import FromData, Task
 
 Options = Mapping[str, str]
@@ -61,12 +62,11 @@ def recognition(folder: str, name: str, options: Options) -> Task:
         raise PacoError(
             f"recognition={folder}: is not a folder. Unpack an archive first, or name its folder."
         )
-    crop = options.get("crop", "whole")
-    if crop not in CROPS:
-        raise unknown_name("crop", crop, CROPS)
+    from paco_fr.faces.crop import crop_of  # imported late: lists and help cut nothing
+
     common = _common("recognition", name, folder) | {
         "kind": "verification",
-        "crop": CROPS[crop],
+        "crop": crop_of(options.get("crop", "whole")),
         "split": "test_only",
         "choice_from": options.get("choice_from", ""),
         "reductions": ("global", "mean", "grid4"),
@@ -246,6 +246,21 @@ def own_task(text: str) -> Task:
         raise MissingDataError(f"'{text}': {path} does not exist. Name a folder or table that is there.")
     made = make(str(path), options.get("name", path.stem), options)
     return replace(made, options={**made.options, "declared_as": f"--folder {text}"})
+
+
+def named_task(name: str) -> Task:
+    """Return the task of a name, or that which ``FAMILY=PATH[,key=value,...]`` declares.
+
+    Raises:
+        PacoError: there is no such task, see :func:`own_task`.
+
+    """
+    if "=" in name:
+        return own_task(name)
+    known = all_tasks()
+    if name not in known:
+        raise unknown_name("task", name, known)
+    return known[name]
 
 
 def _class_names(path: Path) -> tuple[str, ...]:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.option("--quick", is_flag=True, help="Do not decode every picture; see only whether it is there.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def check(names: str, data_root: Path | None, quick: bool, style: str) -> None:
-    """Print the passport of the data of NAME, a task, a glob, or several separated by commas.
+    """Print the passport of the data of NAME: a task, a glob, several separated by commas, or FAMILY=PATH of your own.
+
+    FAMILY=PATH is what `evaluate --folder` takes.
 
     A glob passes over sets that are drawn here and have no files.
 
@@ -29,8 +31,10 @@ def check(names: str, data_root: Path | None, quick: bool, style: str) -> None:
     from paco_fr.utils.errors import MissingDataError
     from tasks.data_check import passport
     from tasks.registry import select
+    from tasks.user_tasks import own_task
 
-    chosen = [(task, named) for task, named in select(names) if named or task.files]
+    asked = [(own_task(names), True)] if "=" in names else select(names)
+    chosen = [(task, named) for task, named in asked if named or task.files]
     found = [
         passport(task, data_root, decode=not quick)
         for task, named in chosen

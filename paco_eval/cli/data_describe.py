@@ -20,7 +20,7 @@ from paco_eval.cli.options import data_root as data_root_option
 )
 @data_root_option
 def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) -> None:
-    """Contact sheet, points and distributions of a task's data or of any SOURCE; or a checkpoint at work.
+    """Contact sheet, points and distributions of a task's data, of FAMILY=PATH or any SOURCE; or a checkpoint at work.
 
     SOURCE is synthetic[:n=N,seed=S], a folder, parquet, or hf:OWNER/NAME; a few synthetic faces by default.
     paco:FOLDER shows masks, where the belief looks and the nearest tokens of a run.
@@ -30,8 +30,9 @@ def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) 
     from paco_fr.data.sources import load_source
     from paco_fr.utils.errors import MissingDataError
     from paco_fr.utils.files import writable_folder
+    from tasks.readers.records import records_of
     from tasks.registry import all_tasks
-    from tasks.task import resolve
+    from tasks.user_tasks import own_task
 
     if what.startswith("paco:"):
         from paco_eval.report.inspect.checkpoint import describe_checkpoint
@@ -41,6 +42,9 @@ def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) 
             click.echo(str(path))
         return
     tasks = all_tasks()
+    if "=" in what and not what.startswith(("synthetic", "hf:")) and not Path(what).exists():
+        task = own_task(what)
+        tasks, what = {task.name: task}, task.name
     crop = tasks[what].crop if what in tasks else None
     if what in tasks:
         task = tasks[what]
@@ -48,7 +52,7 @@ def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) 
             raise MissingDataError(
                 f"{task.name}: {', '.join(task.missing(data_root))} is missing. {task.obtain}"
             )
-        records = resolve(task.reader)(data_root, **task.reader_options)
+        records = records_of(task, data_root)
     else:
         records = load_source(what)
     folder = writable_folder(out / what.replace("/", "-").replace(":", "-"))

@@ -18,9 +18,9 @@ from paco_eval.cli.options import device_option, precision_option, trust_option
 @click.option(
     "--reduction", default="", help="mean, grid4, global or flat.  [default: global, else its first]"
 )
-@click.option(
-    "--crop", default="", help="whole, box, farl or arcface.  [default: what it requires, else whole]"
-)
+@click.option("--crop", default="",
+              help="whole, box, farl, arcface or dlib, perhaps with settings as in box:margin=0.1:canvas=224.  "
+                   "[default: what it requires, else whole]")  # fmt: skip
 @precision_option
 @device_option
 @trust_option

@@ -61,8 +61,10 @@ if TYPE_CHECKING:
 @click.option("--head", type=click.Choice(["linear", "farl"]), default="linear", show_default=True,
               help="Head of fine-tune; farl: dense maps, augmentation and rates of FaRL's recipe, for landmarks and "
                    "parsing.")  # fmt: skip
-@click.option("--crop", type=click.Choice(["farl", "arcface", "box", "whole"]),
-              help="Cut faces so, whatever task or encoder ask for; marked in the row.")  # fmt: skip
+@click.option("--crop", metavar="CROP",
+              help="Cut faces so, whatever task or encoder ask for; marked in the row: farl, arcface, dlib, box or whole, "
+                   "perhaps with settings as in box:margin=0.03:canvas=150; or encoder, which cuts for each encoder as "
+                   "it requires.")  # fmt: skip
 @click.option("--allow-random", is_flag=True,
               help="Go on with encoders whose features depend on chance or on the batch; marked in the row.")  # fmt: skip
 @click.option("--cache-limit", envvar="PACO_CACHE_LIMIT", metavar="SIZE",

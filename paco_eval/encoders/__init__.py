@@ -84,6 +84,13 @@ ADAPTERS: dict[str, Adapter] = {
         "the task's, or crop=",
         runs_code=True,
     ),
+    "dlib": Adapter(
+        "paco_eval.encoders.dlib",
+        "dlib",
+        "dlib's face recogniser, 128 numbers; pip install 'paco-fr[dlib]'",
+        "RGB 150, 0..255",
+        "dlib's own chip",
+    ),
     "file": Adapter(
         "paco_eval.encoders.outside",
         "file:FILE.py:CLASS",

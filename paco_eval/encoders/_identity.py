@@ -352,7 +352,7 @@ def _made_of(encoder: Any) -> list[Any] | None:
         return None
     model = getattr(encoder, "model", None)
     if kind.__name__ == "FunctionEncoder":
-        if not encoder.name.startswith(("onnx:", "torchscript:")):
+        if not encoder.name.startswith(("onnx:", "torchscript:")) and encoder.name != "dlib":
             return None  # a module from Python
     elif isinstance(model, nn.Module) and not all(
         type(part).__module__.startswith(("torch.nn.", "timm.")) for part in model.modules()

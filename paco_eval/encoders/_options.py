@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from paco_fr.contracts import CROPS, CropContract, PixelContract
+from paco_fr.contracts import CropContract, PixelContract
+from paco_fr.faces.crop import crop_of
 from paco_fr.utils.errors import PacoError, quoted, unknown_name
 
 PIXELS = ("size", "channels", "range", "mean", "std", "interpolation")
@@ -164,12 +165,10 @@ def _numbers(text: str, count: int) -> tuple[float, ...]:
 
 
 def crop_option(options: Mapping[str, str], known: CropContract | None = None) -> CropContract | None:
-    """Return the crop that an option names, else the known one."""
+    """Return the crop that an option names, perhaps with settings, else the known one."""
     if "crop" not in options:
         return known
-    if options["crop"] not in CROPS:
-        raise unknown_name("crop", options["crop"], CROPS)
-    return CROPS[options["crop"]]
+    return crop_of(options["crop"])
 
 
 def size_option(name: str, options: dict[str, str]) -> int | None:

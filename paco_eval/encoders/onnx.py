@@ -151,12 +151,14 @@ def _open(path: Path) -> tuple[Any, Any]:
         raise PacoError(f"onnx: encoders need {error.name}: pip install 'paco-fr[onnx]'.") from error
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
+    settings.log_severity_level = 4  # what it cannot do it raises, and that is told in a line
     wanted = ["CUDAExecutionProvider"] if PartialState().device.type == "cuda" else []
     providers = [
         name for name in (*wanted, "CPUExecutionProvider") if name in onnxruntime.get_available_providers()
     ]
     try:
-        return onnx.load(str(path)), onnxruntime.InferenceSession(str(path), settings, providers=providers)
+        session = onnxruntime.InferenceSession(str(path), settings, providers=providers, enable_fallback=0)
+        return onnx.load(str(path)), session
     except Exception as error:  # protobuf and onnxruntime raise classes of their own
         raise PacoError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
 

@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from paco_eval.evaluation.protocols import FROZEN, Protocol
+from paco_eval.evaluation.protocols import FROZEN, OWN_CROP, Protocol
 from paco_eval.rows.former import note_records
-from paco_fr.contracts import CROPS, CropContract, content_hash
+from paco_fr.contracts import CropContract, content_hash
+from paco_fr.faces.crop import crop_of
 from paco_fr.faces.records import fingerprint
 from paco_fr.utils.errors import PacoError, unknown_name
 from tasks import splits
 from tasks.data_check import shortfall
 from tasks.kinds import PEOPLE_KINDS
 from tasks.lists import restrict
+from tasks.readers.records import records_of
 from tasks.readers.user.folder import read_people
 from tasks.registry import all_tasks
-from tasks.task import Task, bind, option_hashes, resolve
+from tasks.task import Task, bind, option_hashes
 from tasks.units import Units, units_of, view_of_units
 
 
@@ -60,21 +62,25 @@ class Data:
         data_root: Path | None,
         protocol: Protocol = FROZEN,
         train_identities: Path | None = None,
+        crop: CropContract | None = None,
     ) -> Data:
         """Read the records of a task, cut units and give out roles.
 
         Args:
             task: the declaration.
             data_root: folder of the data sets.
-            protocol: names a crop of :data:`CROPS` or a limit, if they depart from the task's own.
+            protocol: names a crop (:func:`paco_fr.faces.crop.crop_of`) or a limit, if they depart from the task's own.
             train_identities: folder of people to fit on where the task is scored as a whole.
+            crop: that of the encoder that is measured, where the protocol asks for each encoder's own.
 
         """
         limit = protocol.limit
         task = bind(task, data_root)
-        if protocol.crop:
-            task = replace(task, crop=named_crop(protocol.crop))
-        records: Dataset = resolve(task.reader)(data_root, **task.reader_options)
+        if crop is not None:
+            task = replace(task, crop=crop)
+        elif protocol.crop and protocol.crop != OWN_CROP:
+            task = replace(task, crop=crop_of(protocol.crop))
+        records = records_of(task, data_root)
         kind = task.kind_of_data(data_root)
         missing = shortfall(task, records) if kind == "official" else ""
         if limit is not None:
@@ -109,14 +115,8 @@ class Data:
             raise unknown_name(
                 f"task, which {self.task.name} takes its choices from,", self.task.choice_from, known
             )
-        return Data.load(known[self.task.choice_from], self.root, Protocol(crop=self.protocol.crop))
-
-
-def named_crop(name: str) -> CropContract:
-    """Return a crop by its name; an unknown one is an error that suggests the nearest."""
-    if name not in CROPS:
-        raise unknown_name("crop", name, CROPS)
-    return CROPS[name]
+        own = self.task.crop if self.protocol.crop == OWN_CROP else None
+        return Data.load(known[self.task.choice_from], self.root, Protocol(crop=self.protocol.crop), crop=own)
 
 
 def _fingerprint(records: Dataset, task: Task) -> str:

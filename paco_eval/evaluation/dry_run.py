@@ -77,12 +77,13 @@ def plan(
     speeds: dict[int, float] = {}  # timed once an encoder, where a first cell asks for it
     seen: list[set[tuple[object, ...]]] = [set() for _ in encoders]
     cells = []
-    for task, found in measured_on(tasks, protocol, data_root, train_identities):
+    for task, places, found in measured_on(encoders, tasks, protocol, data_root, train_identities):
         label = f"{task.name} v{task.version}"
         if isinstance(found, Exception):
-            cells += [Cell(encoder.name, label, "", problem=in_a_line(found)) for encoder in encoders]
+            cells += [Cell(encoders[place].name, label, "", problem=in_a_line(found)) for place in places]
             continue
-        for (place, encoder), data in product(enumerate(encoders), found):
+        for place, data in product(places, found):
+            encoder = encoders[place]
             pictures = sum(len(units) for units, _ in data.views.values())
             draw = "" if data.probe_seed is None else f", draw {data.probe_seed}"
             cell = Cell(encoder.name, label, f"{data.protocol}{draw}", pictures)
@@ -106,7 +107,7 @@ def passes_of(encoder: Encoder, data: Data, known: set[tuple[object, ...]]) -> i
     """
     task = data.task
     if crop_clashes(encoder, data):
-        raise PacoError("requires another crop")
+        raise PacoError("requires another crop: add --crop encoder")
     if data.protocol.trains:
         trainable(encoder)
         folds = [fold for view in data.views for fold in parts_of(data, view)]

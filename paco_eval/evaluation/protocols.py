@@ -34,6 +34,8 @@ SHOTS = ("1%", "10%")
 SEEDS = 3
 Name = Literal["frozen", "knn", "heatmap", "few-shot", "fine-tune"]
 NAMES: tuple[Name, ...] = get_args(Name)
+OWN_CROP = "encoder"
+"""In place of a crop's name: each encoder's own, where it requires one."""
 
 
 class NotApplicableError(PacoError):
@@ -81,7 +83,8 @@ class Protocol:
         head: of fine-tune: ``linear``, or ``farl`` for landmarks and parsing after FaRL's recipe.
         people: name and hash of the folder of people that a set scored as a whole was fitted on.
         lender: the task on whose validation part block and pooling of such a set were chosen.
-        crop: name of the crop in place of the task's own, empty for none.
+        crop: name of the crop in place of the task's own, :data:`OWN_CROP` for that which each encoder requires, empty
+            for none.
         limit: at most so many pictures of each part.
         precision: of the forward pass.
         varied: what of the preprocessing another contract has, see :mod:`paco_eval.experiments.sensitivity`.
@@ -110,9 +113,13 @@ class Protocol:
         """Return what a user asks for; settings of other protocols are left out.
 
         Raises:
-            PacoError: an unknown protocol or unknown shots.
+            PacoError: an unknown protocol, shots or crop.
 
         """
+        if crop and crop != OWN_CROP:
+            from paco_fr.faces.crop import crop_of  # imported late: reports read protocols and cut nothing
+
+            crop_of(crop)
         if name not in NAMES:
             raise unknown_name("protocol", name, NAMES)
         own = cls(name=name, crop=crop, limit=limit, seeds=seeds)
@@ -216,7 +223,7 @@ _WRITTEN = re.compile(
     r"(?:, (?P<margin>cosface|arcface))?"
     r"(?:, (?P<head>farl) head)?"
     r"(?:, fitted on (?P<people>.+? [0-9a-f]+)|, chosen on (?P<lender>[^,]+))?"
-    r"(?:, crop (?P<crop>\w+))?"
+    r"(?:, crop (?P<crop>[\w:.=-]+))?"
     r"(?:, limit (?P<limit>\d+))?"
     r"(?:, (?P<precision>bfloat16|float16))?"
 )

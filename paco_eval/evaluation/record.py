@@ -123,8 +123,8 @@ def wanted_of(
     task = data.task
     if crop_clashes(encoder, data):
         raise PacoError(
-            f"needs the crop {encoder.required_crop}, the task cuts {task.crop}. "
-            "To measure it all the same, say with --crop how to cut; the row will say so too."
+            f"needs the crop {encoder.required_crop}, the task cuts {task.crop}. Add --crop encoder, which cuts for each "
+            "encoder as it needs, or another --crop; the row will say so too."
         )
     rows = out / "rows"
     absent = [

@@ -25,7 +25,7 @@ from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.derived import measure_derived, share_pictures
 from paco_eval.evaluation.finetuned import finetuned_variants, measure_finetuned
 from paco_eval.evaluation.frozen import frozen_variants, measure_frozen, subsets_of
-from paco_eval.evaluation.protocols import FROZEN, NotApplicableError, Protocol
+from paco_eval.evaluation.protocols import FROZEN, OWN_CROP, NotApplicableError, Protocol
 from paco_eval.evaluation.record import Measured, Part, identity_of, row_of, wanted_of
 from paco_eval.features.cache_locks import keeping
 from paco_eval.features.processes import together
@@ -35,7 +35,7 @@ from paco_eval.rows.former import Former
 from paco_eval.rows.samples import samples_of
 from paco_eval.rows.schema import Row, row_key
 from paco_eval.rows.store import ACHIEVED, SAMPLES, write_row
-from paco_fr.contracts import Encoder
+from paco_fr.contracts import CropContract, Encoder
 from paco_fr.utils.errors import PacoError, reason
 from paco_fr.utils.files import owned_folder
 from paco_fr.utils.types import Say
@@ -96,18 +96,19 @@ def evaluate_all(
     failed: list[str] = []
     with keeping(), owned_folder(out, wait=wait) if state.is_main_process else nullcontext():
         former = Former(out / "rows")
-        for task, found in measured_on(tasks, protocol, data_root, train_identities):
+        for task, places, found in measured_on(loaded, tasks, protocol, data_root, train_identities):
+            own = [loaded[place] for place in places]
             if isinstance(found, NotApplicableError):
                 say(f"Left out {found}")
                 continue
             if isinstance(found, Exception):
                 why = reason(found, task.name, out)
                 say(f"{task.name}: {why}")
-                failed += [f"{task.name}  {encoder.name}: {why}" for encoder in loaded]
+                failed += [f"{task.name}  {encoder.name}: {why}" for encoder in own]
                 continue
             for data in found:
-                _share(loaded, data, out, overwrite)
-            for encoder, data in product(loaded, found):
+                _share(own, data, out, overwrite)
+            for encoder, data in product(own, found):
                 try:
                     rows = measure(
                         encoder,
@@ -138,18 +139,38 @@ def evaluate_all(
 
 
 def measured_on(
-    tasks: Sequence[Task], protocol: Protocol, data_root: Path | None, train_identities: Path | None
-) -> Iterator[tuple[Task, list[Data] | Exception]]:
-    """Yield each task with the data that a protocol measures of it, or with why there are none."""
+    encoders: Sequence[Encoder],
+    tasks: Sequence[Task],
+    protocol: Protocol,
+    data_root: Path | None,
+    train_identities: Path | None,
+) -> Iterator[tuple[Task, list[int], list[Data] | Exception]]:
+    """Yield each task with places of encoders and the data that a protocol measures of it, or why there are none.
+
+    All encoders share the data of a task; but where each is to have its own crop, those that need the same one do.
+    """
     for task in tasks:
-        found: list[Data] | Exception
-        try:
-            found = variants(Data.load(task, data_root, protocol, train_identities))
-        except Exception as error:
-            found = error
-        except SystemExit as error:
-            found = PacoError(f"its code tried to end the process (exit {error.code!r}).")
-        yield task, found
+        for crop, places in _by_crop(encoders, task, protocol):
+            found: list[Data] | Exception
+            try:
+                found = variants(Data.load(task, data_root, protocol, train_identities, crop))
+            except Exception as error:
+                found = error
+            except SystemExit as error:
+                found = PacoError(f"its code tried to end the process (exit {error.code!r}).")
+            yield task, places, found
+
+
+def _by_crop(
+    encoders: Sequence[Encoder], task: Task, protocol: Protocol
+) -> list[tuple[CropContract | None, list[int]]]:
+    """Return the places of encoders by the crop that is cut for them, None for that of task or protocol."""
+    if protocol.crop != OWN_CROP:
+        return [(None, list(range(len(encoders))))]
+    found: dict[CropContract, list[int]] = {}
+    for place, encoder in enumerate(encoders):
+        found.setdefault(encoder.required_crop or task.crop, []).append(place)
+    return list(found.items())
 
 
 def variants(data: Data) -> list[Data]:

@@ -17,6 +17,7 @@ from paco_eval.features.forward import precision_of
 from paco_fr.contracts import CROPS, CropContract, Encoder
 from paco_fr.data.sources import load_source
 from paco_fr.faces import records
+from paco_fr.faces.crop import crop_of
 from paco_fr.faces.listing import as_text
 from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.files import atomic_file
@@ -89,9 +90,7 @@ def embed(
 
 def _crop(encoder: Encoder, name: str) -> CropContract:
     """Return the named crop on a canvas large enough for the encoder's pictures."""
-    if name and name not in CROPS:
-        raise unknown_name("crop", name, CROPS)
-    crop = CROPS[name] if name else encoder.required_crop or CROPS["whole"]
+    crop = crop_of(name) if name else encoder.required_crop or CROPS["whole"]
     return replace(crop, canvas=max(crop.canvas, encoder.pixels.size))
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from datasets import Dataset
 from tqdm import tqdm
@@ -23,7 +25,7 @@ from paco_fr.contracts import CropContract
 from paco_fr.data.sources import load_source
 from paco_fr.faces.crop import apply, crop_image, crop_transform
 from paco_fr.faces.decode import Pixels, encode_png, read_image
-from paco_fr.faces.detector import Detector, Found
+from paco_fr.faces.detector import FaceDetector, Found, detector_of
 from paco_fr.faces.landmarks import box_of, five_points
 from paco_fr.faces.listing import as_text
 from paco_fr.faces.records import COLUMNS, features
@@ -33,9 +35,14 @@ from paco_fr.utils.pool import in_order
 from paco_fr.utils.untrusted import parse_parquet, read_bounded, read_text
 
 Several = Literal["largest", "central", "reject"]
+Keep = Callable[[Pixels, dict[str, Any], Found, str, "Rules"], dict[str, Any]]
+"""Makes the record that is kept of photograph, record, face, scheme of its points and rules."""
 
 NOSE = 0.6
 """How far the tip of the nose stands before the eyes, in distances of the pupils: a rough average of adults."""
+
+MEANT = 0.2
+"""Share that the box of a found face and the known one have in common at least, where both are of one face."""
 
 PART = 256
 """Photographs in a part, the unit of resuming."""
@@ -53,6 +60,8 @@ class Rules:
         min_score: of the detector.
         min_side: larger side of the face's box in pixels.
         max_turn: largest turn to a side in degrees, estimated from five points (see :func:`turn_of`).
+        detector: one of :data:`paco_fr.faces.detector.DETECTORS`.
+        known: whether a photograph's own box says which face is meant, and where it is if no detector finds it.
 
     """
 
@@ -62,6 +71,12 @@ class Rules:
     min_score: float = 0.8
     min_side: float = 48.0
     max_turn: float = 60.0
+    detector: str = "face-alignment"
+    known: bool = False
+
+
+LATER = {"detector": "face-alignment", "known": False}
+"""Rules that folders of earlier versions do not name, with what they were then."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,8 @@ class Line:
     """A line of the report: what was found in one photograph, and whether and why it was kept.
 
     ``status`` is ``kept``, ``no face``, ``several faces``, ``too small``, ``too turned``, ``no alignment`` or
-    ``unreadable``; ``by`` says whose points were used, ``record`` or ``detector``.
+    ``unreadable``; ``by`` says whose points were used, ``record`` or ``detector``, or ``box`` where the detector found
+    none and its points were put into the box that the record knows.
     """
 
     image_id: str
@@ -89,6 +105,7 @@ class _Context:
     rules: Rules
     inputs: dict[int, str]
     detector: _Once
+    keep: Keep
 
 
 def align(
@@ -111,9 +128,20 @@ def align(
     """
     never_onto(out, Path(source).expanduser())
     records = with_people(load_source(source))
+    return sought(records, source, out, rules, _cut, workers=workers, device=device, progress=progress)
+
+
+def sought(
+    records: Dataset, source: str, out: Path, rules: Rules, keep: Keep, *, workers: int, device: str, progress: bool
+) -> Counter[str]:  # fmt: skip
+    """Look for the face of every record, part by part, and keep in ``out`` what ``keep`` makes of it; see :func:`align`."""
     with owned_folder(out):
         same_settings(
-            out, {"source": as_text(source), **asdict(rules)}, made="aligned", advice="Choose another folder."
+            out,
+            {"source": as_text(source), **asdict(rules)},
+            made="aligned",
+            advice="Choose another folder.",
+            later=LATER,
         )
         for folder in (out / "faces", out / "parts", out / "inputs"):
             folder.mkdir(exist_ok=True)
@@ -125,7 +153,8 @@ def align(
         _forget(out, todo, len(parts))
         with tqdm(total=len(records), initial=(len(parts) - len(todo)) * PART, unit="img", desc=f"aligning {source}",
                   disable=not progress) as bar:  # fmt: skip
-            context = _Context(records, out, rules, inputs, _Once(device, alone=workers <= 1))
+            detector = _Once(rules.detector, device, alone=workers <= 1)
+            context = _Context(records, out, rules, inputs, detector, keep)
             for done in in_order(_part, context, todo, workers):
                 bar.update(done)
         reports = [_report(out, number) for number in parts]
@@ -181,6 +210,12 @@ def judge(image: Pixels, row: dict[str, Any], rules: Rules, detector: Any) -> tu
     else:
         found = detector().faces(image)
         faces, by, scheme = [face for face in found if face.score >= rules.min_score], "detector", "ibug68"
+        if rules.known and row.get("box") is not None:
+            box = np.asarray(row["box"], np.float64)
+            faces = [face for face in faces if _share(face.box, box) > MEANT]
+            faces = sorted(faces, key=lambda face: -_share(face.box, box))[:1]
+            if not faces:
+                faces, by = [Found(box, float("nan"), np.full((68, 2), np.nan))], "box"
     line = Line(name, "kept", by=by, faces=len(faces))
     if not faces:
         return (
@@ -201,7 +236,7 @@ def judge(image: Pixels, row: dict[str, Any], rules: Rules, detector: Any) -> tu
             None,
             scheme,
         )
-    if by == "detector":
+    if by != "record":
         face = detector().points(image, face)
     try:
         turn = turn_of(five_points(face.landmarks, scheme))
@@ -232,6 +267,13 @@ def turn_of(five: Any) -> float:
     return float(np.degrees(np.arctan(offset / NOSE)))
 
 
+def _share(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+    """Return how much of two boxes is common to both, as a share of all that they cover."""
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    common = float(np.prod(np.maximum(sides, 0)))
+    return common / max(float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2])) - common, 1e-9)
+
+
 def _choose(faces: list[Found], image: Pixels, several: Several) -> Found:
     if several == "central":
         middle = np.array([image.shape[1] - 1, image.shape[0] - 1]) / 2
@@ -255,7 +297,7 @@ def _part(context: _Context, number: int) -> int:
             continue
         if face is not None:
             try:
-                kept.append(_cut(image, row, face, scheme, rules))
+                kept.append(context.keep(image, row, face, scheme, rules))
             except PacoError as error:
                 line = replace(line, status="no alignment", why=str(error))
         lines.append(line)
@@ -323,18 +365,18 @@ def _cut(image: Pixels, row: dict[str, Any], face: Found, scheme: str, rules: Ru
 class _Once:
     """A detector made when it is first called for; ``failed`` tells whether that went wrong."""
 
-    def __init__(self, device: str, *, alone: bool) -> None:
-        self.device, self.alone, self.failed = device, alone, False
-        self._made: Detector | None = None
+    def __init__(self, name: str, device: str, *, alone: bool) -> None:
+        self.name, self.device, self.alone, self.failed = name, device, alone, False
+        self._made: FaceDetector | None = None
 
-    def __call__(self) -> Detector:
+    def __call__(self) -> FaceDetector:
         if self._made is None:
             self.failed = True
             if not self.alone:
                 import torch
 
                 torch.set_num_threads(1)  # the other processes have the other cores
-            self._made = Detector(self.device)
+            self._made = detector_of(self.name, self.device)
             self.failed = False
         return self._made
 

@@ -154,7 +154,7 @@ def read_manifest(folder: Path) -> Manifest:
     for shard in manifest.shards:
         if shard.contract != contract:
             raise PacoError(
-                f"{folder / shard.file} was cut under crop contract {shard.contract}, the manifest's is {contract}: "
+                f"{folder / shard.file} was cut under crop contract {one_line(shard.contract)}, the manifest's is {contract}: "
                 "shards of two settings lie in one folder. Pack each into a folder of its own."
             )
         size = (folder / shard.file).stat().st_size if (folder / shard.file).is_file() else None

@@ -194,7 +194,10 @@ def parquet_files(folder: Path) -> list[str]:
 
     A table among photographs, e.g. of their features, is not what is meant.
     """
-    found = sorted(str(file) for file in folder.glob("*.parquet") if not is_hidden(file.name))
+    tables = [
+        file for file in folder.glob("*.parquet") if not is_hidden(file.name) and file.name != records.BESIDE
+    ]
+    found = sorted(str(file) for file in tables)
     return [] if found and list_files(folder).paths else found
 
 

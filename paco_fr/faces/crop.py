@@ -8,16 +8,17 @@ pixels. What lies outside the photograph is black on the canvas, as in the lette
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from math import ceil, floor, isfinite, sqrt
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from paco_fr.contracts import CropContract
+from paco_fr.contracts import CROPS, CropContract
 from paco_fr.faces.decode import MAX_PIXELS, Pixels
 from paco_fr.faces.landmarks import five_points
-from paco_fr.utils.errors import PacoError, unknown_name
+from paco_fr.utils.errors import PacoError, quoted, unknown_name
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
 
@@ -39,6 +40,18 @@ TEMPLATES: dict[str, Array] = {
         [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)],
         112,
     ),
+    # dlib's get_face_chip (image_transforms/interpolation.h) at 150 pixels and its padding of 0.25: where its mean face
+    # has the middles of the eyes (points 36 to 41 and 42 to 47 of 68), the nose tip (30) and the mouth corners (48, 54).
+    "dlib": _unit(
+        [
+            (47.0490, 46.0988),
+            (99.9763, 46.0988),
+            (73.5127, 76.0623),
+            (49.9147, 102.5235),
+            (97.1106, 102.5235),
+        ],
+        150,
+    ),
 }
 """Left eye, right eye, nose tip, left and right mouth corner of each template, in the unit square."""
 
@@ -52,6 +65,36 @@ def template_points(name: str, canvas: int) -> Array:
     if name not in TEMPLATES:
         raise unknown_name("template", name, TEMPLATES)
     return TEMPLATES[name] * canvas - 0.5
+
+
+def crop_of(text: str) -> CropContract:
+    """Return the crop that ``NAME[:margin=SHARE][:canvas=PIXELS]`` names, e.g. ``box:margin=0.03:canvas=150``.
+
+    Raises:
+        PacoError: an unknown name or setting, or a value out of range.
+
+    """
+    name, *settings = text.split(":")
+    if name not in CROPS:
+        raise unknown_name("crop", name, CROPS)
+    crop, known = CROPS[name], {"canvas"} | ({"margin"} if CROPS[name].rule == "box" else set())
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        if key not in known:
+            raise unknown_name(f"setting of crop {name}", key, known)
+        try:
+            if key == "canvas" and value.isascii() and value.isdigit() and 8 <= int(value[:6]) <= 4096:
+                crop = replace(crop, canvas=int(value[:6]))
+                continue
+            if key == "margin" and -0.4 <= float(value) <= 4:
+                crop = replace(crop, margin=float(value))
+                continue
+        except ValueError:
+            pass
+        raise PacoError(
+            f"crop {quoted(text)}: canvas is 8 to 4096 pixels, margin a share of -0.4 to 4, as in box:margin=0.03:canvas=150."
+        )
+    return crop
 
 
 def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Array:
@@ -208,9 +251,11 @@ def _base_transform(
         if landmarks is None or scheme is None:
             raise PacoError(
                 f"Crop '{contract.template}' needs landmarks and their scheme, which this source does not "
-                "give. Use --crop box or whole, or add landmarks with `paco-eval data align`."
+                "give. Use --crop box or whole, or add landmarks: `paco-eval data align --for TASK` finds them once for a "
+                "task's pictures, `paco-eval data align` makes aligned ones of a folder."
             )
-        target = template_points(contract.template or "", contract.canvas)
+        own = np.array(contract.points) * contract.canvas - 0.5 if contract.points else None
+        target = template_points(contract.template or "", contract.canvas) if own is None else own
         found = similarity(five_points(landmarks, scheme), target)
         # Points that lie on the template to float32 rounding: a face already aligned is not sampled again.
         return ALIGNED.copy() if np.abs(found - ALIGNED).max() < 1e-4 else found

@@ -52,6 +52,8 @@ COLUMNS = {
     "parameters": Value("string"),  # JSON: every other rendering parameter of a synthetic face
 }
 
+BESIDE = "landmarks.parquet"
+"""Name of the file beside a set that holds points found in its pictures, see :mod:`paco_fr.data.points`."""
 REQUIRED = ("image", "image_id", "group")
 ROWS = 1000
 """Records that are looked at together."""

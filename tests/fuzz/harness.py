@@ -14,13 +14,14 @@ import resource
 import signal
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, PacoWarning
 from paco_fr.utils.random import generator
 from tests.fuzz.mutations import Random
 
@@ -30,6 +31,8 @@ MEMORY = 1_000_000_000
 """Bytes that one case may take at most, beside what the process has."""
 LONGEST = 1_500
 """Characters of a message at most, path included."""
+QUOTED = 205
+"""Characters of a file that a message or a warning repeats in one stretch at most, quotation marks included."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,12 @@ def attempt(target: Target, file: str, content: bytes) -> tuple[str, str, str]:
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (_data() + MEMORY, hard))
     try:
-        ended = target.run(file, content)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            ended = target.run(file, content)
+        for each in said:
+            if issubclass(each.category, PacoWarning) and repeats(text := str(each.message), content):
+                return "finding", f"a warning that quotes {len(text)} characters", text[:3000]
         return ("failed" if isinstance(ended, str) and ended == "failed" else "read"), "", ""
     except PacoError as error:
         text, causes = str(error), _causes(error)
@@ -112,6 +120,8 @@ def attempt(target: Target, file: str, content: bytes) -> tuple[str, str, str]:
             return "finding", "over a gigabyte, refused in the end", traceback.format_exc()
         if len(text) > LONGEST or "\n" in text:
             return "finding", f"a message of {len(text)} characters or several lines", text[:3000]
+        if repeats(text, content):
+            return "finding", f"a message that quotes more than {QUOTED} characters", text[:3000]
         return "refused", "", ""
     except _TimeUpError:
         return "finding", f"over {SECONDS:g} seconds", traceback.format_exc()
@@ -120,6 +130,14 @@ def attempt(target: Target, file: str, content: bytes) -> tuple[str, str, str]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def repeats(text: str, content: bytes) -> bool:
+    """Say whether a message has a stretch of a file in it that is longer than :data:`QUOTED`."""
+    if len(text) <= QUOTED:
+        return False
+    told = text.encode("utf-8", "backslashreplace")
+    return any(told[at : at + QUOTED] in content for at in range(len(told) - QUOTED))
 
 
 def fuzz(

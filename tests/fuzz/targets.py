@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 import paco_eval
+from paco_eval.encoders import onnx as onnx_encoder
 from paco_eval.encoders._weights import read_tensors, what_it_is
 from paco_eval.features import cache
 from paco_eval.probes.choice_cache import remembered
@@ -40,10 +41,11 @@ from paco_fr.utils.untrusted import parse_json, read_json_lines, read_npy, read_
 from tasks.mimics import WRITERS, manifest_counts, mimic
 from tasks.readers.matlab import read_matlab
 from tasks.readers.recognition.bins import read_bin
+from tasks.readers.records import records_of
 from tasks.readers.user.own import read_own_pairs
 from tasks.readers.user.tables import read_angles, read_attributes, read_points
 from tasks.registry import all_tasks
-from tasks.task import Task, bind, resolve
+from tasks.task import Task, bind
 from tasks.units import units_of
 from tests.fuzz.harness import Target
 from tests.fuzz.mutations import Random, spoilt, spoilt_archive, spoilt_json, spoilt_matlab
@@ -247,6 +249,8 @@ class Stored:
             of_file("weights/torch", place / "a.pth", kinds, named, by_archive, 3),
             of_file("weights/torch of old", place / "b.pth", legacy, named, weight=3),
             of_file("weights/safetensors", place / "c.safetensors", [safe], lambda path: load_weights(path), weight=4),
+            of_file("weights/onnx", place / "e.onnx", networks(),
+                    lambda path: onnx_encoder.load(f"onnx:{path}?channels=RGB&size=8&range=0,255"), weight=4),
             of_file("weights/metadata", place / "d.json", [pixels],
                     lambda path: parse_json(path.read_bytes(), path), by_json),
         ]  # fmt: skip
@@ -277,6 +281,41 @@ class Stored:
             of_file("stored/choice", self.folder / "spoilt/choice.json", [path.read_bytes() for path in choices], choice,
                     by_json, 2),
         ]  # fmt: skip
+
+
+def networks() -> list[bytes]:
+    """Return small ONNX networks: normalised inside, of whole numbers with rows first, of two pictures at a time."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    random = np.random.default_rng(0)
+
+    def constant(name: str, value: Any) -> Any:
+        return numpy_helper.from_array(np.asarray(value, np.float32), name)
+
+    kernel = constant("kernel", random.normal(size=(4, 3, 3, 3)))
+    scaled = [helper.make_node("Sub", ["x", "mean"], ["s"]), helper.make_node("Div", ["s", "std"], ["p"])]
+    turned = [
+        helper.make_node("Cast", ["x"], ["c"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["c"], ["p"], perm=[0, 3, 1, 2]),
+    ]
+    layer = [
+        helper.make_node("Conv", ["p", "kernel"], ["h"]),
+        helper.make_node("GlobalAveragePool", ["h"], ["g"]),
+        helper.make_node("Flatten", ["g"], ["y"]),
+    ]
+    found = []
+    for before, kind, shape in (
+        (scaled, TensorProto.FLOAT, ["n", 3, 8, 8]),
+        (turned, TensorProto.UINT8, ["n", 8, 8, 3]),
+        (scaled, TensorProto.FLOAT, [2, 3, 8, 8]),
+    ):
+        pictures = [helper.make_tensor_value_info("x", kind, shape)]
+        features = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], 4])]
+        weights = [constant("mean", 127.5), constant("std", 127.5), kernel]
+        graph = helper.make_graph([*before, *layer], "net", pictures, features, weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        found.append(model.SerializeToString())
+    return found
 
 
 def read_archive(folder: Path) -> object:
@@ -355,7 +394,7 @@ def benchmark_targets(root: Path, names: Sequence[str]) -> list[Target]:
         mimic(task, root, FACES)
 
         def read(folder: Path, task: Task = task) -> object:
-            records = resolve(task.reader)(folder, **task.reader_options)
+            records = records_of(task, folder)
             manifest_counts(task, folder)
             return cut(records, bind(task, folder))
 

@@ -155,7 +155,7 @@ def test_every_reason_is_told(faces, several, status, why):
 
 def test_landmarks_that_are_there_are_used_and_no_detector_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "paco_fr.data.align.Detector", lambda device: pytest.fail("the detector was asked for")
+        "paco_fr.data.align.detector_of", lambda name, device: pytest.fail("the detector was asked for")
     )
     picture = {"bytes": encode_png(smooth_faces(1, 200)[0]), "path": None}
     given = (FACE * 2 + 100).tolist()
