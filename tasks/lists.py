@@ -154,6 +154,18 @@ def restrict(task: Task, labels: pd.DataFrame) -> Task:
     return replace(task, options={**task.options, **changed}) if changed else task
 
 
+def linked(first: npt.ArrayLike, second: npt.ArrayLike, count: int) -> npt.NDArray[np.intp]:
+    """Return the smallest number (n,) of those whom links between ``count`` numbers tie to each, itself included."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    ends = np.asarray(first), np.asarray(second)
+    party = connected_components(
+        coo_matrix((np.ones(len(ends[0])), ends), shape=(count, count)), directed=False
+    )[1]
+    return np.asarray(np.unique(party, return_index=True)[1][party])
+
+
 def positions(known: Ids, wanted: Ids, source: str) -> npt.NDArray[np.intp]:
     """Return where each of ``wanted`` (n,) stands among ``known`` (m,), all different.
 

@@ -150,8 +150,8 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
     known = kind.metrics(task)
     # Of a hundred cells of a sweep only the main metric is drawn with its interval.
     drawn = [metric for metric in known if not identity["level"] or metric.name == task.main_metric]
-    nothing = {metric.name: Interval(metric.value(items), np.nan, np.nan) for metric in known}
-    intervals = nothing | bootstrap_all(drawn, items, replicates=REPLICATES)
+    intervals = bootstrap_all(drawn, items, replicates=REPLICATES)
+    intervals |= {m.name: Interval(m.value(items), np.nan, np.nan) for m in known if m.name not in intervals}
     metrics = {
         metric.name: RowMetric(
             value=_finite(intervals[metric.name].value),
@@ -182,7 +182,7 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         metrics=metrics,
         main_metric=task.main_metric,
         definition=Definition(kind=task.kind, options=plain_options(task)),
-        interval=RowInterval(method=_how(items), unit=_resampled(items, main[0].labels, task), n_units=int(units),
+        interval=RowInterval(method=_how(items, task), unit=_resampled(items, main[0].labels, task), n_units=int(units),
                              replicates=REPLICATES),
         n_expected=measured.expected,
         n_scored=measured.expected - measured.failed,
@@ -223,7 +223,7 @@ def _resampled(items: pd.DataFrame, labels: pd.DataFrame, task: Task) -> str:
     if "group_a" in items and (items["group_a"] == items["group_b"]).all():
         return "pair"
     if task.kind == "templates":
-        return "template"
+        return "subject with all its templates"
     names = labels["group"].astype(str)
     if task.kind in PEOPLE_KINDS or (
         "identity" in labels and (names == labels["identity"].astype(str)).all()
@@ -232,10 +232,10 @@ def _resampled(items: pd.DataFrame, labels: pd.DataFrame, task: Task) -> str:
     return "picture" if (names == labels["image_id"].astype(str)).all() else "group of related pictures"
 
 
-def _how(items: pd.DataFrame) -> str:
+def _how(items: pd.DataFrame, task: Task) -> str:
     """Return how intervals are made; of pairs with what a pair of two groups counts as."""
     plain = "bootstrap percentile"
-    if "group_a" not in items or (items["group_a"] == items["group_b"]).all():
+    if task.kind != "templates" and ("group_a" not in items or (items["group_a"] == items["group_b"]).all()):
         return plain
     return f"{plain}, a pair as often as the product of its two multiplicities (which widens it)"
 

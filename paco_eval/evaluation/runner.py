@@ -33,7 +33,7 @@ from paco_eval.finetune.model import Settings
 from paco_eval.rows.compact import achieved_table
 from paco_eval.rows.former import Former
 from paco_eval.rows.samples import samples_of
-from paco_eval.rows.schema import Row, row_key
+from paco_eval.rows.schema import MOST_FAILED, Row, row_key
 from paco_eval.rows.store import ACHIEVED, SAMPLES, write_row
 from paco_fr.contracts import CropContract, Encoder
 from paco_fr.utils.errors import PacoError, reason
@@ -290,7 +290,9 @@ def _line(row: Row) -> str:
     shown = "undefined" if main.value is None else f"{main.value:.4g}"
     subset = "" if row.subset == "all" else f" ({row.subset}{f' {row.level}' if row.level else ''})"
     probe = "" if row.probe_seed is None else f"  {row.protocol}, draw {row.probe_seed}"
-    said = [main.warning, f"{row.failures}, scored as the worst" if row.failures else "", *_partial(row)]
+    void = f", more than the {100 * MOST_FAILED:g} % with which a number stands" if row.void else ""
+    failed = f"{row.failures}, scored as the worst{void}" if row.failures else ""
+    said = [main.warning, failed, *_partial(row)]
     notes = "".join(f"; {note}" for note in said if note)
     return f"{row.task}{subset}{probe}  {row.encoder}: {row.main_metric} {shown}{interval}{notes}"
 

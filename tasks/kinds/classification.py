@@ -62,7 +62,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
 
 def metrics(task: Task) -> tuple[Metric, ...]:
     """Return accuracy (main), class-mean accuracy and macro F1, in percent."""
-    return scores.METRICS
+    return scores.metrics_for(len(class_names(task)))
 
 
 def perfect(labels: pd.DataFrame, task: Task) -> Array:

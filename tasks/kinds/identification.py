@@ -11,9 +11,10 @@
     IJB-C, see :func:`tasks.kinds.shared.embeddings.pooled`. Several galleries are searched as one for the mate,
     as the field does; a search of a gallery that lacks the subject is a non-mated one.
 
-A gallery subject scores by the best of its entries. What has no finite output is scored by
-:mod:`tasks.metrics.failures`: a gallery entry is never found; a probe finds nobody, and raises an alarm wherever it
-meets a gallery without its person. Rules for rank and threshold: :mod:`tasks.metrics.identification`.
+A gallery subject scores by the best of its entries. A probe and an entry of which one has no finite output are a pair
+that is scored by :mod:`tasks.metrics.failures`: never alike if they show one person, else above all others. So a lost
+probe finds nobody and raises every alarm; a lost entry is never found by its person and stands first in all other
+searches. Rules for rank and threshold: :mod:`tasks.metrics.identification`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tasks.kinds.shared.embeddings import as_embeddings, pooled, template_column
 from tasks.kinds.shared.labels import NO_OUTPUT, subset_flags
 from tasks.kinds.verification import targets
 from tasks.lists import SearchList, positions
+from tasks.metrics.failures import pair_scores
 from tasks.metrics.identification import FPIRS, METRICS, POOLED_SHARE, tpir_nonmated
 from tasks.metrics.metric import Metric
 from tasks.task import Task
@@ -40,6 +42,8 @@ __all__ = ["HEAD", "items", "metrics", "perfect", "targets"]
 
 HEAD: HeadName = "whitening"
 
+LOST_ENTRY = "an entry of the gallery has no finite output"
+"""Failure reason of a search in which such an entry stands above all others."""
 SEARCHES = 512
 """Probes compared with the whole gallery at once."""
 
@@ -61,7 +65,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     if "search_list" in task.options:
         found = pooled(np.asarray(outputs), *template_columns(labels), dtype=np.dtype(np.float64))
         sides = _listed(found.numbers, task)
-        return _search(found.units, found.pictures > 0, sides)
+        return _search(found.units, ~found.lost, sides)
     sides = _by_media(labels, task)
     flags = subset_flags(labels.iloc[sides.probes])
     return _search(*as_embeddings(outputs), sides).assign(**flags)
@@ -121,8 +125,9 @@ def _search(unit: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_], sides
     pooled_score, pooled_probe = np.empty(0), np.empty(0, dtype=np.intp)
     for at in range(0, len(sides.probes), SEARCHES):
         probes, wanted = sides.probes[at : at + SEARCHES], sides.wanted[at : at + SEARCHES]
-        raw = np.where(finite[entries], without_rounding(unit[probes] @ unit[entries].T), -np.inf)
-        raw[~finite[probes]] = -np.inf  # of the mate; against anybody else the alarm that is set below
+        raw = without_rounding(unit[probes] @ unit[entries].T)
+        raw[~(finite[probes, None] & finite[entries])] = np.nan
+        raw = pair_scores(raw, subject == wanted[:, None])
         table = np.maximum.reduceat(raw, starts, axis=1)
         here, own = enrolled[at : at + SEARCHES], column[at : at + SEARCHES]
         mate = np.where(here, table[np.arange(len(probes)), own], np.nan)
@@ -139,11 +144,11 @@ def _search(unit: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_], sides
             np.concatenate([pooled_score, flat]), np.concatenate([pooled_probe, owner]), keep
         )
     columns = {name: np.concatenate(values) for name, values in parts.items()}
-    blind = ~finite[sides.probes]  # an alarm each, above every score
-    columns["nonmated"][blind & ~np.isnan(columns["nonmated"])] = np.inf
-    pooled_score = np.concatenate([np.full(int(blind.sum()), np.inf), pooled_score])
-    pooled_probe = np.concatenate([np.flatnonzero(blind), pooled_probe])
-    lost = ~np.isfinite(np.where(enrolled, columns["mate"], 0.0)) | ~finite[sides.probes]
+    own_lost = ~finite[sides.probes] | (columns["mate"] == -np.inf)
+    missing = np.unique(
+        subject[~finite[entries]]
+    )  # of entries of others: whoever it is, they stand above the mate
+    overtaken = len(missing) > np.isin(sides.wanted, missing)
     lists = _lists(pooled_score, pooled_probe, len(sides.probes))
     return pd.DataFrame(
         {
@@ -152,12 +157,12 @@ def _search(unit: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_], sides
             "truth": sides.names[sides.wanted],
             "prediction": np.where(finite[sides.probes], sides.names[columns["best"].astype(np.intp)], ""),
             "mated": enrolled,
-            "mate_score": np.where(lost, np.nan, columns["mate"]),
-            "above": np.where(lost, len(people), columns["above"]).astype(np.int64),
-            "equal": np.where(lost, 0, columns["equal"]).astype(np.int64),
+            "mate_score": np.where(own_lost, np.nan, columns["mate"]),
+            "above": np.where(own_lost, len(people), columns["above"]).astype(np.int64),
+            "equal": np.where(own_lost, 0, columns["equal"]).astype(np.int64),
             "nonmated_score": columns["nonmated"],
             "impostor_scores": lists,
-            "failure": np.where(lost, NO_OUTPUT, ""),
+            "failure": np.select([own_lost, overtaken], [NO_OUTPUT, LOST_ENTRY], ""),
         }
     )
 

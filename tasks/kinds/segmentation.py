@@ -2,7 +2,7 @@
 
 ``task.options["classes"]`` names the classes, the background first. Scores are drawn out bilinearly to the pixels of
 the mask, through the crop, and the highest wins; the confusion matrix is counted there. Pixels outside the crop are
-predicted as background; of a unit without finite scores every pixel is wrong (:mod:`tasks.metrics.failures`). A pixel
+predicted as background; a unit without finite scores is scored by :mod:`tasks.metrics.failures`. A pixel
 whose number is ``task.options["ignore"]`` counts for nobody. ``task.options["mask"]`` says what a mask lies on:
 ``photograph`` (default, of its size) or ``canvas`` (all of the crop, whatever the size).
 
@@ -28,7 +28,6 @@ from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import start_items
 from tasks.metrics import segmentation as scores
-from tasks.metrics.failures import wrong_classes
 from tasks.metrics.metric import Metric
 from tasks.task import Task
 from tasks.units import PHOTO_SIZE
@@ -120,15 +119,9 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
         painted = _painted(output, row, mask, task)
         finite.append(painted is not None)
         told = mask != IGNORED
-        if painted is None:
-            painted = wrong_classes(
-                np.where(told, mask, scores.BACKGROUND).astype(np.uint8), scores.BACKGROUND
-            )
-        confusions.append(
-            scores.confusion(mask[told], painted[told], classes)
-            if told.any()
-            else np.zeros((classes,) * 2, np.int64)
-        )
+        wrong = np.where(mask == scores.BACKGROUND, 1, scores.BACKGROUND)  # stands for the truth alone
+        said = wrong if painted is None else painted
+        confusions.append(scores.confusion(mask[told], said[told], classes))
     table = start_items(labels, np.array(finite, dtype=bool))
     table["confusion"] = [counts.ravel().tolist() for counts in confusions]
     table["error"] = [1.0 - np.trace(counts) / max(counts.sum(), 1) for counts in confusions]

@@ -40,7 +40,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     table["same_belief"] = 100.0 * (agree > 0).sum(1) / np.maximum(hidden.sum(1), 1)
     table["error"] = 100.0 - table["same_token"]
     for name, part in (("covered", covered > 0), ("uncovered", covered == 0)):
-        table[name] = part.sum(1)
+        table[name] = np.where(finite, part.sum(1), part.shape[1])
         table[f"same_{name}"] = (part & (same > 0)).sum(1)
     return table
 

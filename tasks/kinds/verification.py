@@ -22,8 +22,6 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.random import generator
@@ -31,7 +29,7 @@ from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.embeddings import as_embeddings, scores_of_pairs, without_rounding
 from tasks.kinds.shared.labels import NO_OUTPUT
-from tasks.lists import PairList
+from tasks.lists import PairList, linked
 from tasks.metrics.folds import FOLD_ACCURACY, GRID_ACCURACY, GRID_STD, consecutive_folds, val_at_far
 from tasks.metrics.metric import Metric
 from tasks.metrics.verification import AUC, COLLAPSED, EER, RANK1, tar_at_far, tar_nearest
@@ -181,8 +179,7 @@ def perfect(labels: pd.DataFrame, task: Task) -> Array:
     if task.options.get("pairs") == "list":
         first, second = pairs(labels, task)
         same = pair_list(task).same
-        links = coo_matrix((np.ones(same.sum()), (first[same], second[same])), shape=(len(labels),) * 2)
-        codes = connected_components(links, directed=False)[1].astype(np.int64)
+        codes = np.unique(linked(first[same], second[same], len(labels)), return_inverse=True)[1]
     table = np.zeros((len(codes), codes.max() + 1), dtype=np.float32)
     table[np.arange(len(codes)), codes] = 1.0
     return np.asarray(table)

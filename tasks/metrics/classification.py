@@ -1,7 +1,7 @@
 """Classification: accuracy, class-mean accuracy, macro F1; and means over binary attributes.
 
-Items have integer columns ``truth`` and ``prediction``; a prediction of -1 (no output) is wrong for every
-class and no class itself. Means over classes run over the classes of each replicate: of accuracy over those present
+Items have integer columns ``truth`` and ``prediction``; a prediction of -1 (no output) is scored by
+:mod:`tasks.metrics.failures`. Means over classes run over the classes of each replicate: of accuracy over those present
 in the truth, of F1 also over those that are only predicted, whose F1 is 0 (scikit-learn's rule for either).
 
 Of attributes, items have lists ``truth`` (0, 1) and ``prediction`` (-1: none).
@@ -10,30 +10,27 @@ Of attributes, items have lists ``truth`` (0, 1) and ``prediction`` (-1: none).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from paco_fr.utils.types import Array
+from tasks.metrics.failures import predicted_in_all
 from tasks.metrics.metric import Metric, group_codes, group_sums, ratio, weighted_mean
-
-
-def present_classes(items: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return the sorted classes that occur in the truth or are predicted."""
-    found = np.unique(items[["truth", "prediction"]].to_numpy(dtype=np.int64))
-    return found[found >= 0]
 
 
 def _accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
     return 100.0 * weighted_mean(items, items["truth"] == items["prediction"], weights)
 
 
-def _class_counts(items: pd.DataFrame, weights: Array | None) -> tuple[Array, Array, Array]:
-    """Return (R, C) counts of right, true and predicted units of each class that occurs."""
+def _class_counts(items: pd.DataFrame, weights: Array | None, classes: int) -> tuple[Array, Array, Array]:
+    """Return (R, C) counts of right, true and predicted units of each class."""
     codes, names = group_codes(items)
-    classes = present_classes(items)
-    is_true = items["truth"].to_numpy()[:, None] == classes
-    is_predicted = items["prediction"].to_numpy()[:, None] == classes
-    table = np.stack([is_true & is_predicted, is_true, is_predicted], axis=1)
+    prediction = items["prediction"].to_numpy()
+    is_true, is_predicted = (
+        (side[:, None] == np.arange(classes)).astype(np.float64)
+        for side in (items["truth"].to_numpy(), prediction)
+    )
+    is_predicted = predicted_in_all(is_predicted, is_true, prediction < 0)
+    table = np.stack([is_true * is_predicted, is_true, is_predicted], axis=1)
     sums = group_sums(codes, table, len(names), weights)
     return sums[:, 0], sums[:, 1], sums[:, 2]
 
@@ -44,21 +41,22 @@ def _mean_over_present(scores: Array, counts: Array) -> Array:
     return 100.0 * ratio(np.where(counts > 0, scores, 0.0).sum(axis=1), present.sum(axis=1))
 
 
-def _class_mean_accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
-    right, true, _ = _class_counts(items, weights)
-    return _mean_over_present(ratio(right, true), true)
+def metrics_for(classes: int) -> tuple[Metric, ...]:
+    """Return accuracy, class-mean accuracy and macro F1, in percent, of classes 0 to ``classes`` - 1."""
 
+    def class_mean_accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
+        right, true, _ = _class_counts(items, weights, classes)
+        return _mean_over_present(ratio(right, true), true)
 
-def _macro_f1(items: pd.DataFrame, weights: Array | None) -> Array:
-    right, true, predicted = _class_counts(items, weights)
-    return _mean_over_present(ratio(2.0 * right, true + predicted), true + predicted)
+    def macro_f1(items: pd.DataFrame, weights: Array | None) -> Array:
+        right, true, predicted = _class_counts(items, weights, classes)
+        return _mean_over_present(ratio(2.0 * right, true + predicted), true + predicted)
 
-
-METRICS: tuple[Metric, ...] = (
-    Metric("accuracy", "%", True, 100.0, 0.0, _accuracy),
-    Metric("class_mean_accuracy", "%", True, 100.0, 0.0, _class_mean_accuracy),
-    Metric("macro_f1", "%", True, 100.0, 0.0, _macro_f1),
-)
+    return (
+        Metric("accuracy", "%", True, 100.0, 0.0, _accuracy),
+        Metric("class_mean_accuracy", "%", True, 100.0, 0.0, class_mean_accuracy),
+        Metric("macro_f1", "%", True, 100.0, 0.0, macro_f1),
+    )
 
 
 def _attribute_counts(items: pd.DataFrame, weights: Array | None) -> tuple[Array, Array, Array, Array]:

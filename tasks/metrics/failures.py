@@ -4,14 +4,15 @@ The rule, once for all kinds; each kind asks the function that fits what it scor
 
 ================= ==========================================================================================
 pair              accepted at every threshold if it shows two people, rejected at every one if it shows one
-template          every pair of it, as above
-search            a mated one misses; one for somebody who is not there raises an alarm. An entry of the
-                  gallery is never found: searches for its person miss, the others go on without it
+template          lost with any picture of it, and every pair of it as above
+search            a pair of a probe and an entry of the gallery is one as above: a lost probe finds nobody and raises
+                  every alarm, a lost entry is not found by its person and stands first in all other searches
+threshold         where training pairs of a fold are lost, the worst of those that may have been chosen with them
 landmarks         every point lies as far off as the length that errors are divided by: 100 %
 pose              each angle lies at the other end of what the filter admits, the rotation half a turn away
-class, attributes wrong, all of them
-parsing           every pixel is wrong: the face is background, the background the commonest class of the face
-codebook          no hidden patch is believed rightly, every token has changed
+class, pixels     not of the own class, and of every other class: no accuracy, and a false alarm in the F1 of each
+attributes        wrong, all of them
+codebook          no hidden patch is believed rightly, every token has changed, covered or not
 ================= ==========================================================================================
 """
 
@@ -40,8 +41,7 @@ def angle_errors(true: npt.ArrayLike, limit: float = HALF_TURN) -> Array:
     return np.minimum(np.abs(np.asarray(true, dtype=np.float64)) + limit, HALF_TURN)
 
 
-def wrong_classes(mask: npt.NDArray[np.uint8], background: int = 0) -> npt.NDArray[np.uint8]:
-    """Return a mask (H, W) that is wrong at every pixel: the face as background, the background as its commonest class."""
-    counts = np.bincount(mask[mask != background], minlength=background + 2)
-    commonest = int(counts.argmax()) if counts.any() else background + 1
-    return np.where(mask == background, commonest, background).astype(mask.dtype)
+def predicted_in_all(predicted: Array, true: Array, lost: npt.ArrayLike) -> Array:
+    """Return counts (n, C) of predictions: of lost units (n,), all that is not of a class (n, C) is said to be of it."""
+    others = true.sum(axis=-1, keepdims=True) - true
+    return np.where(np.asarray(lost, dtype=bool)[:, None], others, predicted)

@@ -73,9 +73,8 @@ def tpir_at_fpir(fpir: float) -> Metric:
         pooled = np.concatenate([*cells, np.empty(0)])
         order = np.argsort(-pooled, kind="stable")
         pooled, owner = pooled[order], owner[order]
-        if not pooled.size:  # nobody to be mistaken for; unless nothing was found at all, undefined
-            lost = not np.isfinite(mate).any()
-            return _share_of_mated(items, draws, np.zeros(len(mate))) if lost else np.full(len(draws), np.nan)
+        if not pooled.size:
+            return np.full(len(draws), np.nan)  # nobody to be mistaken for
         counted = np.cumsum(draws[:, owner], axis=1)
         need = np.ceil(fpir * draws.sum(axis=1) - 1e-9)[:, None]
         at = np.argmax(counted >= need, axis=1)

@@ -8,7 +8,8 @@ together, and it is chosen anew in every replicate.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +30,60 @@ def _scores(items: pd.DataFrame) -> Array:
     return pair_scores(items["score"].to_numpy(dtype=np.float64), items["truth"].to_numpy(dtype=bool))
 
 
-def _descending(items: pd.DataFrame) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the order of falling scores, and the last place of each run of equal ones."""
-    scores = _scores(items)
+class Falling(NamedTuple):
+    """Pairs in the order of falling scores.
+
+    Attributes:
+        codes: (P, 2) groups of both sides.
+        genuine: (P,) whether a pair is.
+        last: (P,) whether the next pair has a lower score.
+
+    """
+
+    codes: npt.NDArray[np.signedinteger]
+    genuine: npt.NDArray[np.bool_]
+    last: npt.NDArray[np.bool_]
+
+
+def falling(
+    scores: npt.NDArray[np.floating], codes: npt.NDArray[np.signedinteger], genuine: npt.NDArray[np.bool_]
+) -> Falling:
+    """Return pairs with scores (P,), groups (P, 2) and truth (P,) in the order of falling scores."""
     order = np.argsort(-scores, kind="stable")
-    falling = scores[order]
-    ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)
-    return order, ends
+    last = np.ones(len(order), dtype=bool)
+    np.not_equal(scores[order[1:]], scores[order[:-1]], out=last[:-1])
+    return Falling(np.ascontiguousarray(codes[order]), genuine[order], last)
+
+
+def _falling(items: pd.DataFrame) -> tuple[Falling, int]:
+    """Return the pairs of items in the order of falling scores, and the number of groups."""
+    codes, names = group_codes(items)
+    both = np.broadcast_to(codes.reshape(len(items), -1), (len(items), 2))
+    return falling(_scores(items), both, items["truth"].to_numpy(dtype=bool)), len(names)
+
+
+def rates_at(fars: Sequence[float], pairs: Falling, draws: Array) -> Array:
+    """Return rates in percent (3, R, F): TAR and FAR at most at each of ``fars`` (F,), rising, and TAR nearest to it.
+
+    See :func:`tasks.metrics.acceptance.read_rates`; ``draws`` (R, G) are whole numbers.
+    """
+    from tasks.metrics.acceptance import read_rates  # here: the compiler takes its time to import
+
+    found = np.empty((3, len(draws), len(fars)))
+    read_rates(*pairs, np.ascontiguousarray(draws, dtype=np.float64), np.array(fars, dtype=np.float64), found)
+    return 100.0 * found
+
+
+def _at(far: float, which: int) -> Callable[[pd.DataFrame, Array | None], Array]:
+    """Return the ``compute`` of one of the :func:`rates_at`."""
+
+    def compute(items: pd.DataFrame, weights: Array | None) -> Array:
+        pairs, groups = _falling(items)
+        return np.asarray(
+            rates_at((far,), pairs, np.ones((1, groups)) if weights is None else weights)[which, :, 0]
+        )
+
+    return compute
 
 
 def _of_pairs(statistic: Statistic) -> Callable[[pd.DataFrame, Array | None], Array]:
@@ -44,19 +92,14 @@ def _of_pairs(statistic: Statistic) -> Callable[[pd.DataFrame, Array | None], Ar
     def compute(items: pd.DataFrame, weights: Array | None) -> Array:
         from tasks.metrics.acceptance import count_accepted  # here: the compiler takes its time to import
 
-        codes, names = group_codes(items)
-        draws = np.ones((1, len(names))) if weights is None else weights
-        order, ends = _descending(items)
-        both = np.ascontiguousarray(np.broadcast_to(codes.reshape(len(items), -1), (len(items), 2))[order])
-        genuine = items["truth"].to_numpy(dtype=bool)[order]
-        last = np.zeros(len(items), dtype=bool)
-        last[ends] = True
+        pairs, groups = _falling(items)
+        draws = np.ones((1, groups)) if weights is None else weights
         step = max(1, COMPUTE_CELLS // len(items))
         values = []
         for start in range(0, len(draws), step):
             drawn = np.ascontiguousarray(draws[start : start + step], dtype=np.float64)
-            accepted = np.empty((2, len(drawn), len(ends) + 1))
-            count_accepted(both, genuine, last, drawn, accepted)
+            accepted = np.empty((2, len(drawn), int(pairs.last.sum()) + 1))
+            count_accepted(*pairs, drawn, accepted)
             values.append(statistic(*accepted))
         return np.concatenate(values)
 
@@ -84,25 +127,6 @@ def _equal_error_rate(genuine: Array, impostor: Array) -> Array:
     return 100.0 * (far0 + ratio(-gap0, gap1 - gap0) * (far1 - far0))
 
 
-def _at_most(far: float, genuine: Array, impostor: Array) -> tuple[Array, Array]:
-    """Return TAR and achieved FAR (R,) at the laxest threshold whose FAR is at most ``far``."""
-    allowed = impostor <= far * impostor[:, -1:] * (1.0 + 1e-12)  # 0.29 * 100 rounds to below 29
-    last = allowed.sum(axis=1, keepdims=True) - 1
-    tar, achieved = (
-        ratio(np.take_along_axis(curve, last, axis=1)[:, 0], curve[:, -1]) for curve in (genuine, impostor)
-    )
-    undefined = np.isnan(tar + achieved)
-    return np.where(undefined, np.nan, 100.0 * tar), np.where(undefined, np.nan, 100.0 * achieved)
-
-
-def _nearest(far: float, genuine: Array, impostor: Array) -> Array:
-    """Return TAR (R,) at the ROC point nearest in FAR; of equally near ones the laxest."""
-    tar, achieved = _rates(genuine, impostor)
-    at = achieved.shape[1] - 1 - np.argmin(np.abs(achieved - far)[:, ::-1], axis=1)
-    found = np.take_along_axis(tar, at[:, None], axis=1)[:, 0]
-    return np.where(np.isnan(achieved[:, -1]), np.nan, 100.0 * found)
-
-
 def far_name(far: float) -> str:
     """Return a FAR as it stands in the names of metrics, e.g. ``1e-4``."""
     return f"{far:.0e}".replace("e-0", "e-")
@@ -125,13 +149,12 @@ def _few(far: float) -> Callable[[pd.DataFrame], str]:
 
 
 def tar_nearest(far: float) -> Metric:
-    """Return TAR at the ROC point nearest in FAR, which may lie above ``far``: the field's way to read it.
+    """Return TAR at the corner of the ROC curve nearest in FAR, which may lie above ``far``: the field's way to read it.
 
-    A column for comparison with published numbers (insightface ``eval_ijbc.py``); ours is
-    :func:`tar_at_far`.
+    A column for comparison with published numbers (insightface ``eval_ijbc.py``, whose curve scikit-learn thins to its
+    corners); ours is :func:`tar_at_far`.
     """
-    compute = _of_pairs(lambda genuine, impostor: _nearest(far, genuine, impostor))
-    return Metric(f"tar_nearest@far={far_name(far)}", "%", True, 100.0, 0.0, compute, _few(far))
+    return Metric(f"tar_nearest@far={far_name(far)}", "%", True, 100.0, 0.0, _at(far, 2), _few(far))
 
 
 def tar_at_far(far: float) -> tuple[Metric, Metric]:
@@ -140,33 +163,16 @@ def tar_at_far(far: float) -> tuple[Metric, Metric]:
     With fewer than ``1 / far`` impostor pairs the achieved FAR is 0. Undefined without genuine or impostor
     pairs. Published scorers take the ROC point nearest in FAR, which may lie above (``docs/protocols.md``, verification).
     """
-    name = far_name(far)
+    name, few = far_name(far), _few(far)
     return (
-        Metric(
-            f"tar@far={name}",
-            "%",
-            True,
-            100.0,
-            0.0,
-            _of_pairs(lambda g, i: _at_most(far, g, i)[0]),
-            _few(far),
-        ),
-        Metric(
-            f"achieved_far@{name}",
-            "%",
-            False,
-            0.0,
-            100.0,
-            _of_pairs(lambda g, i: _at_most(far, g, i)[1]),
-            _few(far),
-        ),
+        Metric(f"tar@far={name}", "%", True, 100.0, 0.0, _at(far, 0), few),
+        Metric(f"achieved_far@{name}", "%", False, 0.0, 100.0, _at(far, 1), few),
     )
 
 
 def _rank1(items: pd.DataFrame, weights: Array | None) -> Array:
     codes, names = group_codes(items)
-    scores, genuine = items["score"].to_numpy(dtype=np.float64), items["truth"].to_numpy(dtype=bool)
-    scores = np.where(np.isnan(scores), -np.inf, scores)  # a search: what the gallery lacks is not found
+    scores, genuine = _scores(items), items["truth"].to_numpy(dtype=bool)
     probe, _ = pd.factorize(items["id_b"])
     best = np.full(probe.max() + 1, -np.inf)
     np.maximum.at(best, probe[genuine], scores[genuine])
@@ -205,7 +211,8 @@ COLLAPSED = Metric("collapsed", "", False, 0.0, 1.0, _collapsed)
 RANK1 = Metric("rank1", "%", True, 100.0, 0.0, _rank1)
 """Share of probes (``id_b``) in percent whose own gallery picture scores above all others.
 
-A probe that ties with t impostors counts 1 / (1 + t), what a fair draw among them would give, so that a
-constant encoder scores chance. A probe without a score fails; probes without a mate in the gallery are not
-asked. Replicates resample probe identities before the whole gallery, whose size sets how hard the task is.
+A probe that ties with t impostors counts 1 / (1 + t), what a fair draw among them would give, so that a constant
+encoder scores chance. A probe without a score fails, and a gallery picture without one stands above all in the searches
+for others; probes without a mate in the gallery are not asked. Replicates resample probe identities before the whole
+gallery, whose size sets how hard the task is.
 """

@@ -24,14 +24,16 @@ class Templates(NamedTuple):
 
     Attributes:
         numbers: (T,) template numbers, rising.
-        units: (T, D) embeddings of length 1 (0 where nothing finite was pooled), by default of the inputs' dtype.
-        pictures: (T,) how many pictures with a finite embedding were pooled.
+        units: (T, D) embeddings of length 1, 0 of lost ones, by default of the inputs' dtype.
+        pictures: (T,) how many pictures a template has.
+        lost: (T,) whether any of them has no finite embedding.
 
     """
 
     numbers: npt.NDArray[np.int64]
     units: npt.NDArray[np.floating]
     pictures: npt.NDArray[np.int64]
+    lost: npt.NDArray[np.bool_]
 
 
 def to_length_one(rows: npt.NDArray[Real]) -> npt.NDArray[Real]:
@@ -50,8 +52,8 @@ def pooled(
     """Return templates pooled as IJB-B and IJB-C are scored.
 
     Embeddings as they are (norm kept) times the detector's score, mean inside each medium (a still, or all
-    frames of one video), sum over the media of a template, length 1. Pictures without a finite embedding are
-    left out of their medium; a template without any is zero and alike to nothing.
+    frames of one video), sum over the media of a template, length 1. A template is lost with any picture that has no
+    finite embedding: without the picture it might be a better one.
 
     Args:
         outputs: (n, D) embeddings, flip already added; float32 stays float32, sums run in float64.
@@ -61,9 +63,10 @@ def pooled(
         dtype: of the pooled embeddings; that of ``outputs`` without it.
 
     """
+    numbers, inverse, pictures = np.unique(template, return_inverse=True, return_counts=True)
+    lost = np.bincount(inverse, ~finite_rows(outputs), minlength=len(numbers)) > 0
     order = np.lexsort((media, template))
-    numbers, inverse = np.unique(template, return_inverse=True)
-    order = order[finite_rows(outputs)[order]]
+    order = order[~lost[inverse[order]]]
     owner, medium = inverse[order], media[order]
     new = np.ones(len(order), dtype=bool)
     new[1:] = (owner[1:] != owner[:-1]) | (medium[1:] != medium[:-1])
@@ -76,8 +79,7 @@ def pooled(
         place = (owner[part] - owner[at], np.arange(len(order[part])))
         table = csr_matrix((share[part], place))  # templates of this part by its pictures
         sums[owner[at] : owner[at] + table.shape[0]] += table @ outputs[order[part]].astype(np.float64)
-    pictures = np.bincount(owner, minlength=len(numbers))
-    return Templates(numbers, to_length_one(sums).astype(dtype or outputs.dtype), pictures)
+    return Templates(numbers, to_length_one(sums).astype(dtype or outputs.dtype), pictures, lost)
 
 
 def template_columns(

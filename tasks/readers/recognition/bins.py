@@ -24,14 +24,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from datasets import Dataset
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from paco_fr.faces.crop import template_points
 from paco_fr.utils.errors import quoted
 from paco_fr.utils.plain_pickle import Call, PickleError, RefusedError, read_plain
 from paco_fr.utils.untrusted import read_bounded
-from tasks.lists import PairList
+from tasks.lists import PairList, linked
 from tasks.metrics.folds import consecutive_folds
 from tasks.readers.dataset_info import VERIFICATION_PAIRS
 from tasks.readers.files import FormatError, require, require_folder, to_records
@@ -236,9 +234,7 @@ def people_of(pictures: Sequence[bytes], same: Sequence[bool]) -> npt.NDArray[np
     known = np.array([first[digest] for digest in hashes], dtype=np.intp)
     genuine = 2 * np.flatnonzero(same)
     sides = np.concatenate([[np.arange(len(known)), known], [genuine, genuine + 1]], axis=1)
-    links = coo_matrix((np.ones(sides.shape[1]), sides), shape=(len(known),) * 2)
-    person = connected_components(links, directed=False)[1]
-    return np.asarray(np.unique(person, return_index=True)[1][person])
+    return linked(*sides, len(known))
 
 
 def read_pairs(data_root: str | Path | None, name: str, folder: str = "verification") -> PairList:

@@ -10,7 +10,8 @@
 ``1N_probe_mixed.csv``        the same for the probes
 ============================  ===========================================================================
 
-A picture appears once. Points follow the template's order: eyes, nose tip, corners of the mouth.
+A picture appears once. The lists of the 1:N protocol say whom templates show: where all three are there, pictures are
+grouped by subject, else by template. Points follow the template's order: eyes, nose tip, corners of the mouth.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def read_faces(data_root: str | Path | None, name: str, whole: bool = True) -> D
         raise FormatError(listed, None, f"{len(lines)} pictures, {name} has {COUNTS[name]}", REMEDY)
     images = require_folder(root / "loose_crop", OBTAIN.format(folder=root.name))
     seen: dict[str, int] = {}
-    rows = []
+    subjects, rows = _subjects(meta, name), []
     for number, (line, scores) in enumerate(zip(lines, points, strict=True), 1):
         picture, template, media = _fields(listed, number, line)
         own, _, rest = scores.partition(" ")
@@ -93,7 +94,7 @@ def read_faces(data_root: str | Path | None, name: str, whole: bool = True) -> D
             {
                 "image": str(images / once(seen, picture, listed, number, REMEDY)),
                 "image_id": picture,
-                "group": str(template),
+                "group": f"subject {subjects[template]}" if template in subjects else str(template),
                 "template": str(template),
                 "media": str(media),
                 "detector_score": numbers[10],
@@ -144,15 +145,34 @@ def _first_bad_pair(path: Path, error: Exception | None) -> FormatError:
 def read_search(data_root: str | Path | None, name: str) -> SearchList:
     """Return the two galleries and the probes of the 1:N protocol."""
     _, meta = _meta(data_root, name)
-    letter = "S" if name == "ijbb" else "G"
-    sides = [_templates(meta / f"{name}_1N_gallery_{letter}{number}.csv") for number in (1, 2)]
-    probes = _templates(meta / f"{name}_1N_probe_mixed.csv")
-    for number, (_, subjects) in enumerate(sides, 1):
+    files = _search_files(meta, name)
+    *sides, probes = map(_templates, files)
+    for file, (_, subjects) in zip(files, sides, strict=False):
         if len(np.unique(subjects)) < len(subjects):
-            raise PacoError(f"{meta}: a subject has two templates in gallery {letter}{number}. {REMEDY}")
+            raise PacoError(f"{meta}: a subject has two templates in gallery {file.stem[-2:]}. {REMEDY}")
     numbers = np.repeat(np.arange(2), [len(side[0]) for side in sides])
     gallery, subjects = (np.concatenate([side[at] for side in sides]) for at in (0, 1))
     return SearchList(gallery, subjects, numbers.astype(np.int64), *probes, str(meta))
+
+
+def _search_files(meta: Path, name: str) -> list[Path]:
+    """Return the lists of both galleries and of the probes."""
+    letter = "S" if name == "ijbb" else "G"
+    return [
+        meta / f"{name}_1N_{part}.csv" for part in (f"gallery_{letter}1", f"gallery_{letter}2", "probe_mixed")
+    ]
+
+
+def _subjects(meta: Path, name: str) -> dict[int, int]:
+    """Return the subject of each template that the lists of the 1:N protocol name; none where a list is missing."""
+    files = _search_files(meta, name)
+    if not all(file.is_file() for file in files):
+        return {}
+    return {
+        template: subject
+        for file in files
+        for template, subject in zip(*map(np.ndarray.tolist, _templates(file)), strict=True)
+    }
 
 
 def _templates(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

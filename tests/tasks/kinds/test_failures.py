@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from paco_fr.contracts import CROPS
+from paco_fr.faces.decode import encode_png
 from paco_fr.faces.rotation import rotation_from_angles
 from tasks.kinds import load_kind, main_metric
 from tasks.lists import PairList, SearchList
-from tasks.metrics.failures import angle_errors, pair_scores, wrong_classes
+from tasks.metrics.failures import angle_errors, pair_scores, predicted_in_all
 from tasks.task import Task
 
 
@@ -18,58 +21,102 @@ def declare(kind: str, main: str, **options: object) -> Task:
     return Task("family/set", 1, kind, "module:reader", CROPS["box"], main, "", "", options=options)
 
 
-def people(n: int = 48) -> pd.DataFrame:
+N, TOKENS, PARTS = 24, 4, 3
+
+
+def faces() -> pd.DataFrame:
+    """Return labels of all kinds at once: six people with four pictures, three templates a person."""
     rng = np.random.default_rng(0)
-    angles = rng.uniform(-80, 80, (n, 3))
-    who = [f"p{i // 4:02d}" for i in range(n)]
+    who = [f"p{i // 4}" for i in range(N)]
+    masks = rng.integers(0, PARTS, (N, 6, 6)).astype(np.uint8)
     return pd.DataFrame(
         {
-            "unit_id": [f"u{i:02d}" for i in range(n)], "group": who, "identity": who,
-            "media": ["gallery" if i % 4 == 0 else "probe" for i in range(n)],
-            "rotation": [turn.tolist() for turn in rotation_from_angles(*angles.T)],
-            "landmarks": list(rng.normal(size=(n, 5, 2)) * 20 + 50),
-            "transform": [np.array([[1.0, 0, 0], [0, 1, 0]])] * n, "canvas": 100,
-            "expression": rng.integers(0, 3, n), "attributes": list(rng.integers(0, 2, (n, 4))),
+            "unit_id": [f"u{i:02d}" for i in range(N)], "group": who, "identity": who,
+            "media": [str(i % 4) for i in range(N)], "template": [str(i - (i % 4 == 3)) for i in range(N)],
+            "detector_score": rng.uniform(0.5, 1, N),
+            "rotation": [turn.tolist() for turn in rotation_from_angles(*rng.uniform(-80, 80, (N, 3)).T)],
+            "landmarks": list(rng.normal(size=(N, 5, 2)) * 20 + 50),
+            "transform": [np.array([[1.0, 0, 0], [0, 1, 0]])] * N, "canvas": 6,
+            "expression": rng.integers(0, 3, N), "attributes": list(rng.integers(0, 2, (N, 4))),
+            "mask": [{"bytes": encode_png(mask), "path": "mask.png"} for mask in masks],
         }
     )  # fmt: skip
 
 
-LIST = PairList(
-    np.array([f"u{i:02d}" for i in range(0, 40)]),
-    np.array([f"u{i:02d}" for i in [*range(1, 21), *range(28, 48)]]),
-    np.arange(40) < 20,
-    np.arange(40) % 4,
-    "made",
-)
+def listed(names: np.ndarray) -> PairList:
+    """Return all pairs of some names, four to a person and in three folds."""
+    first, second = (names[side] for side in np.triu_indices(len(names), 1))
+    person = {name: at // (len(names) // 6) for at, name in enumerate(names)}
+    same = np.array([person[a] == person[b] for a, b in zip(first, second, strict=True)])
+    return PairList(first, second, same, np.arange(len(first)) % 3, "made")
+
+
+NAMES = np.array([f"u{i:02d}" for i in range(N)])
+TEMPLATES = np.array([i for i in range(N) if i % 4 != 3])
+SUBJECTS = TEMPLATES // 4
+ENROLLED = TEMPLATES % 4 == 0
+SEARCHED = SearchList(
+    TEMPLATES[ENROLLED], SUBJECTS[ENROLLED], SUBJECTS[ENROLLED] % 2, TEMPLATES[~ENROLLED], SUBJECTS[~ENROLLED], "made"
+)  # fmt: skip
+ABC, GALLERY = ("a", "b", "c"), {"gallery_media": ("0", "1"), "unenrolled": 0.5}
 TASKS = [
-    declare("pose", "mae"),
+    declare("pose", "mae", filter=99),
     declare("pose", "geodesic"),
     declare("landmarks", "nme_box"),
     declare("landmarks", "auc7"),
-    declare("verification", "auc", impostors=300),
-    declare("verification", "eer", impostors=300),
-    declare("verification", "tar@far=1e-1", impostors=300),
-    declare("verification", "tar_nearest@far=1e-3", pairs="list", pair_list=LIST),
-    declare("identification", "tpir_nonmated@fpir=1e-1", gallery_media=("gallery",), unenrolled=0.4),
-    declare("classification", "accuracy", classes=("a", "b", "c")),
-    declare("multilabel", "mean_accuracy", classes=("a", "b", "c", "d")),
+    declare("verification", "auc", impostors=100),
+    declare("verification", "eer", impostors=100),
+    declare("verification", "tar@far=1e-1", impostors=100),
+    declare("verification", "rank1", pairs="gallery_probe", gallery="0", probe="1"),
+    declare("verification", "accuracy_10fold", pairs="list", pair_list=listed(NAMES)),
+    declare("templates", "tar@far=1e-1", pair_list=listed(TEMPLATES)),
+    declare("identification", "rank1", **GALLERY),
+    declare("identification", "tpir@fpir=1e-1", **GALLERY),
+    declare("identification", "tpir_nonmated@fpir=1e-1", **GALLERY),
+    declare("identification", "rank1", search_list=SEARCHED),
+    declare("classification", "accuracy", classes=ABC),
+    declare("classification", "class_mean_accuracy", classes=ABC),
+    declare("classification", "macro_f1", classes=ABC),
+    declare("multilabel", "mean_accuracy", classes=(*ABC, "d")),
+    declare("multilabel", "balanced_accuracy", classes=(*ABC, "d")),
+    declare("segmentation", "mean_f1", classes=ABC),
+    declare("segmentation", "f1_b", classes=ABC),
+    declare("codebook", "belief_accuracy"),
+    declare("stability", "same_token"),
+    declare("stability", "same_token_covered"),
 ]
+LABELS = faces()
+
+
+def answered(task: Task, noise: float, rng: np.random.Generator) -> np.ndarray:
+    """Return outputs of the task's shape, right or noisy, within what an encoder may honestly say."""
+    kind = load_kind(task.kind)
+    if task.kind == "segmentation":
+        return np.asarray(rng.normal(size=(N, TOKENS, PARTS)))
+    best = np.asarray(kind.perfect(LABELS, task), dtype=float)
+    if task.kind in ("codebook", "stability"):
+        rows = best[rng.integers(0, N, best.shape), np.arange(best.shape[1])]
+        return np.where(rng.random(best.shape) < noise, rows, best)
+    return best + noise * rng.normal(size=best.shape) * (0.5 if task.kind == "landmarks" else 1.0)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=[f"{task.kind}-{task.main_metric}" for task in TASKS])
-def test_losing_units_never_gives_a_better_score(task: Task) -> None:
-    kind, labels, rng = load_kind(task.kind), people(), np.random.default_rng(1)
-    best = np.asarray(kind.perfect(labels, task), dtype=float)
-    metric, noise = main_metric(task), 0.01 if task.kind == "landmarks" else 0.05
-    for _ in range(12):
-        outputs = best + rng.normal(size=best.shape) * noise * rng.integers(0, 20)
-        lost = outputs.copy()
-        candidates = np.flatnonzero(
-            labels["media"] != "gallery" if task.kind == "identification" else np.ones(48)
-        )
-        lost[rng.choice(candidates, rng.integers(1, 12), replace=False)] = np.nan
-        whole, less = (metric.value(kind.items(found, labels, task)) for found in (outputs, lost))
-        assert less <= whole + 1e-9 if metric.higher_is_better else less >= whole - 1e-9
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    noise=st.floats(0, 2),
+    lost=st.sets(st.integers(0, N - 1), min_size=1, max_size=8),
+)
+def test_losing_any_units_never_gives_a_better_score(
+    task: Task, seed: int, noise: float, lost: set[int]
+) -> None:
+    """A lost gallery entry, a lost picture of a template and a withheld wrong class or mask helped all others."""
+    kind, metric = load_kind(task.kind), main_metric(task)
+    outputs = answered(task, noise, np.random.default_rng(seed))
+    less = outputs.copy()
+    less[list(lost)] = np.nan
+    before, after = (metric.value(kind.items(found, LABELS, task)) for found in (outputs, less))
+    assert after <= before + 1e-9 if metric.higher_is_better else after >= before - 1e-9
 
 
 def test_impostor_pairs_that_cannot_be_read_are_accepted() -> None:
@@ -112,8 +159,8 @@ def test_a_template_that_cannot_be_read_is_a_miss_and_an_alarm() -> None:
 
 def test_a_probe_that_cannot_be_read_is_a_miss_and_an_alarm() -> None:
     """A search for somebody who is not in the gallery raised no alarm when its picture was lost."""
-    labels, kind = people(), load_kind("identification")
-    task = declare("identification", "rank1", gallery_media=("gallery",), unenrolled=0.4)
+    labels, kind = faces(), load_kind("identification")
+    task = declare("identification", "rank1", gallery_media=("0",), unenrolled=0.5)
     outputs = np.asarray(kind.perfect(labels, task), dtype=float)
     whole = kind.items(outputs, labels, task)
     stranger, mated = whole.index[~whole["mated"]][0], whole.index[whole["mated"]][0]
@@ -126,6 +173,21 @@ def test_a_probe_that_cannot_be_read_is_a_miss_and_an_alarm() -> None:
     assert found["achieved_fpir@1e-2"] == 0.0
     assert found["tpir_nonmated@fpir=1e-2"] == found["tpir@fpir=1e-2"] == 0.0  # nothing lies above the alarm
     assert found["rank1"] == pytest.approx(100 * (1 - 1 / whole["mated"].sum()))
+
+
+def test_a_gallery_entry_that_cannot_be_read_stands_first_in_all_other_searches() -> None:
+    """It was never found, so that searches for others had one rival less; the row says what became of them."""
+    labels, kind = faces(), load_kind("identification")
+    task = declare("identification", "rank1", gallery_media=("0",))
+    outputs = np.asarray(kind.perfect(labels, task), dtype=float)
+    outputs[4] = np.nan  # the entry of the second person
+    items = kind.items(outputs, labels, task)
+    found = {metric.name: metric.value(items) for metric in kind.metrics(task)}
+    assert (found["rank1"], found["rank5"]) == (0.0, pytest.approx(100 * 15 / 18))
+    assert items["failure"].value_counts().to_dict() == {
+        "an entry of the gallery has no finite output": 15,
+        "no finite output": 3,
+    }
 
 
 def test_ties_in_a_search_are_ties_however_products_round() -> None:
@@ -154,6 +216,8 @@ def test_ties_in_a_search_are_ties_however_products_round() -> None:
 def test_the_rule_by_hand() -> None:
     assert pair_scores([0.5, np.nan, np.nan], [True, True, False]).tolist() == [0.5, -np.inf, np.inf]
     assert angle_errors([0.0, -95.0, 20.0], 99).tolist() == [99.0, 180.0, 119.0]
-    mask = np.array([[0, 1, 1], [2, 0, 1]], dtype=np.uint8)
-    assert wrong_classes(mask).tolist() == [[1, 0, 0], [0, 1, 0]]
-    assert (wrong_classes(np.zeros((2, 2), np.uint8)) != 0).all()
+    true = np.array([[1.0, 2.0, 0.0], [0.0, 3.0, 1.0]])
+    assert predicted_in_all(np.zeros((2, 3)), true, [True, False]).tolist() == [
+        [2.0, 1.0, 3.0],
+        [0.0, 0.0, 0.0],
+    ]

@@ -8,9 +8,9 @@ from paco_fr.contracts import CROPS
 from paco_fr.utils.errors import PacoError
 from tasks.kinds import load_kind
 from tasks.kinds.shared.embeddings import pair_products, pooled, scores_of_pairs
-from tasks.kinds.templates import Scores, compare, tar_at, tar_near
+from tasks.kinds.templates import FARS, compare
 from tasks.lists import PairList, SearchList, positions, restrict
-from tasks.metrics.verification import tar_at_far, tar_nearest
+from tasks.metrics.verification import falling, rates_at, tar_at_far, tar_nearest
 from tasks.task import FromData, Task, bind, option_hashes
 
 NO_FOLDS = np.empty(0, np.int64)
@@ -110,9 +110,10 @@ def plain_pooled(outputs, template, media, score):
     for number in np.unique(template):
         total = np.zeros(outputs.shape[1])
         for medium in np.unique(media[template == number]):
-            rows = np.flatnonzero((template == number) & (media == medium) & np.isfinite(outputs).all(1))
-            if len(rows):
-                total += np.mean(outputs[rows].astype(float) * score[rows, None], axis=0)
+            rows = np.flatnonzero((template == number) & (media == medium))
+            total += np.mean(outputs[rows].astype(float) * score[rows, None], axis=0)
+        if not np.isfinite(total).all():  # lost with any of its pictures
+            total = np.zeros(outputs.shape[1])
         length = np.linalg.norm(total)
         found.append(total / length if length else total)
     return np.array(found)
@@ -128,8 +129,9 @@ def test_pooling_against_a_plain_loop(rows, monkeypatch):
     assert found.numbers.tolist() == np.unique(template).tolist()
     np.testing.assert_allclose(found.units, plain_pooled(outputs, template, media, score), atol=1e-6)
     assert found.units.dtype == np.float32
-    assert found.pictures[4] == 0
-    assert found.pictures.sum() == np.isfinite(outputs).all(1).sum()
+    gone = {template[3], template[50], 40}
+    assert (found.lost == np.isin(found.numbers, list(gone))).all()
+    assert found.pictures.sum() == len(template)
     order = np.random.default_rng(1).permutation(len(template))
     moved = pooled(outputs[order], template[order], media[order], score[order])
     np.testing.assert_allclose(moved.units, found.units, atol=1e-6)
@@ -154,15 +156,19 @@ def test_rates_agree_with_those_of_items(far, decimals):
     items = pd.DataFrame(
         {"group_a": "a", "group_b": np.arange(300).astype(str), "score": score, "truth": truth}
     )
-    scores = Scores(np.sort(score[truth]), np.sort(score[~truth]))
-    assert tar_at(scores, far) == pytest.approx([metric.value(items) for metric in tar_at_far(far)])
-    assert tar_near(scores, far) == pytest.approx(tar_nearest(far).value(items))
+    found = rates_at((far,), falling(score, items_codes(300), truth), np.ones((1, 301)))[:, 0, 0]
+    assert found == pytest.approx([metric.value(items) for metric in (*tar_at_far(far), tar_nearest(far))])
+
+
+def items_codes(n: int) -> np.ndarray:
+    """Return the groups of pairs of one person with n others."""
+    return np.stack([np.full(n, n), np.arange(n)], axis=1)
 
 
 def test_rates_without_a_class_are_undefined():
-    some, none = np.array([0.1, 0.9]), np.empty(0)
-    for scores in (Scores(none, some), Scores(some, none)):
-        assert np.isnan([*tar_at(scores, 0.1), tar_near(scores, 0.1)]).all()
+    for truth in (True, False):
+        pairs = falling(np.array([0.1, 0.9]), items_codes(2), np.full(2, truth))
+        assert np.isnan(rates_at(FARS, pairs, np.ones((2, 3)))).all()
 
 
 def ijb_labels():
@@ -183,17 +189,15 @@ def test_templates_kind():
     unit = plain_pooled(
         outputs, *(labels[c].to_numpy().astype(float) for c in ("template", "media", "detector_score"))
     )
-    expected = compare(unit, numbers, pairs)
+    expected = rates_at(FARS, compare(unit, numbers, pairs)[0], np.ones((1, 23)))[0, 0, -1]
     found = values(task, items)
-    assert found["tar@far=1e-1"] == pytest.approx(tar_at(expected, 0.1)[0])
+    assert found["tar@far=1e-1"] == pytest.approx(expected)
     perfect = values(task, kind.items(kind.perfect(labels, task), labels, task))
     assert all(perfect[f"tar@far={far}"] == 100.0 for far in ("1e-6", "1e-4", "1e-1"))
     assert perfect["achieved_far@1e-4"] == perfect["collapsed"] == 0.0
     lost = kind.items(np.full(outputs.shape, np.nan), labels, task)
     assert (lost["failure"] != "").all()
     assert values(task, lost)["collapsed"] == 1.0
-    for metric in kind.metrics(task):
-        assert np.isnan(metric.compute(items, np.ones((3, 23)))).all()  # no interval over millions of pairs
     with pytest.raises(PacoError, match="no column 'media'"):
         kind.items(outputs, labels.drop(columns="media"), task)
 
@@ -273,8 +277,6 @@ def test_constant_embeddings_identify_by_chance_and_failures_nobody():
     items = kind.items(outputs, labels, task)
     assert (items["failure"] != "").sum() == 1
     assert values(task, items)["rank1"] == pytest.approx(100 * 35 / 36)
-    outputs[0] = np.nan  # the gallery picture of the same person: never found
-    assert values(task, kind.items(outputs, labels, task))["rank1"] == pytest.approx(100 * 32 / 36)
     with pytest.raises(PacoError, match="0 gallery pictures"):
         kind.items(outputs, labels, declare("identification", "rank1", gallery_media=("9",)))
 
