@@ -11,21 +11,21 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from paco_fr.baselines import build_objective
 from paco_fr.config import EncoderConfig, PretrainConfig, parse_config
 from paco_fr.contracts import content_hash
-from paco_fr.model.vit import build_encoder
 from paco_fr.utils.errors import PacoError, one_line, quoted
 from paco_fr.utils.files import atomic_file, file_checksum, write_text
 from paco_fr.utils.untrusted import read_json
+
+if TYPE_CHECKING:
+    from timm.models.vision_transformer import VisionTransformer
 
 FORMAT = 1
 SHIPPED = Path(__file__).parent / "weights"
@@ -169,6 +169,8 @@ def load_objective(folder: Path) -> tuple[Any, PretrainConfig]:
     weights = folder / "model.safetensors"
     tensors = load_weights(weights)
     _check_size(config.encoder, tensors, str(weights))
+    from paco_fr.baselines import build_objective  # timm takes seconds to load
+
     model = build_objective(config)
     load_into(model, tensors, str(weights))
     check_weights(folder, card)
@@ -213,6 +215,8 @@ def encoder_of(
         if name.startswith("encoder.")
     }
     _check_size(config, own, where)
+    from paco_fr.model.vit import build_encoder
+
     encoder = build_encoder(config)
     load_into(encoder, own, where)
     return encoder, config

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
 from paco_fr import __version__
+from paco_fr.utils import progress
 from paco_fr.utils.errors import MissingDataError, PacoError, PacoWarning
 from paco_fr.utils.files import full_disk
 
@@ -29,6 +34,9 @@ COMMANDS = {
 }
 """Command -> module of this package that defines ``command``."""
 
+AT_ONCE = ("list", "cache")
+"""Commands that answer before a first line would be read; the others say first that they are loading."""
+
 
 class LazyGroup(click.Group):
     """A group whose commands live in modules of their own, which import nothing heavy at the top."""
@@ -42,23 +50,61 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"paco_eval.cli.{COMMANDS[cmd_name]}").command
-        return command
+        return _telling(command, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Turn errors that speak to the user into one line and an exit status."""
         try:
             return super().invoke(ctx)
         except MissingDataError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(3)
+            _fail(ctx, error, 3)
         except PacoError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(2)
+            _fail(ctx, error, 2)
         except OSError as error:
             if (said := full_disk(error)) is None:
                 raise
-            click.echo(f"Error: {said}", err=True)
-            ctx.exit(2)
+            _fail(ctx, said, 2)
+        finally:
+            progress.configure()
+
+
+def _fail(context: click.Context, why: object, status: int) -> None:
+    """Say an error, whatever else is kept quiet, and leave."""
+    progress.error(f"Error: {why}")
+    context.exit(status)
+
+
+def _telling(command: click.Command, name: str) -> click.Command:
+    """Return a command, and those below it, with the options that say how much it tells; done once for each."""
+    if any(option.name == "log_file" for option in command.params):
+        return command
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            _telling(below, f"{name} {below.name}")
+        return command
+    command.params += [
+        click.Option(["-q", "--quiet"], is_flag=True, help="Only results and errors: no lines on the way, no bars."),
+        click.Option(["-v", "--verbose"], is_flag=True, help="Also how long each stage took."),
+        click.Option(["--log-file"], type=click.Path(path_type=Path, dir_okay=False),
+                     help="Append every line to a file, with its time."),
+    ]  # fmt: skip
+    if command.callback is not None:
+        command.callback = _announced(command.callback, name)
+    return command
+
+
+def _announced(callback: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return what a command does, after a line that says so: libraries take seconds to load."""
+
+    @wraps(callback)
+    def run(*args: Any, quiet: bool, verbose: bool, log_file: Path | None, **options: Any) -> Any:
+        progress.configure(quiet=quiet, verbose=verbose, log=log_file)
+        first = os.environ.get("RANK", "0") == "0"
+        if first and name.partition(" ")[0] not in AT_ONCE and "torch" not in sys.modules:
+            progress.say(f"paco-eval {name}: loading libraries ...")
+        return callback(*args, **options)
+
+    return run
 
 
 _shown_by_python = warnings.showwarning
@@ -67,7 +113,7 @@ _shown_by_python = warnings.showwarning
 def _show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """Show what the user should know in a line, without the place in the code that said it."""
     if issubclass(category, PacoWarning):
-        click.echo(f"Note: {message}", err=True)
+        progress.say(f"Note: {message}")
     else:
         _shown_by_python(message, category, *where, **more)
 

@@ -9,6 +9,7 @@ import click
 
 from paco_eval.cli.options import data_root as data_root_option
 from paco_eval.cli.options import overrides
+from paco_fr.utils import progress
 
 
 @click.command("ablate")
@@ -61,11 +62,9 @@ def command(
         return
     use_device("auto")
     try:
-        failed = ablate(
-            grid, chosen, out=out, data_root=data_root, say=lambda text: click.echo(text, err=True)
-        )
+        failed = ablate(grid, chosen, out=out, data_root=data_root, say=progress.say)
     except Interrupted as stop:
-        click.echo(str(stop), err=True)
+        progress.error(str(stop))
         raise SystemExit(128 + stop.number) from stop
     table = out / "ablation.md"
     if table.exists():

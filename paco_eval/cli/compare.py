@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from paco_fr.utils import progress
+
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
@@ -37,7 +39,7 @@ def command(runs: tuple[Path, ...], baseline: str, published: bool, out: Path | 
         comparison=comparison, title=f"Compared with {baseline}" if comparison else "Face encoders, measured",
     )  # fmt: skip
     for problem in result.problems:
-        click.echo(f"Note: {problem}", err=True)
+        progress.say(f"Note: {problem}")
     for table in comparison_tables(comparison) if comparison else ():
         click.echo(to_markdown(table))
     for path in result.files:

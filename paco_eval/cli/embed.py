@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from paco_eval.cli.options import device_option, precision_option, trust_option
+from paco_fr.utils import progress
 
 
 @click.command("embed")
@@ -50,7 +51,7 @@ def command(
     if not PartialState().is_main_process:
         return
     for name, reason in found.failures.items():
-        click.echo(f"Not read: {name}: {reason}", err=True)
+        progress.error(f"Not read: {name}: {reason}")
     files = write_embedding(found, out)
     count, width = found.features.shape
     click.echo(

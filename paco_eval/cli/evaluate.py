@@ -9,6 +9,7 @@ import click
 
 from paco_eval.cli.options import data_root as data_root_option
 from paco_eval.cli.options import device_option, overrides, precision_option, trust_option, words_of
+from paco_fr.utils import progress
 
 if TYPE_CHECKING:
     from tasks.task import Task
@@ -119,7 +120,7 @@ def command(
                 f"{task.name}: {', '.join(missing)} not under {data_root or '--data-root (not given)'}. {task.obtain}"
             )
         else:
-            click.echo(f"Skipped {task.name}: no data. {task.obtain}", err=True)
+            progress.say(f"Skipped {task.name}: no data. {task.obtain}")
     if absent and not usable:
         raise MissingDataError("\n".join(absent))
 
@@ -154,7 +155,7 @@ def command(
     with keeping(cache_limit or ""):
         failures = evaluate_all(
             loaded, usable, asked, out=out, data_root=data_root, train_identities=train_identities,
-            overwrite=overwrite, allow_random=allow_random, say=lambda text: click.echo(text, err=True),
+            overwrite=overwrite, allow_random=allow_random, say=progress.say,
         )  # fmt: skip
     if sensitive:
         from paco_eval.experiments.sensitivity import spreads
@@ -185,18 +186,16 @@ def _jobs(context: click.Context, tasks: list[Task], cluster: str, settings: dic
         click.echo(f"{len(found)} jobs")
         return []
     again = call["overwrite"] == "always"
-    return run_jobs(
-        found, cluster, settings, call["out"], again=again, say=lambda text: click.echo(text, err=True)
-    )
+    return run_jobs(found, cluster, settings, call["out"], again=again, say=progress.say)
 
 
 def _end(out: Path, failures: list[str], absent: list[str], what: str) -> None:
     """Say where the rows are and what failed, and leave with the status of that."""
     click.echo(f"Rows: {out / 'rows'}\nReport: paco-eval report {out}")
     if failures:
-        click.echo(f"Failed {what}: {len(failures)}", err=True)
+        progress.error(f"Failed {what}: {len(failures)}")
         for failure in failures:
-            click.echo(f"  {failure}", err=True)
+            progress.error(f"  {failure}")
     if absent:
         from paco_fr.utils.errors import MissingDataError
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from paco_eval.cli.options import overrides
+from paco_fr.utils import progress
 
 
 @click.command("pretrain")
@@ -70,7 +71,7 @@ def command(
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    progress.say(text)
 
 
 def _again(arguments: list[str]) -> str:

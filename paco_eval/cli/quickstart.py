@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from paco_fr.utils import progress
+
 
 @click.command("quickstart")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results/quickstart"),
@@ -14,6 +16,6 @@ def command(out: Path) -> None:
     """The whole line in minutes, offline: faces, two encoders, tables and a page to look at."""
     from paco_eval.experiments.quickstart import Scale, quickstart
 
-    report = quickstart(out, scale=Scale(), say=lambda text: click.echo(text, err=True))
+    report = quickstart(out, scale=Scale(), say=progress.say)
     click.echo((report / "tables.md").read_text(encoding="utf-8"))
     click.echo(f"Look at {report / 'report.html'}")

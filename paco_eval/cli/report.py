@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from paco_eval.cli.options import REPLICATES
+from paco_fr.utils import progress
 
 
 @click.command("report")
@@ -43,6 +44,6 @@ def command(
         style=cast(Style, style),
     )
     for problem in result.problems:
-        click.echo(f"Note: {problem}", err=True)
+        progress.say(f"Note: {problem}")
     for path in result.files:
         click.echo(str(path))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from paco_eval.cli.options import data_root as data_root_option
+from paco_fr.utils import progress
 
 
 @click.command("repro")
@@ -45,7 +46,7 @@ def command(
     use_device("auto")
     found = reproduce(
         row, all_tasks(extra), checkpoint=checkpoint, data_root=data_root, train_identities=train_identities,
-        cached=cached, say=lambda text: click.echo(text, err=True),
+        cached=cached, say=progress.say,
     )  # fmt: skip
     if found is None:
         return

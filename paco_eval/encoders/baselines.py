@@ -29,6 +29,7 @@ class Pixels:
     required_crop: CropContract | None = None
     adapter_version: int = 1
     parameters: int = 0
+    flops: float = 0.0
     facts: dict[str, Any] = field(default_factory=lambda: {"objective": "none"})
 
     def tokens(self, images: Tensor, blocks: Sequence[str]) -> Mapping[str, Tokens]:
@@ -53,6 +54,7 @@ class Constant:
     required_crop: CropContract | None = None
     adapter_version: int = 1
     parameters: int = 0
+    flops: float = 0.0
     facts: dict[str, Any] = field(default_factory=lambda: {"objective": "none"})
 
     def tokens(self, images: Tensor, blocks: Sequence[str]) -> Mapping[str, Tokens]:

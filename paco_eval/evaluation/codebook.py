@@ -16,7 +16,6 @@ import numpy.typing as npt
 import torch
 from accelerate import PartialState
 from torch import Tensor
-from tqdm import tqdm
 
 from paco_eval.evaluation.cells import drawn_coverage, shown_units, sweep_of, told_of
 from paco_eval.evaluation.data import Data
@@ -28,6 +27,7 @@ from paco_eval.probes.probe import Choice
 from paco_eval.probes.scorer import Decision, held_of
 from paco_eval.rows.compact import compact
 from paco_fr.contracts import Diagnostics, Encoder, PixelContract
+from paco_fr.utils.progress import Bar, stage
 from paco_fr.utils.types import Array
 from tasks.derived import CLEAN, Cell
 from tasks.kinds import load_kind
@@ -145,8 +145,8 @@ def measure_changed_codebook(encoder: Encoder, data: Data, wanted: Sequence[Cell
     show = _drawn_again if sweep.source == "rendered" else _painted
     with (
         state.split_between_processes(held.tolist()) as own,
-        tqdm(
-            total=len(own) * (1 + len(changed)), desc=encoder.name[-40:], unit="img", disable=not state.is_main_process
+        stage(
+            f"encoding by {encoder.name[-40:]}", len(own) * (1 + len(changed)), "img", shown=state.is_main_process
         ) as bar,
     ):  # fmt: skip
         batches = show(encoder.pixels, task, units, own, changed)
@@ -184,7 +184,8 @@ def _drawn_again(
 ) -> Iterator[Shown]:
     """Yield each batch of the units in ``own``, clean and then the same faces as drawn for every cell."""
     names = units.labels["unit_id"].tolist()
-    drawn = {cell: units_of(read_cell(task, *cell), task.crop) for cell in cells}
+    people = units.labels["group"].nunique()
+    drawn = {cell: units_of(read_cell(task, *cell, people), task.crop) for cell in cells}
     places = {
         cell: {name: place for place, name in enumerate(found.labels["unit_id"])}
         for cell, found in drawn.items()
@@ -201,7 +202,7 @@ def _drawn_again(
                 )
 
 
-def _compared(diagnose: Diagnostics, batches: Iterator[Shown], covers: bool, bar: tqdm) -> Found:
+def _compared(diagnose: Diagnostics, batches: Iterator[Shown], covers: bool, bar: Bar) -> Found:
     """Return outputs of all pictures shown, each batch clean first; those that cannot be had are left out."""
     clean: dict[int, tuple[Tensor, Array, Array]] = {}
     found: Found = {}

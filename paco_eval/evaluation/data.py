@@ -63,6 +63,8 @@ class Data:
         protocol: Protocol = FROZEN,
         train_identities: Path | None = None,
         crop: CropContract | None = None,
+        *,
+        planned: bool = False,
     ) -> Data:
         """Read the records of a task, cut units and give out roles.
 
@@ -72,6 +74,7 @@ class Data:
             protocol: names a crop (:func:`paco_fr.faces.crop.crop_of`) or a limit, if they depart from the task's own.
             train_identities: folder of people to fit on where the task is scored as a whole.
             crop: that of the encoder that is measured, where the protocol asks for each encoder's own.
+            planned: nobody is going to look at the pictures: what is not drawn yet stays so, nothing is noted.
 
         """
         limit = protocol.limit
@@ -80,7 +83,7 @@ class Data:
             task = replace(task, crop=crop)
         elif protocol.crop and protocol.crop != OWN_CROP:
             task = replace(task, crop=crop_of(protocol.crop))
-        records = records_of(task, data_root)
+        records = records_of(task, data_root, limit, planned=planned)
         kind = task.kind_of_data(data_root)
         missing = shortfall(task, records) if kind == "official" else ""
         if limit is not None:
@@ -94,7 +97,8 @@ class Data:
             people.refuse_shared(units.labels)
         member = view_of_units(units.labels, task)
         named = _fingerprint(records, task)
-        note_records(named, records)
+        if not planned:
+            note_records(named, records)
         views = {name: units.only(np.flatnonzero(member == name)) for name in ("all", *task.views)}
         return cls(
             task,

@@ -179,10 +179,13 @@ class _Run:
         task, held = self.scorer.task, held_of(self.scorer.split)
         shown = set(self.units.labels["unit_id"].iloc[held])
         first = next((cell for cell in cells if cell != CLEAN), (sweep_of(task).kinds[0], 1))
-        again = set(units_of(read_cell(task, *first), task.crop).labels["unit_id"]) & shown
+        people = (
+            self.units.labels["group"].iloc[held].nunique()
+        )  # the first ones of the part, under --limit too
+        again = set(units_of(read_cell(task, *first, people), task.crop).labels["unit_id"]) & shown
         scored = {}
         for cell in cells:
-            source = self.units if cell == CLEAN else units_of(read_cell(task, *cell), task.crop)
+            source = self.units if cell == CLEAN else units_of(read_cell(task, *cell, people), task.crop)
             units = source.only(np.flatnonzero(source.labels["unit_id"].isin(again).to_numpy()))
             found = extract(
                 self.encoder, units, task.reductions, flip=task.flip, progress=True, only=self.layer

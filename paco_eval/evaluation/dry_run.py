@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,18 +13,19 @@ import numpy as np
 
 from paco_eval.evaluation.cells import cells_of, changed_units
 from paco_eval.evaluation.data import Data
-from paco_eval.evaluation.finetuned import parts_of
 from paco_eval.evaluation.protocols import FROZEN, Protocol
 from paco_eval.evaluation.record import crop_clashes
 from paco_eval.evaluation.runner import measured_on
 from paco_eval.features.extract import missing_keys
 from paco_eval.features.forward import Forward, reference_pictures
-from paco_eval.finetune.train import trainable
 from paco_fr.contracts import Encoder
 from paco_fr.faces.pixels import prepare
+from paco_fr.synthetic.dataset import UNDRAWN
 from paco_fr.utils.errors import PacoError, in_a_line
 from tasks.task import Task
 
+DRAWING = 0.025
+"""Seconds in which one core draws a face of a task, roughly."""
 PROBE = 8
 """Pictures of the batch that is timed."""
 
@@ -41,6 +43,7 @@ class Cell:
             passes. None for a task that cannot be read, with the reason in ``problem``.
         seconds: estimate for them, decoding and heads left out.
         problem: why the cell would fail.
+        undrawn: faces that are not drawn yet, those of earlier cells not counted again.
 
     """
 
@@ -51,6 +54,7 @@ class Cell:
     passes: int | None = None
     seconds: float = 0.0
     problem: str = ""
+    undrawn: int = 0
 
 
 def plan(
@@ -76,17 +80,22 @@ def plan(
     """
     speeds: dict[int, float] = {}  # timed once an encoder, where a first cell asks for it
     seen: list[set[tuple[object, ...]]] = [set() for _ in encoders]
-    cells = []
-    for task, places, found in measured_on(encoders, tasks, protocol, data_root, train_identities):
+    cells, drawn = [], set[bytes]()
+    for task, places, found in measured_on(
+        encoders, tasks, protocol, data_root, train_identities, planned=True
+    ):
         label = f"{task.name} v{task.version}"
         if isinstance(found, Exception):
             cells += [Cell(encoders[place].name, label, "", problem=in_a_line(found)) for place in places]
             continue
+        made = {name for data in found[:1] for name in _undrawn(data)} - drawn
+        drawn |= made
         for place, data in product(places, found):
             encoder = encoders[place]
             pictures = sum(len(units) for units, _ in data.views.values())
             draw = "" if data.probe_seed is None else f", draw {data.probe_seed}"
-            cell = Cell(encoder.name, label, f"{data.protocol}{draw}", pictures)
+            cell = Cell(encoder.name, label, f"{data.protocol}{draw}", pictures, undrawn=len(made))
+            made = set()
             try:
                 passes = passes_of(encoder, data, seen[place])
                 if place not in speeds:
@@ -109,6 +118,9 @@ def passes_of(encoder: Encoder, data: Data, known: set[tuple[object, ...]]) -> i
     if crop_clashes(encoder, data):
         raise PacoError("requires another crop: add --crop encoder")
     if data.protocol.trains:
+        from paco_eval.evaluation.finetuned import parts_of
+        from paco_eval.finetune.train import trainable
+
         trainable(encoder)
         folds = [fold for view in data.views for fold in parts_of(data, view)]
         scored = sum(len(fold.validation.indices) + len(fold.test.indices) for fold in folds)
@@ -124,6 +136,14 @@ def passes_of(encoder: Encoder, data: Data, known: set[tuple[object, ...]]) -> i
     if task.sweep is not None:
         passes += _changed(data) * (2 if task.flip == "sum" else 1)
     return passes
+
+
+def _undrawn(data: Data) -> set[bytes]:
+    """Return what stands in for the faces of a task that are not drawn yet."""
+    cells = (cell for units, _ in data.views.values() for cell in units.records["image"])
+    return {
+        cell["bytes"] for cell in cells if cell["bytes"] is not None and cell["bytes"].startswith(UNDRAWN)
+    }
 
 
 def _changed(data: Data) -> int:
@@ -154,8 +174,15 @@ def lines_of(cells: Sequence[Cell]) -> list[str]:
         if cell.pictures:
             what = f"{cell.pictures:,} pictures, {what}"
         lines.append("  ".join(filter(None, (cell.encoder, cell.task, cell.protocol, what))))
+    undrawn = sum(cell.undrawn for cell in cells)
+    first = (
+        [f"{undrawn:,} faces are drawn first, about {undrawn * DRAWING / (os.cpu_count() or 1):.0f} s"]
+        if undrawn
+        else []
+    )
     passes, seconds = sum(cell.passes or 0 for cell in cells), sum(cell.seconds for cell in cells)
     return [
         *lines,
+        *first,
         f"{len(cells)} cells, {passes:,} forward passes, about {seconds:.0f} s besides decoding and heads",
     ]

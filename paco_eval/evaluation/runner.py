@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
@@ -23,13 +23,11 @@ from paco_eval.evaluation.cells import cells_of
 from paco_eval.evaluation.codebook import diagnostics_of, measure_changed_codebook, measure_codebook
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.derived import measure_derived, share_pictures
-from paco_eval.evaluation.finetuned import finetuned_variants, measure_finetuned
 from paco_eval.evaluation.frozen import frozen_variants, measure_frozen, subsets_of
 from paco_eval.evaluation.protocols import FROZEN, OWN_CROP, NotApplicableError, Protocol
 from paco_eval.evaluation.record import Measured, Part, identity_of, row_of, wanted_of
 from paco_eval.features.cache_locks import keeping
 from paco_eval.features.processes import together
-from paco_eval.finetune.model import Settings
 from paco_eval.rows.compact import achieved_table
 from paco_eval.rows.former import Former
 from paco_eval.rows.samples import samples_of
@@ -42,6 +40,9 @@ from paco_fr.utils.types import Say
 from tasks.derived import CLEAN
 from tasks.kinds import load_kind
 from tasks.task import Task
+
+if TYPE_CHECKING:
+    from paco_eval.finetune.model import Settings
 
 NOTES = ("random", "constant")
 """What a row may say of an encoder's features beside its choice."""
@@ -144,6 +145,8 @@ def measured_on(
     protocol: Protocol,
     data_root: Path | None,
     train_identities: Path | None,
+    *,
+    planned: bool = False,
 ) -> Iterator[tuple[Task, list[int], list[Data] | Exception]]:
     """Yield each task with places of encoders and the data that a protocol measures of it, or why there are none.
 
@@ -153,7 +156,9 @@ def measured_on(
         for crop, places in _by_crop(encoders, task, protocol):
             found: list[Data] | Exception
             try:
-                found = variants(Data.load(task, data_root, protocol, train_identities, crop))
+                found = variants(
+                    Data.load(task, data_root, protocol, train_identities, crop, planned=planned)
+                )
             except Exception as error:
                 found = error
             except SystemExit as error:
@@ -180,7 +185,11 @@ def variants(data: Data) -> list[Data]:
         NotApplicableError: the task has nothing that the protocol could change.
 
     """
-    return finetuned_variants(data) if data.protocol.trains else frozen_variants(data)
+    if not data.protocol.trains:
+        return frozen_variants(data)
+    from paco_eval.evaluation.finetuned import finetuned_variants  # timm takes seconds to load
+
+    return finetuned_variants(data)
 
 
 def measure(
@@ -228,8 +237,11 @@ def measure(
     )
     if overwrite != "always" and (told := sorted(whys - {""})):
         say(f"{data.task.name}  {encoder.name}: measured again: {'; '.join(told)}")
-    tuned: Measurer = partial(measure_finetuned, states=out / "fine-tune", say=say, settings=settings)
-    measurer = tuned if data.protocol.trains else _measurer_of(data.task)
+    measurer = _measurer_of(data.task)
+    if data.protocol.trains:
+        from paco_eval.evaluation.finetuned import measure_finetuned
+
+        measurer = partial(measure_finetuned, states=out / "fine-tune", say=say, settings=settings)
     rows = []
     for measured in measurer(encoder, data, wanted):
         notes = notes_of(encoder, measured.decision.choice.layer[0])

@@ -22,7 +22,6 @@ import numpy.typing as npt
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
-from tqdm import tqdm
 
 from paco_eval.features.batches import BATCH, batches_of, prepared_under
 from paco_eval.features.cache import Address, Keys, find, keep_to_limit, store
@@ -35,6 +34,7 @@ from paco_fr.contracts import Encoder
 from paco_fr.faces.decode import ImageError, read_bytes
 from paco_fr.faces.records import ROWS, picture_contents
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.progress import stage
 from tasks.kinds.shared.labels import finite_rows
 from tasks.units import Units
 
@@ -257,8 +257,12 @@ def _encode(
     contracts = list(dict.fromkeys(reader.encoder.pixels for reader in readers))
     anyone = {condition: np.any(masks, axis=0) for condition, masks in missing.items()}
     total = int(sum(absent[own].sum() for absent in anyone.values()))
-    title = readers[0].encoder.name[-40:] if len(readers) == 1 else f"{len(readers)} encoders"
-    with tqdm(total=total, desc=title, unit="img", disable=not progress or not total) as bar:
+    title = (
+        f"encoding by {readers[0].encoder.name[-40:]}"
+        if len(readers) == 1
+        else f"encoding by {len(readers)} encoders"
+    )
+    with stage(title, total, "img", shown=progress and total > 0) as bar:
         for start in range(0, len(own), chunk):
             found: dict[tuple[Condition, Address], list[tuple[list[int], Table]]] = {}
             batches = [_wanted(batch, anyone) for batch in batches_of(own[start : start + chunk])]

@@ -13,7 +13,6 @@ from accelerate import PartialState
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from paco_fr.contracts import Encoder, Tokens
 from paco_fr.utils.errors import PacoError, unknown_name
@@ -153,8 +152,13 @@ def flops_of(encoder: Encoder) -> float:
 
     Counted by PyTorch over matrix products, convolutions and attention; a multiply-add is two. Normalisation,
     activations and what an encoder does outside PyTorch are not counted, so raw pixels cost nothing. Attention runs
-    as plain products here: which fused kernels are counted differs between processors and versions of PyTorch.
+    as plain products here: which fused kernels are counted differs between processors and versions of PyTorch. An
+    encoder may know its own: attribute ``flops``.
     """
+    if (known := getattr(encoder, "flops", None)) is not None:
+        return float(known)
+    from torch.utils.flop_counter import FlopCounterMode  # brings a compiler along
+
     picture = torch.zeros(1, 3, encoder.pixels.size, encoder.pixels.size)
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

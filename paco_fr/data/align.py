@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from datasets import Dataset
-from tqdm import tqdm
 
 from paco_fr.contracts import CropContract
 from paco_fr.data.sources import load_source
@@ -32,6 +31,7 @@ from paco_fr.faces.records import COLUMNS, features
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, never_onto, owned_folder, same_settings, write_text
 from paco_fr.utils.pool import in_order
+from paco_fr.utils.progress import stage
 from paco_fr.utils.untrusted import parse_parquet, read_bounded, read_text
 
 Several = Literal["largest", "central", "reject"]
@@ -151,8 +151,8 @@ def sought(
         inputs = {number: _inputs(records, number) for number in parts}
         todo = [number for number in parts if not _done(out, number, inputs[number])]
         _forget(out, todo, len(parts))
-        with tqdm(total=len(records), initial=(len(parts) - len(todo)) * PART, unit="img", desc=f"aligning {source}",
-                  disable=not progress) as bar:  # fmt: skip
+        before = (len(parts) - len(todo)) * PART
+        with stage(f"aligning {source}", len(records), "img", initial=before, shown=progress) as bar:
             detector = _Once(rules.detector, device, alone=workers <= 1)
             context = _Context(records, out, rules, inputs, detector, keep)
             for done in in_order(_part, context, todo, workers):

@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 
 from datasets import IterableDataset
-from tqdm import tqdm
 
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import content_hash
@@ -21,6 +20,7 @@ from paco_fr.faces.records import fingerprint
 from paco_fr.synthetic import FaceSpec
 from paco_fr.utils.errors import FormatError, PacoError
 from paco_fr.utils.files import WriteError, cache_folder, hold, owned_folder, put_aside, writing
+from paco_fr.utils.progress import say
 
 SHARDS = 32
 """A source is packed into as many shards, so that all cores have work to the end ..."""
@@ -147,4 +147,4 @@ def _remove_arrays(name: str, progress: bool) -> None:
         if old.is_dir():
             shutil.rmtree(old, ignore_errors=True)
             if progress:
-                tqdm.write(f"Crops are kept in shards now: removed {old}, made by an earlier version.")
+                say(f"Crops are kept in shards now: removed {old}, made by an earlier version.")

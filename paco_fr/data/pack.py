@@ -16,7 +16,6 @@ import numpy.typing as npt
 import pyarrow as pa
 from datasets import Dataset, Features, Image, IterableDataset, List, Value
 from PIL import Image as Pillow
-from tqdm import tqdm
 
 from paco_fr.config import PretrainConfig
 from paco_fr.data.cut import Cutting, OneCut, cut_record
@@ -45,6 +44,7 @@ from paco_fr.utils.files import (
     writing,
 )
 from paco_fr.utils.pool import in_order
+from paco_fr.utils.progress import stage
 from paco_fr.utils.untrusted import read_json, shaped
 
 SHARD_SIZE = 2048
@@ -143,12 +143,7 @@ def write_shards(
     _note(settings, folder)
     done = _finished(folder)
     try:
-        with tqdm(
-            total=settings.records or None,
-            unit="img",
-            desc=f"packing {settings.source}",
-            disable=not progress,
-        ) as bar:
+        with stage(f"packing {settings.source}", settings.records or None, "img", shown=progress) as bar:
             bar.update(sum(shard.count + len(shard.skipped) for shard in done.values()))
             seen = 0
             for shard in _make_missing(folder, settings, origin, set(done), workers):

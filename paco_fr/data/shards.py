@@ -24,7 +24,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from tqdm import tqdm
 
 from paco_fr.config import PretrainConfig
 from paco_fr.contracts import content_hash
@@ -32,6 +31,7 @@ from paco_fr.data.cut import Cutting
 from paco_fr.faces.decode import ImageError, read_image
 from paco_fr.utils.errors import FormatError, PacoError, one_line, quoted
 from paco_fr.utils.files import first_difference, write_text
+from paco_fr.utils.progress import tracked
 from paco_fr.utils.untrusted import read_json, shaped
 
 FORMAT = 1
@@ -187,10 +187,9 @@ def verify(folder: Path, manifest: Manifest, *, progress: bool = False) -> None:
     todo = [shard for shard in manifest.shards if known.get(shard.file) != stamps[shard.file]]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # hashing runs outside the interpreter lock
         sums = pool.map(lambda shard: file_sha256(folder / shard.file), todo)
-        bar = tqdm(
-            zip(todo, sums, strict=True), total=len(todo), desc="verifying shards", disable=not progress
-        )
-        for shard, found in bar:
+        for shard, found in tracked(
+            zip(todo, sums, strict=True), "verifying shards", len(todo), shown=progress
+        ):
             if found != shard.sha256:
                 raise PacoError(
                     f"{folder / shard.file} is damaged: its sha256 is {found[:12]}..., the manifest says "

@@ -10,7 +10,6 @@ from typing import Any
 
 from datasets import Dataset, load_from_disk
 from PIL import Image
-from tqdm import tqdm
 
 from paco_fr.faces.records import EXPRESSIONS, check, features
 from paco_fr.faces.rotation import angles_from_rotation
@@ -20,6 +19,7 @@ from paco_fr.synthetic.spec import FaceSpec
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_folder, cache_folder, file_checksum, hold, put_aside
 from paco_fr.utils.pool import in_order
+from paco_fr.utils.progress import stage
 from paco_fr.utils.untrusted import read_json
 
 COLUMNS = (
@@ -41,6 +41,10 @@ COLUMNS = (
     "parameters",
 )
 _CHUNK = 32
+SHARED = 512
+"""Faces from which on several processes draw them: each takes seconds to start."""
+UNDRAWN = b"not drawn yet: "
+"""How the picture of a stand-in begins."""
 SUMS = "sums.json"
 """File of a stored set with the checksum of every other one."""
 STORED = 2
@@ -93,7 +97,7 @@ def records(spec: FaceSpec, workers: int = 1, progress: bool = False) -> Dataset
     """
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     chunks = [range(at, min(at + _CHUNK, len(spec))) for at in range(0, len(spec), _CHUNK)]
-    with tqdm(total=len(spec), desc="render", unit="face", disable=not progress) as bar:
+    with stage("drawing faces", len(spec), "face", shown=progress) as bar:
         for rows in in_order(_chunk, spec, chunks, workers):
             for name in COLUMNS:
                 columns[name] += [row[name] for row in rows]
@@ -102,13 +106,27 @@ def records(spec: FaceSpec, workers: int = 1, progress: bool = False) -> Dataset
     return check(dataset, f"synthetic faces {spec.fingerprint()[:12]}")
 
 
-def stored_records(spec: FaceSpec, *, workers: int = 0, progress: bool = False) -> Dataset:
+def stored_records(
+    spec: FaceSpec, *, identities: int | None = None, workers: int = 0, progress: bool = False
+) -> Dataset:
     """Return the face records of a spec from the cache, rendering them first where they are not there.
 
     What is stored is held against its checksums the first time that a process reads it; a damaged set is put aside
-    and drawn again. ``workers`` 0 means one for each core.
+    and drawn again.
+
+    Args:
+        spec: what to render.
+        identities: only the first so many people are wanted; no others are drawn, if the whole set is not there.
+        workers: processes that draw; 0 for one for each core where there is enough to share.
+        progress: whether to show a bar.
+
     """
-    folder = cache_folder("faces") / f"{spec.fingerprint()[:16]}-{STORED}"
+    if identities is not None and identities < spec.identities:
+        if _folder(spec).exists():
+            whole = stored_records(spec, workers=workers, progress=progress)
+            return whole.select(range(identities * spec.images_per_identity))
+        return stored_records(_first(spec, identities), workers=workers, progress=progress)
+    folder = _folder(spec)
     hold(folder)
     if folder.exists() and folder not in _known:
         try:
@@ -117,10 +135,53 @@ def stored_records(spec: FaceSpec, *, workers: int = 0, progress: bool = False) 
             put_aside(folder, error)
     if not folder.exists():
         with atomic_folder(folder) as made:
-            records(spec, workers=workers or os.cpu_count() or 1, progress=progress).save_to_disk(str(made))
+            sharing = (os.cpu_count() or 1) if len(spec) >= SHARED else 1
+            records(spec, workers=workers or sharing, progress=progress).save_to_disk(str(made))
             (made / SUMS).write_text(json.dumps(_sums(made)), encoding="utf-8")
     _known.add(folder)
     return load_from_disk(str(folder))
+
+
+def planned_records(spec: FaceSpec, *, identities: int | None = None, progress: bool = False) -> Dataset:
+    """Return the records of a spec if they are stored, else as many with stand-ins: nothing is drawn.
+
+    A stand-in has the name and the person; its picture is no picture (:data:`UNDRAWN` and its name), its truth that of
+    no face.
+    """
+    wanted = spec if identities is None else _first(spec, min(identities, spec.identities))
+    if _folder(spec).exists() or _folder(wanted).exists():
+        return stored_records(spec, identities=identities, progress=progress)
+    people = range(wanted.first_identity, wanted.first_identity + wanted.identities)
+    names = [f"s{spec.seed}-{number}" for number in people for _ in range(spec.images_per_identity)]
+    ids = [f"{name}-{at % spec.images_per_identity}" for at, name in enumerate(names)]
+    mark, side = UNDRAWN + spec.fingerprint().encode(), float(spec.photo_size)
+    columns = {
+        "image": [{"bytes": mark + name.encode(), "path": None} for name in ids],
+        "image_id": ids,
+        "group": names,
+        "identity": names,
+        "box": [[0.0, 0.0, side, side]] * len(ids),
+        "landmarks": [[[0.0, 0.0]] * 68] * len(ids),
+        "visible": [[True] * 68] * len(ids),
+        "scheme": ["ibug68"] * len(ids),
+        "rotation": [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]] * len(ids),
+        **{angle: [0.0] * len(ids) for angle in ("yaw", "pitch", "roll")},
+        "expression": [
+            EXPRESSIONS.index(spec.expressions[at % len(spec.expressions)]) for at in range(len(ids))
+        ],
+        "occluder": ["none"] * len(ids),
+        "light": [spec.lights[0]] * len(ids),
+        "parameters": ["{}"] * len(ids),
+    }
+    return Dataset.from_dict(columns, features=features(COLUMNS))
+
+
+def _first(spec: FaceSpec, identities: int) -> FaceSpec:
+    return spec.model_copy(update={"identities": min(identities, spec.identities)})
+
+
+def _folder(spec: FaceSpec) -> Path:
+    return cache_folder("faces") / f"{spec.fingerprint()[:16]}-{STORED}"
 
 
 def _sums(folder: Path) -> dict[str, str]:

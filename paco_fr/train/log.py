@@ -10,6 +10,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from tqdm import tqdm
 
 from paco_fr.config import PretrainConfig
 from paco_fr.utils.distributed import averaged
 from paco_fr.utils.errors import FormatError, PacoError, quoted
 from paco_fr.utils.files import write_text
+from paco_fr.utils.progress import Bar, stage
 from paco_fr.utils.untrusted import read_json_lines
 
 SHOWN = {"reconstruction": "rec", "belief": "belief", "tokens_used": "used", "perplexity": "ppl"}
@@ -135,17 +136,11 @@ def postfix(means: dict[str, float], measured: dict[str, float]) -> str:
     return ", ".join([*terms, f"waits {measured['waiting']:.0%}", f"{memory:.1f} GB"])
 
 
-def progress_bar(config: PretrainConfig, steps: int, step: int, shown: bool) -> tqdm:
+def progress_bar(config: PretrainConfig, steps: int, step: int, shown: bool) -> AbstractContextManager[Bar]:
     """Return the bar of a run; its unit is a picture, so that rate and time left read as such."""
     batch = config.optimiser.batch
-    return tqdm(
-        total=steps * batch,
-        initial=step * batch,
-        unit="img",
-        desc=f"{config.objective} {config.name}",
-        disable=not shown,
-        smoothing=0.05,
-    )
+    title = f"training {config.objective} {config.name}"
+    return stage(title, steps * batch, "img", initial=step * batch, shown=shown)
 
 
 def start_trackers(config: PretrainConfig, accelerator: Accelerator) -> None:

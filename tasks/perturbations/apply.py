@@ -13,7 +13,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +23,10 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
 from tasks.perturbations.catalogue import Perturbation, perturbation
-from tasks.perturbations.head import Head, fit_head
-from tasks.perturbations.hull import face_hull
 from tasks.perturbations.linear import F32, luminance, to_linear, to_srgb
+
+if TYPE_CHECKING:
+    from tasks.perturbations.head import Head
 
 
 class Perturbed(NamedTuple):
@@ -53,11 +54,17 @@ class Face:
     @cached_property
     def head(self) -> Head:
         """The mean head, posed and scaled to the landmarks."""
+        from tasks.perturbations.head import (
+            fit_head,  # what only changed pictures need loads with the first of them
+        )
+
         return fit_head(self.points, self.scheme, self.side)
 
     @cached_property
     def hull(self) -> npt.NDArray[np.bool_]:
         """(S, S) pixels of the face hull, see :mod:`tasks.perturbations.hull`."""
+        from tasks.perturbations.hull import face_hull
+
         return face_hull(self.points, self.scheme, self.head, self.side)
 
 

@@ -2,7 +2,7 @@
 
 HDF5 can name other files as the place of its data, links into other files, filters that are loaded from disk, and
 pictures of any size in a few bytes. Here only what lies in the file itself is read, of bounded size, and by a process
-that may crash (:mod:`paco_fr.utils.apart`), for the library does so on damaged files.
+that may crash (:mod:`tasks.readers.apart`), for the library does so on damaged files.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from paco_fr.faces.decode import encode_png
-from paco_fr.utils.apart import read_apart
 from paco_fr.utils.errors import FormatError
+from tasks.readers.apart import read_apart
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 PLACES = (0, 512, 1024, 2048)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from datasets import Dataset
@@ -10,13 +13,30 @@ from paco_fr.faces.records import BESIDE
 from tasks.task import Task, resolve
 
 
-def records_of(task: Task, data_root: Path | None) -> Dataset:
+def records_of(
+    task: Task, data_root: Path | None, limit: int | None = None, *, planned: bool = False
+) -> Dataset:
     """Return the face records of a task.
+
+    A reader ``read_x`` whose pictures cost something to have may take ``limit`` and leave out what lies beyond, and may
+    have a function ``plan_read_x`` beside it, which gives the same records without the pictures that are not there yet.
 
     Points of ``landmarks.parquet`` in the folder of the set, see :mod:`paco_fr.data.points`, join them where faces are
     cut by a template and come without points. The other columns, and so all other crops, are what they are without it.
+
+    Args:
+        task: the declaration, bound to its data.
+        data_root: folder of the data sets.
+        limit: so many pictures of each part are going to be used.
+        planned: pictures are not going to be looked at.
+
     """
-    records: Dataset = resolve(task.reader)(data_root, **task.reader_options)
+    read: Callable[..., Dataset] = resolve(task.reader)
+    if planned:
+        module, _, name = task.reader.partition(":")
+        read = getattr(import_module(module), f"plan_{name}", read)
+    takes = "limit" in inspect.signature(read).parameters and "limit" not in task.reader_options
+    records = read(data_root, **task.reader_options, **({"limit": limit} if takes else {}))
     if task.crop.rule != "template" or "landmarks" in records.column_names:
         return records
     folder = folder_of(task, data_root)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import softmax
 from torch import Tensor
 
 from paco_eval.probes.solvers.standardise import Standardiser, checked, principal_axes, product
@@ -66,6 +65,8 @@ class LogisticPath:
 
     def _predict(self, projected: Array, at: int) -> Array:
         probabilities = np.zeros((len(projected), self.classes[-1] + 1))
+        from scipy.special import softmax
+
         logits = product(projected, self.coefficients[at, :-1]) + self.coefficients[at, -1]
         probabilities[:, self.classes] = softmax(logits, axis=1)
         return probabilities

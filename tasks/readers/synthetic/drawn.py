@@ -5,6 +5,7 @@ The declarations import this module's constants, so nothing heavy is imported be
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from paco_fr.contracts import CropContract
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from paco_fr.synthetic import FaceSpec
 
 LICENCE = "Apache-2.0 (rendered by this package)"
 OBTAIN = "Nothing to obtain: drawn on first use."
@@ -41,25 +44,65 @@ def read_faces(
     train: int,
     validation: int,
     test: int,
+    limit: int | None = None,
     **look: Any,
 ) -> Dataset:
-    """Return the face records of all three parts; ``look`` are further fields of ``FaceSpec``."""
+    """Return the face records of all three parts.
+
+    Args:
+        data_root: not looked at.
+        seed: of the faces.
+        images_per_identity: pictures of each person.
+        train: people of this part.
+        validation: people of this part.
+        test: people of this part.
+        limit: so many pictures of each part are wanted: only people who are in them are drawn.
+        look: further fields of ``FaceSpec``.
+
+    """
+    from paco_fr.synthetic.dataset import stored_records
+
+    return _joined(_parts(seed, images_per_identity, (train, validation, test), look), limit, stored_records)
+
+
+def plan_read_faces(
+    data_root: Path | None,
+    *,
+    seed: int,
+    images_per_identity: int,
+    train: int,
+    validation: int,
+    test: int,
+    limit: int | None = None,
+    **look: Any,
+) -> Dataset:
+    """Return the same records, those of sets that are not drawn yet with stand-ins for pictures, boxes and points."""
+    from paco_fr.synthetic.dataset import planned_records
+
+    return _joined(_parts(seed, images_per_identity, (train, validation, test), look), limit, planned_records)
+
+
+def _parts(seed: int, images: int, people: tuple[int, ...], look: dict[str, Any]) -> list[FaceSpec]:
+    """Return the specs of parts of so many people, who are not the same."""
+    from paco_fr.synthetic import FaceSpec
+
+    return [
+        FaceSpec(
+            identities=count, images_per_identity=images, seed=seed, first_identity=sum(people[:at]), **look
+        )
+        for at, count in enumerate(people)
+    ]
+
+
+def _joined(specs: list[FaceSpec], limit: int | None, records_of: Callable[..., Dataset]) -> Dataset:
+    """Return the records of the parts for training, validation and test."""
     from datasets import concatenate_datasets
 
     from paco_fr.faces.records import COLUMNS
-    from paco_fr.synthetic import FaceSpec
-    from paco_fr.synthetic.dataset import stored_records
 
-    parts, first = [], 0
-    for split, identities in (("train", train), ("validation", validation), ("test", test)):
-        spec = FaceSpec(
-            identities=identities,
-            images_per_identity=images_per_identity,
-            seed=seed,
-            first_identity=first,
-            **look,
-        )
-        part = stored_records(spec)
+    parts = []
+    for split, spec in zip(("train", "validation", "test"), specs, strict=True):
+        people = None if limit is None else -(-limit // spec.images_per_identity)
+        part = records_of(spec, identities=people, progress=True)
         parts.append(part.add_column("split", [split] * len(part), feature=COLUMNS["split"]))
-        first += identities
     return concatenate_datasets(parts)

@@ -31,10 +31,10 @@ def cell_spec(task: Task, kind: str, level: int) -> FaceSpec:
     return FaceSpec(identities=shown, first_identity=first, **options)
 
 
-def read_cell(task: Task, kind: str, level: int) -> Dataset:
-    """Return the face records of one kind and level, all in the part ``test``."""
+def read_cell(task: Task, kind: str, level: int, people: int | None = None) -> Dataset:
+    """Return the face records of one kind and level, all in the part ``test``; of the first so many people."""
     from paco_fr.faces.records import COLUMNS
     from paco_fr.synthetic.dataset import stored_records
 
-    records = stored_records(cell_spec(task, kind, level), workers=1)  # a cell is too small to share
+    records = stored_records(cell_spec(task, kind, level), identities=people, progress=True)
     return records.add_column("split", ["test"] * len(records), feature=COLUMNS["split"])

@@ -14,10 +14,10 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from paco_fr.faces.decode import read_image
-from paco_fr.utils.apart import read_apart
 from paco_fr.utils.errors import FormatError
 from paco_fr.utils.random import generator
 from tasks.readers import matlab73
+from tasks.readers.apart import read_apart
 from tasks.readers.matlab import read_matlab
 
 WANTED = {
