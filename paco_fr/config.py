@@ -141,7 +141,7 @@ class LossConfig(Section):
         "and those of a slow teacher that sees the whole picture",
     )
     teacher_rate: float = Field(
-        0.004, gt=0, le=1, description="EMA rate at which the teacher follows the encoder"
+        0.004, gt=0, le=1, description="EMA rate at which a teacher follows the encoder"
     )
 
 
@@ -214,7 +214,7 @@ class PretrainConfig(Section):
     """One pretraining run, whole."""
 
     name: str = "tiny"
-    objective: Literal["paco", "mae", "simmim", "untrained"] = Field(
+    objective: Literal["paco", "mae", "simmim", "data2vec", "untrained"] = Field(
         "paco", description="untrained: no step is taken"
     )
     seed: int = Field(0, ge=0)

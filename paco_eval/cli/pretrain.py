@@ -18,7 +18,7 @@ from paco_fr.utils import progress
 @click.option("--recipe", default="tiny", show_default=True, help="A recipe's name or a TOML file.")
 @click.option(
     "--objective",
-    type=click.Choice(["paco", "mae", "simmim", "untrained"]),
+    type=click.Choice(["paco", "mae", "simmim", "data2vec", "untrained"]),
     help="What to train.  [default: the recipe's]",
 )
 @click.option("--data", "source", help="synthetic[:identities=N,...], a folder, parquet, or hf:OWNER/NAME.")

@@ -1,4 +1,4 @@
-"""What the loop can train, by name: PaCo-FR and, in this folder, its rivals MAE, SimMIM and nothing at all."""
+"""What the loop can train, by name: PaCo-FR and, in this folder, its rivals MAE, SimMIM, data2vec and nothing at all."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ OBJECTIVES = {
     "paco": "paco_fr.model.paco:PaCo",
     "mae": "paco_fr.baselines.mae:MAE",
     "simmim": "paco_fr.baselines.simmim:SimMIM",
+    "data2vec": "paco_fr.baselines.data2vec:Data2Vec",
     "untrained": "paco_fr.baselines.untrained:Untrained",
 }
 

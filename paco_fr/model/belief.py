@@ -20,42 +20,29 @@ from paco_fr.model.patches import beside, put, take
 
 
 class Belief(nn.Module):
-    """Logits over the tokens of each hidden place, by its state."""
+    """Logits over the tokens of each hidden place, by how its state is like their embeddings."""
 
-    def __init__(self, dim: int, values: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        self._read_by(dim, values)
-
-    def _read_by(self, dim: int, values: int) -> None:
         self.norm = nn.LayerNorm(dim)
-        self.query = nn.Linear(dim, dim)
-        self.key = nn.Linear(values, dim)
 
-    def forward(self, states: Tensor, hidden: Tensor, tokens: Tensor) -> Tensor:
+    def forward(self, states: Tensor, hidden: Tensor, embedded: Tensor) -> Tensor:
         """Return logits (B, M, K).
 
         Args:
             states: (B, M, dim) of the hidden places.
             hidden: places (B, M).
-            tokens: (S, K, D) the codebooks; logits compare each hidden place with the tokens of its own.
+            embedded: (S, K, dim) tokens of all codebooks; each hidden place is likened to those of its own.
 
         """
-        queries = self.query(self.norm(states)) / states.shape[-1] ** 0.5
-        keys = self.key(tokens.detach())
-        if len(tokens) == 1:
-            return own_products(queries, keys)
-        # Products of each place with its own tokens are taken for all places at once: one batched product.
-        everywhere = queries.new_zeros(len(queries), len(tokens), queries.shape[-1])
-        return take(own_products(put(everywhere, hidden, queries), keys), hidden)
+        return likeness(self.norm(states), hidden, embedded)
 
 
-class Predictor(Belief):
-    """A belief with a small transformer of its own, in place of the decoder's."""
+class Predictor(nn.Module):
+    """A belief with a small transformer of its own, in place of the decoder's, and its own view of tokens."""
 
     def __init__(self, config: BeliefConfig, cells: int, context_dim: int, values: int) -> None:
-        nn.Module.__init__(
-            self
-        )  # parts in the order in which states of unfinished runs number their parameters
+        super().__init__()
         self.context = nn.Linear(context_dim, config.dim)
         self.pixels = nn.Linear(values, config.dim)
         self.hidden_token = nn.Parameter(torch.zeros(1, 1, config.dim))
@@ -63,7 +50,9 @@ class Predictor(Belief):
         self.blocks = nn.ModuleList(
             Block(config.dim, config.heads, qkv_bias=True) for _ in range(config.depth)
         )
-        self._read_by(config.dim, values)
+        self.norm = nn.LayerNorm(config.dim)
+        self.query = nn.Linear(config.dim, config.dim)
+        self.key = nn.Linear(values, config.dim)
         nn.init.trunc_normal_(self.positions, std=0.02)
         nn.init.trunc_normal_(self.hidden_token, std=0.02)
 
@@ -82,6 +71,20 @@ class Predictor(Belief):
         for block in self.blocks:
             states = block(states)
         return states[:, batch.visible.shape[1] :]
+
+    def forward(self, states: Tensor, hidden: Tensor, tokens: Tensor) -> Tensor:
+        """Return logits (B, M, K) of states (B, M, dim) at hidden places (B, M) over their tokens, of (S, K, D)."""
+        return likeness(self.query(self.norm(states)), hidden, self.key(tokens.detach()))
+
+
+def likeness(queries: Tensor, hidden: Tensor, keys: Tensor) -> Tensor:
+    """Return scaled products (B, M, K) of queries (B, M, dim) at hidden places (B, M) with keys (S, K, dim)."""
+    queries = queries / queries.shape[-1] ** 0.5
+    if len(keys) == 1:
+        return own_products(queries, keys)
+    # Products of each place with its own tokens are taken for all places at once: one batched product.
+    everywhere = queries.new_zeros(len(queries), len(keys), queries.shape[-1])
+    return take(own_products(put(everywhere, hidden, queries), keys), hidden)
 
 
 def candidates(logits: Tensor, count: int, temperature: float) -> tuple[Tensor, Tensor]:

@@ -71,10 +71,11 @@ class Codebook(nn.Module):
             offsets: Tensor = 0.5 * torch.linalg.vector_norm(tokens, dim=-1).square()  # (S, K)
             return (own_products(patches.float(), tokens) - offsets).argmax(-1)
 
-    def mix(self, cells: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
-        """Return the mixed tokens (B, M, D): the weighted sum of k chosen tokens for each of M places.
+    def mix(self, tokens: Tensor, cells: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+        """Return the mixed tokens (B, M, D'): the weighted sum of k chosen ones for each of M places.
 
         Args:
+            tokens: (S, K, D') of all codebooks, as they are (D' = D) or embedded.
             cells: places (B, M).
             chosen: indices of candidates (B, M, k) in the codebook of each place.
             weights: their weights (B, M, k), summing to one.
@@ -82,8 +83,8 @@ class Codebook(nn.Module):
         """
         B, M, k = chosen.shape
         rows = self.rows(cells[..., None], chosen).reshape(B * M, k)
-        shares = weights.reshape(B * M, k).to(self.tokens.dtype)
-        mixed = F.embedding_bag(rows, self.tokens.flatten(0, 1), per_sample_weights=shares, mode="sum")
+        shares = weights.reshape(B * M, k).to(tokens.dtype)
+        mixed = F.embedding_bag(rows, tokens.flatten(0, 1), per_sample_weights=shares, mode="sum")
         return mixed.reshape(B, M, -1)
 
     @torch.no_grad()

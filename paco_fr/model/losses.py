@@ -113,9 +113,13 @@ class Spatial(nn.Module):
         terms = {"spatial": spatial_loss(held, taught, regions)}
         return terms | ({"spatial_spread": relation_spread(taught, regions)} if batch.watched else {})
 
-    @torch.no_grad()
     def follow(self, encoder: nn.Module) -> None:
         """Move the teacher a little towards the encoder, if there is one."""
         if hasattr(self, "teacher"):
-            for slow, fast in zip(self.teacher.parameters(), encoder.parameters(), strict=True):
-                slow.lerp_(fast, self.config.teacher_rate)
+            follow(self.teacher, encoder, self.config.teacher_rate)
+
+
+@torch.no_grad()
+def follow(teacher: nn.Module, encoder: nn.Module, rate: float) -> None:
+    """Move a teacher's parameters towards an encoder's, by a moving average of ``rate``."""
+    torch._foreach_lerp_(list(teacher.parameters()), list(encoder.parameters()), rate)

@@ -71,11 +71,12 @@ class Output:
         loss: scalar to minimise.
         terms: named scalars for the log, detached.
         predicted: (B, M, D) the hidden patches as the decoder gives them, D = 3P².
-        filling: (B, M, D) what stood in for them, in pixels, or None for a mask token, which has no look.
+        filling: (B, M, D) what stood in for them, in pixels; None for a mask token, which has no look, and in training
+            where nobody watches.
         matter: (B, N, D) patches as tokens see them, or None without a codebook.
         assigned: (B, N) nearest token of each true patch, or None without a codebook.
         believed: (B, M) the most believed token of each hidden patch, or None without a codebook.
-        tokens: (B, M, D) what was put in the hidden places, or None without a codebook.
+        tokens: (B, M, D) what was put in the hidden places; None without a codebook, and where nobody watches.
 
     """
 
@@ -87,6 +88,12 @@ class Output:
     assigned: Tensor | None = None
     believed: Tensor | None = None
     tokens: Tensor | None = None
+
+    def detached(self) -> Output:
+        """Return the output with the gradient of its loss and prediction alone."""
+        terms = {name: term.detach() for name, term in self.terms.items()}
+        filling, tokens = (None if t is None else t.detach() for t in (self.filling, self.tokens))
+        return replace(self, terms=terms, filling=filling, tokens=tokens)
 
     @staticmethod
     def joined(parts: list[Output]) -> Output:

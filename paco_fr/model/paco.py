@@ -43,7 +43,7 @@ class PaCo(Objective):
         self.encoder = build_encoder(config.encoder)
         self.codebook = Codebook(cells, values, config.codebook)
         if self.place == "trunk":
-            self.belief = Belief(dim, values)
+            self.belief: Belief | Predictor = Belief(dim)
             self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
             nn.init.trunc_normal_(self.mask_token, std=0.02)
         else:
@@ -60,28 +60,37 @@ class PaCo(Objective):
 
         # Hide: the encoder sees the visible patches alone.
         patches = patchify(batch.images, self.config.encoder.patch)  # (B, N, D)
+        matter, colour = self.matter(patches)  # (B, N, D), (B, N, 4)
         seen, truth = take(patches, visible), take(patches, hidden)  # (B, V, D), (B, M, D)
         features, cells = encode(self.encoder, seen, visible), visible  # (B, V, C)
 
         # Believe: which tokens do the hidden patches show, judged by the visible ones (paper)?
         if self.place == "trunk":
-            states = self.decode(features, self.unknown(batch, truth), batch)  # (B, M, dim)
+            states = self.decode(features, self.unknown(batch, take(matter, hidden)), batch)  # (B, M, dim)
+            embedded = self.token_embed(book.tokens)  # (S, K, dim)
+            logits = self.belief(states, hidden, embedded)  # (B, M, K)
         else:
             states = cast(Predictor, self.belief).states(features, batch, truth)
-        logits = self.belief(states, hidden, book.tokens)  # (B, M, K)
+            logits = self.belief(states, hidden, book.tokens)
 
         # Replace: the k most believed tokens, mixed, are the patch (paper: several candidates).
-        matter, colour = self.matter(patches)  # (B, N, D), (B, N, 4)
         chosen, weights = candidates(logits, settings.candidates, settings.temperature)  # (B, M, k)
-        tokens = book.mix(hidden, chosen, weights)  # (B, M, D)
-        filling = tokens if colour is None else add_colour(tokens, borrowed_colour(colour, visible, hidden))
+        tokens = filling = None
+        if self.place != "trunk" or batch.watched or not self.training:  # the trunk needs no picture of them
+            tokens = book.mix(book.tokens, hidden, chosen, weights)  # (B, M, D)
+            filling = (
+                tokens if colour is None else add_colour(tokens, borrowed_colour(colour, visible, hidden))
+            )
 
-        # Decode: the light head repairs the tokens in the same states (ours), or the completed picture goes
-        # through encoder and decoder (paper), or the tokens meet the decoder only (ours).
+        # Decode: the light head repairs the embedded tokens in the same states (ours), or the completed picture
+        # goes through encoder and decoder (paper), or the tokens meet the decoder only (ours).
         if self.place == "trunk":
-            states = states + self.token_embed(filling)
+            states = states + book.mix(embedded, hidden, chosen, weights)
         elif self.place == "two-pass":
-            features, cells = encode(self.encoder, beside(seen, filling), batch.places), batch.places
+            features, cells = (
+                encode(self.encoder, beside(seen, cast(Tensor, filling)), batch.places),
+                batch.places,
+            )
             states = self.decode(features, None, batch)
         else:
             states = self.decode(features, self.token_embed(filling), batch)
@@ -97,25 +106,20 @@ class PaCo(Objective):
         }
         weights_of = {"reconstruction": 1.0, "belief": losses.belief, "spatial": losses.spatial}
         loss = torch.stack([weights_of[name] * terms[name] for name in weights_of if name in terms]).sum()
-        if batch.watched:
+        if batch.watched and tokens is not None:
             errors = tokens, book.tokens[book.books(hidden), nearest], take(matter, hidden)
             terms |= belief_health(logits, nearest, *errors, weights)
-        detached = {name: term.detach() for name, term in terms.items()}
-        return Output(
-            loss, detached, predicted, filling.detach(), matter, assigned, chosen[..., 0], tokens.detach()
-        )
+        return Output(loss, terms, predicted, filling, matter, assigned, chosen[..., 0], tokens).detached()
 
     def unknown(self, batch: Batch, truth: Tensor) -> Tensor:
-        """Return what stands for hidden patches before anything is believed (B, M, dim).
+        """Return what stands for hidden patches (B, M, D) before anything is believed, (B, M, dim).
 
-        That is one mask token, or during incubation, where a patch is let through, its pixels as a token's (paper).
+        That is one mask token, or during incubation, where a patch is let through, what it would be as a token (paper).
         """
         blank = self.mask_token.expand(*batch.hidden.shape, -1)
-        return (
-            blank
-            if batch.shown is None
-            else torch.where(batch.shown[..., None], self.token_embed(truth), blank)
-        )
+        if batch.shown is None:
+            return blank
+        return torch.where(batch.shown[..., None], self.token_embed(truth), blank)
 
     def decode(self, features: Tensor, others: Tensor | None, batch: Batch) -> Tensor:
         """Return the decoder's states (B, M, dim) of hidden places.

@@ -51,9 +51,9 @@ def attend(vit: VisionTransformer, embedded: Tensor, cells: Tensor) -> Tensor:
 
 
 class Decoder(nn.Module):
-    """Predicts hidden patches from encoder tokens; thrown away after pretraining."""
+    """Predicts hidden patches, or other ``values`` of hidden places, from encoder tokens; thrown away after pretraining."""
 
-    def __init__(self, config: DecoderConfig, encoder: EncoderConfig) -> None:
+    def __init__(self, config: DecoderConfig, encoder: EncoderConfig, values: int | None = None) -> None:
         super().__init__()
         self.embed = nn.Linear(encoder.dim, config.dim)
         self.positions = nn.Parameter(torch.zeros(1, encoder.cells, config.dim))
@@ -61,7 +61,7 @@ class Decoder(nn.Module):
             Block(config.dim, config.heads, qkv_bias=True) for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(config.dim)
-        self.pixels = nn.Linear(config.dim, encoder.patch**2 * 3)
+        self.pixels = nn.Linear(config.dim, values or encoder.patch**2 * 3)
         nn.init.trunc_normal_(self.positions, std=0.02)
 
     def forward(self, tokens: Tensor, cells: Tensor) -> Tensor:
@@ -72,6 +72,6 @@ class Decoder(nn.Module):
         return states
 
     def head(self, states: Tensor) -> Tensor:
-        """Return patches (B, M, 3P²) of states (B, M, dim)."""
+        """Return patches (B, M, 3P²), or other values, of states (B, M, dim)."""
         patches: Tensor = self.pixels(self.norm(states))
         return patches

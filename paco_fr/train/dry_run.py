@@ -96,15 +96,19 @@ def flops_per_picture(config: PretrainConfig) -> float:
     learned: float = encoder.depth * _block(tokens, encoder.dim) + decoder.depth * _block(whole, decoder.dim)
     learned += 2 * values * ((whole - hidden) * encoder.dim + hidden * decoder.dim)  # into and out of patches
     taught = 0.0  # what has no backward pass
+    if config.objective == "data2vec":
+        taught += encoder.depth * _block(whole, encoder.dim)
     if config.objective == "paco":
         book, trunk = config.codebook.tokens, config.belief.place == "trunk"
         dim = decoder.dim if trunk else config.belief.dim
-        learned += 2 * hidden * dim**2 + 2 * whole * book * dim  # queries, and their products with the keys
-        learned += 2 * whole * book * values * dim / config.optimiser.batch  # the keys themselves
-        if config.belief.place != "two-pass":
+        learned += 2 * whole * book * dim  # products of states with the tokens of their place
+        learned += 2 * whole * book * values * dim / config.optimiser.batch  # the tokens, embedded
+        if config.belief.place == "visible":
             learned += 2 * hidden * values * decoder.dim  # tokens into states
         if not trunk:
-            learned += config.belief.depth * _block(whole, dim)
+            learned += 2 * hidden * dim**2 + config.belief.depth * _block(
+                whole, dim
+            )  # queries, blocks of its own
         if config.belief.place == "two-pass":
             learned += encoder.depth * _block(whole, encoder.dim)
         taught += 2 * whole * book * values  # nearest tokens

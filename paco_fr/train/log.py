@@ -176,6 +176,11 @@ def alarms(means: Mapping[str, float], config: PretrainConfig, epoch: float) -> 
             f"Collapse: the teacher's regions relate alike (spread {means['spatial_spread']:.3f} < {LEAST_SPREAD}). "
             "Lower loss.spatial or loss.teacher_rate, or set loss.spatial_on=pixels."
         )
+    if means.get("teacher_spread", 1.0) < LEAST_SPREAD:
+        found["teacher"] = (
+            f"Collapse: the teacher sees the same at all places (spread {means['teacher_spread']:.3f} < {LEAST_SPREAD}). "
+            "Lower optimiser.learning_rate or loss.teacher_rate."
+        )
     if "belief_perplexity" not in means or epoch < config.belief.incubation_epochs + 0.5:
         return found
     share, chance = means["belief_perplexity"] / config.codebook.tokens, math.log(config.codebook.tokens)

@@ -27,7 +27,7 @@ PALETTE = (
 
 MARKS = ("o", "s", "D", "^", "v", "P")
 
-OWN_COLOUR = {"paco": 0, "mae": 1, "simmim": 2, "farl": 3}
+OWN_COLOUR = {"paco": 0, "mae": 1, "simmim": 2, "farl": 3, "data2vec": 4}
 """Encoder families that always have the same colour."""
 
 GREYS = {"random": "#7b858f", "pixels": "#545d66", "constant": "#98a1aa"}

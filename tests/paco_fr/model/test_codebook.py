@@ -31,7 +31,7 @@ def test_mix_is_the_weighted_sum_of_the_chosen_tokens():
     chosen = torch.randint(0, 5, (2, 2, 3))
     weights = torch.softmax(torch.randn(2, 2, 3), -1)
     slow = (codebook.tokens[cells[..., None], chosen] * weights[..., None]).sum(2)
-    torch.testing.assert_close(codebook.mix(cells, chosen, weights), slow)
+    torch.testing.assert_close(codebook.mix(codebook.tokens, cells, chosen, weights), slow)
 
 
 def test_sums_and_counts_equal_a_plain_loop():
@@ -101,7 +101,7 @@ def test_a_shared_codebook_chooses_mixes_and_gathers_for_all_places():
             assert assigned[b, n] == (tokens - patches[b, n]).square().sum(-1).argmin()
             sums[0, assigned[b, n]] += patches[b, n]
     torch.testing.assert_close(codebook.sums(everywhere(3), assigned, patches), sums)
-    mixed = codebook.mix(everywhere(3), assigned[..., None], torch.ones(3, 4, 1))
+    mixed = codebook.mix(codebook.tokens, everywhere(3), assigned[..., None], torch.ones(3, 4, 1))
     assert torch.equal(mixed, tokens[assigned])
     codebook.usage[0, 3] = 0.0
     others = torch.randn(10, 4, 6)

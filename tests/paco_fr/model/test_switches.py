@@ -119,6 +119,8 @@ def test_alarms_wait_for_the_end_of_incubation_and_watch_the_teacher(config):
     taught = small_config(loss={"spatial_on": "features"})
     assert "features" in alarms({"spatial_spread": 0.01}, taught, 0.0)
     assert not alarms({"spatial_spread": 0.3}, taught, 0.0)
+    assert "teacher" in alarms({"teacher_spread": 0.01}, taught, 0.0)
+    assert not alarms({"teacher_spread": 0.3}, taught, 0.0)
 
 
 def test_an_alarm_is_said_once(faces, tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ def last(out):
     return json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
 
 
-@pytest.mark.parametrize("objective", ["paco", "mae", "simmim"])
+@pytest.mark.parametrize("objective", ["paco", "mae", "simmim", "data2vec"])
 def test_bf16_learns_about_the_same(faces, tmp_path, objective):
     full = pretrain(config_on(faces, objective=objective), tmp_path / "full")
     half = pretrain(config_on(faces, objective=objective, optimiser={"precision": "bf16"}), tmp_path / "half")
