@@ -66,4 +66,4 @@ def subset_flags(labels: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
 def finite_rows(outputs: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Return (n,) whether all outputs (n, ...) of a unit are finite."""
     array = np.asarray(outputs)
-    return np.asarray(np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+    return np.asarray(np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
