@@ -1,77 +1,112 @@
-"""How long a browser needs to open a report of 50 encoders on 100 tasks; the aim is under 2 s.
+"""Weight, printed pages and first paint of a report's page, beside those of an earlier checkout.
 
-Run it from the root of the repository: ``python -m benchmarks.report [--figures]``. It needs Chromium.
-With ``--figures`` every task has its dot plot of all encoders as well, which takes half a minute to draw.
+Run it from the root of the repository: ``python -m benchmarks.report RUN [--before TREE]``. It needs Chromium. RUN is a
+folder of rows, as quickstart leaves; without one, rows of 50 encoders on 100 tasks are made up. Aims: 3 MB and 12
+printed pages for the rows of quickstart, first paint under 1 s.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from paco_eval.report.figures import table_figures
-from paco_eval.report.page import Contents, render
-from paco_eval.report.plots.style import looks
-from paco_eval.report.tables.table import family_tables
-from paco_eval.rows.schema import Interval, Metric, Row
-from paco_eval.rows.store import Stored
+ENCODERS, TASKS, TIMES = 50, 100, 3
 
-ENCODERS, TASKS, RUNS = 50, 100, 5
-
-
-def row(encoder: int, task: int) -> Row:
-    mae = Metric(value=5 + encoder / 10, low=4, high=11, higher_is_better=False, unit="deg")
-    return Row(
-        task=f"family{task // 10}/task{task}", task_version=1, family=f"family{task // 10}",
-        encoder=f"encoder{encoder}", method=f"method{encoder}", weight_hash=f"{encoder:016x}",
-        pixel_hash="0" * 16, crop_hash="0" * 16, protocol="frozen", data_fingerprint="0" * 16,
-        data_kind="synthetic", metrics={"mae": mae, "geodesic": mae}, main_metric="mae", n_expected=2000,
-        n_scored=2000, chosen={"block": 11, "pooling": "grid4", "ridge": 10.0},
-        interval=Interval(method="bootstrap percentile", unit="identity", n_units=200, replicates=1000),
-    )  # fmt: skip
+BUILD = """
+import sys
+from paco_eval.report.build import build_report
+build_report([sys.argv[1]], sys.argv[2], formats=["html"])
+"""
+PAINTED = """<script>setTimeout(() => {
+  const painted = performance.getEntriesByName("first-contentful-paint")[0];
+  document.title = painted ? Math.round(painted.startTime) : "none";
+}, 1500)</script></body>"""
 
 
-def page(figures: bool) -> str:
-    nowhere = Path("nowhere") / "row.json"  # there are no items, so figures of items are left out
-    rows = [Stored(row(i, j), nowhere) for i in range(ENCODERS) for j in range(TASKS)]
-    tables = family_tables(rows)
-    colours = looks(line.label for table in tables for line in table.lines)
-    shown = [
-        (table, list(table_figures(table, colours, lambda _: None)) if figures else []) for table in tables
+def made_up(folder: Path) -> Path:
+    """Write an archive of rows that nobody measured."""
+    import pandas as pd
+
+    from paco_eval.rows.schema import Interval, Metric, Row
+    from paco_eval.rows.store import write_row
+
+    items = pd.DataFrame({"id": ["a"], "group": ["a"]})
+    for encoder in range(ENCODERS):
+        for task in range(TASKS):
+            mae = Metric(value=5 + encoder / 10, low=4, high=11, higher_is_better=False, unit="deg")
+            row = Row(
+                task=f"family{task // 10}/task{task}", task_version=1, family=f"family{task // 10}",
+                encoder=f"encoder{encoder}", method=f"method{encoder}", weight_hash=f"{encoder:016x}",
+                pixel_hash="0" * 16, crop_hash="0" * 16, protocol="frozen", data_fingerprint="0" * 16,
+                data_kind="synthetic", metrics={"mae": mae, "geodesic": mae}, main_metric="mae", n_expected=2000,
+                n_scored=2000, chosen={"block": 11, "pooling": "grid4", "ridge": 10.0},
+                interval=Interval(method="bootstrap percentile", unit="identity", n_units=200, replicates=1000),
+            )  # fmt: skip
+            write_row(folder / "rows", row, items)
+    return folder
+
+
+def measured(browser: str, run: Path, tree: Path, folder: Path) -> str:
+    """Build the page of a run with the code of a tree and say what it weighs and how fast it is seen."""
+    start = time.perf_counter()
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    subprocess.run(
+        [sys.executable, "-c", BUILD, str(run), str(folder)], check=True, env=environment, cwd=tree
+    )
+    seconds = time.perf_counter() - start
+    page = folder / "report.html"
+    size = page.stat().st_size
+    headless = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
     ]
-    html = render(Contents(rows, shown, [], [], [], colours), "Benchmark")
+    subprocess.run(
+        [*headless, f"--user-data-dir={folder}/p", f"--print-to-pdf={folder}/a.pdf", page.as_uri()],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    pages = len(re.findall(rb"/Type\s*/Page\b", (folder / "a.pdf").read_bytes()))
     # The page lets only its own script run; the stop-watch needs leave.
-    html = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", html)
-    return html.replace("</body>", "<script>document.title = Math.round(performance.now())</script></body>")
+    html = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", page.read_text(encoding="utf-8"))
+    watched = folder / "watched.html"
+    watched.write_text(html.replace("</body>", PAINTED), encoding="utf-8")
+    paints = []
+    for time_ in range(TIMES):
+        done = subprocess.run(
+            [*headless, f"--user-data-dir={folder}/{time_}", "--timeout=4000", "--dump-dom", watched.as_uri()],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        found = re.search(r"<title>(\d+)</title>", done.stdout)
+        paints.append(found[1] if found else "?")
+    return f"{size / 1e6:.2f} MB, {pages} printed pages, first paint {' / '.join(paints)} ms, made in {seconds:.0f} s"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--figures", action="store_true", help="draw a dot plot per task")
-    figures = parser.parse_args().figures
+    parser.add_argument("run", nargs="?", type=Path, help="folder of rows")
+    parser.add_argument(
+        "--before", type=Path, help="checkout of an earlier version, measured on the same rows"
+    )
+    asked = parser.parse_args()
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         raise SystemExit("No Chromium on this machine.")
-    start = time.perf_counter()
-    html = page(figures)
-    print(f"made in {time.perf_counter() - start:.1f} s, {len(html) / 1e6:.1f} MB")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.html"
-        path.write_text(html, encoding="utf-8")
-        for run in range(RUNS):
-            done = subprocess.run(
-                [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                 "--disable-background-networking", f"--user-data-dir={folder}/{run}", "--dump-dom",
-                 path.as_uri()],
-                capture_output=True, text=True, check=True,
-            )  # fmt: skip
-            found = re.search(r"<title>(\d+)</title>", done.stdout)
-            print(f"opened, sorted and filtered by its script in {found.group(1) if found else '?'} ms")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run = (asked.run or made_up(folder / "run")).resolve()
+        for what, tree in (("now", Path(__file__).parents[1]), ("before", asked.before)):
+            if tree is not None:
+                print(f"{what:7} {measured(browser, run, tree.resolve(), folder / what)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -252,6 +252,16 @@ def by_angle(items: pd.DataFrame, metric: Metric, angle: str, edges: Sequence[fl
     return pd.DataFrame(lines, columns=["low", "high", "n", "value"])
 
 
+def by_group(items: pd.DataFrame, metric: Metric, column: str) -> dict[str, float]:
+    """Return the metric for each value of a column that has at least ten items, the most frequent value first."""
+    counts = items[column].value_counts()
+    return {
+        str(name): metric.value(items[items[column] == name])
+        for name, count in counts.items()
+        if count >= LEAST_ITEMS
+    }
+
+
 def knows_angle(items: pd.DataFrame, angle: str) -> bool:
     """Say whether the items know their true angle, ``yaw`` or ``pitch``."""
     return bool({f"{angle}_true", angle} & set(items)) or {f"{angle}_a", f"{angle}_b"} <= set(items)

@@ -7,6 +7,7 @@ was stopped, and a finished cell is left as it is.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,14 +15,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from accelerate import PartialState
 
 from paco_eval.analysis.columns import Column
 from paco_eval.analysis.compare import compare
 from paco_eval.analysis.significance import MetricOf, metrics_of_tasks, registered_judge
 from paco_eval.evaluation.runner import evaluate_all
-from paco_eval.report.plots.scores import dot_and_interval
+from paco_eval.report.charts.panels import Chart, Dots
+from paco_eval.report.plots.draw import draw
 from paco_eval.report.plots.style import save
 from paco_eval.report.tables.comparison import comparison_tables
 from paco_eval.report.tables.formats import to_csv, to_latex, to_markdown
@@ -273,13 +274,12 @@ def write_ablation(grid: Sequence[Variant], out: Path, metric_of: MetricOf) -> l
         known = [(label, cell) for label, cell in cells if cell is not None and cell.value is not None]
         if column.task == COST or not known:
             continue
-        frame = pd.DataFrame(
-            [(label, cell.value, cell.low, cell.high) for label, cell in known],
-            columns=["encoder", "value", "low", "high"],
-        ).astype({"value": float, "low": float, "high": float})
-        figure = dot_and_interval(
-            frame, title=f"ablation · {column.task}", heading=column.heading, decimals=column.decimals
+        points = tuple(
+            (label, *(math.nan if end is None else end for end in (cell.value, cell.low, cell.high)))
+            for label, cell in known
         )
+        dots = Dots(f"ablation · {column.task}", column.heading, points, column.decimals)
+        figure = draw(Chart(column.task, column.task, "", (dots,)))
         files += save(figure, out / "plots" / f"ablation-{column.task.replace('/', '-')}")
     return files
 

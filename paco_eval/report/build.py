@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 from paco_eval.analysis.compare import Comparison
-from paco_eval.analysis.significance import BY_INTERVALS, Judge
-from paco_eval.report.figures import (
-    Drawn,
-    few_shot_figures,
-    pretraining_figures,
-    sample_figures,
-    table_figures,
-    training_figures,
-)
-from paco_eval.report.page import Contents, render, slug
+from paco_eval.analysis.significance import BY_INTERVALS, Judge, registered_metrics
+from paco_eval.report.charts.panels import Chart, relabelled, slug
+from paco_eval.report.page.contents import collect
+from paco_eval.report.page.render import render
+from paco_eval.report.plots.draw import draw
 from paco_eval.report.plots.style import looks, save
-from paco_eval.report.robustness_figures import overview_figures, sweep_figures
 from paco_eval.report.tables.comparison import comparison_tables
 from paco_eval.report.tables.formats import latex_document, to_csv, to_markdown
-from paco_eval.report.tables.presets import ROBUSTNESS, preset_tables
+from paco_eval.report.tables.leaderboard import leaderboards
+from paco_eval.report.tables.presets import preset_tables
 from paco_eval.report.tables.published import beside_measured, load_published
 from paco_eval.report.tables.robustness import over_levels
 from paco_eval.report.tables.table import Table, family_tables
 from paco_eval.rows.archive import write_archive
 from paco_eval.rows.artefacts import checkpoints, pretrainings
-from paco_eval.rows.store import Stored, load_rows
+from paco_eval.rows.store import load_rows
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import write_text, writing
 
@@ -55,6 +48,7 @@ def build_report(
     style: Style = "families",
     comparison: Comparison | None = None,
     title: str = "Face encoders, measured",
+    replicates: int = 1000,
 ) -> Report:
     """Write ``report.html``, ``tables.md``, ``results.csv``, ``tables.tex``, ``figures/`` and ``archive/`` as asked.
 
@@ -70,6 +64,7 @@ def build_report(
             (:mod:`paco_eval.report.tables.presets`).
         comparison: from :func:`paco_eval.analysis.compare.compare`; its tables come first.
         title: heading of the page.
+        replicates: bootstrap replicates of what the one table claims.
 
     Raises:
         PacoError: there is neither a row nor a pretraining run, or ``out`` cannot be written.
@@ -112,14 +107,18 @@ def build_report(
         texts["results.csv"] = to_csv(tables)
     if "latex" in formats:
         texts["tables.tex"] = latex_document(narrow)
-    drawn: list[Drawn] = []
+    charts: list[Chart] = []
+    titles: Mapping[str, str] = {}
     if {"html", "figures"} & set(formats):
-        contents = _contents(loaded.rows, tables, shown, runs, problems)
-        drawn = [figure for _, figures in contents.tables for figure in figures]
-        drawn += [*contents.training, *(f for _, _, figures in contents.pretrainings for f in figures)]
-        if "html" in formats:
+        metric_of, page = registered_metrics(), "html" in formats
+        boards = leaderboards(
+            loaded.rows, metric_of=metric_of, include_mimic=include_mimic, replicates=replicates
+        )
+        contents = collect(loaded.rows, boards, tables, shown, runs, metric_of, problems, page=page)
+        charts, titles = contents.charts, contents.titles
+        if page:
             texts["report.html"] = render(contents, title)
-    written = _write(Path(out), texts, drawn if "figures" in formats else [])
+    written = _write(Path(out), texts, charts if "figures" in formats else [], titles)
     return Report([*archived, *written], problems)
 
 
@@ -132,106 +131,16 @@ def _over_levels(table: Table, problems: list[str]) -> Table:
         return table
 
 
-def _contents(
-    rows: Sequence[Stored],
-    tables: Sequence[Table],
-    condensed: Sequence[Table],
-    runs: Sequence[Any],
-    problems: list[str],
-) -> Contents:
-    look = looks(line.label for table in tables for line in table.lines)
-    together = [few_shot_figures(tables), overview_figures(tables)]
-    swept = _preset_curves(rows, tables)
-    taken: set[str] = set()
-    shown = []
-    for table, short in zip(tables, condensed, strict=True):
-        figures = [
-            *table_figures(table, look, problems.append),
-            *sweep_figures(table, problems.append),
-            *_samples(table, problems),
-        ]
-        named = [_named(drawn, table, taken) for drawn in figures]
-        more = [drawn for found in (*together, swept) for drawn in found.get(table.title, [])]
-        shown.append((short, [*more, *named]))
-    trained = []
-    for run in runs:
-        try:
-            card = run.card()
-        except PacoError as error:
-            problems.append(str(error))
-            card = {}
-        trained.append((run, card, list(pretraining_figures(run, problems.append))))
-    return Contents(
-        rows, shown, trained, list(training_figures(runs, problems.append)), _failures(rows), look, problems
-    )
-
-
-def _preset_curves(rows: Sequence[Stored], tables: Sequence[Table]) -> dict[str, list[Drawn]]:
-    """Return the curves of sweeps for tables of papers, which hold no levels, under the titles of these."""
-    places = {table.protocol: table.title for table in tables if table.family == ROBUSTNESS}
-    levels = [stored for stored in rows if stored.row.level is not None] if places else []
-    sweeps = family_tables(levels)
-    protocols = {table.title: table.protocol for table in sweeps}
-    drawn: dict[str, list[Drawn]] = defaultdict(list)
-    for title, found in overview_figures(sweeps).items():
-        drawn[places.get(protocols[title], "")] += found
-    return drawn
-
-
-def _named(drawn: Drawn, table: Table, taken: set[str]) -> Drawn:
-    """Return the figure under a name of its own: one task may have tables of several protocols and presets."""
-    plain = table.protocol == "frozen" and not table.mimic
-    name = drawn.name if plain else f"{drawn.name}-{table.protocol}{'-mimic' if table.mimic else ''}"
-    if slug(name) in taken:
-        name = f"{name}-{table.family}"
-    taken.add(slug(name))
-    return replace(drawn, name=name)
-
-
-def _samples(table: Table, problems: list[str]) -> list[Drawn]:
-    if table.compared:
-        return []
-    stored = {s.row.key: s for line in table.lines for cell in line.cells if cell for s in cell.rows}
-    return list(sample_figures(list(stored.values()), problems.append))
-
-
-def _failures(rows: Sequence[Stored]) -> list[dict[str, Any]]:
-    """Return a line per task and set of failures, with the encoders that met them."""
-    found: dict[tuple[str, int, int, str], list[str]] = {}
-    for stored in rows:
-        row = stored.row
-        lost, of, _ = row.failed
-        if lost:
-            case = (row.task, of, of - lost, _reasons(stored))
-            found.setdefault(case, []).append(row.encoder)
-    return [
-        {
-            "task": task,
-            "expected": expected,
-            "scored": scored,
-            "reasons": reasons,
-            "encoders": sorted(set(names)),
-        }
-        for (task, expected, scored, reasons), names in sorted(found.items())
-    ]
-
-
-def _reasons(stored: Stored) -> str:
-    try:
-        items = stored.items()
-    except PacoError as error:
-        return str(error)
-    named = items.failure[items.failure.fillna("") != ""] if "failure" in items else items.id[:0]
-    counted = (f"{reason} ({count})" for reason, count in named.value_counts().items())
-    return "; ".join(counted) or "not told by the items"
-
-
-def _write(out: Path, texts: dict[str, str], drawn: Sequence[Drawn]) -> list[Path]:
+def _write(
+    out: Path, texts: dict[str, str], charts: Sequence[Chart], titles: Mapping[str, str]
+) -> list[Path]:
     written: list[Path] = []
+    look = looks(titles.values())
     with writing(f"the report to {out}", "Choose another folder."):
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             written.append(write_text(out / name, text))
-        for figure in drawn:
-            written += save(figure.figure, out / "figures" / slug(figure.name))
+        for chart in charts:
+            figure = draw(relabelled(chart, titles), look)
+            written += save(figure, out / "figures" / slug(chart.name))
     return written

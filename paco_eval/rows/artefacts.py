@@ -6,9 +6,9 @@
 ``pretrain/NAME/reconstruction.npz`` ``original``, ``corrupted``, ``reconstructed``: (n, H, W, 3) uint8
 ``pretrain/NAME/sheets/STEP.npz``    the same, after so many steps
 ``pretrain/NAME/codebook.npz``       ``tokens``: (N, K, P, P, 3) uint8; ``usage``: (N, K) float
-``rows/KEY.HASH.samples.npz``        of a row: ``images`` (n, H, W, 3) uint8, ``predicted`` and
-                                     ``truth`` (n, L, 2) in pixels of these images, ``visible`` (n, L)
-                                     bool, ``names`` (n,) text
+``rows/KEY.HASH.samples.npz``        of a row: ``images`` (n, H, W, 3) uint8, ``ids`` (n,) of their units,
+                                     ``roles`` (n,), why they are kept, ``transforms`` (n, 2, 3) from
+                                     photograph to image, ``visible`` (n, L) bool of points
 ==================================== ==============================================================
 
 A run that an encoder ``paco:FOLDER`` of the rows names is shown as well where its folder is at hand.
@@ -36,7 +36,7 @@ SHAPES: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "reconstruction": {"original": (4, "u"), "corrupted": (4, "u"), "reconstructed": (4, "u")},
     "codebook": {"tokens": (5, "u"), "usage": (2, "f")},
     "samples": {
-        "images": (4, "u"), "predicted": (3, "f"), "truth": (3, "f"), "visible": (2, "b"), "names": (1, "U"),
+        "images": (4, "u"), "ids": (1, "U"), "roles": (1, "U"), "transforms": (3, "f"), "visible": (2, "b"),
     },
 }  # fmt: skip
 """Arrays of each kind of file: number of axes and kind of type."""

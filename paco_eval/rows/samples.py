@@ -1,96 +1,105 @@
-"""A few faces of a row with what was predicted and what is true, for the report."""
+"""A few pictures of a row for the report: the same faces for every encoder, its own worst, its hardest pairs.
+
+Only the pictures are kept, with where they were cut from. What was predicted on them is in the items, of which any
+encoder's can be laid over the same pictures.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.rows.artefacts import packed_arrays
-from paco_fr.faces.crop import apply, crop_image
+from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import read_image
 from paco_fr.utils.errors import PacoError
-from tasks.kinds.classification import class_names
 from tasks.task import Task
 from tasks.units import Units
 
-COUNT = 8
-"""Faces kept: evenly spaced from the best to the worst error, so that failures show, too."""
-
-Item = Mapping[Hashable, Any]
+SHARED, WORST, PAIR = "shared", "worst", "pair"
+"""Why a picture is kept: every encoder is shown on it; this one did worst on it; it is of a pair this one did worst on."""
+FACES, OWN, PAIRS = 6, 2, 3
+"""How many: shared faces, an encoder's worst ones, and pairs of one person and of two."""
+SHOWN = ("landmarks", "pose", "classification")
+"""Kinds of task whose prediction can be shown on one face."""
 
 
 def samples_of(task: Task, items: pd.DataFrame, units: Units) -> bytes | None:
-    """Return the samples file of one row, None where its kind of task cannot be shown on a face.
-
-    Points, of landmark tasks, are in pixels of the canvas; other kinds say prediction and truth in words.
-    """
-    if task.kind not in CAPTIONS:
+    """Return the samples file of one row, None where its kind of task cannot be shown on faces."""
+    if task.kind not in (*SHOWN, "verification"):
         return None
-    ranked = _ranked(items[items["failure"] == ""])
-    picked = ranked.iloc[
-        np.unique(np.linspace(0, len(ranked) - 1, min(COUNT, len(ranked))).round().astype(int))
-    ]
-    place = {name: unit for unit, name in enumerate(units.labels["unit_id"])}
-    images, predicted, truth, visible, names = [], [], [], [], []
-    for item in picked.to_dict("records"):
-        unit = place[item["id"]]
-        source = units.records[int(units.rows[unit])]["image"]
-        try:
-            images.append(crop_image(read_image(source), units.transforms[unit], units.canvas))
-        except PacoError:
-            continue
-        own, true = (_points(item, name, units.transforms[unit], task) for name in ("prediction", "truth"))
-        seen = units.labels["visible"].iloc[unit] if "visible" in units.labels and len(true) else None
-        predicted.append(own)
-        truth.append(true)
-        visible.append(np.ones(len(true), dtype=bool) if seen is None else np.asarray(seen, dtype=bool))
-        names.append(CAPTIONS[task.kind](item, task))
-    if not images:
+    found: list[dict[str, Any]] = []
+    for role, wanted in _picked(task, items, units):
+        found += _cut(role, wanted, units)
+    if not found:
         return None
+    visible = [cut.pop("visible") for cut in found]
     return packed_arrays(
         f"samples of {task.name}", "samples",
-        images=images, predicted=predicted, truth=truth, visible=visible, names=names,
+        **{name: [cut[name] for cut in found] for name in found[0]}, visible=visible,
     )  # fmt: skip
 
 
-def _ranked(items: pd.DataFrame) -> pd.DataFrame:
-    """Return items from the best to the worst; of right and of wrong classes the surest are the ends."""
-    key = items["error"]
-    if "confidence" in items:
-        key = key + np.where(key > 0, items["confidence"], 1 - items["confidence"])
-    return items.loc[key.sort_values(kind="stable").index]
+def _picked(task: Task, items: pd.DataFrame, units: Units) -> Iterator[tuple[str, list[str]]]:
+    """Yield why pictures are kept, and the names of their units."""
+    if task.kind == "verification":
+        pairs = hardest_pairs(items)
+        yield PAIR, list(dict.fromkeys(pairs[["id_a", "id_b"]].to_numpy().ravel()))
+        return
+    shared = shared_faces(units.labels[units.labels["unit_id"].isin(items["id"])])
+    yield SHARED, shared
+    known = items[(items["failure"] == "") & ~items["id"].isin(shared)]
+    key = known["error"] + known.get("confidence", 0.0)  # of wrong classes the surest is the worst
+    yield WORST, known.loc[key.sort_values(ascending=False, kind="stable").index[:OWN], "id"].tolist()
 
 
-def _points(item: Item, name: str, transform: npt.NDArray[np.float64], task: Task) -> npt.NDArray[np.float64]:
-    if task.kind != "landmarks":
-        return np.empty((0, 2))
-    return np.asarray(apply(transform, np.asarray(item[name], dtype=np.float64)))
+def shared_faces(labels: pd.DataFrame) -> list[str]:
+    """Return the units that every encoder is shown on: from one profile to the other where the yaw is known.
+
+    They depend on the data alone, so rows of several runs show the same faces.
+    """
+    yaw = labels["yaw"] if "yaw" in labels else pd.Series(0.0, index=labels.index)
+    order = pd.DataFrame({"yaw": yaw.astype(float), "unit": labels["unit_id"].astype(str)})
+    order = order.sort_values(["yaw", "unit"])["unit"].to_numpy()
+    places = np.linspace(0, len(order) - 1, min(FACES, len(order))).round().astype(int)
+    return [str(unit) for unit in order[places]]
 
 
-def _of_landmarks(item: Item, task: Task) -> str:
-    return f"{item['id']}  {item['error']:.1f} %"
+def hardest_pairs(items: pd.DataFrame) -> pd.DataFrame:
+    """Return the items of the least alike pairs of one person, then of the most alike pairs of two people.
+
+    No picture is in two of them, so that one bad photograph is not all there is to see.
+    """
+    known = items[(items["failure"] == "") & np.isfinite(items["score"].astype(float))]
+    kept: list[Any] = []
+    seen: set[str] = set()
+    for same in (True, False):
+        side = known[known["truth"].astype(bool) == same].sort_values("score", ascending=same, kind="stable")
+        before = len(kept)
+        for index, a, b in zip(side.index, side["id_a"], side["id_b"], strict=True):
+            if len(kept) - before == PAIRS:
+                break
+            if not {a, b} & seen:
+                seen |= {a, b}
+                kept.append(index)
+    return known.loc[kept]
 
 
-def _of_pose(item: Item, task: Task) -> str:
-    said, true = (
-        "/".join(f"{item[f'{angle}_{side}']:.0f}" for angle in ("yaw", "pitch", "roll"))
-        for side in ("pred", "true")
-    )
-    return f"{said}° for {true}°"
-
-
-def _of_class(item: Item, task: Task) -> str:
-    said, true = (class_names(task)[int(item[name])] for name in ("prediction", "truth"))
-    return said if said == true else f"{said} for {true}"
-
-
-CAPTIONS: dict[str, Callable[[Item, Task], str]] = {
-    "landmarks": _of_landmarks,
-    "pose": _of_pose,
-    "classification": _of_class,
-}
-"""By kind of task, the line under a face."""
+def _cut(role: str, names: list[str], units: Units) -> Iterator[dict[str, Any]]:
+    place = {name: unit for unit, name in enumerate(units.labels["unit_id"].astype(str))}
+    for name in names:
+        if (unit := place.get(str(name))) is None:
+            continue
+        source = units.records[int(units.rows[unit])]["image"]
+        try:
+            image = crop_image(read_image(source), units.transforms[unit], units.canvas)
+        except PacoError:
+            continue
+        seen = units.labels["visible"].iloc[unit] if "visible" in units.labels else None
+        yield {
+            "images": image, "ids": str(name), "roles": role, "transforms": units.transforms[unit],
+            "visible": np.ones(0, dtype=bool) if seen is None else np.asarray(seen, dtype=bool),
+        }  # fmt: skip

@@ -25,16 +25,24 @@ def save_pictures(out: Path, objective: Objective, views: Views) -> None:
     The codebook holds, for every place, its tokens uint8 (N, K, P, P, 3) and their usage (N, K).
     """
     save_sheet(out / "reconstruction.npz", objective, views)
-    config, codebook = views.config, getattr(objective, "codebook", None)
+    found = codebook_pictures(objective, views.config)
+    if found is not None:
+        tokens, usage = found
+        with atomic_file(out / "codebook.npz") as path, path.open("wb") as file:
+            np.savez_compressed(file, tokens=tokens, usage=usage)
+
+
+def codebook_pictures(objective: Objective, config: PretrainConfig) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return for every place its tokens uint8 (N, K, P, P, 3) and their usage (N, K); None without a codebook."""
+    codebook = getattr(objective, "codebook", None)
     if codebook is None:
-        return
+        return None
     patch = config.encoder.patch
     books = codebook.books(torch.arange(config.encoder.cells))
     S, K, _ = codebook.tokens.shape
     flat = codebook.tokens.detach().reshape(S * K, 1, patch * patch * 3)
     tokens = unprepare(unpatchify(flat, patch), config.encoder.pixels).reshape(S, K, patch, patch, 3)
-    with atomic_file(out / "codebook.npz") as path, path.open("wb") as file:
-        np.savez_compressed(file, tokens=tokens[books], usage=codebook.usage[books].numpy())
+    return tokens[books], codebook.usage[books].numpy()
 
 
 @torch.no_grad()

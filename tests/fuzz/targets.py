@@ -20,7 +20,7 @@ from paco_eval.encoders import onnx as onnx_encoder
 from paco_eval.encoders._weights import read_tensors, what_it_is
 from paco_eval.features import cache
 from paco_eval.probes.choice_cache import remembered
-from paco_eval.report.plots.training import read_metrics
+from paco_eval.report.charts.training import read_metrics
 from paco_eval.report.tables.published import load_published
 from paco_eval.rows.archive import write_archive
 from paco_eval.rows.artefacts import Pretraining, load_arrays, save_arrays
@@ -165,10 +165,9 @@ class Stored:
             return read_items(whole)
 
         samples = self.folder / "samples.npz"
-        points = np.zeros((2, 5, 2))
         save_arrays(
-            samples, "samples", images=np.zeros((2, 8, 8, 3), np.uint8), predicted=points, truth=points,
-            visible=np.ones((2, 5), bool), names=["a", "b"],
+            samples, "samples", images=np.zeros((2, 8, 8, 3), np.uint8), ids=["a", "b"], roles=["shared", "worst"],
+            transforms=np.zeros((2, 2, 3)), visible=np.ones((2, 5), bool),
         )  # fmt: skip
         book = self.folder / "codebook.npz"
         save_arrays(book, "codebook", tokens=np.zeros((4, 2, 3, 3, 3), np.uint8), usage=np.zeros((4, 2)))

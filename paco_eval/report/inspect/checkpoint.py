@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
 
-from paco_eval.report.inspect.inpainting import fill
+from paco_eval.report.inspect.inpainting import Filled, fill
 from paco_eval.report.plots.method import attention_sheet, nearest_tokens_sheet
-from paco_eval.report.plots.pictures import picture_rows
+from paco_eval.report.plots.pictures import Pictures, picture_rows
 from paco_eval.report.plots.style import save
-from paco_fr.checkpoint import load_objective, read_card
+from paco_fr.checkpoint import load_objective
 from paco_fr.config import PretrainConfig
 from paco_fr.data.crops import crop_pool
 from paco_fr.data.sources import load_source
@@ -24,6 +26,7 @@ from paco_fr.model.objective import completed
 from paco_fr.model.paco import PaCo
 from paco_fr.model.patches import patchify, put, take, unpatchify
 from paco_fr.model.regions import REGIONS, region_map
+from paco_fr.train.sheets import codebook_pictures, repaired
 from paco_fr.utils.random import generator
 
 FACES = "synthetic:identities=8,images_per_identity=1,seed=2"
@@ -35,35 +38,99 @@ OCCLUDER = "surgical_mask"
 """What a mouth is hidden by."""
 
 
+@dataclass(frozen=True)
+class Views:
+    """What a checkpoint makes of synthetic faces; all pictures uint8, n faces of side S, N places.
+
+    Attributes:
+        name: objective, recipe and seed.
+        objective: of the run.
+        config: of the run.
+        rows: named rows of pictures (n, S, S, 3): the faces, what is hidden of them, what is put there.
+        looked: (n, N) where the belief looks for one hidden place; None without a belief.
+        cells: (n,) that place.
+        corrupted: (n, S, S, 3) with believed tokens in hidden places; None without a belief.
+        filled: faces with an occluder as the belief fills them; None without a belief.
+        codebook: tokens (N, K, P, P, 3) and their usage (N, K); None without one.
+
+    """
+
+    name: str
+    objective: str
+    config: PretrainConfig
+    rows: dict[str, Pictures]
+    looked: npt.NDArray[np.float32] | None = None
+    cells: npt.NDArray[np.int64] | None = None
+    corrupted: Pictures | None = None
+    filled: Filled | None = None
+    codebook: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]] | None = None
+
+
+@torch.no_grad()
+def views_of(folder: Path, faces: int = 8) -> tuple[Views, Any, torch.Tensor]:
+    """Return what there is to see of a run of this package, with its objective and the prepared faces.
+
+    Raises:
+        PacoError: it is no checkpoint, or damaged.
+
+    """
+    objective, trained = load_objective(folder)
+    data = trained.data.model_copy(update={"source": FACES, "crops": {"aligned": 1.0}, "jitter": 0.0})
+    config = trained.model_copy(update={"data": data})
+    pool = crop_pool(config).images
+    shown = np.stack([np.asarray(pool[place]) for place in range(min(faces, len(pool)))])
+    images, patch, contract = (
+        prepare(shown, config.encoder.pixels),
+        config.encoder.patch,
+        config.encoder.pixels,
+    )
+    batch = masked_batch(images, config)
+    patches = patchify(images, patch)
+    grey = put(patches, batch.hidden, patches.new_zeros(*batch.hidden.shape, patches.shape[-1]))
+    rows = {"face": shown, "hidden": unprepare(unpatchify(grey, patch), contract)}
+    name = f"{trained.objective}/{trained.name}, seed {trained.seed}"
+    if trained.objective == "untrained":
+        return Views(name, trained.objective, config, rows), objective, images
+    output = objective(batch)
+    corrupted = unprepare(unpatchify(completed(patches, batch, output), patch), contract)
+    decoded = unprepare(unpatchify(repaired(config, batch, output), patch), contract)
+    if trained.objective != "paco":
+        return Views(name, trained.objective, config, rows | {"decoded": decoded}), objective, images
+    cells = torch.tensor([_hidden_part(config, row.numpy(), at) for at, row in enumerate(batch.hidden)])
+    looked = belief_attention(objective, batch)[torch.arange(len(cells)), cells].numpy()
+    filled = fill(
+        objective,
+        config,
+        load_source(FACES).select(range(faces)) if faces < 8 else load_source(FACES),
+        occluder=OCCLUDER,
+    )
+    rows |= {"believed tokens": corrupted, "decoded": decoded}
+    views = Views(
+        name, trained.objective, config, rows, looked, cells.numpy(), corrupted, filled, codebook_pictures(objective, config)
+    )  # fmt: skip
+    return views, objective, images
+
+
 def describe_checkpoint(folder: Path, out: Path) -> list[Path]:
     """Write what there is to see of a run of this package as PNG and SVG; return the files.
 
     Masks by strategy for any objective; where the belief looks and the nearest tokens for PaCo-FR.
     """
-    _, trained = read_card(folder)
-    data = trained.data.model_copy(update={"source": FACES, "crops": {"aligned": 1.0}, "jitter": 0.0})
-    config = trained.model_copy(update={"data": data})
-    pool = crop_pool(config).images
-    faces = np.stack([np.asarray(pool[place]) for place in range(len(pool))])
-    images = prepare(faces, config.encoder.pixels)
-    name = f"{trained.objective}/{trained.name}, seed {trained.seed}"
+    views, model, images = views_of(folder)
+    config, name = views.config, views.name
     files = [*save(picture_rows(_masks(config, images), title=f"{name} · masks by strategy"), out / "masks")]
-    if trained.objective != "paco":
+    if views.looked is None or views.corrupted is None or views.cells is None or views.filled is None:
         return files
-    model: PaCo = load_objective(folder)[0]
-    batch = masked_batch(images, config)
-    cells = torch.tensor([_hidden_part(config, row.numpy(), at) for at, row in enumerate(batch.hidden)])
-    looked = belief_attention(model, batch)[torch.arange(len(cells)), cells].numpy()
-    with torch.no_grad():
-        patches = completed(patchify(batch.images, config.encoder.patch), batch, model(batch))
-    corrupted = unprepare(unpatchify(patches, config.encoder.patch), config.encoder.pixels)
     figure = attention_sheet(
-        faces, corrupted, looked, cells.numpy(), title=f"{name} · where the belief looks"
+        views.rows["face"],
+        views.corrupted,
+        views.looked,
+        views.cells,
+        title=f"{name} · where the belief looks",
     )
     files += save(figure, out / "attention")
-    filled = fill(model, config, load_source(FACES), occluder=OCCLUDER)
-    title = f"{name} · covered patches as the belief fills them: {filled.right:.0f} % the true patch's token"
-    files += save(picture_rows(filled.rows, title=title), out / "filled")
+    title = f"{name} · covered patches as the belief fills them: {views.filled.right:.0f} % the true patch's token"
+    files += save(picture_rows(views.filled.rows, title=title), out / "filled")
     files += save(_nearest(model, config, images[:1], name), out / "tokens")
     return files
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
@@ -98,25 +96,5 @@ def nearest_tokens_sheet(
                 axes.set_xlabel(f"{distances[number, place]:.2f}", fontsize=6.5, color=MUTED, labelpad=1)
         panels[3].set_title("true", fontsize=8, color=INK)
         panels[4].set_title("nearest tokens", fontsize=8, color=INK, loc="left")
-        figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=10, fontweight="bold")
-    return figure
-
-
-def place_maps(maps: Mapping[str, Floats], *, title: str) -> Figure:
-    """Return a number for each place (N,) of the face, under each name one map with the numbers written in."""
-    with house_style():
-        figure, panels = new_figure(3.6 * len(maps), 3.7, 1, len(maps))
-        for axes, (name, values) in zip(panels, maps.items(), strict=True):
-            bare(axes)
-            grid = round(len(values) ** 0.5)
-            shown = np.zeros((grid, grid, 4))
-            shown[..., :3] = np.array([0, 114, 178]) / 255
-            shown[..., 3] = 0.05 + 0.95 * np.reshape(values, (grid, grid)) / max(1e-9, float(np.max(values)))
-            axes.imshow(shown, interpolation="none")
-            axes.set_title(name, fontsize=9, fontweight="normal")
-            for place, value in enumerate(values if grid <= 16 else ()):
-                y, x = divmod(place, grid)
-                ink = "#ffffff" if shown[y, x, 3] > 0.5 else INK
-                axes.text(x, y, f"{value:.1f}", ha="center", va="center", fontsize=7, color=ink)
         figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from paco_fr.utils.files import atomic_file
 
-INK, MUTED, RULE, PAPER = "#1d2329", "#68727d", "#d9dee3", "#fefefe"
+INK, MUTED, RULE, PAPER = "#1d2329", "#5d6771", "#d9dee3", "#fefefe"
 
 PALETTE = (
-    "#0072b2", "#d55e00", "#009e73", "#b5478a", "#c98a00",
-    "#4a9fd8", "#6f4bb0", "#7a8b1f", "#8c3b2a", "#2f8f9d",
+    "#0072b2", "#d55e00", "#00875f", "#b5478a", "#b07900",
+    "#3a8fc9", "#6f4bb0", "#7a8b1f", "#8c3b2a", "#2f8f9d",
 )  # fmt: skip
 """Okabe and Ito's colours, yellow replaced and extended; told apart with the common colour blindnesses."""
 
@@ -30,7 +29,7 @@ MARKS = ("o", "s", "D", "^", "v", "P")
 OWN_COLOUR = {"paco": 0, "mae": 1, "simmim": 2, "farl": 3, "data2vec": 4}
 """Encoder families that always have the same colour."""
 
-GREYS = {"random": "#7b858f", "pixels": "#545d66", "constant": "#98a1aa"}
+GREYS = {"random": "#737d87", "pixels": "#4d565f", "constant": "#868f98"}
 """What learned nothing is grey."""
 
 DASHES: dict[str, Any] = {"random": (0, (5, 1.5)), "pixels": (0, (2, 1)), "constant": (0, (1, 1.5))}
@@ -172,24 +171,3 @@ def to_svg(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
-
-
-def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: float = 0.068) -> None:
-    """Write names beside the right ends (name, x, y, colour) of lines, pushed apart where they collide.
-
-    ``gap`` is the least distance of two labels as a share of the axes' height.
-    """
-    if not ends:
-        return
-    axes.autoscale_view()  # limits are settled lazily; a label placed before would miss its line
-    axes.get_xlim(), axes.get_ylim()
-    transform = axes.transData + axes.transAxes.inverted()
-    placed = sorted((float(transform.transform((x, y))[1]), name, colour) for name, x, y, colour in ends)
-    heights = np.array([height for height, _, _ in placed])
-    for i in range(1, len(heights)):
-        heights[i] = max(heights[i], heights[i - 1] + gap)
-    heights -= max(0.0, heights[-1] - 1.0) if len(heights) * gap <= 1 else 0.0
-    for height, (_, name, colour) in zip(heights, placed, strict=True):
-        axes.text(
-            1.015, height, short_name(name), transform=axes.transAxes, color=colour, fontsize=9, va="center", ha="left"
-        )  # fmt: skip

@@ -88,6 +88,8 @@ class Score:
         high: upper end.
         rank: among the encoders of the column, 1 is best; None where it is not comparable.
         delta: less the baseline, with the interval of the paired difference; None without one.
+        behind: how much worse than the best, positive is worse, with the interval of the paired difference; None of the
+            best itself and where it is not comparable.
         ahead: of all others, which the claim of the column says; nothing else is bold.
         notes: sentences that must stand beside the number.
         struck: so much failed that the number says little.
@@ -100,6 +102,7 @@ class Score:
     high: float | None = None
     rank: float | None = None
     delta: Interval | None = None
+    behind: Interval | None = None
     ahead: bool = False
     notes: tuple[str, ...] = ()
     struck: bool = False
@@ -127,6 +130,7 @@ class Entry:
         own: the encoder one came with.
         baseline: that the others are held against.
         seeds: pretraining seeds; 0 where none is known.
+        label: of its line in the tables of families.
 
     """
 
@@ -141,6 +145,7 @@ class Entry:
     own: bool = False
     baseline: bool = False
     seeds: int = 0
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -311,6 +316,7 @@ def _leaderboard(
             titles[label], ", ".join(dict.fromkeys(row.encoder for row in plain[label])), plain[label][0].method,
             ranks.get(label), tuple(column.get(label) for column in cells), *_cost(plain[label]),
             own=label in mine, baseline=label == base, seeds=len({row.pretrain_seed for row in plain[label]} - {None}),
+            label=label,
         )
         for label in lines
     ]  # fmt: skip
@@ -410,8 +416,15 @@ def _task(
         for label in alike
     ]  # fmt: skip
     found_lead: Lead = lead(sides, bool(column.higher_is_better), drawn)
+    for at, gap in zip(found_lead.others, found_lead.gaps, strict=True):
+        scores[alike[at]] = replace(scores[alike[at]], behind=_behind(gap, bool(column.higher_is_better)))
     unit = {"deg": "°", "%": " points" if column.higher_is_better else ""}.get(column.unit, "")
     return _Task(column, scores, Scored(column.task, title, sides, found_lead, unit, column.decimals), said)
+
+
+def _behind(gap: Interval, higher_is_better: bool) -> Interval:
+    """Return the best less another as how much worse the other is."""
+    return gap if higher_is_better else gap._replace(value=-gap.value, low=-gap.high, high=-gap.low)
 
 
 def _row(run: Stored | Sweep) -> Row:

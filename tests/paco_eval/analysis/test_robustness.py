@@ -16,7 +16,7 @@ from paco_eval.analysis.robustness import (
     summary,
     sweeps,
 )
-from paco_eval.report.plots.robustness import heat_map, score_against_angle
+from paco_eval.report.charts.sweeps import heat_map
 from paco_eval.rows.schema import Metric
 from paco_eval.rows.store import Stored, load_rows, write_row
 from paco_fr.utils.errors import PacoError
@@ -148,17 +148,17 @@ def test_scores_against_angles(tmp_path):
     levels, values = angle_by_level(sweep, edges=(-75, -25, 25, 75))
     assert levels == (0, 1, 2) and values.shape == (3, 3)
     assert np.diff(values, axis=0) == pytest.approx(2.0)
-    figure = heat_map(
+    panel = heat_map(
         values,
         levels=levels,
         edges=(-75, -25, 25, 75),
-        title="t",
+        head="t",
         xlabel="x",
         ylabel="y",
         higher_is_better=False,
     )
-    assert figure.axes[0].get_yticklabels()[0].get_text() == "clean"
-    assert score_against_angle({"timm:a": bins}, title="t", xlabel="x", ylabel="y").axes
+    assert panel.rows[0] == "clean" and panel.shades.max() == 1.0 and panel.shades.shape == values.shape
+    assert panel.shades.argmax() == np.argmax(values), "the darker, the worse"
 
 
 def test_a_pair_stands_at_the_more_turned_of_its_pictures():

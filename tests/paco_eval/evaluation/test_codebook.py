@@ -79,7 +79,8 @@ def test_a_row_says_what_a_plain_count_says(tmp_path, scope):
 
 
 def test_the_report_maps_entropy_over_the_face(tmp_path):
-    from paco_eval.report.figures import table_figures
+    from paco_eval.analysis.significance import registered_metrics
+    from paco_eval.report.charts.scores import Items, table_charts
     from paco_eval.report.tables.table import family_tables
     from paco_eval.rows.store import load_rows
 
@@ -87,10 +88,12 @@ def test_the_report_maps_entropy_over_the_face(tmp_path):
     (row,) = measure(encoder, Data.load(TASK, None), out=tmp_path)
     (table,) = family_tables(load_rows(tmp_path / "rows").rows)
     problems: list[str] = []
-    drawn = {figure.name: figure for figure in table_figures(table, {}, problems.append)}
-    shown = drawn["codebook/synthetic-places"].figure
+    drawn = {
+        chart.name: chart for chart in table_charts(table, Items(), registered_metrics(), problems.append)
+    }
+    (nearest, _) = drawn["codebook/synthetic-places"].panels
     items = read_items(tmp_path / "rows" / f"{row.key}.json")
-    numbers = [text.get_text() for text in shown.axes[0].texts]
+    numbers = [text for line in nearest.texts for text in line]
     assert numbers == [f"{value:.1f}" for value in codebook.position_entropy(items)] and not problems
 
 

@@ -18,7 +18,7 @@ from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import evaluate_all, measure
 from paco_eval.features.batches import resize
 from paco_eval.features.perturbed import faces_of
-from paco_eval.report.robustness_figures import sweep_figures
+from paco_eval.report.charts.sweeps import sweep_charts
 from paco_eval.report.tables.table import family_tables
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import load_rows, read_items
@@ -108,7 +108,7 @@ def test_light_covers_nothing_and_sweeps_make_curves(tmp_path):
     items = read_items(sweep.cells["gamma", 5].path)
     assert (items.loc[items["failure"] != "", ["same_token", "same_belief"]] == 0).all(axis=None)
     (table,) = family_tables(stored)
-    names = [figure.name for figure in sweep_figures(table, lambda problem: None)]
+    names = [figure.name for figure in sweep_charts(table, lambda problem: None)]
     assert names[0] == "illumination/codebook/blobs-levels"
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paco_eval.report.plots.curves import cumulative_error
+from paco_eval.report.charts.panels import Chart, Curve, Lines
+from paco_eval.report.page.svg import Ids, panel_svg
+from paco_eval.report.plots.draw import draw
 from paco_eval.report.plots.style import house_style, log_axis, new_figure, to_svg
 from paco_eval.report.tables.formats import escape_latex, plain_cells
 from paco_fr.export import without_places
@@ -20,12 +22,14 @@ from paco_fr.export import without_places
 @pytest.mark.parametrize("name", ["paco:runs/$a_{$", "$x^2$ <b>", r"\frac{1}{$", "a & b_c %"])
 def test_a_dollar_sign_begins_no_formula(name: str) -> None:
     """An encoder ``paco:runs/$a_{$`` stopped the report; ``$x^2$`` was set as mathematics."""
-    errors = {name: np.linspace(1, 9, 20), "other": np.linspace(2, 8, 20)}
+    panel = Lines(name, "error (%)", "faces", (Curve(name, (0, 1), (2, 3)), Curve("other", (0, 1), (3, 4))))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        svg = to_svg(cumulative_error(errors, title=name, xlabel="error (%)", limit=10))
+        svg = to_svg(draw(Chart(name, "", "", (panel,))))
     told = name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert svg.count(told) >= 2
+    inline = panel_svg(panel, Ids([name, "other"]))
+    assert inline.count(told) >= 3 and "<b>" not in inline
     assert all(character in escape_latex("$") for character in r"\$")
 
 

@@ -1,15 +1,20 @@
-"""Faces kept beside a row: from the best to the worst, with what was predicted and what is true."""
+"""Pictures kept beside a row: the same faces whoever is measured, the worst of each, and the hardest pairs."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from paco_eval.encoders.baselines import Pixels
+from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import measure
 from paco_eval.rows.artefacts import load_arrays
+from paco_eval.rows.samples import hardest_pairs, samples_of
 from paco_eval.rows.store import SAMPLES, find_row, read_items
 from tests.paco_eval.conftest import blob_task
 
@@ -18,26 +23,44 @@ def quiet(text: str) -> None:
     pass
 
 
+def kept(kind: str, out: Path, encoder: Any) -> tuple[dict[str, Any], pd.DataFrame]:
+    (row,) = measure(encoder, Data.load(blob_task(kind), None), out=out, say=quiet)
+    path = out / "rows" / f"{row.key}.json"
+    found = load_arrays(find_row(path).beside(SAMPLES), "samples")
+    assert found is not None
+    return found, read_items(path)
+
+
 @pytest.mark.parametrize("kind", ["landmarks", "pose", "classification"])
-def test_faces_run_from_the_best_to_the_worst(kind: str, tmp_path: Path) -> None:
-    (row,) = measure(Pixels(), Data.load(blob_task(kind), None), out=tmp_path, say=quiet)
-    kept = load_arrays(find_row(tmp_path / "rows" / f"{row.key}.json").beside(SAMPLES), "samples")
-    assert kept is not None and len(kept["images"]) == 8
-    items = read_items(tmp_path / "rows" / f"{row.key}.json").sort_values("error")
-    best, worst = items.iloc[0], items.iloc[-1]
-    names = [str(name) for name in kept["names"]]
-    if kind == "landmarks":
-        assert kept["truth"].shape[1] > 0
-        assert names[-1] == f"{worst['id']}  {worst['error']:.1f} %"
-    elif kind == "pose":
-        assert kept["truth"].shape[1] == 0
-        assert names[0].startswith(f"{best['yaw_pred']:.0f}/{best['pitch_pred']:.0f}/")
-        assert f" for {worst['yaw_true']:.0f}/" in names[-1]
-    else:
-        assert " for " not in names[0], "the surest of the right ones first"
-        assert (" for " in names[-1]) == bool(items["error"].any())
+def test_every_encoder_is_shown_on_the_same_faces(kind: str, tmp_path: Path) -> None:
+    """Each row kept faces by its own errors, so no two encoders were ever seen on the same picture."""
+    ours, items = kept(kind, tmp_path, Pixels())
+    theirs, _ = kept(kind, tmp_path, Constant())
+    shared = ours["roles"] == "shared"
+    assert (
+        shared.sum() == 6
+        and ours["ids"][shared].tolist() == theirs["ids"][theirs["roles"] == "shared"].tolist()
+    )
+    known = dict(zip(items.id, items["yaw_true" if "yaw_true" in items else "yaw"], strict=True))
+    yaws = [known[name] for name in ours["ids"][shared]]
+    assert yaws == sorted(yaws) and yaws[0] == min(known.values()) and yaws[-1] == max(known.values())
+    worst = items[~items.id.isin(ours["ids"][shared])].sort_values("error").iloc[-1]
+    errors = dict(zip(items.id, items.error, strict=True))
+    own = ours["ids"][ours["roles"] == "worst"]
+    assert len(own) == 2 and errors[own[0]] == worst.error
 
 
-def test_kinds_that_do_not_show_on_a_face_keep_none(tmp_path: Path) -> None:
-    (row,) = measure(Pixels(), Data.load(blob_task("verification"), None), out=tmp_path, say=quiet)
-    assert find_row(tmp_path / "rows" / f"{row.key}.json").beside(SAMPLES) is None
+def test_pairs_that_an_encoder_does_worst_on_are_kept(tmp_path: Path) -> None:
+    """Recognition showed no picture at all."""
+    found, items = kept("verification", tmp_path, Pixels())
+    assert set(found["roles"]) == {"pair"}
+    pairs = hardest_pairs(items)
+    assert set(pairs.id_a) | set(pairs.id_b) == set(found["ids"]) and len(found["ids"]) == 2 * len(pairs)
+    genuine, impostor = items[items.truth], items[~items.truth]
+    assert pairs[pairs.truth].score.min() == genuine.score.min()
+    assert pairs[~pairs.truth].score.max() == impostor.score.max()
+    assert np.isfinite(found["transforms"]).all()
+
+
+def test_kinds_that_do_not_show_on_a_face_keep_none() -> None:
+    assert samples_of(replace(blob_task("pose"), kind="multilabel"), pd.DataFrame(), None) is None  # type: ignore[arg-type]

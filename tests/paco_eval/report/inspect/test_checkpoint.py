@@ -10,8 +10,8 @@ import torch
 from click.testing import CliRunner
 
 from paco_eval.cli import main
-from paco_eval.report.figures import pretraining_figures
 from paco_eval.report.inspect.inpainting import fill
+from paco_eval.report.page.inside import look_inside
 from paco_eval.report.plots.pictures import picture_rows
 from paco_eval.rows.artefacts import Pretraining
 from paco_fr.data.open import FacesInMemory
@@ -67,15 +67,19 @@ def test_sheets_over_training_and_the_atlas_reach_the_report(faces, tmp_path, ch
         truth = last["original"].astype(float)
         assert abs(last["reconstructed"] - truth).mean() < abs(first["reconstructed"] - truth).mean()
     problems: list[str] = []
-    drawn = {figure.name for figure in pretraining_figures(Pretraining("run", out), problems.append)}
-    assert not problems and {"run-training", "run-reconstruction", "run-atlas"} <= drawn
+    (found,) = look_inside([("", "run", Pretraining("run", out))], problems.append, most=0)
+    titles = [sheet.title for sheet in found.sheets]
+    assert not problems and titles == ["Learning to fill in", "The codebook on the face"]
+    steps = [name for name, _ in found.sheets[0].rows]
+    assert steps == ["face", "hidden", "step 1", "step 4", "at the end"]
+    assert [chart.name for chart in found.charts] == ["run-losses", "run-health"]
 
 
 def test_an_untrained_run_has_no_curves_and_no_problem(faces, tmp_path):
     out = pretrain(config_on(faces, objective="untrained"), tmp_path / "run")
     problems: list[str] = []
-    drawn = [figure.name for figure in pretraining_figures(Pretraining("run", out), problems.append)]
-    assert not problems and drawn == ["run-reconstruction"]
+    (found,) = look_inside([("", "run", Pretraining("run", out))], problems.append, most=0)
+    assert not problems and [sheet.title for sheet in found.sheets] == ["Reconstruction"] and not found.charts
 
 
 @pytest.mark.parametrize("objective", ["paco", "mae"])

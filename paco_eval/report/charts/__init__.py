@@ -1,0 +1,1 @@
+"""What a report draws, as data, and how it comes out of rows."""
