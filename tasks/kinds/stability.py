@@ -15,7 +15,7 @@ import pandas as pd
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import finite_rows, start_items
-from tasks.metrics.metric import Metric, group_codes, group_sums, mean_of, ratio
+from tasks.metrics.metric import Metric, group_codes, group_sums, mean_of, ratio, share
 from tasks.task import Task
 
 HEAD: HeadName = "diagnostics"
@@ -64,7 +64,7 @@ def _among(part: str) -> Metric:
         sums = group_sums(codes, counts, len(names), weights)
         return 100.0 * ratio(sums[:, 0], sums[:, 1])
 
-    return Metric(f"same_token_{part}", "%", True, 100.0, 0.0, compute)
+    return share(f"same_token_{part}", compute)
 
 
 def perfect(labels: pd.DataFrame, task: Task) -> Array:

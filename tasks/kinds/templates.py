@@ -25,7 +25,7 @@ from tasks.kinds.shared.labels import NO_OUTPUT
 from tasks.kinds.verification import pair_list
 from tasks.lists import PairList, linked
 from tasks.metrics.failures import pair_scores
-from tasks.metrics.metric import Metric, group_codes
+from tasks.metrics.metric import Metric, group_codes, share
 from tasks.metrics.verification import SAME_SCORE, Falling, falling, far_name, rates_at, weakly_founded
 from tasks.task import Task
 
@@ -147,9 +147,9 @@ def metrics(task: Task) -> tuple[Metric, ...]:
     for at, far in enumerate(FARS):
         name = far_name(far)
         found += [
-            Metric(f"tar@far={name}", "%", True, 100.0, 0.0, rate(0, at), few(far)),
+            share(f"tar@far={name}", rate(0, at), few(far)),
             Metric(f"achieved_far@{name}", "%", False, 0.0, 100.0, rate(1, at), few(far)),
-            Metric(f"tar_nearest@far={name}", "%", True, 100.0, 0.0, rate(2, at), few(far)),
+            share(f"tar_nearest@far={name}", rate(2, at), few(far)),
         ]
     return (*found, Metric("collapsed", "", False, 0.0, 1.0, collapsed))
 

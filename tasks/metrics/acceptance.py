@@ -48,11 +48,34 @@ def count_accepted(
 
 
 @compiled
+def weigh_all(
+    codes: npt.NDArray[np.signedinteger], genuine: npt.NDArray[np.bool_], drawn: Array, totals: Array
+) -> None:
+    """Fill in the weight of all genuine and of all impostor pairs, several replicates at once.
+
+    Args:
+        codes: (P, 2) rows of ``drawn``.
+        genuine: (P,).
+        drawn: (G, R) how often each person was drawn; few replicates, so that all of it stays near the core.
+        totals: (2, R) overwritten.
+
+    """
+    totals[:] = 0.0
+    for pair in range(len(codes)):
+        a, b = codes[pair]
+        kind = 0 if genuine[pair] else 1
+        for replicate in range(drawn.shape[1]):
+            other = 1.0 if a == b else drawn[b, replicate]
+            totals[kind, replicate] += drawn[a, replicate] * other
+
+
+@compiled
 def read_rates(
     codes: npt.NDArray[np.signedinteger],
     genuine: npt.NDArray[np.bool_],
     last: npt.NDArray[np.bool_],
     draws: Array,
+    totals: Array,
     fars: Array,
     rates: Array,
 ) -> None:
@@ -66,6 +89,7 @@ def read_rates(
         genuine: (P,).
         last: (P,).
         draws: (R, G).
+        totals: (2, R) weights of all genuine and of all impostor pairs.
         fars: (F,) rising.
         rates: (3, R, F) overwritten: TAR and FAR at the laxest point whose FAR is at most each of ``fars``, and TAR at
             the corner nearest in FAR, of equally near ones the laxest. NaN without genuine or without impostor pairs.
@@ -75,14 +99,7 @@ def read_rates(
     nearest = np.empty(asked)
     for replicate in range(len(draws)):
         own = draws[replicate]
-        all_genuine = all_impostor = 0.0
-        for pair in range(len(codes)):
-            a, b = codes[pair]
-            weight = own[a] if a == b else own[a] * own[b]
-            if genuine[pair]:
-                all_genuine += weight
-            else:
-                all_impostor += weight
+        all_genuine, all_impostor = totals[0, replicate], totals[1, replicate]
         if all_genuine == 0.0 or all_impostor == 0.0:
             rates[:, replicate] = np.nan
             continue

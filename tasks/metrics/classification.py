@@ -14,7 +14,7 @@ import pandas as pd
 
 from paco_fr.utils.types import Array
 from tasks.metrics.failures import predicted_in_all
-from tasks.metrics.metric import Metric, group_codes, group_sums, ratio, weighted_mean
+from tasks.metrics.metric import Metric, group_codes, group_sums, ratio, share, weighted_mean
 
 
 def _accuracy(items: pd.DataFrame, weights: Array | None) -> Array:
@@ -53,9 +53,9 @@ def metrics_for(classes: int) -> tuple[Metric, ...]:
         return _mean_over_present(ratio(2.0 * right, true + predicted), true + predicted)
 
     return (
-        Metric("accuracy", "%", True, 100.0, 0.0, _accuracy),
-        Metric("class_mean_accuracy", "%", True, 100.0, 0.0, class_mean_accuracy),
-        Metric("macro_f1", "%", True, 100.0, 0.0, macro_f1),
+        share("accuracy", _accuracy),
+        share("class_mean_accuracy", class_mean_accuracy),
+        share("macro_f1", macro_f1),
     )
 
 
@@ -83,8 +83,8 @@ def _balanced(items: pd.DataFrame, weights: Array | None) -> Array:
 
 
 ATTRIBUTES: tuple[Metric, ...] = (
-    Metric("mean_accuracy", "%", True, 100.0, 0.0, _mean_attribute_accuracy),
-    Metric("balanced_accuracy", "%", True, 100.0, 0.0, _balanced),
+    share("mean_accuracy", _mean_attribute_accuracy),
+    share("balanced_accuracy", _balanced),
 )
 """Mean over attributes of binary accuracy, undefined where no attribute has both values, because saying the one
 value is then never wrong; and of the mean of true-positive and true-negative rates, over the

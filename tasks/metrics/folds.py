@@ -24,8 +24,8 @@ import pandas as pd
 
 from paco_fr.utils.types import Array
 from tasks.metrics.failures import pair_scores
-from tasks.metrics.metric import COMPUTE_CELLS, Metric, group_codes, item_weights, ratio
-from tasks.metrics.verification import far_name, weakly_founded
+from tasks.metrics.metric import COMPUTE_CELLS, Metric, group_codes, item_weights, ratio, share
+from tasks.metrics.verification import far_name, few_impostors
 
 ACCURACY_STEPS: Array = np.arange(0.0, 4.0, 0.01)
 """Squared distances that the field's accuracy chooses its threshold from."""
@@ -169,14 +169,10 @@ def _fold_rate(items: pd.DataFrame, weights: Array | None, far: float) -> Array:
     return 100.0 * np.concatenate(means)
 
 
-FOLD_ACCURACY = Metric(
-    "accuracy_10fold", "%", True, 100.0, 0.0, _over_folds(_judged_at_midpoints, _mean_of_folds)
-)
+FOLD_ACCURACY = share("accuracy_10fold", _over_folds(_judged_at_midpoints, _mean_of_folds))
 """Mean over folds of the share of pairs decided rightly at the midpoint chosen on the other folds."""
 
-GRID_ACCURACY = Metric(
-    "accuracy_10fold_grid", "%", True, 100.0, 0.0, _over_folds(_judged_on_the_grid, _mean_of_folds)
-)
+GRID_ACCURACY = share("accuracy_10fold_grid", _over_folds(_judged_on_the_grid, _mean_of_folds))
 """The same with the field's 400 thresholds: the column for published numbers."""
 
 GRID_STD = Metric(
@@ -197,9 +193,5 @@ def val_at_far(far: float) -> Metric:
     A column for comparison with published numbers: its threshold is interpolated inside empty steps of
     FAR, so the FAR on the judged fold may be above. Ours is :func:`tasks.metrics.verification.tar_at_far`.
     """
-
-    def few(items: pd.DataFrame) -> str:
-        return weakly_founded(far, int((~items["truth"].to_numpy(dtype=bool)).sum()))
-
     name = f"val_10fold@far={far_name(far)}"
-    return Metric(name, "%", True, 100.0, 0.0, lambda items, weights: _fold_rate(items, weights, far), few)
+    return share(name, lambda items, weights: _fold_rate(items, weights, far), few_impostors(far))

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_fr.utils.types import Array
-from tasks.metrics.metric import Metric, group_codes, ratio
+from tasks.metrics.metric import Metric, group_codes, ratio, share
 from tasks.metrics.verification import far_name
 
 FPIRS = (1e-1, 1e-2)
@@ -55,7 +55,7 @@ def rank_within(rank: int) -> Metric:
         found = probabilities_within(rank, items["above"], items["equal"])
         return _share_of_mated(items, _draws(items, weights), found)
 
-    return Metric(f"rank{rank}", "%", True, 100.0, 0.0, compute)
+    return share(f"rank{rank}", compute)
 
 
 def _mate_scores(items: pd.DataFrame) -> Array:
@@ -82,7 +82,7 @@ def tpir_at_fpir(fpir: float) -> Metric:
         share = _share_of_mated(items, draws, (mate > threshold).astype(np.float64))
         return np.where(np.isnan(threshold[:, 0]), np.nan, share)
 
-    return Metric(f"tpir@fpir={far_name(fpir)}", "%", True, 100.0, 0.0, compute)
+    return share(f"tpir@fpir={far_name(fpir)}", compute)
 
 
 def tpir_nonmated(fpir: float) -> tuple[Metric, Metric]:
@@ -110,12 +110,8 @@ def tpir_nonmated(fpir: float) -> tuple[Metric, Metric]:
 
     name = far_name(fpir)
     return (
-        Metric(
+        share(
             f"tpir_nonmated@fpir={name}",
-            "%",
-            True,
-            100.0,
-            0.0,
             lambda items, weights: both(items, weights)[0],
         ),
         Metric(

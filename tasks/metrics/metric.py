@@ -66,6 +66,15 @@ class Metric:
         return float(self.compute(items, None)[0])
 
 
+def share(
+    name: str,
+    compute: Callable[[pd.DataFrame, Array | None], Array],
+    warning: Callable[[pd.DataFrame], str] = _no_warning,
+) -> Metric:
+    """Return the metric that is a share in percent, of which more is better."""
+    return Metric(name, "%", True, 100.0, 0.0, compute, warning)
+
+
 def group_codes(items: pd.DataFrame) -> tuple[Codes, npt.NDArray[np.object_]]:
     """Return the group of every item as a column number of ``weights``, and the sorted group names (G,).
 

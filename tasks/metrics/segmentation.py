@@ -17,7 +17,7 @@ import pandas as pd
 
 from paco_fr.utils.types import Array
 from tasks.metrics.failures import predicted_in_all
-from tasks.metrics.metric import Metric, group_codes, group_sums, ratio
+from tasks.metrics.metric import Metric, group_codes, group_sums, ratio, share
 
 BACKGROUND = 0
 
@@ -70,13 +70,13 @@ def _class_metric(number: int, name: str) -> Metric:
     def compute(items: pd.DataFrame, weights: Array | None) -> Array:
         return 100.0 * _f1_scores(items, weights)[:, number]
 
-    return Metric(f"f1_{name.replace(' ', '_')}", "%", True, 100.0, 0.0, compute)
+    return share(f"f1_{name.replace(' ', '_')}", compute)
 
 
 def metrics_for(classes: Sequence[str]) -> tuple[Metric, ...]:
     """Return mean F1, pixel accuracy and the F1 of every foreground class, in percent."""
     return (
-        Metric("mean_f1", "%", True, 100.0, 0.0, _mean_f1),
-        Metric("pixel_accuracy", "%", True, 100.0, 0.0, _pixel_accuracy),
+        share("mean_f1", _mean_f1),
+        share("pixel_accuracy", _pixel_accuracy),
         *(_class_metric(number, name) for number, name in enumerate(classes) if number != BACKGROUND),
     )

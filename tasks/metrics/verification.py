@@ -17,10 +17,13 @@ import pandas as pd
 
 from paco_fr.utils.types import Array
 from tasks.metrics.failures import pair_scores
-from tasks.metrics.metric import Metric, group_codes, group_sums, ratio
+from tasks.metrics.metric import Metric, group_codes, group_sums, ratio, share
 
 COMPUTE_CELLS = 60_000
 """Replicate-by-pair cells held at once: what stays near the core, which halves the time of the whole curves."""
+
+WEIGHED = 16
+"""Replicates that are weighed in one pass over all pairs."""
 
 Statistic = Callable[[Array, Array], Array]
 """From accepted genuine and impostor weights (R, K + 1), none accepted to all accepted, to (R,)."""
@@ -67,10 +70,16 @@ def rates_at(fars: Sequence[float], pairs: Falling, draws: Array) -> Array:
 
     See :func:`tasks.metrics.acceptance.read_rates`; ``draws`` (R, G) are whole numbers.
     """
-    from tasks.metrics.acceptance import read_rates  # here: the compiler takes its time to import
+    from tasks.metrics.acceptance import read_rates, weigh_all  # here: the compiler takes its time to import
 
-    found = np.empty((3, len(draws), len(fars)))
-    read_rates(*pairs, np.ascontiguousarray(draws, dtype=np.float64), np.array(fars, dtype=np.float64), found)
+    drawn = np.ascontiguousarray(draws, dtype=np.float64)
+    totals, found = np.empty((2, len(drawn))), np.empty((3, len(drawn), len(fars)))
+    for start in range(0, len(drawn), WEIGHED):
+        part = slice(start, start + WEIGHED)
+        weighed = np.empty((2, len(drawn[part])))
+        weigh_all(pairs.codes, pairs.genuine, np.ascontiguousarray(drawn[part].T), weighed)
+        totals[:, part] = weighed
+    read_rates(*pairs, drawn, totals, np.array(fars, dtype=np.float64), found)
     return 100.0 * found
 
 
@@ -144,7 +153,8 @@ def weakly_founded(far: float, impostors: int) -> str:
     return f"FAR {far_name(far)} of {impostors} impostor pairs rests on {admitted} of them: no interval below {FEWEST}"
 
 
-def _few(far: float) -> Callable[[pd.DataFrame], str]:
+def few_impostors(far: float) -> Callable[[pd.DataFrame], str]:
+    """Return the warning of a rate at ``far``, see :func:`weakly_founded`."""
     return lambda items: weakly_founded(far, int((~items["truth"].to_numpy(dtype=bool)).sum()))
 
 
@@ -154,7 +164,7 @@ def tar_nearest(far: float) -> Metric:
     A column for comparison with published numbers (insightface ``eval_ijbc.py``, whose curve scikit-learn thins to its
     corners); ours is :func:`tar_at_far`.
     """
-    return Metric(f"tar_nearest@far={far_name(far)}", "%", True, 100.0, 0.0, _at(far, 2), _few(far))
+    return share(f"tar_nearest@far={far_name(far)}", _at(far, 2), few_impostors(far))
 
 
 def tar_at_far(far: float) -> tuple[Metric, Metric]:
@@ -163,9 +173,9 @@ def tar_at_far(far: float) -> tuple[Metric, Metric]:
     With fewer than ``1 / far`` impostor pairs the achieved FAR is 0. Undefined without genuine or impostor
     pairs. Published scorers take the ROC point nearest in FAR, which may lie above (``docs/protocols.md``, verification).
     """
-    name, few = far_name(far), _few(far)
+    name, few = far_name(far), few_impostors(far)
     return (
-        Metric(f"tar@far={name}", "%", True, 100.0, 0.0, _at(far, 0), few),
+        share(f"tar@far={name}", _at(far, 0), few),
         Metric(f"achieved_far@{name}", "%", False, 0.0, 100.0, _at(far, 1), few),
     )
 
@@ -208,7 +218,7 @@ EER = Metric("eer", "%", False, 0.0, 100.0, _of_pairs(_equal_error_rate))
 COLLAPSED = Metric("collapsed", "", False, 0.0, 1.0, _collapsed)
 """1 where all pairs have one score (to ``SAME_SCORE``), so that no threshold means anything; else 0."""
 
-RANK1 = Metric("rank1", "%", True, 100.0, 0.0, _rank1)
+RANK1 = share("rank1", _rank1)
 """Share of probes (``id_b``) in percent whose own gallery picture scores above all others.
 
 A probe that ties with t impostors counts 1 / (1 + t), what a fair draw among them would give, so that a constant

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,11 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from paco_eval.analysis.bootstrap import bootstrap_all, resamples
+from paco_eval.encoders.baselines import Pixels
+from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.runner import measure
+from paco_fr.faces.decode import encode_png
+from tasks.registry import all_tasks
 from tests.oracles.chain import metrics_of, scored, vectors
 
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -128,6 +134,23 @@ def test_intervals_draw_subjects_with_all_their_templates(root: Path) -> None:
     interval = bootstrap_all([known["tar@far=1e-1"]], items, replicates=200)["tar@far=1e-1"]
     assert interval.low < interval.value < interval.high
     assert "rests on 5 of them" in known["tar@far=1e-2"].warning(items)
+
+
+def test_a_row_says_that_subjects_are_drawn(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PACO_CACHE", str(root / "cache"))
+    rng = np.random.default_rng(0)
+    for name in EMBEDDINGS:
+        (root / "IJBC/loose_crop" / name).write_bytes(
+            encode_png(rng.integers(0, 255, (60, 60, 3)).astype(np.uint8))
+        )
+    task = replace(all_tasks()["recognition/ijbc"], choice_from="")
+    (row,) = measure(Pixels(), Data.load(task, root), out=root / "out", say=lambda _: None)
+    assert row.interval
+    assert (row.interval.unit, row.interval.n_units) == ("subject with all its templates", SUBJECTS)
+    assert "product of its two multiplicities (which widens it)" in row.interval.method
+    rate = row.metrics["tar@far=1e-1"]
+    assert rate.low is not None and rate.high is not None and rate.low < rate.high
+    assert row.main.low is None and "no interval below 10" in row.main.warning
 
 
 def test_templates_without_search_lists_are_linked_by_genuine_pairs(root: Path) -> None:

@@ -8,7 +8,7 @@ SET = {"name": "ijbc"}
 
 TASK = Task(
     name="recognition/ijbc_search",
-    version=1,
+    version=2,
     kind="identification",
     reader="tasks.readers.recognition.ijb:read_faces",
     reader_options=SET,

@@ -3,4 +3,4 @@
 from tasks.readers.declared import multipie
 from tasks.task import Task
 
-TASK = Task(name="recognition/multipie1", version=1, **multipie(1))
+TASK = Task(name="recognition/multipie1", version=2, **multipie(1))

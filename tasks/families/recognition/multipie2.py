@@ -3,4 +3,4 @@
 from tasks.readers.declared import multipie
 from tasks.task import Task
 
-TASK = Task(name="recognition/multipie2", version=1, **multipie(2))
+TASK = Task(name="recognition/multipie2", version=2, **multipie(2))

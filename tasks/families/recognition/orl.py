@@ -10,7 +10,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="recognition/orl",
-    version=1,
+    version=2,
     kind="identification",
     reader="tasks.readers.recognition.orl:read_orl",
     crop=CROPS["whole"],

@@ -31,7 +31,7 @@ def test_failures_reach_row_and_console(tmp_path: Path, monkeypatch: pytest.Monk
     assert row.void
     assert row.interval and row.interval.unit == "person" and "product" in row.interval.method
     said = said_of(task, tmp_path / "b", monkeypatch)
-    assert f"{row.failures}, scored as the worst" in said
+    assert f"{row.failures}, scored as the worst, more than the 5 % with which a number stands" in said
     assert "failed" not in said_of(blob_task("pose"), tmp_path / "c", monkeypatch)
 
 
