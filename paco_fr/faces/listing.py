@@ -185,7 +185,14 @@ def as_text(path: str | os.PathLike[str]) -> str:
 
 
 def as_path(text: str) -> str:
-    """Return the path that :func:`as_text` wrote; one that is there letter by letter is meant so."""
-    if "\\x" not in text or os.path.lexists(text):
+    """Return the path that :func:`as_text` wrote; one that is there letter by letter is meant so.
+
+    The case of a suffix does not matter: lists of benchmarks say ``1.jpg`` where a copy has ``1.JPG``.
+    """
+    if os.path.lexists(text):
         return text
-    return os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), os.fsencode(text)))
+    if "\\x" in text:
+        text = os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), os.fsencode(text)))
+    stem, suffix = os.path.splitext(text)  # noqa: PTH122 - asked for every picture
+    others = (stem + other for other in (suffix.upper(), suffix.lower()) if other != suffix)
+    return next((other for other in others if os.path.lexists(other) and not os.path.lexists(text)), text)

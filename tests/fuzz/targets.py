@@ -30,6 +30,7 @@ from paco_fr.checkpoint import load_encoder, load_weights, save_checkpoint
 from paco_fr.config import load_recipe
 from paco_fr.contracts import content_hash
 from paco_fr.data.pack import pack
+from paco_fr.data.points import with_points
 from paco_fr.data.shards import open_packed, open_shard, read_manifest
 from paco_fr.data.sources import load_source
 from paco_fr.faces.crop import crop_image
@@ -39,6 +40,7 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import same_settings
 from paco_fr.utils.untrusted import parse_json, read_json_lines, read_npy, read_npz
 from tasks.mimics import WRITERS, manifest_counts, mimic
+from tasks.readers.files import to_records
 from tasks.readers.matlab import read_matlab
 from tasks.readers.recognition.bins import read_bin
 from tasks.readers.records import records_of
@@ -510,6 +512,11 @@ def table_targets(folder: Path) -> list[Target]:
     def spoilt_mat(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
         return spoilt_matlab(data, others, random)
 
+    records = to_records([{"image": f"{n}.png", "image_id": f"{n}", "group": f"{n}"} for n in lines], "faces")
+
+    def beside(path: Path) -> object:
+        return with_points(records, path)
+
     def table(read: Callable[..., Any], *more: Any) -> Callable[[Path], object]:
         return lambda path: len(read(None, str(path), *more))
 
@@ -524,8 +531,20 @@ def table_targets(folder: Path) -> list[Target]:
                 lambda path: read_matlab(path, ["a", "b", "c"], "a Matlab 5 file", "Restore it."), spoilt_mat, 8),
         of_file("array", folder / "a.npy", arrays, lambda path: read_npy(path, kinds="biufUS"), weight=5),
         of_file("arrays", folder / "a.npz", [both.getvalue()], read_npz, by_archive, 2),
+        of_file("points beside", folder / "beside/landmarks.parquet", [points_beside()], beside, weight=3),
         of_file("parquet", folder / "parquet/faces.parquet", [parquet()], lambda path: len(load_source(str(path))), weight=0.02),
     ]  # fmt: skip
+
+
+def points_beside() -> bytes:
+    import pandas as pd
+
+    file = io.BytesIO()
+    points = [np.arange(136.0).reshape(68, 2).tolist(), None]
+    pd.DataFrame(
+        {"image_id": ["0", "1"], "landmarks": points, "scheme": "ibug68", "by": "detector"}
+    ).to_parquet(file)
+    return file.getvalue()
 
 
 def parquet() -> bytes:

@@ -12,7 +12,7 @@ from tests.fuzz.harness import Target, attempt, fuzz, kept, time_up
 from tests.fuzz.targets import all_targets
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.case"))
-SHORT = ("expression/rafdb", "landmarks/300w", "recognition/agedb_30")
+SHORT = ("expression/rafdb", "landmarks/300w", "recognition/ijbb")
 """Benchmarks whose miniatures the short form makes."""
 
 

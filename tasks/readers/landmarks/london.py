@@ -95,7 +95,7 @@ def selection_people(people: Iterable[str]) -> frozenset[str]:
 def _photos(root: Path, media: str) -> dict[str, Path]:
     """Return the photographs of one folder by person, in order of the id."""
     folder, number = MEDIA[media]
-    name = re.compile(rf"(\d{{3}})_{number}\.jpg")
+    name = re.compile(rf"(\d{{3}})_{number}\.(?i:jpg)")
     found = {m[1]: path for path in _jpegs(root / folder) if (m := name.fullmatch(path.name))}
     if not found:
         raise PacoError(f"{root / folder}: no photographs named NNN_{number}.jpg. {OBTAIN}")

@@ -19,6 +19,7 @@ from datasets import Dataset
 
 from paco_fr.contracts import content_hash
 from paco_fr.faces.decode import encode_png, read_labels
+from paco_fr.faces.listing import as_path
 from paco_fr.utils.errors import quoted
 from paco_fr.utils.files import atomic_file, cache_folder, hold, put_aside
 from tasks.readers.attributes.celeba import SPLITS
@@ -85,7 +86,8 @@ def _whole(path: Path) -> bool:
 
 def painted(masks: Path, number: int) -> Path:
     """Return the file with the class of every pixel, painted on first use from the part masks of one picture."""
-    files = {name: masks / str(number // 2000) / f"{number:05d}_{name}.png" for name in CLASSES[1:]}
+    named = {name: masks / str(number // 2000) / f"{number:05d}_{name}.png" for name in CLASSES[1:]}
+    files = {name: Path(as_path(str(file))) for name, file in named.items()}
     there = {name: file for name, file in files.items() if file.exists()}
     state = {name: [file.stat().st_size, file.stat().st_mtime_ns] for name, file in there.items()}
     folder = cache_folder("masks")

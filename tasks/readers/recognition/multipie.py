@@ -42,7 +42,7 @@ SETTINGS = {1: (("session01",), 150), 2: (("session01", "session02", "session03"
 TRAIN_SHARE = 0.6
 NEUTRAL, FRONTAL_FLASH = "01", "07"
 MIDDLE_SQUARE = [79.5, -0.5, 559.5, 479.5]
-_NAME = re.compile(r"(\d{3})_(\d\d)_(\d\d)_(\d{3})_(\d\d)\.png")
+_NAME = re.compile(r"(\d{3})_(\d\d)_(\d\d)_(\d{3})_(\d\d)\.(?i:png)")
 
 
 def read_multipie(data_root: str | Path | None, setting: int, folder: str = FOLDER) -> Dataset:
@@ -76,7 +76,7 @@ def read_multipie(data_root: str | Path | None, setting: int, folder: str = FOLD
 
 def _rows(multiview: Path) -> Iterator[dict[str, Any]]:
     """Yield the neutral pictures of one session by person, camera and flash."""
-    for path in sorted(require_folder(multiview, OBTAIN).glob(f"*/{NEUTRAL}/*/*.png")):
+    for path in sorted(require_folder(multiview, OBTAIN).glob(f"*/{NEUTRAL}/*/*.[pP][nN][gG]")):
         camera, person = path.parent.name, path.parts[-4]
         if camera not in VIEWS or is_hidden(path.name):
             continue

@@ -14,7 +14,7 @@ from paco_fr.utils.errors import PacoError
 from tasks.readers.files import require_folder, to_records
 
 OBTAIN = "Download the ORL (AT&T) Database of Faces into <data root>/orl_faces."
-_PERSON, _PICTURE = re.compile(r"s(\d+)"), re.compile(r"(\d+)\.pgm")
+_PERSON, _PICTURE = re.compile(r"s(\d+)"), re.compile(r"(\d+)\.(?i:pgm)")
 
 
 def read_orl(data_root: str | Path, folder: str = "orl_faces") -> Dataset:
@@ -22,7 +22,7 @@ def read_orl(data_root: str | Path, folder: str = "orl_faces") -> Dataset:
     root = require_folder(Path(data_root) / folder, OBTAIN)
     found = [
         (int(person[1]), int(picture[1]), path)
-        for path in root.glob("s*/*.pgm")
+        for path in root.glob("s*/*.[pP][gG][mM]")
         if (person := _PERSON.fullmatch(path.parent.name)) and (picture := _PICTURE.fullmatch(path.name))
     ]
     if not found:

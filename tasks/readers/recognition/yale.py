@@ -25,7 +25,7 @@ from tasks.readers.files import FormatError, require_folder, to_records
 FOLDER = "CroppedYale"
 OBTAIN: str = YALE["obtain"]
 LIMITS = (12.0, 25.0, 52.0, 77.0)
-_NAME = re.compile(r"(yaleB\d\d)_P00(A([+-]\d{3})E([+-]\d{2}))\.pgm")
+_NAME = re.compile(r"(yaleB\d\d)_P00(A([+-]\d{3})E([+-]\d{2}))\.(?i:pgm)")
 
 
 def subset_of_light(azimuth: float, elevation: float) -> int:
@@ -44,7 +44,7 @@ def read_yale(data_root: str | Path | None, folder: str = FOLDER) -> Dataset:
 
     """
     root, rows = require_folder(Path(data_root or ".") / folder, OBTAIN), []
-    for path in sorted(root.glob("yaleB*/*.pgm")):
+    for path in sorted(root.glob("yaleB*/*.[pP][gG][mM]")):
         found = _NAME.fullmatch(path.name)
         if found is None:
             continue

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from paco_eval.cli import main
+from tests.paco_fr.conftest import smooth_faces
 
 
 def run(*arguments: object) -> tuple[int, str]:
@@ -38,6 +40,28 @@ def test_check_prints_a_passport(root: Path) -> None:
     assert code == 0
     [one] = json.loads(text)
     assert (one["task"], one["sound"], one["differences"]) == ("landmarks/300w v1", True, {})
+
+
+def test_own_folders_are_checked_and_described(root: Path, tmp_path: Path) -> None:
+    """Only tasks by name had a passport; a folder of one's own was first looked at when it was scored."""
+    for part in ("train", "test"):
+        for number, name in enumerate(("fear", "anger")):
+            (tmp_path / "mine" / part / name).mkdir(parents=True)
+            picture = smooth_faces(4, 16)[2 * (part == "test") + number]
+            Image.fromarray(picture).save(tmp_path / "mine" / part / name / "1.png")
+    own = f"expression={tmp_path / 'mine'}"
+    code, text = run("data", "check", own)
+    assert code == 0 and "expression/mine v1: as expected (user)" in text and "4 expected, 4 found" in text
+    (tmp_path / "mine/test/fear/1.png").write_bytes((tmp_path / "mine/train/fear/1.png").read_bytes()[:60])
+    code, text = run("data", "check", own)
+    assert code == 1 and "1 broken" in text and "mine/test/fear/1.png" in text
+    code, text = run("data", "describe", own, "--out", tmp_path / "sheets")
+    assert code == 0 and (tmp_path / "sheets/expression-mine/summary.md").is_file()
+    assert "test/fear/1.png" in (tmp_path / "sheets/expression-mine/summary.md").read_text()
+    for command in ("check", "describe"):
+        assert "Did you mean expression" in run("data", command, f"expresion={tmp_path}")[1]
+        code, text = run("data", command, f"expression={tmp_path / 'nowhere'}")
+        assert code == 3 and "does not exist" in text
 
 
 def test_check_finds_what_is_wrong(root: Path) -> None:
