@@ -22,8 +22,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from paco_eval.cli.options import overrides
-from paco_fr.config import PretrainConfig, load_recipe
+from paco_fr.config import PretrainConfig, load_recipe, set_fields
 from paco_fr.train.batches import Views
 from paco_fr.train.dry_run import flops_per_picture, stand_in
 from paco_fr.train.pretrain import fresh_model, take_step
@@ -69,7 +68,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    changes = overrides(tuple(chosen.changes))
+    changes = set_fields(tuple(chosen.changes))
     configs = {name: load_recipe(chosen.recipe, {**changes, "objective": name}) for name in OBJECTIVES}
     bf16 = configs["paco"].optimiser.precision == "bf16"
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")

@@ -34,8 +34,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from paco_eval.cli.options import overrides
-from paco_fr.config import PretrainConfig, load_recipe
+from paco_fr.config import PretrainConfig, load_recipe, set_fields
 from paco_fr.data.open import open_faces
 from paco_fr.data.pack import pack
 from paco_fr.model.vit import build_encoder
@@ -236,7 +235,7 @@ def main() -> None:
         work = Path(name)
         write_faces(work / "files", chosen.pictures, 224)
         if chosen.only != "reader":
-            own = overrides(chosen.pairs)
+            own = set_fields(chosen.pairs)
             pack(
                 str(work / "files"), work / "faces", load_recipe(chosen.recipe, {**own, **on(work / "files")})
             )

@@ -1,6 +1,7 @@
 """The harness: encoders in, features once, heads fitted, rows and reports out.
 
-Everything heavy is imported on first use, so that ``import paco_eval`` and command-line help stay quick.
+The commands are functions here: ``paco_eval.evaluate(...)`` is ``paco-eval evaluate ...``, with the same names and
+defaults. Everything heavy is imported on first use, so that ``import paco_eval`` and command-line help stay quick.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ from typing import Any
 
 _PUBLIC = {
     "load_encoder": "paco_eval.encoders",
-    "evaluate": "paco_eval.api",
     "PixelContract": "paco_fr.contracts",
+    "Results": "paco_eval.api.results",
     "load_results": "paco_eval.rows.store",
+    "evaluate": "paco_eval.api.evaluate",
+    **dict.fromkeys(("pretrain", "compare", "report", "embed", "export", "repro"), "paco_eval.api.commands"),
 }
 
-__all__ = ["PixelContract", "evaluate", "load_encoder", "load_results"]
+__all__ = [
+    "PixelContract", "Results", "compare", "embed", "evaluate", "export", "load_encoder", "load_results", "pretrain",
+    "report", "repro",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

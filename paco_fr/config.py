@@ -7,6 +7,7 @@ and impossible combinations are refused. "Paper" marks what arXiv 2508.09691 sta
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,8 +15,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from paco_fr.contracts import PixelContract, content_hash
-from paco_fr.utils.errors import PacoError, unknown_name
-from paco_fr.utils.untrusted import RECIPE, first_problem, parse_toml, read_text
+from paco_fr.utils.errors import FormatError, PacoError, unknown_name
+from paco_fr.utils.untrusted import RECIPE, first_problem, parse_json, parse_toml, read_text
 
 
 class Section(BaseModel):
@@ -291,6 +292,25 @@ def load_recipe(name_or_path: str, overrides: dict[str, Any] | None = None) -> P
             target = target.setdefault(section, {})
         target[field] = value
     return parse_config(values, f"recipe {name_or_path}")
+
+
+def set_fields(pairs: Iterable[str], option: str = "--set") -> dict[str, Any]:
+    """Return ``section.key=value`` pairs with values read as JSON where they are JSON, else as text.
+
+    Raises:
+        PacoError: a pair without an equals sign; it names the ``option``.
+
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key:
+            raise PacoError(f"{option}: '{pair}' is not of the form key=value.")
+        try:
+            found[key] = parse_json(text, option, expect=None)
+        except FormatError:
+            found[key] = text
+    return found
 
 
 def parse_config(values: dict[str, Any], where: str) -> PretrainConfig:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = "paco_eval > tasks > paco_fr"
 
 ORDER = {
-    "paco_eval": "cli > experiments > report, api > evaluation > analysis, probes, finetune, testing > "
+    "paco_eval": "__main__ > cli > api > experiments > report > evaluation > analysis, probes, finetune, testing > "
     "rows, features, encoders",
     "tasks": "data_check > mimics, user_tasks, testing > registry > families, derived > kinds, readers > "
     "units, splits, lists > task, metrics, perturbations",

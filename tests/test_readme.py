@@ -11,8 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from paco_eval.cli import main
-from paco_eval.cli.options import overrides
-from paco_fr.config import load_recipe
+from paco_fr.config import load_recipe, set_fields
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,7 +50,7 @@ def test_every_setting_that_the_readme_changes_is_one():
     changes = [(key, value) for key, values in found for value in values.split(",")]
     assert len(changes) > 5
     for key, value in changes:
-        load_recipe("tiny", overrides((f"{key}={value}",)))
+        load_recipe("tiny", set_fields((f"{key}={value}",)))
 
 
 def test_the_python_of_the_readme_names_what_exists():

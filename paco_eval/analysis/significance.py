@@ -1,18 +1,14 @@
-"""Who may be called best: what tables and comparisons ask of statistics, with two ways to answer.
+"""How sure numbers over seeds are, and the definitions behind them.
 
-:data:`BY_INTERVALS` needs rows only and is conservative. :func:`by_resampling` reads the items and resamples
-people (and pretraining seeds) together, paired between encoders; it needs the definitions of the metrics.
+:func:`widest_ends` needs rows only and is conservative. :func:`seed_intervals` reads the items and resamples people and
+pretraining seeds together; it needs the definitions of the metrics.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-
-import pandas as pd
 
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
@@ -27,20 +23,8 @@ MetricOf = Callable[[Row, str], Metric | None]
 """The definition behind a metric of a row; None if it is not known, e.g. of an older task version."""
 
 
-@dataclass(frozen=True)
-class Judge:
-    """How sure numbers are.
-
-    Attributes:
-        mean_interval: interval of the mean of a metric over the rows (seeds) of one method.
-        distinguishable: whether two encoders surely differ in a metric, given their rows.
-        words: for captions, what bold and intervals rest on.
-
-    """
-
-    mean_interval: Callable[[str, Sequence[Stored]], Ends]
-    distinguishable: Callable[[str, Sequence[Stored], Sequence[Stored]], bool]
-    words: str
+MeanInterval = Callable[[str, Sequence[Stored]], Ends]
+"""Interval of the mean of a metric over the rows (seeds) of one method."""
 
 
 def widest_ends(metric: str, rows: Sequence[Stored]) -> Ends:
@@ -51,24 +35,8 @@ def widest_ends(metric: str, rows: Sequence[Stored]) -> Ends:
     return (min(lows), max(highs)) if len(lows) == len(found) else (None, None)
 
 
-def intervals_apart(metric: str, a: Sequence[Stored], b: Sequence[Stored]) -> bool:
-    """Say whether all intervals of ``a`` lie to one side of all of ``b``: surer than a paired difference."""
-    (low_a, high_a), (low_b, high_b) = widest_ends(metric, a), widest_ends(metric, b)
-    if low_a is None or high_a is None or low_b is None or high_b is None:
-        return False
-    return high_a < low_b or high_b < low_a
-
-
-BY_INTERVALS = Judge(
-    widest_ends,
-    intervals_apart,
-    "Distinguishable: intervals that do not overlap. Several seeds: mean, with the widest ends.",
-)
-"""Judges from the intervals in the rows alone."""
-
-
-def by_resampling(metric_of: MetricOf, *, replicates: int = 1000) -> Judge:
-    """Return a judge that resamples items; where definition or items are missing it is :data:`BY_INTERVALS`.
+def seed_intervals(metric_of: MetricOf, *, replicates: int = 1000) -> MeanInterval:
+    """Return what resamples people and seeds together; where definition or items are missing it is :func:`widest_ends`.
 
     Args:
         metric_of: gives the definition of a metric, see :func:`metrics_of_tasks`.
@@ -77,39 +45,17 @@ def by_resampling(metric_of: MetricOf, *, replicates: int = 1000) -> Judge:
     """
     from paco_eval.analysis.statistics import over_seeds
 
-    read: dict[Path, pd.DataFrame] = {}
-
-    def runs(rows: Sequence[Stored]) -> list[pd.DataFrame]:
-        for stored in rows:
-            if stored.path not in read:
-                read[stored.path] = stored.items()
-        return [read[stored.path] for stored in rows]
-
     def mean_interval(metric: str, rows: Sequence[Stored]) -> Ends:
         definition = metric_of(rows[0].row, metric)
         if len(rows) == 1 or definition is None or any(s.row.metrics[metric].value is None for s in rows):
             return widest_ends(metric, rows)
         try:
-            found = over_seeds(definition, runs(rows), replicates=replicates)
+            found = over_seeds(definition, [stored.items() for stored in rows], replicates=replicates)
         except (PacoError, KeyError):  # not scored on the same items, or items of an older layout
             return widest_ends(metric, rows)
         return (None, None) if math.isnan(found.low) else (found.low, found.high)
 
-    def distinguishable(metric: str, a: Sequence[Stored], b: Sequence[Stored]) -> bool:
-        definition = metric_of(a[0].row, metric)
-        if definition is None:
-            return intervals_apart(metric, a, b)
-        try:
-            found = over_seeds(definition, runs(a), baseline=runs(b), replicates=replicates)
-        except (PacoError, KeyError):
-            return False
-        return found.low > 0 or found.high < 0
-
-    words = (
-        f"Distinguishable: the paired difference over the same items keeps its sign in 95 % of {replicates} "
-        "bootstrap replicates. Several seeds: mean; people and seeds are resampled together."
-    )
-    return Judge(mean_interval, distinguishable, words)
+    return mean_interval
 
 
 def metrics_of_tasks(tasks: Iterable[Task]) -> MetricOf:
@@ -143,7 +89,7 @@ def defined(row: Row, metric: str) -> Metric | None:
     )  # fmt: skip
     try:
         known = load_kind(task.kind).metrics(task)
-    except (KeyError, TypeError, ValueError, AttributeError):  # options of another version
+    except (PacoError, KeyError, TypeError, ValueError, AttributeError):  # options of another version
         return None
     return next((found for found in known if found.name == metric), None)
 
@@ -153,8 +99,3 @@ def registered_metrics() -> MetricOf:
     from tasks.registry import all_tasks, derived
 
     return metrics_of_tasks([*all_tasks().values(), *derived().values()])
-
-
-def registered_judge(*, replicates: int = 1000) -> Judge:
-    """Return the resampling judge for all registered tasks; long pair lists take seconds a comparison."""
-    return by_resampling(registered_metrics(), replicates=replicates)

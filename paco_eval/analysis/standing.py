@@ -26,6 +26,7 @@ class Side:
     """One encoder on one score.
 
     Attributes:
+        label: its line in tables.
         name: what it is called.
         value: mean over seeds.
         low: lower end of its interval, None if there is none.
@@ -34,6 +35,7 @@ class Side:
 
     """
 
+    label: str
     name: str
     value: float
     low: float | None
@@ -49,6 +51,7 @@ class Claim:
         task: the score is of.
         standing: of the leader.
         leader: its name.
+        label: its line in tables.
         sentence: that says it.
 
     """
@@ -56,6 +59,7 @@ class Claim:
     task: str
     standing: Standing
     leader: str
+    label: str
     sentence: str
 
     @property
@@ -119,7 +123,10 @@ def _apart(a: Side, b: Side) -> bool:
 
 @dataclass(frozen=True)
 class Scored:
-    """What a claim is about: the task, its title, the sides, how differences are written."""
+    """What a claim is about: the task, its title, the sides, how differences are written.
+
+    ``aside`` are names of encoders that cannot be held against the others: other pictures, another crop, undefined.
+    """
 
     task: str
     title: str
@@ -127,6 +134,7 @@ class Scored:
     lead: Lead
     unit: str
     decimals: int
+    aside: tuple[str, ...] = ()
 
 
 def claims(scores: Sequence[Scored]) -> list[Claim]:
@@ -142,8 +150,9 @@ def _claim(scored: Scored, p_value: float) -> Claim:
     lead, sides = scored.lead, scored.sides
     leader = sides[lead.leader]
     if not lead.others:
-        sentence = f"{scored.title}: {leader.name} alone was measured."
-        return Claim(scored.task, "alone", leader.name, sentence)
+        alone = "alone was measured" if not scored.aside else "alone can be compared"
+        sentence = f"{scored.title}: {leader.name} {alone}."
+        return Claim(scored.task, "alone", leader.name, leader.label, sentence)
     tied = [
         sides[other].name
         for other, p in zip(lead.others, lead.p_values, strict=True)
@@ -154,11 +163,13 @@ def _claim(scored: Scored, p_value: float) -> Claim:
     second = sides[lead.others[0]].name
     if tied:
         sentence = f"{scored.title}: {leader.name} leads; {_listed(tied)} cannot be told from it."
-        return Claim(scored.task, "leads", leader.name, sentence)
+        return Claim(scored.task, "leads", leader.name, leader.label, sentence)
     whom = second if len(sides) == 2 else f"all {len(sides) - 1} others, {second} next,"
     if min(leader.seeds, *(sides[other].seeds for other in lead.others)) < 2:
         standing, verb = "observed", "leads"
         rest = ", observed in one training each; another seed might turn it round"
+    elif scored.aside:
+        standing, verb, rest = "leads", "leads", f"; {_listed(scored.aside)} cannot be compared"
     elif not p_value < ALPHA:
         standing, verb, rest = (
             "leads",
@@ -168,7 +179,11 @@ def _claim(scored: Scored, p_value: float) -> Claim:
     else:
         standing, verb, rest = "ahead", "is ahead of", ""
     return Claim(
-        scored.task, standing, leader.name, f"{scored.title}: {leader.name} {verb} {whom} {gap}{rest}."
+        scored.task,
+        standing,
+        leader.name,
+        leader.label,
+        f"{scored.title}: {leader.name} {verb} {whom} {gap}{rest}.",
     )
 
 

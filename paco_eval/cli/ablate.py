@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from paco_eval.cli.options import data_root as data_root_option
-from paco_eval.cli.options import overrides
 from paco_fr.utils import progress
 
 
@@ -41,15 +40,16 @@ def command(
     """
     from paco_eval.experiments.ablate import ablate, variants
     from paco_eval.features.processes import use_device
+    from paco_fr.config import set_fields
     from paco_fr.train.signals import Interrupted
     from tasks.registry import select
 
-    changes = overrides(fixed)
+    changes = set_fields(fixed)
     if presentations is not None:
         changes["optimiser.presentations"] = presentations
     grid = variants(
         recipe, _values(pairs), seeds, fixed=changes, one_at_a_time=one_at_a_time,
-        lines=[overrides(tuple(line.split(","))) for line in lines],
+        lines=[set_fields(tuple(line.split(","))) for line in lines],
     )  # fmt: skip
     chosen = [task for task, named in select(tasks) if named or not task.missing(data_root)]
     if dry_run:
@@ -75,11 +75,13 @@ def command(
 
 def _values(pairs: tuple[str, ...]) -> dict[str, list[Any]]:
     """Return the values of each field; each is read as a value of ``--set`` is."""
+    from paco_fr.config import set_fields
+
     found: dict[str, list[Any]] = {}
     for pair in pairs:
         key, separator, text = pair.partition("=")
         values = [part for part in text.split(",") if part]
         if not separator or not key or not values:
             raise click.BadParameter(f"'{pair}' is not of the form key=a,b,c.", param_hint="--vary")
-        found[key] = [overrides((f"{key}={value}",))[key] for value in values]
+        found[key] = [set_fields((f"{key}={value}",))[key] for value in values]
     return found

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from paco_eval.cli.options import overrides
-
 
 @click.command("pack")
 @click.argument("source")
@@ -38,12 +36,12 @@ def pack(
     """
     from typing import cast
 
-    from paco_fr.config import load_recipe
+    from paco_fr.config import load_recipe, set_fields
     from paco_fr.data.pack import SHARD_SIZE, largest_shard
     from paco_fr.data.pack import pack as run
     from paco_fr.data.shards import Encoding
 
-    config = load_recipe(recipe, overrides(pairs))
+    config = load_recipe(recipe, set_fields(pairs))
     manifest = run(
         source, out, config, workers=workers, progress=True, encoding=cast(Encoding, encoding),
         shard_size=min(SHARD_SIZE, largest_shard(config.encoder.size)),

@@ -35,25 +35,18 @@ def command(
     """
     from accelerate import PartialState
 
-    from paco_eval.encoders import load_encoder
-    from paco_eval.features.embed import embed, write_embedding
-    from paco_eval.features.forward import set_up
-    from paco_eval.features.processes import use_device
-    from paco_fr.utils.errors import PacoError
-    from paco_fr.utils.files import never_onto
+    from paco_eval.api.commands import embed
 
-    if out.suffix not in (".parquet", ".npy"):
-        raise PacoError(f"{out}: features are written as .parquet or .npy.")
-    never_onto(out, *map(Path, images))
-    use_device(device)
-    loaded = set_up(load_encoder(encoder, trust=trust), precision)
-    found = embed(loaded, list(images), block=block, reduction=reduction, crop=crop, progress=True)
+    found = embed(
+        encoder, images, out=out, block=block, reduction=reduction, crop=crop, precision=precision, device=device,
+        trust=trust, progress=True,
+    )  # fmt: skip
     if not PartialState().is_main_process:
         return
     for name, reason in found.failures.items():
         progress.error(f"Not read: {name}: {reason}")
-    files = write_embedding(found, out)
     count, width = found.features.shape
+    files = [out] if out.suffix == ".parquet" else [out, out.with_suffix(".ids.txt")]
     click.echo(
         f"{count - len(found.failures)} of {count} pictures, {width} numbers each: {', '.join(map(str, files))}"
     )

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from paco_eval.cli.options import (
+    bold,
+    config_option,
+    device_option,
+    names_option,
+    precision_option,
+    screen_width,
+    trust_option,
+    words_of,
+)
 from paco_eval.cli.options import data_root as data_root_option
-from paco_eval.cli.options import device_option, overrides, precision_option, trust_option, words_of
 from paco_fr.utils import progress
 
 if TYPE_CHECKING:
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.argument("encoders", nargs=-1, metavar="ENCODER...")
-@click.option("--encoder-from", "own_encoders", multiple=True, metavar="FILE:CLASS",
+@click.option("--encoder-from", multiple=True, metavar="FILE:CLASS",
               help="An encoder class in a Python file of your own; needs --trust.")  # fmt: skip
 @click.option("--tasks", help="Names or globs, separated by commas.  [default: *]")
 @click.option(
@@ -40,7 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=click.IntRange(min=1), help="At most so many pictures of each part; marked in the row."
 )
-@click.option("--sensitivity", "sensitive", is_flag=True,
+@click.option("--sensitivity", is_flag=True,
               help="Also score with another flip, pixel range and crop, and show how far the score moves.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the plan with forward passes and an estimate, and stop.")
 @precision_option
@@ -49,7 +58,7 @@ if TYPE_CHECKING:
 @click.option(
     "--tasks-from", type=click.Path(path_type=Path, dir_okay=False), help="A Python file that declares tasks."
 )
-@click.option("--folder", "folders", multiple=True, metavar="FAMILY=PATH[,key=value,...]",
+@click.option("--folder", multiple=True, metavar="FAMILY=PATH[,key=value,...]",
               help="A task on your own pictures: recognition=DIR (people in sub-folders; or with ,pairs=FILE "
                    "or ,gallery=first), expression=DIR or classes=DIR (sub-folders are classes), landmarks=FILE.csv, "
                    "pose=FILE.csv, attributes=FILE.csv, parsing=FILE.csv,classes=A+B. "
@@ -74,95 +83,102 @@ if TYPE_CHECKING:
 @click.option("--jobs", type=click.Choice(["slurm", "local"]),
               help="Submit a job for each encoder and set of pictures through submitit, wait, and merge the rows. "
                    "Started again it submits what is missing. local: all at once on this machine.")  # fmt: skip
-@click.option("--job-set", "job_pairs", multiple=True, metavar="KEY=VALUE",
+@click.option("--job-set", multiple=True, metavar="KEY=VALUE",
               help="A setting of submitit's executor for --jobs, e.g. partition=gpu, time=60, gpus_per_node=1.")  # fmt: skip
+@click.option("--name", metavar="NAME", help="What tables call the encoder, where it is one.")
+@names_option
+@click.option("--baseline", help="Show differences to this encoder in the table at the end.")
+@config_option
 @click.pass_context
 def command(
-    context: click.Context,
-    encoders: tuple[str, ...], own_encoders: tuple[str, ...], tasks: str | None, protocol: str, shots: str, seeds: int,
-    epochs: int, out: Path, data_root: Path | None, overwrite: str, limit: int | None, sensitive: bool, dry_run: bool,
-    precision: str, device: str, trust: bool, tasks_from: Path | None, folders: tuple[str, ...],
-    train_identities: Path | None, margin: Literal["cosface", "arcface"], head: Literal["linear", "farl"],
-    crop: str | None, allow_random: bool, cache_limit: str | None, jobs: str | None, job_pairs: tuple[str, ...],
+    context: click.Context, encoders: tuple[str, ...], dry_run: bool, sensitivity: bool, jobs: str | None,
+    job_set: tuple[str, ...], out: Path, **_: Any,
 ) -> None:  # fmt: skip
-    """Score encoders on tasks: one row each, written as it comes.
+    """Score encoders on tasks: one row each, written as it comes, and a table of all encoders at the end.
 
     ENCODER is paco:FOLDER, timm:NAME, farl:FILE, onnx:FILE, random:RECIPE_OR_TIMM[@SEED], pixels or constant;
     `paco-eval list encoders` names them all.
     """
-    if not encoders and not own_encoders:
+    call = context.params
+    if not encoders and not call["encoder_from"]:
         raise click.UsageError("Missing argument 'ENCODER...'.")
-    if sensitive and crop:
+    if sensitivity and call["crop"]:
         raise click.UsageError("--sensitivity varies the crop itself; leave --crop out.")
-    if job_pairs and not jobs:
+    if job_set and not jobs:
         raise click.UsageError("--job-set says how --jobs run; give --jobs, too.")
-
-    from paco_eval.features.cache import size_of
-    from paco_fr.utils.errors import MissingDataError
-    from tasks.registry import select
-    from tasks.registry import tasks_from as read_tasks
-    from tasks.user_tasks import own_task
-
-    if cache_limit:
-        size_of(cache_limit)  # a wrong one stops the call before anything is computed
-    own = [own_task(folder) for folder in folders]
-    patterns = tasks or (None if own else "*")
-    chosen = select(patterns, read_tasks(tasks_from) if tasks_from else ()) if patterns else []
-    chosen += [(task, True) for task in own]
-    usable = []
-    absent = []
-    for task, named in chosen:
-        missing = task.missing(data_root)
-        if not missing:
-            usable.append(task)
-        elif named:
-            absent.append(
-                f"{task.name}: {', '.join(missing)} not under {data_root or '--data-root (not given)'}. {task.obtain}"
-            )
-        else:
-            progress.say(f"Skipped {task.name}: no data. {task.obtain}")
-    if absent and not usable:
-        raise MissingDataError("\n".join(absent))
-
-    if jobs:
-        failures = _jobs(context, usable, jobs, overrides(job_pairs, "--job-set"))
-        _end(out, failures, absent, "jobs")
+    if jobs or dry_run:
+        _planned(context)
         return
 
+    from inspect import signature
+
+    from paco_eval.api.evaluate import evaluate, measure_call
+
+    own = {name: value for name, value in call.items() if name in signature(evaluate).parameters}
+    run = measure_call(**own, say=progress.say)
+    if sensitivity:
+        from paco_eval.experiments.sensitivity import spreads
+
+        for line in spreads(
+            run.encoders, run.tasks, out=out, data_root=call["data_root"], limit=call["limit"]
+        ):
+            click.echo(line)
+    from accelerate import PartialState
+
+    if PartialState().is_main_process:
+        boards = run.results.leaderboards()
+        if boards:
+            from paco_eval.report.tables.writers import written
+
+            click.echo(f"\n{written(boards, 'text', width=screen_width(), bold=bold)}")
+    _end(out, run.failed, run.absent, "cells")
+
+
+APART = ("dry_run", "sensitivity", "jobs", "job_set")
+"""Options that say what is done instead of a measurement, or besides."""
+
+
+def _planned(context: click.Context) -> None:
+    """Print the plan, or submit jobs."""
+    from paco_eval.api.evaluate import chosen_tasks
+    from paco_eval.features.cache import size_of
+    from paco_fr.config import set_fields
+
+    call = context.params
+    if call["cache_limit"]:
+        size_of(call["cache_limit"])  # a wrong one stops the call before anything is computed
+    chosen = chosen_tasks(
+        call["tasks"], tasks_from=call["tasks_from"], folder=call["folder"], data_root=call["data_root"]
+    )
+    for task in chosen.skipped:
+        progress.say(f"Skipped {task.name}: no data. {task.obtain}")
+    if call["jobs"]:
+        failures = _jobs(context, chosen.usable, call["jobs"], set_fields(call["job_set"], "--job-set"))
+        _end(call["out"], failures, chosen.absent, "jobs")
+        return
     from paco_eval.encoders import load_encoder
+    from paco_eval.evaluation.dry_run import lines_of, plan
     from paco_eval.evaluation.protocols import Protocol
     from paco_eval.features.forward import set_up
     from paco_eval.features.processes import use_device
 
     asked = Protocol.asked(
-        protocol, shots=shots.split(","), seeds=seeds, epochs=epochs, margin=margin, head=head, crop=crop or "",
-        limit=limit,
+        call["protocol"], shots=call["shots"].split(","), seeds=call["seeds"], epochs=call["epochs"],
+        margin=call["margin"], head=call["head"], crop=call["crop"] or "", limit=call["limit"],
     )  # fmt: skip
-    use_device(device)
-    names = [*encoders, *(f"file:{own_encoder}" for own_encoder in own_encoders)]
-    loaded = [set_up(load_encoder(name, trust=trust), precision) for name in names]
-    if dry_run:
-        from paco_eval.evaluation.dry_run import lines_of, plan
-
-        cells = plan(loaded, usable, asked, data_root=data_root, train_identities=train_identities)
-        for line in lines_of(cells):
-            click.echo(line)
-        return
-
-    from paco_eval.evaluation.runner import evaluate_all
-    from paco_eval.features.cache_locks import keeping
-
-    with keeping(cache_limit or ""):
-        failures = evaluate_all(
-            loaded, usable, asked, out=out, data_root=data_root, train_identities=train_identities,
-            overwrite=overwrite, allow_random=allow_random, say=progress.say,
-        )  # fmt: skip
-    if sensitive:
-        from paco_eval.experiments.sensitivity import spreads
-
-        for line in spreads(loaded, usable, out=out, data_root=data_root, limit=limit):
-            click.echo(line)
-    _end(out, failures, absent, "cells")
+    use_device(call["device"])
+    names = [*call["encoders"], *(f"file:{own}" for own in call["encoder_from"])]
+    loaded = [set_up(load_encoder(name, trust=call["trust"]), call["precision"]) for name in names]
+    for line in lines_of(
+        plan(
+            loaded,
+            chosen.usable,
+            asked,
+            data_root=call["data_root"],
+            train_identities=call["train_identities"],
+        )
+    ):
+        click.echo(line)
 
 
 def _jobs(context: click.Context, tasks: list[Task], cluster: str, settings: dict[str, Any]) -> list[str]:
@@ -171,9 +187,12 @@ def _jobs(context: click.Context, tasks: list[Task], cluster: str, settings: dic
     from paco_eval.encoders import load_encoder
 
     call = context.params
-    words = words_of(context, ("own_encoders", "tasks", "folders", "out", "dry_run", "jobs", "job_pairs"))
+    words = words_of(
+        context,
+        ("encoder_from", "tasks", "folder", "out", "baseline", *APART, "quiet", "verbose", "log_file"),
+    )
     named = [([name], name) for name in call["encoders"]]
-    named += [(["--encoder-from", name], f"file:{name}") for name in call["own_encoders"]]
+    named += [(["--encoder-from", name], f"file:{name}") for name in call["encoder_from"]]
     encoders = []
     # Loaded one by one and let go: their weights tell jobs apart, and a wrong name stops the call.
     for own, name in named:

@@ -6,11 +6,9 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from paco_eval.cli.options import overrides
 from paco_fr.utils import progress
 
 
@@ -21,18 +19,16 @@ from paco_fr.utils import progress
     type=click.Choice(["paco", "mae", "simmim", "data2vec", "untrained"]),
     help="What to train.  [default: the recipe's]",
 )
-@click.option("--data", "source", help="synthetic[:identities=N,...], a folder, parquet, or hf:OWNER/NAME.")
+@click.option("--data", help="synthetic[:identities=N,...], a folder, parquet, or hf:OWNER/NAME.")
 @click.option("--crops", type=click.Choice(["aligned", "box", "whole"]), help="One kind of crop only.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, order and masks.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the checkpoint.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out.")
 @click.option("--dry-run", is_flag=True, help="Build everything, run two steps, write nothing.")
-@click.option(
-    "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a field, e.g. masking.ratio=0.7."
-)
+@click.option("--set", multiple=True, metavar="KEY=VALUE", help="Override a field, e.g. masking.ratio=0.7.")
 def command(
-    recipe: str, objective: str | None, source: str | None, crops: str | None, seed: int | None,
-    out: Path | None, resume: bool, dry_run: bool, pairs: tuple[str, ...],
+    recipe: str, objective: str | None, data: str | None, crops: str | None, seed: int | None,
+    out: Path | None, resume: bool, dry_run: bool, set: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Pretrain an encoder: PaCo-FR or a rival under the same loop.
 
@@ -40,28 +36,23 @@ def command(
     ask accelerate for --multi_gpu --num_processes N (under --cpu it starts one process, whatever N).
     SIGTERM and Ctrl-C save a state, print the command that continues, and exit with 128 + the signal's number.
     """
-    shares = {crops: 1.0} if crops else None
-    named = {"objective": objective, "data.source": source, "seed": seed, "data.crops": shares}
-    changes: dict[str, Any] = overrides(pairs) | {
-        key: value for key, value in named.items() if value is not None
-    }
-
-    from paco_fr.config import load_recipe
-    from paco_fr.train.signals import Interrupted
-
-    config = load_recipe(recipe, changes)
     if dry_run:
+        from paco_eval.api.commands import changes_of
+        from paco_fr.config import load_recipe
         from paco_fr.train.dry_run import plan
 
-        click.echo(plan(config))
+        click.echo(plan(load_recipe(recipe, changes_of(objective, data, crops, seed, set))))
         return
 
-    from paco_fr.train.pretrain import pretrain
+    from paco_eval.api.commands import pretrain
+    from paco_fr.train.signals import Interrupted
 
-    folder = out or Path("paco-results") / "pretrain" / f"{config.objective}-{config.name}-{config.seed}"
     main = os.environ.get("RANK", "0") == "0"
     try:
-        pretrain(config, folder, resume=resume, progress=True, say=_say, command=_again(sys.argv))
+        folder = pretrain(
+            recipe=recipe, objective=objective, data=data, crops=crops, seed=seed, out=out, resume=resume, set=set,
+            progress=True, say=_say, command=_again(sys.argv),
+        )  # fmt: skip
     except Interrupted as stop:
         if main:
             _say(str(stop))

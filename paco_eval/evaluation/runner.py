@@ -6,7 +6,7 @@ asks which rows are there, and writes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -64,6 +64,8 @@ def evaluate_all(
     allow_random: bool = False,
     asked: dict[str, dict[str, Any]] | None = None,
     wait: bool = False,
+    told: Mapping[str, Mapping[str, Any]] | None = None,
+    settings: Mapping[str, Any] | None = None,
     say: Say = print,
 ) -> list[str]:
     """Evaluate every encoder on every task and return a line for each cell that failed.
@@ -85,6 +87,8 @@ def evaluate_all(
         allow_random: go on with features that depend on chance or on the batch.
         asked: filled with the identifying fields of all that was asked for, by key, measured now or before.
         wait: until another run into ``out`` has ended, instead of refusing.
+        told: further fields of rows by encoder: the name that tables call it.
+        settings: of the call, which rows repeat.
         say: takes lines for the user.
 
     """
@@ -120,6 +124,7 @@ def evaluate_all(
                         former=former,
                         allow_random=allow_random,
                         asked=asked,
+                        told={**(told or {}).get(encoder.name, {}), "settings": dict(settings or {})},
                     )
                 except NotApplicableError as error:
                     say(f"Left out {error}")
@@ -203,6 +208,7 @@ def measure(
     former: Former | None = None,
     allow_random: bool = False,
     asked: dict[str, dict[str, Any]] | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> list[Row]:
     """Measure one encoder on one task and write a row for each part; return the new rows, in the first process.
 
@@ -219,6 +225,7 @@ def measure(
         allow_random: go on with features that depend on chance or on the batch; the row says so.
         asked: filled with the identifying fields of all parts, by key.
         former: rows that were there before, to say why something is measured again.
+        told: further fields of the rows.
 
     Raises:
         PacoError: the task's crop is not the one the encoder requires, rows exist under ``never``, or whatever
@@ -247,7 +254,7 @@ def measure(
         notes = notes_of(encoder, measured.decision.choice.layer[0])
         if notes:
             measured = replace(measured, chosen={**measured.chosen, **notes})
-        row = row_of(encoder, data, identities[measured.part], measured)
+        row = row_of(encoder, data, identities[measured.part], measured).model_copy(update=dict(told or {}))
         clean = row_key(identities[CLEAN]) if CLEAN in identities and measured.part != CLEAN else ""
         _write(out / "rows", row, measured, data.task, clean)
         rows.append(row)

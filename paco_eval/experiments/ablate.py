@@ -19,7 +19,7 @@ from accelerate import PartialState
 
 from paco_eval.analysis.columns import Column
 from paco_eval.analysis.compare import compare
-from paco_eval.analysis.significance import MetricOf, metrics_of_tasks, registered_judge
+from paco_eval.analysis.significance import MetricOf, metrics_of_tasks, registered_metrics, seed_intervals
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.report.charts.panels import Chart, Dots
 from paco_eval.report.plots.draw import draw
@@ -174,7 +174,7 @@ def ablation_table(grid: Sequence[Variant], out: Path) -> Table:
 
     """
     rows = _rows(grid, out)
-    (table, *others) = family_tables(rows, judge=registered_judge(), heading="ablation")
+    (table, *others) = family_tables(rows, intervals=seed_intervals(registered_metrics()), heading="ablation")
     if others:
         raise PacoError(f"{out} holds rows of several protocols; give the grid an --out of its own.")
     shown = [at for at, column in enumerate(table.columns) if column.main and column.subset == "all"]

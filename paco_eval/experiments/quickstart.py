@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from paco_eval.analysis.significance import registered_judge
+from paco_eval.analysis.significance import registered_metrics
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.report.build import build_report
 from paco_fr.checkpoint import shipped
@@ -45,5 +45,5 @@ def quickstart(out: Path, *, scale: Scale, say: Say) -> Path:
     failed = evaluate_all(encoders, [task for task, _ in select(scale.tasks)], out=out, say=say)
     if failed:
         say(f"{len(failed)} cells failed; the report shows the others.")
-    build_report([out], out / "report", judge=registered_judge(replicates=100))
+    build_report([out], out / "report", metric_of=registered_metrics())
     return out / "report"

@@ -5,7 +5,8 @@ interval* inside the interval that it is judged by, else *different*.
 
 - A row of ``repro: evaluate`` answers by the worst of its metrics, each judged by the interval in the row:
   weights and data are at hand, so all of them must come back.
-- A row of ``repro: retrain`` answers by its main metric, judged by the seed interval: the 95 % prediction
+- A row of ``repro: retrain`` whose weights are still at hand answers likewise. Of weights trained again it answers by
+  its main metric, judged by the seed interval: the 95 % prediction
   interval for one more seed, mean ± t(n-1) s √(1 + 1/n) over the rows of n ≥ 2 seeds of its method (Student's
   distribution; our choice). With one seed there is none, and the interval over people stands in for it.
 - Another task version or crop is another score: *different*, whatever its value.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -28,13 +30,16 @@ from accelerate.utils import broadcast_object_list
 from scipy.stats import t as student
 
 from paco_eval.analysis.significance import Ends
+from paco_eval.encoders import load_encoder
 from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.rows.schema import Metric, Row
 from paco_eval.rows.store import Stored, find_row, load_rows
+from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import MissingDataError, PacoError
 from paco_fr.utils.types import Say
 from tasks.task import Task
+from tasks.user_tasks import own_task
 
 Answer = Literal["same", "within interval", "different"]
 ORDER: tuple[Answer, ...] = ("same", "within interval", "different")
@@ -46,7 +51,7 @@ RELATIVE = 1e-6
 REDEFINING = ("task_version", "crop_hash")
 """Fields that say what a score means."""
 
-APART = {"key", "digest", "metrics", "timings", "command", "beside"}
+APART = {"key", "digest", "metrics", "timings", "command", "beside", "settings", "alias"}
 """Fields that are compared by others, or differ between any two runs."""
 
 
@@ -87,6 +92,8 @@ def reproduce(
     known: Mapping[str, Task],
     *,
     checkpoint: Path | None = None,
+    encoder_from: str | None = None,
+    trust: bool = False,
     data_root: Path | None = None,
     train_identities: Path | None = None,
     cached: bool = False,
@@ -98,8 +105,10 @@ def reproduce(
 
     Args:
         place: the file of the row, or ``FOLDER#KEY`` of an archive; rows of other seeds are looked for beside it.
-        known: tasks by name.
-        checkpoint: folder of weights trained again, for rows of ``repro: retrain``.
+        known: tasks by name; one on own pictures is made again as the row says, if it is not among them.
+        checkpoint: folder of weights trained again, for rows of ``repro: retrain`` whose weights are not at hand.
+        encoder_from: ``FILE:CLASS`` that gives the encoder of a row that was measured from Python.
+        trust: whether code that comes with an encoder may run.
         data_root: folder of the data sets.
         train_identities: the folder of people that the row was fitted on, if it was.
         cached: whether to trust features and rendered faces in the cache; else they are made anew.
@@ -113,20 +122,17 @@ def reproduce(
     """
     stored = find_row(place)
     row, path = stored.row, stored.path
-    if row.task not in known:
+    task = known.get(row.task) or _own_task(row)
+    if task is None:
         raise PacoError(
             f"{path}: its task '{row.task}' is not known here; declare it with --folder or --tasks-from. "
             f"The row was made by: {row.command or 'an unknown command'}"
         )
-    task = known[row.task]
     if absent := task.missing(data_root):
         where = data_root or "--data-root (not given)"
         raise MissingDataError(f"{row.task}: {', '.join(absent)} not under {where}. {task.obtain}")
-    if row.repro == "retrain" and checkpoint is None:
-        raise PacoError(f"{path}: {training(row)} Then: paco-eval repro {path} --checkpoint FOLDER")
-    if row.repro == "evaluate" and checkpoint is not None:
-        raise PacoError(f"{path}: '{row.encoder}' is not trained here; leave --checkpoint out.")
     protocol = protocol_of(path, row, train_identities)
+    encoder = encoder_of(path, row, checkpoint, encoder_from, trust=trust)
     state, said = PartialState(), [""]
 
     def tell(text: str) -> None:
@@ -137,7 +143,7 @@ def reproduce(
         out = Path(broadcast_object_list([own])[0])  # all processes evaluate into one folder
         with nullcontext() if cached else _empty_cache(out / "cache"):
             failed = evaluate_all(
-                [row.encoder if checkpoint is None else f"paco:{checkpoint}"], [task], protocol, out=out,
+                [encoder], [task], protocol, out=out,
                 data_root=data_root, train_identities=train_identities if protocol.people else None, say=tell,
             )  # fmt: skip
         state.wait_for_everyone()
@@ -151,6 +157,48 @@ def reproduce(
     if measured is None:
         raise PacoError(f"{path}: {row.task} has no subset '{row.subset}' at level {row.level} any more.")
     return judge(row, measured, seeds_beside(stored))
+
+
+def _own_task(row: Row) -> Task | None:
+    """Return the task on own pictures that the command of a row declares; None where it declares none."""
+    words = shlex.split(row.command)
+    folders = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "--folder"]
+    made = (own_task(folder) for folder in folders)
+    return next((task for task in made if task.name == row.task), None)
+
+
+def encoder_of(
+    path: Path, row: Row, checkpoint: Path | None, encoder_from: str | None, *, trust: bool
+) -> Encoder:
+    """Return the encoder to measure a row again with: its own where it can be had, else what stands in for it.
+
+    Raises:
+        PacoError: the weights are not at hand (the message says how they are trained or given), or what stands in
+            for them is not needed.
+
+    """
+    if encoder_from is not None:
+        loaded = load_encoder(f"file:{encoder_from}", trust=trust)
+        loaded.name = row.encoder
+        return loaded
+    if row.repro == "evaluate" and checkpoint is not None:
+        raise PacoError(f"{path}: '{row.encoder}' is not trained here; leave --checkpoint out.")
+    if checkpoint is not None:
+        return load_encoder(f"paco:{checkpoint}")
+    if row.repro == "retrain":
+        folder = row.encoder.removeprefix("paco:")
+        then = f"Then: paco-eval repro {path} --checkpoint FOLDER"
+        if not Path(folder).is_dir():
+            raise PacoError(f"{path}: {training(row)} {then}")
+        loaded = load_encoder(row.encoder)
+        if row.weight_hash not in (loaded.weight_hash, getattr(loaded, "stated_hash", "")):
+            raise PacoError(f"{path}: {folder} holds other weights now; {training(row)} {then}")
+        return loaded
+    if row.encoder.startswith("module:"):
+        raise PacoError(
+            f"{path}: '{row.encoder}' was a module in Python. Give a class that makes it: --encoder-from FILE:CLASS --trust."
+        )
+    return load_encoder(row.encoder, trust=trust)
 
 
 @contextmanager
@@ -219,7 +267,9 @@ def judge(recorded: Row, measured: Row, seeds: Sequence[Row] = ()) -> Reproducti
         seeds: rows of the same method, one for each pretraining seed, for ``repro: retrain``.
 
     """
-    retrained = recorded.repro == "retrain"
+    retrained = recorded.repro == "retrain" and recorded.weight_hash not in (
+        measured.weight_hash, getattr(measured, "stated_hash", "")
+    )  # fmt: skip
     names = sorted(recorded.metrics, key=lambda name: name != recorded.main_metric)
     by_seeds = retrained and len({row.pretrain_seed for row in seeds}) > 1
     numbers = []

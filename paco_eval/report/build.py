@@ -7,27 +7,30 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from paco_eval.analysis.compare import Comparison
-from paco_eval.analysis.significance import BY_INTERVALS, Judge, registered_metrics
+from paco_eval.analysis.significance import MetricOf, registered_metrics, seed_intervals
 from paco_eval.report.charts.panels import Chart, relabelled, slug
 from paco_eval.report.page.contents import collect
 from paco_eval.report.page.render import render
 from paco_eval.report.plots.draw import draw
 from paco_eval.report.plots.style import looks, save
 from paco_eval.report.tables.comparison import comparison_tables
-from paco_eval.report.tables.formats import latex_document, to_csv, to_markdown
-from paco_eval.report.tables.leaderboard import leaderboards
+from paco_eval.report.tables.formats import to_csv, to_latex, to_markdown
+from paco_eval.report.tables.leaderboard import Asked, ahead_of, one_table, titled, titles_of
 from paco_eval.report.tables.presets import preset_tables
 from paco_eval.report.tables.published import beside_measured, load_published
 from paco_eval.report.tables.robustness import over_levels
 from paco_eval.report.tables.table import Table, family_tables
+from paco_eval.report.tables.writers import ENDINGS, LATEX_NEEDS, written
 from paco_eval.rows.archive import write_archive
 from paco_eval.rows.artefacts import checkpoints, pretrainings
 from paco_eval.rows.store import load_rows
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import write_text, writing
 
-Format = Literal["html", "md", "csv", "latex", "figures", "archive"]
+Format = Literal["html", "text", "md", "csv", "latex", "json", "figures", "archive"]
 Style = Literal["families", "paper"]
+
+DEFAULT_FORMATS: tuple[Format, ...] = ("html", "md", "csv", "latex")
 
 
 class Report(NamedTuple):
@@ -41,16 +44,19 @@ def build_report(
     run_folders: str | Path | Iterable[str | Path],
     out: str | Path,
     *,
-    formats: Sequence[Format] = ("html", "md", "csv", "latex"),
+    formats: Sequence[Format] = DEFAULT_FORMATS,
     include_mimic: bool = False,
-    judge: Judge = BY_INTERVALS,
+    metric_of: MetricOf | None = None,
+    table: Asked | None = None,
     published: bool = False,
     style: Style = "families",
     comparison: Comparison | None = None,
     title: str = "Face encoders, measured",
     replicates: int = 1000,
 ) -> Report:
-    """Write ``report.html``, ``tables.md``, ``results.csv``, ``tables.tex``, ``figures/`` and ``archive/`` as asked.
+    r"""Write a report as asked: ``report.html``; the one table as ``table.md``, ``.tex``, ``.csv``, ``.json``, ``.txt``;
+    all other numbers as ``tables.md``, ``tables.tex`` (both TeX files are for ``\input``) and ``results.csv``;
+    ``figures/``; ``archive/``.
 
     Args:
         run_folders: folders with ``rows/`` and perhaps ``pretrain/``, see
@@ -58,7 +64,9 @@ def build_report(
         out: folder to write into; made if it is not there.
         formats: which of the files.
         include_mimic: whether rows of miniatures get tables of their own.
-        judge: decides what is printed bold, see :mod:`paco_eval.analysis.significance`.
+        metric_of: definitions, with which differences and means over seeds are resampled; by default those that rows
+            carry and those of the registered tasks.
+        table: what the one table shows of the rows, and how.
         published: whether numbers from the literature stand below measured ones of the same column.
         style: a table per family with all tasks, or the columns that papers print
             (:mod:`paco_eval.report.tables.presets`).
@@ -88,10 +96,17 @@ def build_report(
     archived = write_archive(Path(out) / "archive", loaded.rows) if "archive" in formats else []
     if set(formats) == {"archive"}:
         return Report(archived, problems)
+    asked = table or Asked()
+    metric_of = metric_of or registered_metrics()
+    boards = one_table(
+        loaded.rows, asked, metric_of=metric_of, include_mimic=include_mimic, replicates=replicates
+    )
+    ahead = ahead_of(boards)
+    intervals = seed_intervals(metric_of)
     if style == "paper":
-        tables = preset_tables(loaded.rows, judge=judge)
+        tables = preset_tables(loaded.rows, intervals=intervals, ahead=ahead)
     else:
-        tables = family_tables(loaded.rows, judge=judge, include_mimic=include_mimic)
+        tables = family_tables(loaded.rows, intervals=intervals, ahead=ahead, include_mimic=include_mimic)
     if published:
         literature = load_published()
         tables = [beside_measured(table, literature) for table in tables]
@@ -99,27 +114,29 @@ def build_report(
         tables = [*comparison_tables(comparison), *tables]
         problems += comparison.problems
     shown = [_over_levels(table, problems) for table in tables]
-    narrow = [part for table in shown for part in table.main_only().parts()]
-    texts: dict[str, str] = {}
+    called = titles_of(loaded.rows, asked.names)
+    narrow = [titled(part, called) for table in shown for part in table.main_only().parts()]
+    texts = {
+        f"table.{ENDINGS[name]}": written(boards, name, cost=asked.cost)
+        for name in formats
+        if name in ENDINGS
+    }
     if "md" in formats:
         texts["tables.md"] = "\n".join(map(to_markdown, narrow))
     if "csv" in formats:
-        texts["results.csv"] = to_csv(tables)
+        texts["results.csv"] = to_csv([titled(table, called) for table in tables])
     if "latex" in formats:
-        texts["tables.tex"] = latex_document(narrow)
+        texts["tables.tex"] = "\n".join([LATEX_NEEDS, *map(to_latex, narrow)])
     charts: list[Chart] = []
     titles: Mapping[str, str] = {}
     if {"html", "figures"} & set(formats):
-        metric_of, page = registered_metrics(), "html" in formats
-        boards = leaderboards(
-            loaded.rows, metric_of=metric_of, include_mimic=include_mimic, replicates=replicates
-        )
+        page = "html" in formats
         contents = collect(loaded.rows, boards, tables, shown, runs, metric_of, problems, page=page)
         charts, titles = contents.charts, contents.titles
         if page:
             texts["report.html"] = render(contents, title)
-    written = _write(Path(out), texts, charts if "figures" in formats else [], titles)
-    return Report([*archived, *written], problems)
+    files = _write(Path(out), texts, charts if "figures" in formats else [], titles)
+    return Report([*archived, *files], problems)
 
 
 def _over_levels(table: Table, problems: list[str]) -> Table:

@@ -64,12 +64,12 @@ def test_a_plain_module_is_measured_like_an_encoder(tmp_path):
     module = Plain()
     frame = paco_eval.evaluate(
         module, [blob_task("pose")], pixels=paco_eval.PixelContract(32), out=tmp_path, overwrite="missing"
-    )
+    ).frame
     main_line = frame[frame["main"]].iloc[0]
     assert main_line["task"] == "pose/blobs" and 0 < main_line["value"] < 8
     assert main_line["encoder"].startswith("module:Plain-")
     assert module.training and all(parameter.requires_grad for parameter in module.parameters())  # as it was
-    again = paco_eval.evaluate(module, [blob_task("pose")], pixels=PixelContract(32), out=tmp_path)
+    again = paco_eval.evaluate(module, [blob_task("pose")], pixels=PixelContract(32), out=tmp_path).frame
     assert again.equals(frame)
 
 
@@ -78,7 +78,7 @@ def test_a_timm_module_says_its_pixels_itself(tmp_path):
 
     torch.manual_seed(0)
     module = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=2, num_classes=0)
-    frame = paco_eval.evaluate([module, "constant"], [blob_task("pose")], out=tmp_path, name="mine")
+    frame = paco_eval.evaluate([module, "constant"], [blob_task("pose")], out=tmp_path, name="mine").frame
     assert set(frame["encoder"]) == {"mine", "constant"}
 
 
@@ -104,7 +104,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     assert block is not None
     space: dict = {}
     exec(compile(block.group(1), "README.md", "exec"), space)
-    frame = space["results"]
+    frame = space["results"].frame
     assert len(frame) and {"pose/synthetic"} == set(frame["task"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -13,6 +13,55 @@ from paco_eval.analysis.compare import Comparison, Difference
 from paco_eval.analysis.effect_size import FamilyDifference
 from paco_eval.analysis.statistics import ALPHA, Verdict
 from paco_eval.report.tables.table import Cell, Line, Table
+
+
+def comparison_records(comparison: Comparison, titles: Mapping[str, str]) -> dict[str, Any]:
+    """Return a comparison as JSON has it; ``titles`` are what lines are called."""
+
+    def claim(found: Difference | FamilyDifference) -> dict[str, Any]:
+        return {
+            "encoder": found.encoder, "name": titles.get(found.encoder, found.encoder), "protocol": found.protocol,
+            "difference": found.interval.value, "low": _finite(found.interval.low), "high": _finite(found.interval.high),
+            "p_value": _finite(found.p_value), "p_adjusted": _finite(found.p_adjusted), "verdict": found.verdict,
+            "seeds": found.seeds,
+        }  # fmt: skip
+
+    return {
+        "baseline": comparison.baseline,
+        "differences": [
+            {
+                **claim(found), "task": found.column.task, "task_version": found.column.task_version,
+                "subset": found.column.subset, "metric": found.column.metric, "unit": found.column.unit,
+                "higher_is_better": found.column.higher_is_better, "value": _finite(found.value),
+                "reference": _finite(found.reference), "keys": [stored.row.key for stored in found.rows],
+            }
+            for found in comparison.differences
+        ],
+        "families": [{**claim(found), "family": found.family, "tasks": list(found.tasks)} for found in comparison.families],
+        "problems": list(comparison.problems),
+    }  # fmt: skip
+
+
+def comparison_lines(comparison: Comparison, titles: Mapping[str, str]) -> list[str]:
+    """Return a sentence for every difference: who, where, by how much, what may be said."""
+    baseline = titles.get(comparison.baseline, comparison.baseline)
+    lines = []
+    for found in comparison.differences:
+        column = found.column
+        place = column.task if column.subset == "all" else f"{column.task} ({column.subset})"
+        low, high = found.interval.low, found.interval.high
+        ends = "" if math.isnan(low) else f" [{column.number(low)}, {column.number(high)}]"
+        p = "" if math.isnan(found.p_adjusted) else f", p {found.p_adjusted:.2g}"
+        lines.append(
+            f"{place}: {titles.get(found.encoder, found.encoder)} less {baseline} "
+            f"{found.interval.value:+.{column.decimals}f}{ends}{p}: {found.verdict}"
+        )
+    return lines
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
 
 Place = TypeVar("Place", Column, str)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
@@ -221,15 +221,3 @@ def _latex_cell(table: Table, column: Column, cell: Cell | None) -> str:
     marks = rf"\textsuperscript{{{','.join(table.marks(cell))}}}" if cell.flags else ""
     interval = escape_latex(_interval(column, cell).strip())
     return value + marks + (rf" {{\scriptsize {interval}}}" if interval else "")
-
-
-LATEX_PREAMBLE = "\n".join(
-    [r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage[utf8]{inputenc}",
-     r"\usepackage{booktabs,graphicx}", r"\usepackage[margin=2cm,landscape]{geometry}",
-     r"\begin{document}", ""]
-)  # fmt: skip
-
-
-def latex_document(tables: Sequence[Table]) -> str:
-    """Return a document of all tables that compiles on its own."""
-    return LATEX_PREAMBLE + "\n".join(to_latex(table) for table in tables) + "\\end{document}\n"

@@ -10,7 +10,7 @@ import math
 import statistics as stdlib_statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -26,7 +26,7 @@ from paco_eval.analysis.robustness import CONSTANT, Sweep, drawn_drops, sweeps
 from paco_eval.analysis.significance import MetricOf
 from paco_eval.analysis.standing import Claim, Lead, Scored, Side, claims, lead
 from paco_eval.analysis.statistics import Drawn, drawn_together, mean_rank
-from paco_eval.report.tables.table import flags_of, place_of, usual_of
+from paco_eval.report.tables.table import Table, flags_of, place_of, usual_of
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
 from paco_fr.utils.errors import PacoError, unknown_name
@@ -119,6 +119,7 @@ class Entry:
     """An encoder, or a method with its pretraining seeds.
 
     Attributes:
+        label: its line in tables.
         name: as it is shown.
         encoder: as it was called, several with commas: for details.
         method: of its rows.
@@ -130,10 +131,10 @@ class Entry:
         own: the encoder one came with.
         baseline: that the others are held against.
         seeds: pretraining seeds; 0 where none is known.
-        label: of its line in the tables of families.
 
     """
 
+    label: str
     name: str
     encoder: str
     method: str
@@ -145,7 +146,6 @@ class Entry:
     own: bool = False
     baseline: bool = False
     seeds: int = 0
-    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,34 @@ class Leaderboard:
         )
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a user asks of the table, see :func:`leaderboards`; ``cost``: whether what an encoder costs is shown."""
+
+    tasks: str = ""
+    encoders: str = ""
+    baseline: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    own: tuple[str, ...] | None = None
+    columns: Columns = "auto"
+    cost: bool = True
+
+
+def one_table(
+    rows: Iterable[Stored],
+    asked: Asked,
+    *,
+    metric_of: MetricOf | None = None,
+    include_mimic: bool = False,
+    replicates: int = 1000,
+) -> list[Leaderboard]:
+    """Return :func:`leaderboards` as they were asked for."""
+    return leaderboards(
+        rows, metric_of=metric_of, tasks=asked.tasks, encoders=asked.encoders, baseline=asked.baseline,
+        names=asked.names, own=asked.own, columns=asked.columns, include_mimic=include_mimic, replicates=replicates,
+    )  # fmt: skip
+
+
 def leaderboards(
     rows: Iterable[Stored],
     *,
@@ -218,14 +246,18 @@ def leaderboards(
         PacoError: a name or a pattern that nothing answers to.
 
     """
+    rows = list(rows)
+    several, titles = methods_with_seeds(rows), titles_of(rows, names or {})
     found = [stored for stored in rows if include_mimic or stored.row.data_kind != "mimic"]
-    found = _of_encoders(_of_tasks(found, tasks), encoders)
+    if baseline:
+        _baseline(baseline, _plain(found, several), titles)
+    found = _of_encoders(_of_tasks(found, tasks), encoders, several)
     groups: dict[tuple[str, bool], list[Stored]] = defaultdict(list)
     for stored in found:
         groups[stored.row.protocol, stored.row.data_kind == "mimic"].append(stored)
     order = sorted(groups, key=lambda key: (key[1], -len(groups[key]), key[0]))
     made = [
-        _leaderboard(protocol, mimic, groups[protocol, mimic], metric_of, baseline, names or {}, own, columns, replicates)
+        _leaderboard(protocol, mimic, groups[protocol, mimic], several, metric_of, baseline, titles, own, columns, replicates)
         for protocol, mimic in order
     ]  # fmt: skip
     return [board for board in made if board.heads]
@@ -254,28 +286,29 @@ def _derived(row: Row) -> bool:
     return row.task.partition("/")[0] in NAMES
 
 
-def _of_encoders(rows: list[Stored], patterns: str) -> list[Stored]:
+def _of_encoders(rows: list[Stored], patterns: str, several: set[str]) -> list[Stored]:
     wanted = [part for part in (part.strip() for part in patterns.split(",")) if part]
     if not wanted:
         return rows
-    lines = _lines(rows)
-    shown = {label: [stored.row for stored in found] for label, found in lines.items()}
+    lines, plain = _lines(rows, several), _plain(rows, several)
     kept: set[str] = set()
     for pattern in wanted:
-        labels = meant(shown, pattern)
+        labels = meant(plain, pattern)
         if not labels:
-            raise unknown_name("measured encoder", pattern, called(shown))
+            raise unknown_name("measured encoder", pattern, called(plain))
         kept |= set(labels)
     return [stored for label, found in lines.items() if label in kept for stored in found]
 
 
-def _lines(rows: Iterable[Stored]) -> dict[str, list[Stored]]:
-    rows = list(rows)
-    several = methods_with_seeds(rows)
+def _lines(rows: Iterable[Stored], several: set[str]) -> dict[str, list[Stored]]:
     lines: dict[str, list[Stored]] = defaultdict(list)
     for stored in rows:
         lines[line_label(stored.row, several)].append(stored)
     return {label: lines[label] for label in sorted(lines, key=line_order)}
+
+
+def _plain(rows: Iterable[Stored], several: set[str]) -> dict[str, list[Row]]:
+    return {label: [stored.row for stored in found] for label, found in _lines(rows, several).items()}
 
 
 @dataclass(frozen=True)
@@ -292,31 +325,29 @@ def _leaderboard(
     protocol: str,
     mimic: bool,
     rows: list[Stored],
+    several: set[str],
     metric_of: MetricOf | None,
     baseline: str,
-    names: Mapping[str, str],
+    titles: Mapping[str, str],
     own: Iterable[str] | None,
     columns: Columns,
     replicates: int,
 ) -> Leaderboard:
-    lines = _lines(rows)
-    plain = {label: [stored.row for stored in found] for label, found in lines.items()}
-    titles = encoder_titles(plain, {name: shown for name, shown in names.items() if meant(plain, name)})
-    base = _baseline(baseline, plain, titles) if baseline else ""
+    lines, plain = _lines(rows, several), _plain(rows, several)
+    base = _baseline(baseline, plain, titles, here=False) if baseline else ""
     tasks = _tasks(lines, titles, base, metric_of, replicates)
     said = claims([task.scored for task in tasks if task.scored is not None])
-    ahead = {(claim.task, claim.leader) for claim in said if claim.ahead}
-    marked = [_marked(task, titles, ahead) for task in tasks]
+    ahead = {(claim.task, claim.label) for claim in said if claim.ahead}
+    marked = [_marked(task, ahead) for task in tasks]
     by_family = columns == "families" or (columns == "auto" and len(marked) > MOST_TASKS)
     heads, cells = _families(marked, list(lines)) if by_family else _singly(marked, list(lines))
     ranks = _mean_ranks(heads, cells, list(lines))
     mine = _own(plain, own)
     entries = [
         Entry(
-            titles[label], ", ".join(dict.fromkeys(row.encoder for row in plain[label])), plain[label][0].method,
+            label, titles[label], ", ".join(dict.fromkeys(row.encoder for row in plain[label])), plain[label][0].method,
             ranks.get(label), tuple(column.get(label) for column in cells), *_cost(plain[label]),
             own=label in mine, baseline=label == base, seeds=len({row.pretrain_seed for row in plain[label]} - {None}),
-            label=label,
         )
         for label in lines
     ]  # fmt: skip
@@ -328,11 +359,14 @@ def _leaderboard(
     return Leaderboard(protocol, mimic, tuple(heads), tuple(entries[at] for at in order), tuple(said), definitions)  # fmt: skip
 
 
-def _baseline(wanted: str, lines: Mapping[str, Sequence[Row]], titles: Mapping[str, str]) -> str:
-    labels = [label for label, title in titles.items() if title == wanted] or meant(lines, wanted)
-    if not labels:
-        raise unknown_name("baseline", wanted, called(lines) | set(titles.values()))
-    return labels[0]
+def _baseline(
+    wanted: str, lines: Mapping[str, Sequence[Row]], titles: Mapping[str, str], *, here: bool = True
+) -> str:
+    """Return the line that is meant; where it need not be ``here`` and is not, an empty text."""
+    labels = [label for label in lines if titles[label] == wanted] or meant(lines, wanted)
+    if not labels and here:
+        raise unknown_name("baseline", wanted, called(lines) | {titles[label] for label in lines})
+    return labels[0] if labels else ""
 
 
 def _tasks(
@@ -383,6 +417,7 @@ def _task(
     scores: dict[str, Score] = {}
     for label, found in kept.items():
         flags = dict.fromkeys(flag for run in found for flag in flags_of(_row(run), usual))
+        flags |= dict.fromkeys(_row(run).main.warning for run in found if _row(run).main.warning)
         scores[label] = Score(
             _mean(column, found), notes=tuple(flags), struck=any(_row(run).void for run in found),
             rows=tuple(_stored(run) for run in found),
@@ -393,8 +428,11 @@ def _task(
         for label, score in scores.items()
     }
     said = f"{title}: {', '.join(sorted(shared))}." if shared else ""
-    alike = [label for label, score in scores.items() if score.value is not None and not score.struck
-             and not any("rest of the column" in note for note in score.notes)]  # fmt: skip
+    alike = [
+        label
+        for label, score in scores.items()
+        if score.value is not None and not score.struck and not _elsewhere(score)
+    ]
     drawn = _drawn([kept[label] for label in alike], metric_of, replicates) if metric_of and alike else None
     for label, score in scores.items():
         at = alike.index(label) if label in alike else -1
@@ -412,14 +450,22 @@ def _task(
     if not alike:
         return _Task(column, scores, None, said)
     sides = [
-        Side(titles[label], float(scores[label].value or 0.0), scores[label].low, scores[label].high, _seeds(kept[label]))
+        Side(label, titles[label], float(scores[label].value or 0.0), scores[label].low, scores[label].high, _seeds(kept[label]))
         for label in alike
     ]  # fmt: skip
     found_lead: Lead = lead(sides, bool(column.higher_is_better), drawn)
+    aside = tuple(titles[label] for label, score in scores.items() if _elsewhere(score))
     for at, gap in zip(found_lead.others, found_lead.gaps, strict=True):
         scores[alike[at]] = replace(scores[alike[at]], behind=_behind(gap, bool(column.higher_is_better)))
     unit = {"deg": "°", "%": " points" if column.higher_is_better else ""}.get(column.unit, "")
-    return _Task(column, scores, Scored(column.task, title, sides, found_lead, unit, column.decimals), said)
+    return _Task(
+        column, scores, Scored(column.task, title, sides, found_lead, unit, column.decimals, aside), said
+    )
+
+
+def _elsewhere(score: Score) -> bool:
+    """Say whether a number was measured on other pictures or crops than most of its column."""
+    return any("rest of the column" in note for note in score.notes)
 
 
 def _behind(gap: Interval, higher_is_better: bool) -> Interval:
@@ -496,12 +542,33 @@ def _seeds(runs: Sequence[Stored | Sweep]) -> int:
     return 2 if seeds == {None} else len(seeds - {None})
 
 
-def _marked(task: _Task, titles: Mapping[str, str], ahead: set[tuple[str, str]]) -> _Task:
+def _marked(task: _Task, ahead: set[tuple[str, str]]) -> _Task:
     marked = {
-        label: replace(score, ahead=(task.column.task, titles[label]) in ahead)
+        label: replace(score, ahead=(task.column.task, label) in ahead)
         for label, score in task.scores.items()
     }
     return replace(task, scores=marked)
+
+
+def ahead_of(boards: Iterable[Leaderboard]) -> frozenset[tuple[str, str, str]]:
+    """Return protocol, task and line of whatever is ahead of all others."""
+    said = ((board.protocol, claim) for board in boards for claim in board.claims)
+    return frozenset((protocol, claim.task, claim.label) for protocol, claim in said if claim.ahead)
+
+
+def titles_of(rows: Iterable[Stored], names: Mapping[str, str]) -> dict[str, str]:
+    """Return what to call the line of every encoder among rows, see :func:`paco_eval.analysis.names.encoder_titles`."""
+    rows = list(rows)
+    return encoder_titles(_plain(rows, methods_with_seeds(rows)), names)
+
+
+def titled(table: Table, titles: Mapping[str, str]) -> Table:
+    """Return the table with what people call its encoders."""
+    lines = [
+        line if line.kind == "published" else replace(line, label=titles.get(line.label, line.label))
+        for line in table.lines
+    ]
+    return replace(table, lines=tuple(lines))
 
 
 Cells = list[dict[str, Score]]

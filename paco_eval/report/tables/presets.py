@@ -9,14 +9,14 @@ and is shown with the plain method of the same recipe.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from paco_eval.analysis.columns import Column
-from paco_eval.analysis.significance import BY_INTERVALS, Judge
+from paco_eval.analysis.significance import MeanInterval, widest_ends
 from paco_eval.report.tables.robustness import over_levels
-from paco_eval.report.tables.table import Table, family_tables
+from paco_eval.report.tables.table import Ahead, Table, family_tables
 from paco_eval.rows.store import Stored
 
 
@@ -82,12 +82,15 @@ PRESETS: dict[str, tuple[Wanted, ...]] = {
 """Columns of each table of ``--style paper``, in the order in which they are printed."""
 
 
-def preset_tables(rows: Iterable[Stored], *, judge: Judge = BY_INTERVALS) -> list[Table]:
+def preset_tables(
+    rows: Iterable[Stored], *, intervals: MeanInterval = widest_ends, ahead: Collection[Ahead] = ()
+) -> list[Table]:
     """Return the paper-style tables, one for each preset and protocol that has any measured column.
 
     Args:
         rows: as :func:`paco_eval.rows.store.load_rows` returns them; miniatures are left out.
-        judge: decides what is printed bold.
+        intervals: of means over seeds.
+        ahead: what is printed bold, see :func:`paco_eval.report.tables.table.family_tables`.
 
     """
     rows = [stored for stored in rows if stored.row.data_kind != "mimic"]
@@ -98,7 +101,7 @@ def preset_tables(rows: Iterable[Stored], *, judge: Judge = BY_INTERVALS) -> lis
         ]
         if name == "ablation":
             chosen = _variants(chosen)
-        for table in family_tables(chosen, judge=judge, heading=name):
+        for table in family_tables(chosen, intervals=intervals, ahead=ahead, heading=name):
             arranged = _arranged(over_levels(table) if name == ROBUSTNESS else table, wanted)
             if arranged.columns:
                 found.append(arranged)

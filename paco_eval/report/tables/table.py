@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import statistics as stdlib_statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from paco_eval.analysis.columns import Column, columns_of, line_label, line_order, methods_with_seeds
-from paco_eval.analysis.significance import BY_INTERVALS, Judge
+from paco_eval.analysis.significance import MeanInterval, widest_ends
 from paco_eval.rows.schema import MOST_FAILED, Metric, Row
 from paco_eval.rows.store import Stored
+
+Ahead = tuple[str, str, str]
+"""Protocol, task and line of what is ahead of all others."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Cell:
         low: lower end of the interval, the lowest of the seeds' where there are several.
         high: upper end, likewise.
         rows: the rows it comes from, one per seed; none for a published number.
-        best: best of its column and distinguishable from every other measured encoder.
+        best: ahead of all others, as the one table says.
         flags: sentences that must stand beside the number.
         struck: so much failed that the number is shown struck through; a flag says why.
         printed: a published number as its source prints it.
@@ -123,7 +126,8 @@ def _letters(index: int) -> str:
 def family_tables(
     rows: Iterable[Stored],
     *,
-    judge: Judge = BY_INTERVALS,
+    intervals: MeanInterval = widest_ends,
+    ahead: Collection[Ahead] = (),
     include_mimic: bool = False,
     heading: str = "",
 ) -> list[Table]:
@@ -131,7 +135,8 @@ def family_tables(
 
     Args:
         rows: as :func:`paco_eval.rows.store.load_rows` returns them.
-        judge: decides whether the best of a main metric is printed bold.
+        intervals: of means over seeds, see :mod:`paco_eval.analysis.significance`.
+        ahead: what is printed bold, see :func:`paco_eval.report.tables.leaderboard.ahead_of`.
         include_mimic: whether rows of miniatures get tables too; else they are left out.
         heading: puts all rows into one table of this name instead of one per family.
 
@@ -143,7 +148,7 @@ def family_tables(
         mimic = stored.row.data_kind == "mimic"
         if include_mimic or not mimic:
             groups[heading or stored.row.family, stored.row.protocol, mimic].append(stored)
-    return [_table(*key, groups[key], several, judge) for key in sorted(groups, key=place_of)]
+    return [_table(*key, groups[key], several, intervals, ahead) for key in sorted(groups, key=place_of)]
 
 
 def place_of(key: tuple[str, str, bool]) -> tuple[int, tuple[str, str, bool]]:
@@ -155,7 +160,13 @@ def place_of(key: tuple[str, str, bool]) -> tuple[int, tuple[str, str, bool]]:
 
 
 def _table(
-    family: str, protocol: str, mimic: bool, rows: list[Stored], several: set[str], judge: Judge
+    family: str,
+    protocol: str,
+    mimic: bool,
+    rows: list[Stored],
+    several: set[str],
+    intervals: MeanInterval,
+    ahead: Collection[Ahead],
 ) -> Table:
     columns = sorted({column for stored in rows for column in columns_of(stored.row)})
     cells: dict[tuple[str, Column], list[Stored]] = defaultdict(list)
@@ -171,19 +182,21 @@ def _table(
     labels = sorted(seeds, key=line_order)
     grid = [
         [
-            _cell(column, cells[label, column], usual[column], judge) if (label, column) in cells else None
+            _cell(column, cells[label, column], usual[column], intervals)
+            if (label, column) in cells
+            else None
             for column in columns
         ]
         for label in labels
     ]
     shared = [_lift_shared_flags(grid, position, column) for position, column in enumerate(columns)]
     for position, column in enumerate(columns):
-        if column.main and column.level <= 0:
-            _mark_best(grid, position, column, judge)
+        if column.main and column.level < 0 and column.subset == "all":
+            _mark(grid, position, [(protocol, column.task, label) in ahead for label in labels])
     lines = tuple(
         Line(label, _seed_note(seeds[label]), tuple(row)) for label, row in zip(labels, grid, strict=True)
     )
-    return Table(family, protocol, mimic, tuple(columns), lines, _caption(protocol, rows, shared, judge))
+    return Table(family, protocol, mimic, tuple(columns), lines, _caption(protocol, rows, shared))
 
 
 def usual_of(rows: Sequence[Row]) -> tuple[str, str, int]:
@@ -191,10 +204,10 @@ def usual_of(rows: Sequence[Row]) -> tuple[str, str, int]:
     return Counter((row.crop_hash, row.data_fingerprint, row.n_expected) for row in rows).most_common(1)[0][0]
 
 
-def _cell(column: Column, rows: list[Stored], usual: tuple[str, str, int], judge: Judge) -> Cell:
+def _cell(column: Column, rows: list[Stored], usual: tuple[str, str, int], intervals: MeanInterval) -> Cell:
     metrics = [stored.row.metrics[column.metric] for stored in rows]
-    judge = BY_INTERVALS if column.level > 0 else judge  # a hundred cells of a sweep, shown as curves alone
-    low, high = judge.mean_interval(column.metric, rows)
+    # A hundred cells of a sweep are shown as curves alone.
+    low, high = (widest_ends if column.level > 0 else intervals)(column.metric, rows)
     flags = dict.fromkeys(flag for stored in rows for flag in flags_of(stored.row, usual))
     if len({stored.row.pretrain_seed for stored in rows}) < len(rows):
         flags["mean over several rows of one pretraining seed"] = None
@@ -246,28 +259,13 @@ def _seed_note(seeds: set[int | None]) -> str:
     return "1 seed, observed" if len(trained) == 1 else f"mean of {len(trained)} seeds"
 
 
-def _mark_best(grid: list[list[Cell | None]], position: int, column: Column, judge: Judge) -> None:
-    sign = -1 if column.higher_is_better else 1
-    found = [
-        (cell.value, i)
-        for i, row in enumerate(grid)
-        if (cell := row[position]) and cell.value is not None and not cell.struck
-    ]
-    # From best to worst: the runner-up is the likeliest to be indistinguishable, so little is computed.
-    ranked = [grid[i][position] for _, i in sorted((sign * value, i) for value, i in found)]
-    if len(ranked) < 2 or any(cell is None or not _comparable(cell) for cell in ranked):
-        return
-    best, *others = [cell for cell in ranked if cell]
-    if all(judge.distinguishable(column.metric, best.rows, other.rows) for other in others):
-        row = next(row for row in grid if row[position] is best)
-        row[position] = replace(best, best=True)
+def _mark(grid: list[list[Cell | None]], position: int, ahead: Sequence[bool]) -> None:
+    for row, is_ahead in zip(grid, ahead, strict=True):
+        if (cell := row[position]) and is_ahead and not cell.struck:
+            row[position] = replace(cell, best=True)
 
 
-def _comparable(cell: Cell) -> bool:
-    return not any("rest of the column" in flag for flag in cell.flags)
-
-
-def _caption(protocol: str, rows: Sequence[Stored], shared: Iterable[str], judge: Judge) -> str:
+def _caption(protocol: str, rows: Sequence[Stored], shared: Iterable[str]) -> str:
     counts: dict[str, set[int]] = defaultdict(set)
     for stored in rows:
         row = stored.row
@@ -281,8 +279,7 @@ def _caption(protocol: str, rows: Sequence[Stored], shared: Iterable[str], judge
         f"Protocol: {protocol}. Scored: {scored}.",
         *(f"{sentence}." for sentence in dict.fromkeys(shared) if sentence),
         f"Intervals: {made or 'none'}.",
-        "Bold: best in a main metric and distinguishable from every other measured encoder.",
-        judge.words,
+        "Bold: ahead of all others in the main metric of a task. Several seeds: mean.",
     ]
     return " ".join(sentences)
 

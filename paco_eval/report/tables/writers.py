@@ -414,3 +414,22 @@ def to_csv(boards: Iterable[Leaderboard]) -> str:
 
 def _finite(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
+
+
+ENDINGS = {"text": "txt", "md": "md", "latex": "tex", "csv": "csv", "json": "json"}
+"""Format of the one table -> ending of its file."""
+
+
+def written(
+    boards: Sequence[Leaderboard], style: str, *, width: int = 100, bold: Emphasis = str, cost: bool = True
+) -> str:
+    """Return the tables of all protocols in one of :data:`ENDINGS`."""
+    if style == "csv":
+        return to_csv(boards)
+    if style == "json":
+        return to_json(boards)
+    if style == "md":
+        return "\n".join(to_markdown(board, cost=cost) for board in boards)
+    if style == "latex":
+        return "\n".join(to_latex(board, cost=cost) for board in boards)
+    return "\n".join(to_text(board, width, bold, cost=cost) for board in boards)

@@ -1,4 +1,4 @@
-"""Judges: intervals alone are conservative, resampled items see what is paired."""
+"""How sure numbers are: intervals alone are conservative, resampled items see what is paired."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from paco_eval.analysis.significance import (
-    BY_INTERVALS,
-    Judge,
-    by_resampling,
+    MetricOf,
     metrics_of_tasks,
-    registered_judge,
     registered_metrics,
+    seed_intervals,
+    widest_ends,
 )
+from paco_eval.report.tables.leaderboard import ahead_of, leaderboards
 from paco_eval.report.tables.table import family_tables
-from paco_eval.rows.schema import Metric
+from paco_eval.rows.schema import Definition, Metric
 from paco_eval.rows.store import Stored, items_path, read_row, write_row
 from paco_fr.contracts import CROPS
 from paco_fr.utils.random import generator
@@ -47,53 +47,55 @@ def store(folder: Path, encoder: str, shift: float, seed: int | None = None, **c
     return Stored(read_row(path), path)
 
 
-@pytest.fixture
-def judge() -> Judge:
-    return by_resampling(metrics_of_tasks([POSE]), replicates=200)
+def leads(rows: list[Stored], metric_of: MetricOf | None) -> list[bool]:
+    (board,) = leaderboards(rows, metric_of=metric_of, replicates=200)
+    return [claim.ahead for claim in board.claims]
 
 
-def test_a_small_steady_difference_is_seen_only_paired(tmp_path: Path, judge: Judge) -> None:
-    a, b = store(tmp_path, "a", 0.0), store(tmp_path, "b", 0.3)
-    assert not BY_INTERVALS.distinguishable("mae", [a], [b])
-    assert judge.distinguishable("mae", [a], [b]) and judge.distinguishable("mae", [b], [a])
-    assert not judge.distinguishable("mae", [a], [a])
-    (plain,), (paired,) = family_tables([a, b]), family_tables([a, b], judge=judge)
-    assert [cell.best for line in plain.lines for cell in line.cells if cell] == [False, False]
-    assert [cell.best for line in paired.lines for cell in line.cells if cell] == [True, False]
-    assert "200 bootstrap replicates" in paired.caption
+def test_a_small_steady_difference_is_seen_only_paired(tmp_path: Path) -> None:
+    rows = [store(tmp_path, "a", 0.0), store(tmp_path, "b", 0.3)]
+    assert leads(rows, None) == [False] and leads(rows, metrics_of_tasks([POSE])) == [True]
+    (board,) = leaderboards(rows, metric_of=metrics_of_tasks([POSE]), replicates=200)
+    (table,) = family_tables(rows, ahead=ahead_of([board]))
+    assert [cell.best for line in table.lines for cell in line.cells if cell] == [True, False]
+    assert any("200 replicates" in sentence for sentence in board.definitions)
 
 
-def test_several_seeds_are_resampled_with_people(tmp_path: Path, judge: Judge) -> None:
+def test_several_seeds_are_resampled_with_people(tmp_path: Path) -> None:
+    mean_interval = seed_intervals(metrics_of_tasks([POSE]), replicates=200)
     seeds = [store(tmp_path, f"paco:{i}", 0.5 * i, i, method="paco/tiny") for i in range(3)]
-    low, high = judge.mean_interval("mae", seeds)
+    low, high = mean_interval("mae", seeds)
     means = [s.row.main.value or 0.0 for s in seeds]
     assert low is not None and high is not None and low < np.mean(means) < high
-    assert (low, high) != BY_INTERVALS.mean_interval("mae", seeds)
-    assert judge.mean_interval("mae", seeds[:1]) == BY_INTERVALS.mean_interval("mae", seeds[:1])
+    assert (low, high) != widest_ends("mae", seeds)
+    assert mean_interval("mae", seeds[:1]) == widest_ends("mae", seeds[:1])
 
 
-def test_what_cannot_be_paired_is_not_called_different(tmp_path: Path, judge: Judge) -> None:
-    a, b = store(tmp_path, "a", 0.0), store(tmp_path, "b", 50.0)
-    assert judge.distinguishable("mae", [a], [b])
+def test_what_cannot_be_paired_is_judged_by_its_intervals(tmp_path: Path) -> None:
+    a, b = store(tmp_path, "a", 0.0), store(tmp_path, "b", 0.3)
+    assert leads([a, b], metrics_of_tasks([POSE])) == [True]
     items_path(b.path).write_bytes(b"")
-    fresh = by_resampling(metrics_of_tasks([POSE]), replicates=50)
-    assert not fresh.distinguishable("mae", [a], [b])
+    assert leads([a, b], metrics_of_tasks([POSE])) == [False]
 
 
-def test_derived_tasks_are_judged_by_their_own_metric_and_direction(tmp_path: Path) -> None:
+def test_derived_tasks_have_their_own_metric_and_direction(tmp_path: Path) -> None:
     task = derived()["perturbed-occlusion/pose/synthetic"]
     swept = {"task": task.name, "family": task.family, "task_version": task.version}
-    a, b = (
-        store(tmp_path, name, shift, subset="clean", level=0, **swept)
-        for name, shift in (("a", 0.0), ("b", 0.3))
-    )
-    definition = registered_metrics()(a.row, task.main_metric)
+    row = store(tmp_path, "a", 0.0, subset="clean", level=0, **swept).row
+    definition = registered_metrics()(row, task.main_metric)
     assert definition is not None and not definition.higher_is_better
-    found = registered_judge(replicates=200)
-    assert found.distinguishable("mae", [a], [b]) and not BY_INTERVALS.distinguishable("mae", [a], [b])
-    (table,) = family_tables([a, b], judge=found)
-    best = {line.label: cell.best for line in table.lines for cell in line.cells if cell}
-    assert best == {"a": True, "b": False}, "less is better"
+
+
+def test_a_row_that_carries_its_definition_needs_no_declaration(tmp_path: Path) -> None:
+    """Rows of a user's own task had a metric by name only: nothing of them could be compared."""
+    row = store(tmp_path, "a", 0.0, task="pose/mine", definition=Definition(kind="pose")).row
+    found = metrics_of_tasks([])(row, "mae")
+    assert found is not None and found.value(store(tmp_path, "a", 0.0).items()) == pytest.approx(
+        row.main.value
+    )
+    other = row.model_copy(update={"definition": Definition(kind="landmarks", options={"normaliser": "x"})})
+    assert metrics_of_tasks([])(other, "mae") is None, "of another version"
+    assert metrics_of_tasks([])(row.model_copy(update={"definition": None}), "mae") is None
 
 
 def test_rows_of_another_version_have_no_definition(tmp_path: Path) -> None:

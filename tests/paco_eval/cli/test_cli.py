@@ -89,7 +89,7 @@ def test_an_evaluation_loads_nothing_that_draws(tasks_file, tmp_path):
     code = (
         "import sys\nfrom paco_eval.cli import main\n"
         f"try:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code\n"
-        "drawing = ('matplotlib', 'jinja2', 'paco_eval.report')\n"
+        "drawing = ('matplotlib', 'jinja2', 'paco_eval.report.plots')\n"
         "print([m for m in drawing if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import paco_eval
-from paco_eval.api import as_encoder
+from paco_eval.api.evaluate import as_encoder
 from paco_eval.encoders import _identity, load_encoder
 from paco_eval.encoders._identity import identified, probe_pictures, probed
 from paco_eval.evaluation.runner import evaluate_all
@@ -57,7 +57,7 @@ class Shift(nn.Module):
 
 
 def score(module: nn.Module, out: Path, **options):
-    return paco_eval.evaluate([module], tasks=[TASK], pixels=PIXELS, out=out, **options)
+    return paco_eval.evaluate([module], tasks=[TASK], pixels=PIXELS, out=out, **options).frame
 
 
 @pytest.mark.parametrize("pair", [

@@ -32,7 +32,7 @@ from tests.paco_eval.report.conftest import Built
 
 
 def test_all_files_and_no_problem(built: Built) -> None:
-    names = {"report.html", "tables.md", "results.csv", "tables.tex"}
+    names = {"report.html", "table.md", "table.csv", "table.tex", "tables.md", "results.csv", "tables.tex"}
     assert {path.name for path in built.report.files} == names
     assert built.report.problems == []
 

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from paco_eval.analysis.compare import compare
 from paco_eval.analysis.robustness import replicated_drops, sweeps
-from paco_eval.analysis.significance import by_resampling
 from paco_eval.cli import main
 from paco_eval.experiments.repro import seeds_beside
 from paco_eval.report.build import build_report
@@ -156,8 +155,7 @@ def test_comparisons_and_tables_are_the_same(tmp_path: Path) -> None:
         assert before.p_value == after.p_value
     texts = []
     for place in (run / "rows", archive):
-        judge = by_resampling(METRIC_OF, replicates=100)
-        build_report(place, tmp_path / "out", formats=["md", "html"], judge=judge)
+        build_report(place, tmp_path / "out", formats=["md", "html"], metric_of=METRIC_OF)
         texts.append((tmp_path / "out" / "tables.md").read_text())
     assert texts[0] == texts[1] and "paco" in texts[0]
 

@@ -17,6 +17,7 @@ from paco_eval.rows.store import Stored, load_rows, write_row
 from tasks.kinds import load_kind
 from tasks.registry import all_tasks
 from tests.fixtures.made_rows import QUALITY, TASKS, Made, make_row
+from tests.paco_eval.report.tables.test_table import inputting
 
 PDFLATEX = shutil.which("pdflatex")
 
@@ -137,9 +138,10 @@ def test_paper_style_compiles(tmp_path: Path) -> None:
         row = occluded(encoder, "scarf", 1, 9.0)
         write_row(tmp_path / "rows", row, make_row(encoder, OCCLUDED)[1])
     build_report(tmp_path, tmp_path, formats=["latex"], style="paper", published=True)
+    (tmp_path / "paper.tex").write_text(inputting(r"\input{table}\input{tables}"))
     done = subprocess.run(
-        [str(PDFLATEX), "-interaction=nonstopmode", "-halt-on-error", "tables.tex"], cwd=tmp_path,
+        [str(PDFLATEX), "-interaction=nonstopmode", "-halt-on-error", "paper.tex"], cwd=tmp_path,
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "tables.pdf").stat().st_size > 10_000
+    assert (tmp_path / "paper.pdf").stat().st_size > 10_000

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from paco_eval.analysis.significance import BY_INTERVALS, intervals_apart
-from paco_eval.report.tables.formats import escape_latex, latex_document, to_csv, to_latex, to_markdown
+from paco_eval.report.tables.formats import escape_latex, to_csv, to_latex, to_markdown
+from paco_eval.report.tables.leaderboard import ahead_of, leaderboards
 from paco_eval.report.tables.table import Cell, Line, Table, family_tables, place_of
 from paco_eval.rows.schema import Metric
 from paco_eval.rows.store import Stored, load_rows
@@ -29,7 +28,7 @@ def scored(value: float, half: float | None = 0.1, encoder: str = "a", **changed
 
 
 def only(*rows: Stored, **options: bool) -> Table:
-    (table,) = family_tables(rows, **options)
+    (table,) = family_tables(rows, ahead=ahead_of(leaderboards(rows)), **options)
     return table
 
 
@@ -56,18 +55,6 @@ def test_bold_follows_the_direction_of_the_metric() -> None:
         for s in rows
     ]
     assert best(only(*rows)) == ["a"] and best(only(*turned)) == ["b"]
-
-
-def test_a_stricter_judge_is_asked_about_the_runner_up_first() -> None:
-    asked = []
-
-    def never(metric: str, a: object, b: list[Stored]) -> bool:
-        asked.append((metric, b[0].row.encoder))
-        return False
-
-    judge = replace(BY_INTERVALS, distinguishable=never)
-    family_tables([scored(5, encoder="a"), scored(9, encoder="b"), scored(6, encoder="c")], judge=judge)
-    assert asked == [("mae", "c")]
 
 
 def test_unlike_rows_never_share_a_column() -> None:
@@ -165,12 +152,6 @@ def test_what_all_cells_share_is_said_once() -> None:
     assert table.notes == [] and "synthetic v1: 5 of 245 pictures (2.04 %) failed" in table.caption
 
 
-def test_intervals_apart_is_symmetric() -> None:
-    a, b, c = scored(5), scored(5.15), scored(6)
-    assert not intervals_apart("mae", [a], [b]) and not intervals_apart("mae", [b], [a])
-    assert intervals_apart("mae", [a], [c]) and intervals_apart("mae", [c], [a])
-
-
 def test_digits_and_headings(tables: list[Table]) -> None:
     said = {
         column.heading: column.number(0.98765) for table in tables for column in table.main_only().columns
@@ -241,11 +222,17 @@ def test_latex_escapes() -> None:
     assert escape_latex("a_b 5 % ↑ 名") == r"a\_b 5 \% $\uparrow$ ?"
 
 
+def inputting(text: str) -> str:
+    r"""Return a document of what is written for ``\input``."""
+    packages = r"\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{booktabs,siunitx,graphicx}"
+    return rf"\documentclass{{article}}{packages}\begin{{document}}{text}\end{{document}}"
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no TeX engine on this machine")
 def test_latex_compiles(tables: list[Table], tmp_path: Path) -> None:
     negative = Table("d", "p", False, (tables[0].columns[0],), (Line("x", "", (Cell(-1, -2, -0.5),)),), "−")
     hostile = only(scored(5, encoder="#$%&_{}~^\\<>|–°²名"), scored(6, encoder="b"))
-    (tmp_path / "t.tex").write_text(latex_document([*tables, hostile, negative]))
+    (tmp_path / "t.tex").write_text(inputting("".join(map(to_latex, [*tables, hostile, negative]))))
     run = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
         cwd=tmp_path, capture_output=True, text=True, check=False,

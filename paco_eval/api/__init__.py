@@ -1,0 +1,1 @@
+"""The commands as functions: same names, same settings, same defaults."""
