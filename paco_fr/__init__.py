@@ -3,4 +3,4 @@
 Importing this package is cheap on purpose: command-line help must not wait for torch.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -106,7 +106,7 @@ def export_onnx(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
         import onnx
         import onnxruntime
     except ImportError as error:
-        raise PacoError(f"Exporting to ONNX needs {error.name}: pip install 'paco-fr[onnx]'.") from error
+        raise PacoError(f"Exporting to ONNX needs {error.name}: pip install 'paco-eval[onnx]'.") from error
     encoder, card, config = load_encoder(checkpoint)
     measured = _scores(scores, encoder, config, checkpoint)
     card = without_places(card)

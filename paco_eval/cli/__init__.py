@@ -30,11 +30,12 @@ COMMANDS = {
     "list": "listing",
     "data": "data",
     "cache": "cache",
+    "doctor": "doctor",
     "export": "export",
 }
 """Command -> module of this package that defines ``command``."""
 
-AT_ONCE = ("list", "cache")
+AT_ONCE = ("list", "cache", "doctor")
 """Commands that answer before a first line would be read; the others say first that they are loading."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from paco_eval.cli import completion
 from paco_eval.cli.options import data_root as data_root_option
 from paco_fr.utils import progress
 
@@ -22,7 +23,11 @@ from paco_fr.utils import progress
 @click.option("--presentations", type=click.IntRange(min=1), help="Pictures shown in each cell.")
 @click.option("--set", "fixed", multiple=True, metavar="KEY=VALUE", help="Override a field in all cells.")
 @click.option(
-    "--tasks", default="*/synthetic", show_default=True, help="Names or globs, separated by commas."
+    "--tasks",
+    default="*/synthetic",
+    show_default=True,
+    shell_complete=completion.tasks,
+    help="Names or globs, separated by commas.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("paco-results/ablation"),

@@ -18,7 +18,7 @@ from paco_eval.cli.options import data_root as data_root_option
                    "keep them as landmarks.parquet in its folder.")  # fmt: skip
 @data_root_option
 @click.option("--detector", type=click.Choice(["face-alignment", "dlib"]), default="face-alignment", show_default=True,
-              help="dlib needs pip install 'paco-fr[dlib]' and no download after it.")  # fmt: skip
+              help="dlib needs pip install 'paco-eval[dlib]' and no download after it.")  # fmt: skip
 @click.option("--several", type=click.Choice(["largest", "central", "reject"]), default="largest", show_default=True,
               help="Which of several faces counts.")  # fmt: skip
 @click.option(

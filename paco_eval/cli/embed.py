@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from paco_eval.cli import completion
 from paco_eval.cli.options import device_option, precision_option, trust_option
 from paco_fr.utils import progress
 
 
 @click.command("embed")
-@click.argument("encoder")
+@click.argument("encoder", shell_complete=completion.encoders)
 @click.argument("images", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("features.parquet"), show_default=True,
               help="A .parquet file, or .npy with the names beside it.")  # fmt: skip

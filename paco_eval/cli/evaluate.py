@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from paco_eval.cli import completion
 from paco_eval.cli.options import (
     bold,
     config_option,
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate")
-@click.argument("encoders", nargs=-1, metavar="ENCODER...")
+@click.argument("encoders", nargs=-1, metavar="ENCODER...", shell_complete=completion.encoders)
 @click.option("--encoder-from", multiple=True, metavar="FILE:CLASS",
               help="An encoder class in a Python file of your own; needs --trust.")  # fmt: skip
-@click.option("--tasks", help="Names or globs, separated by commas.  [default: *]")
+@click.option(
+    "--tasks", help="Names or globs, separated by commas.  [default: *]", shell_complete=completion.tasks
+)
 @click.option(
     "--protocol",
     type=click.Choice(["frozen", "knn", "heatmap", "few-shot", "fine-tune"]),

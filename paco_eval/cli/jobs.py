@@ -174,7 +174,7 @@ def _executor(cluster: str, settings: Mapping[str, Any], logs: Path) -> Any:
     try:
         import submitit
     except ImportError as error:
-        raise PacoError("--jobs needs submitit: pip install 'paco-fr[cluster]'.") from error
+        raise PacoError("--jobs needs submitit: pip install 'paco-eval[cluster]'.") from error
     kind = {"slurm": submitit.SlurmExecutor, "local": submitit.LocalExecutor}[cluster]
     limit, minutes = MINUTES[cluster]
     try:

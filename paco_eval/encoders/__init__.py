@@ -87,7 +87,7 @@ ADAPTERS: dict[str, Adapter] = {
     "dlib": Adapter(
         "paco_eval.encoders.dlib",
         "dlib",
-        "dlib's face recogniser, 128 numbers; pip install 'paco-fr[dlib]'",
+        "dlib's face recogniser, 128 numbers; pip install 'paco-eval[dlib]'",
         "RGB 150, 0..255",
         "dlib's own chip",
     ),

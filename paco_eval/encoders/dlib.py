@@ -1,4 +1,4 @@
-"""dlib's face recogniser (Davis King): 128 numbers of a face cut by dlib's own chip, from ``pip install 'paco-fr[dlib]'``.
+"""dlib's face recogniser (Davis King): 128 numbers of a face cut by dlib's own chip, from ``pip install 'paco-eval[dlib]'``.
 
 The network is ``dlib_face_recognition_resnet_model_v1`` of the package ``face_recognition_models``, in the public domain.
 Its author reports 99.38 % on LFW with 100 jittered copies of a face, 99.13 % without (dlib's ``face_recognition.py``);

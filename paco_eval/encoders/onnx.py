@@ -148,7 +148,7 @@ def _open(path: Path) -> tuple[Any, Any]:
         import onnx
         import onnxruntime
     except ImportError as error:
-        raise PacoError(f"onnx: encoders need {error.name}: pip install 'paco-fr[onnx]'.") from error
+        raise PacoError(f"onnx: encoders need {error.name}: pip install 'paco-eval[onnx]'.") from error
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
     settings.log_severity_level = 4  # what it cannot do it raises, and that is told in a line

@@ -26,6 +26,7 @@ from paco_eval.rows.schema import Definition, Row, Unit, row_key
 from paco_eval.rows.schema import Interval as RowInterval
 from paco_eval.rows.schema import Metric as RowMetric
 from paco_eval.rows.store import whole_row
+from paco_fr import __version__
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
@@ -282,8 +283,8 @@ def _finite(value: float) -> float | None:
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {}
-    for name in ("paco-fr", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow"):
+    found = {"paco-fr": __version__}  # what rows have called this package from the first
+    for name in ("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -5,7 +5,7 @@ weights are its own affair: it looks for them in torch's hub folder and download
 machines without a network or a desktop, so both failures are told with what to do.
 
 ``dlib`` (Davis King, Boost licence) takes its weights from the package ``face_recognition_models``, so that nothing is
-downloaded after ``pip install 'paco-fr[dlib]'``. It sees frontal faces best: profiles and covered faces are for the
+downloaded after ``pip install 'paco-eval[dlib]'``. It sees frontal faces best: profiles and covered faces are for the
 other one. Its 68 points were trained on 300-W, whose pictures are for research only.
 """
 
@@ -28,7 +28,7 @@ from paco_fr.faces.decode import Pixels
 from paco_fr.utils.errors import PacoError, one_line, unknown_name
 
 DETECTORS = ("face-alignment", "dlib")
-GET_DLIB = "pip install 'paco-fr[dlib]'."
+GET_DLIB = "pip install 'paco-eval[dlib]'."
 LARGEST_SIDE = 1280
 """Photographs are detected in at most this many pixels a side; the detector's memory grows with the area."""
 
@@ -183,6 +183,16 @@ def weights_folder() -> Path:
         or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
     )
     return home / "hub" / "checkpoints"
+
+
+def weight_files() -> dict[Path, str]:
+    """Return where the weights of face-alignment belong on this machine, with their addresses.
+
+    Raises:
+        PacoError: the library cannot be imported.
+
+    """
+    return {weights_folder() / name: url for name, url in _library()[1].items()}
 
 
 def _library() -> tuple[Any, Mapping[str, str]]:

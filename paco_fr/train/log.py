@@ -160,7 +160,7 @@ def check_trackers(config: PretrainConfig) -> None:
     for name in config.run.trackers:
         if find_spec(name) is None:
             raise PacoError(
-                f"run.trackers names {name}, which is not installed: pip install 'paco-fr[{name}]'."
+                f"run.trackers names {name}, which is not installed: pip install 'paco-eval[{name}]'."
             )
 
 

@@ -84,7 +84,7 @@ def test_onnxruntime_gives_the_same_features(checkpoint, tmp_path):
 
 def test_without_onnx_the_extra_is_named(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    with pytest.raises(PacoError, match=r"pip install 'paco-fr\[onnx\]'"):
+    with pytest.raises(PacoError, match=r"pip install 'paco-eval\[onnx\]'"):
         export_onnx(checkpoint, tmp_path / "onnx")
     with pytest.raises(PacoError, match=r"card\.json is missing"):
         export_timm(tmp_path, tmp_path / "timm")

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from itertools import groupby
 from typing import Any
@@ -25,6 +24,7 @@ from paco_eval.report.plots.style import looks
 from paco_eval.report.tables.leaderboard import Entry, Head, Leaderboard, Score
 from paco_eval.report.tables.table import Cell, Table
 from paco_eval.rows.schema import Row
+from paco_fr import __version__
 
 BREAKS = {
     "yaw": ("Turned heads", "No task here knows the true yaw of its faces and the definition of its metric."),
@@ -56,7 +56,7 @@ def render(contents: Contents, title: str) -> str:
     boards = [_board(board, ids) for board in contents.boards]
     return environment.get_template("page.html").render(
         title=title,
-        version=_own_version(),
+        version=__version__,
         css=Markup(_css(folder.joinpath("page.css").read_text(encoding="utf-8"), labels)),
         script=Markup(script),
         script_hash=f"sha256-{digest}",
@@ -86,13 +86,6 @@ def render(contents: Contents, title: str) -> str:
             "pictures": contents.pictures.addresses,
         },
     )
-
-
-def _own_version() -> str:
-    try:
-        return version("paco-fr")
-    except PackageNotFoundError:
-        return "from source"
 
 
 def _css(css: str, labels: Sequence[str]) -> str:

@@ -228,5 +228,5 @@ def test_what_keeps_jobs_from_being_submitted_is_told(evaluation, monkeypatch, t
     assert wrong.exit_code == 2 and "nodes=1" in wrong.output
     assert "Did you mean pixels" in call("evaluate", "pixles", *words[2:], "--jobs", "local").output
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(PacoError, match=r"paco-fr\[cluster\]"):
+    with pytest.raises(PacoError, match=r"paco-eval\[cluster\]"):
         cluster._executor("local", {}, tmp_path)

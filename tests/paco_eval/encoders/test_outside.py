@@ -121,7 +121,7 @@ def test_files_that_are_no_onnx_are_refused(tmp_path):
 def test_without_onnxruntime_the_error_names_the_extra(tmp_path, monkeypatch):
     file = onnx_file(tmp_path / "own.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(PacoError, match=r"paco-fr\[onnx\]"):
+    with pytest.raises(PacoError, match=r"paco-eval\[onnx\]"):
         load_encoder(f"onnx:{file}?{ARCFACE}")
 
 

@@ -95,7 +95,7 @@ def test_tensorboard_gets_the_same_numbers(faces, tmp_path, monkeypatch):
     events = event_accumulator.EventAccumulator(str(out / "paco_fr")).Reload()
     assert events.Scalars("reconstruction")[-1].value == pytest.approx(last(out)["reconstruction"])
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(PacoError, match=r"pip install 'paco-fr\[wandb\]'"):
+    with pytest.raises(PacoError, match=r"pip install 'paco-eval\[wandb\]'"):
         pretrain(config_on(faces, run={"trackers": ["wandb"]}), tmp_path / "other")
 
 
