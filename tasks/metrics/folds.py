@@ -10,8 +10,8 @@ both ends. The field's chooses among 0, 0.01 .. 3.99: it cannot tell apart what 
 of a network that was trained for something else may.
 
 Items are those of :mod:`tasks.metrics.verification` with a column ``fold``. A pair without a score is scored by
-:mod:`tasks.metrics.failures`. Of pairs of one kind alone nothing is decided: undefined. In a bootstrap replicate
-thresholds are chosen anew and folds without pairs are left out.
+:mod:`tasks.metrics.failures`, which also says what threshold is taken where some are lost. Of pairs of one kind alone
+nothing is decided: undefined. In a bootstrap replicate thresholds are chosen anew and folds without pairs are left out.
 """
 
 from __future__ import annotations
@@ -105,7 +105,12 @@ def _judged_on_the_grid(items: pd.DataFrame, weights: Array | None) -> Iterator[
         right = below[:, 1::2] + total[:, ::2, None] - below[:, ::2]  # genuine accepted, impostors not
         elsewhere = right.sum(axis=1, keepdims=True) - right
         chosen = elsewhere.argmax(axis=2)[:, :, None]  # the first, so the lowest, of the best
-        yield np.take_along_axis(right, chosen, axis=2)[:, :, 0], total[:, ::2] + total[:, 1::2]
+        found = np.take_along_axis(right, chosen, axis=2)[:, :, 0]
+        lost = _totals(fold, count, part * np.isinf(distance))
+        might = lost.sum(axis=1, keepdims=True) - lost  # speak for another threshold: see judge_folds
+        fair = elsewhere >= elsewhere.max(axis=2, keepdims=True) - might[:, :, None]
+        worst = np.where(fair, right, np.inf).min(axis=2)
+        yield np.where(might > 0, worst, found), total[:, ::2] + total[:, 1::2]
 
 
 def _over_folds(judged: Judged, summary: Callable[[Array, Array], Array], resampled: bool = True) -> Compute:

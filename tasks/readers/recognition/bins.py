@@ -234,7 +234,7 @@ def people_of(pictures: Sequence[bytes], same: Sequence[bool]) -> npt.NDArray[np
     known = np.array([first[digest] for digest in hashes], dtype=np.intp)
     genuine = 2 * np.flatnonzero(same)
     sides = np.concatenate([[np.arange(len(known)), known], [genuine, genuine + 1]], axis=1)
-    return linked(*sides, len(known))
+    return linked(sides[0], sides[1], len(known))
 
 
 def read_pairs(data_root: str | Path | None, name: str, folder: str = "verification") -> PairList:

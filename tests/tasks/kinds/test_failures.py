@@ -69,6 +69,8 @@ TASKS = [
     declare("verification", "tar@far=1e-1", impostors=100),
     declare("verification", "rank1", pairs="gallery_probe", gallery="0", probe="1"),
     declare("verification", "accuracy_10fold", pairs="list", pair_list=listed(NAMES)),
+    declare("verification", "accuracy_10fold_grid", pairs="list", pair_list=listed(NAMES)),
+    declare("verification", "val_10fold@far=1e-3", pairs="list", pair_list=listed(NAMES)),
     declare("templates", "tar@far=1e-1", pair_list=listed(TEMPLATES)),
     declare("identification", "rank1", **GALLERY),
     declare("identification", "tpir@fpir=1e-1", **GALLERY),

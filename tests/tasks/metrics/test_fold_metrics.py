@@ -49,8 +49,12 @@ def plain(table: pd.DataFrame, weight: np.ndarray, far: float) -> tuple[float, f
             right = [(weight * train)[(distance < t) == truth].sum() for t in steps]
             chosen = steps[int(np.argmax(right))]  # the lowest of equally good ones
             score = (weight * test)[(distance < chosen) == truth].sum()
-            if steps is midpoints and (lost := (weight * train)[~np.isfinite(distance)].sum()):
-                every = [-5.0, *np.unique(distance[np.isfinite(distance)]) + 1e-9]
+            if lost := (weight * train)[~np.isfinite(distance)].sum():
+                every = (
+                    [-5.0, *np.unique(distance[np.isfinite(distance)]) + 1e-9]
+                    if steps is midpoints
+                    else steps
+                )
                 known = weight * np.isfinite(distance)
                 gains = np.array([(known * train)[(distance < t) == truth].sum() for t in every])
                 fair = np.flatnonzero(gains >= gains.max() - lost)
