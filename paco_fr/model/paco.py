@@ -51,6 +51,8 @@ class PaCo(Objective):
         self.decoder = Decoder(config.decoder, config.encoder)
         if self.place != "two-pass":
             self.token_embed = nn.Linear(values, dim)
+        if self.place == "trunk" and config.codebook.content == "structure":
+            self.colour_embed = nn.Linear(4, dim)
         self.spatial = Spatial(config.loss, self.encoder)
 
     def forward(self, batch: Batch) -> Output:
@@ -75,22 +77,20 @@ class PaCo(Objective):
 
         # Replace: the k most believed tokens, mixed, are the patch (paper: several candidates).
         chosen, weights = candidates(logits, settings.candidates, settings.temperature)  # (B, M, k)
+        borrowed = None if colour is None else borrowed_colour(colour, visible, hidden)  # (B, M, 4)
         tokens = filling = None
         if self.place != "trunk" or batch.watched or not self.training:  # the trunk needs no picture of them
             tokens = book.mix(book.tokens, hidden, chosen, weights)  # (B, M, D)
-            filling = (
-                tokens if colour is None else add_colour(tokens, borrowed_colour(colour, visible, hidden))
-            )
+            filling = tokens if borrowed is None else add_colour(tokens, borrowed)
 
-        # Decode: the light head repairs the embedded tokens in the same states (ours), or the completed picture
+        # Decode: the light head repairs tokens and colour, embedded, in the same states (ours), or the completed picture
         # goes through encoder and decoder (paper), or the tokens meet the decoder only (ours).
         if self.place == "trunk":
             states = states + book.mix(embedded, hidden, chosen, weights)
+            states = states if borrowed is None else states + self.colour_embed(borrowed)
         elif self.place == "two-pass":
-            features, cells = (
-                encode(self.encoder, beside(seen, cast(Tensor, filling)), batch.places),
-                batch.places,
-            )
+            completed = beside(seen, cast(Tensor, filling))  # (B, N, D)
+            features, cells = encode(self.encoder, completed, batch.places), batch.places
             states = self.decode(features, None, batch)
         else:
             states = self.decode(features, self.token_embed(filling), batch)
