@@ -58,32 +58,36 @@ class CropContract:
     Attributes:
         rule: ``template`` maps five points by a similarity onto a named template; ``box`` takes the square
             around the centre of the record's box with side ``(1 + 2 * margin) * max(width, height)``;
+            ``stretched`` draws out the box itself, each side widened by the margin, to a square;
             ``whole`` fits the whole photograph (letterboxed).
         template: name of the template in :mod:`paco_fr.faces.crop`, or of that which ``points`` are; only for rule
             ``template``.
-        margin: share of the box's larger side added on each side, only for rule ``box``.
+        margin: share of the box's larger side added on each side, for rule ``box``; of either side for ``stretched``.
         canvas: side of the canvas in pixels.
         jitter: largest relative shift and scale change of a box crop, drawn from (seed, image); 0 for none.
         copies: number of jittered crops taken of one photograph.
         points: a template of one's own: left eye, right eye, nose tip, left and right mouth corner as shares of the
             canvas, (x, y) with (0, 0) its upper left and (1, 1) its lower right corner.
+        warp: how much of the canvas's half side is squeezed by a hyperbolic tangent, so that all of the photograph
+            lies on the canvas (FaRL's parsing has 0.8); 0 for none, see :func:`paco_fr.faces.crop.warped`.
 
     """
 
-    rule: Literal["template", "box", "whole"]
+    rule: Literal["template", "box", "stretched", "whole"]
     template: str | None = None
     margin: float = 0.0
     canvas: int = 112
     jitter: float = 0.0
     copies: int = 1
     points: tuple[tuple[float, float], ...] = ()
+    warp: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
         if (self.rule == "template") != (self.template is not None):
             raise ValueError(f"rule '{self.rule}' and template {self.template!r} do not fit together")
-        if self.canvas < 8 or self.copies < 1 or self.jitter < 0:
-            raise ValueError(f"canvas, copies or jitter out of range in {self}")
+        if self.canvas < 8 or self.copies < 1 or self.jitter < 0 or not 0 <= self.warp <= 1:
+            raise ValueError(f"canvas, copies, jitter or warp out of range in {self}")
         if self.points and (
             self.rule != "template" or len(self.points) != 5 or any(len(point) != 2 for point in self.points)
         ):
@@ -92,21 +96,32 @@ class CropContract:
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits that change with any field; points that are not stated do not count."""
+        """Sixteen hex digits that change with any field; points and a warp that are not stated do not count."""
         fields = asdict(self)
-        return content_hash(
-            {name: value for name, value in fields.items() if name != "points" or self.points}
-        )
+        return content_hash({name: fields[name] for name in fields if name not in _LATER or fields[name]})
+
+    @property
+    def words(self) -> str:
+        """What is cut out, in words; how large the canvas is, is not in them."""
+        wide = 1 + 2 * self.margin
+        grown = f", {wide:g} times as wide and as high" if self.margin else ""
+        found = {
+            "template": f"five points by a similarity onto the template '{self.template}'",
+            "box": f"square around the box, {wide:g} times its larger side",
+            "stretched": f"box{grown}, stretched to a square",
+            "whole": "whole picture, letterboxed",
+        }[self.rule]
+        found += f", moved and scaled at random by up to {100 * self.jitter:g} %" if self.jitter else ""
+        found += f", {self.copies} of each picture" if self.copies > 1 else ""
+        return found + (f", tanh warp beyond {1 - self.warp:g} of the half side" if self.warp else "")
 
     def __str__(self) -> str:
         """Say it in words, for errors."""
-        words = {
-            "template": f"template {self.template}",
-            "box": f"box with a margin of {self.margin:g}",
-            "whole": "whole picture",
-        }
-        return f"{words[self.rule]} at {self.canvas} pixels"
+        return f"{self.words}, at {self.canvas} pixels"
 
+
+_LATER = ("points", "warp")
+"""Fields that came after rows had been stored: empty ones leave the hash as it was."""
 
 CROPS: dict[str, CropContract] = {
     "farl": CropContract("template", template="farl"),

@@ -133,7 +133,9 @@ def passport(task: Task, data_root: Path | None, *, decode: bool = True) -> Pass
 
     """
     missing = task.missing(data_root)
-    withdrawn = next((text for pattern, text in WITHDRAWN.items() if fnmatchcase(task.name, pattern)), "")
+    withdrawn = next(
+        (text for pattern, text in WITHDRAWN.items() if fnmatchcase(task.plain_name, pattern)), ""
+    )
     common: dict[str, Any] = {
         "task": f"{task.name} v{task.version}",
         "data_kind": task.kind_of_data(data_root),
@@ -210,7 +212,10 @@ def _known_bad(task: Task, data_root: Path | None) -> tuple[str, ...]:
     if data_root is None:
         return ()
     signs = [
-        sign for pattern, found in KNOWN_BAD.items() if fnmatchcase(task.name, pattern) for sign in found
+        sign
+        for pattern, found in KNOWN_BAD.items()
+        if fnmatchcase(task.plain_name, pattern)
+        for sign in found
     ]
     hits = [(next(iter(data_root.glob(pattern)), None), text) for pattern, text in signs]
     return tuple(dict.fromkeys(f"{hit}: {text}" for hit, text in hits if hit is not None))

@@ -1,7 +1,8 @@
 """Finding tasks by name or pattern: every ``tasks/families/<family>/<benchmark>.py`` that declares ``TASK``.
 
 A benchmark is added by adding its file. Third parties add theirs by the entry point ``paco_eval.tasks``
-(a :class:`Task`) or by ``--tasks-from FILE``.
+(a :class:`Task`) or by ``--tasks-from FILE``. A task's variants, ``pose/aflw2000@landmarks``, are tasks as well, but are
+meant only where a name or pattern says ``@``.
 """
 
 from __future__ import annotations
@@ -59,33 +60,56 @@ def all_tasks(extra: Iterable[Task] = ()) -> dict[str, Task]:
     return dict(sorted(found.items()))
 
 
+def variants(extra: Iterable[Task] = ()) -> dict[str, Task]:
+    """Return every variant of a known task by name, ``family/dataset@variant``."""
+    found = [task.variant(name) for task in all_tasks(extra).values() for name in task.variants]
+    return dict(sorted((task.name, task) for task in found))
+
+
 def derived(extra: Iterable[Task] = ()) -> dict[str, Task]:
-    """Return every task that derives from a known one by name, see :mod:`tasks.derived`."""
-    return dict(sorted(derived_tasks(all_tasks(extra).values()).items()))
+    """Return every task that derives from a known one or from a variant by name, see :mod:`tasks.derived`."""
+    extra = list(extra)
+    known = [*all_tasks(extra).values(), *variants(extra).values()]
+    return dict(sorted(derived_tasks(known).items()))
+
+
+def named_tasks(extra: Iterable[Task] = ()) -> dict[str, Task]:
+    """Return all that a name may mean: tasks, variants, and what derives from either."""
+    extra = list(extra)
+    return all_tasks(extra) | variants(extra) | derived(extra)
 
 
 def select(patterns: str, extra: Iterable[Task] = ()) -> list[tuple[Task, bool]]:
     """Return the tasks that comma-separated names, globs or tags mean, each with whether it was named.
 
     ``tag:GLOB`` means every task with such a tag, e.g. ``tag:real`` or ``tag:occ*``. Derived tasks are meant
-    only where a pattern begins with their factor: ``occlusion/*``, not ``*`` or a tag.
+    only where a pattern begins with their factor: ``occlusion/*``, not ``*`` or a tag; variants only where it says
+    ``@``: ``pose/*@*``.
 
     Raises:
         PacoError: a name, pattern or tag that nothing answers to, with the nearest.
 
     """
-    known, swept = all_tasks(extra), derived(extra)
+    extra = list(extra)
+    known, others, swept = all_tasks(extra), variants(extra), derived(extra)
     tags = {f"tag:{tag}" for task in known.values() for tag in task.tags}
     chosen: dict[str, bool] = {}
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
         by_tag = pattern.startswith("tag:")
-        meant = known | swept if pattern.partition("/")[0] in NAMES else known
-        hits = [name for name, task in meant.items() if _answers(task, pattern, by_tag)]
+        meant = known | others | swept if pattern.partition("/")[0] in NAMES else known | others
+        hits = [
+            name
+            for name, task in meant.items()
+            if ("@" in pattern or "@" not in name) and _answers(task, pattern, by_tag)
+        ]
         if not hits:
-            raise unknown_name("tag" if by_tag else "task", pattern, tags if by_tag else {**known, **swept})
+            raise unknown_name(
+                "tag" if by_tag else "task", pattern, tags if by_tag else known | others | swept
+            )
         for name in hits:
             chosen[name] = chosen.get(name, False) or name == pattern
-    return [((known | swept)[name], named) for name, named in sorted(chosen.items())]
+    everything = known | others | swept
+    return [(everything[name], named) for name, named in sorted(chosen.items())]
 
 
 def _answers(task: Task, pattern: str, by_tag: bool) -> bool:

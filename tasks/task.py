@@ -59,7 +59,7 @@ class Task:
     """The declaration of one benchmark.
 
     Attributes:
-        name: ``family/dataset``.
+        name: ``family/dataset``, or ``family/dataset@variant``.
         version: raised with any change of its scores.
         kind: module in ``tasks.kinds`` that owns targets, heads, metrics and items.
         reader: ``module:function`` returning face records with a ``split`` column; resolved lazily.
@@ -85,6 +85,10 @@ class Task:
         head: solver in place of the kind's own; empty for that.
         options: what the kind needs to know beyond this, e.g. the normaliser of landmarks.
         tags: for globs and reports, e.g. ``real``, ``synthetic``, ``occlusion``.
+        cut: whose crop it is and whence its box or points are, in words, where the contract alone does not tell.
+        variants: other protocols on the same data by name: the fields in which each differs. ``options`` and
+            ``reader_options`` are laid over the task's own. The plain task is the field's protocol where the set alone
+            allows it; ``name@variant`` is a task of its own, with its own version (1 where it does not say).
         tried_on: whether a number was ever measured on the real data or only on a miniature.
         sweep: of a derived task, see :mod:`tasks.derived`.
 
@@ -111,6 +115,8 @@ class Task:
     head: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    cut: str = ""
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tried_on: Literal["real data", "miniature", "synthetic"] = "miniature"
     sweep: Sweep | None = None
 
@@ -124,6 +130,18 @@ class Task:
         if data_root is not None and any((data_root / folder / MANIFEST).is_file() for folder in folders):
             return "mimic"
         return self.data_kind
+
+    def variant(self, name: str) -> Task:
+        """Return one of its variants as a task of its own."""
+        changes = {"version": 1, "cut": "", **self.variants[name]}
+        for joined in ("options", "reader_options"):
+            changes[joined] = {**getattr(self, joined), **changes.get(joined, {})}
+        return replace(self, name=f"{self.name}@{name}", variants={}, **changes)
+
+    @property
+    def plain_name(self) -> str:
+        """The name without that of a variant."""
+        return self.name.partition("@")[0]
 
     @property
     def family(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,9 @@ import pandas as pd
 from datasets import Dataset
 
 from paco_fr.contracts import CropContract
-from paco_fr.faces.crop import CropError, crop_transform
-from paco_fr.faces.decode import ImageError, image_size
+from paco_fr.faces.crop import CropError, crop_image, crop_transform, enlarged, onto_canvas
+from paco_fr.faces.decode import ImageError, Pixels, image_size
+from paco_fr.utils.types import Array
 from tasks.task import Task
 
 PHOTO_SIZE = "photo_size"
@@ -29,7 +30,8 @@ class Units:
         canvas: side of the canvas in pixels.
         excluded: records that the protocol's own filter keeps out (``split`` "excluded"); they give no unit.
         labels: one line per unit: the record's columns without the picture, ``unit_id``, ``transform``,
-            ``canvas``.
+            ``canvas``, and ``warp`` where there is one.
+        warp: of the canvas, see :func:`paco_fr.faces.crop.warped`.
 
     """
 
@@ -39,20 +41,38 @@ class Units:
     canvas: int
     labels: pd.DataFrame
     excluded: int = 0
+    warp: float = 0.0
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def only(self, keep: npt.NDArray[np.intp]) -> Units:
         """Return the units at ``keep``."""
-        return Units(
-            self.records,
-            self.rows[keep],
-            self.transforms[keep],
-            self.canvas,
-            self.labels.iloc[keep].reset_index(drop=True),
-            self.excluded,
-        )
+        labels = self.labels.iloc[keep].reset_index(drop=True)
+        return replace(self, rows=self.rows[keep], transforms=self.transforms[keep], labels=labels)
+
+    def at(self, canvas: int) -> Units:
+        """Return the same crops on a canvas of another side, cut from the photographs anew."""
+        if canvas == self.canvas:
+            return self
+        transforms = enlarged(self.transforms, self.canvas, canvas)
+        labels = self.labels.assign(transform=list(transforms), canvas=canvas)
+        return replace(self, transforms=transforms, canvas=canvas, labels=labels)
+
+    def cut(self, picture: Pixels, unit: int) -> Pixels:
+        """Return the canvas of a unit, cut out of its photograph."""
+        return crop_image(picture, self.transforms[unit], self.canvas, warp=self.warp)
+
+    def on_canvas(self, points: npt.ArrayLike, unit: int) -> Array:
+        """Return points (K, 2) of a unit's photograph as they lie on its canvas."""
+        return onto_canvas(points, self.transforms[unit], self.canvas, self.warp)
+
+    @property
+    def source_side(self) -> float:
+        """How many pixels of a photograph a side of the canvas shows, the median of the units; NaN of none."""
+        linear = self.transforms[:, :, :2]
+        scale = np.sqrt(np.abs(np.linalg.det(linear[np.isfinite(linear).all(axis=(1, 2))])))
+        return float(self.canvas / np.median(scale)) if len(scale) else float("nan")
 
 
 def units_of(records: Dataset, crop: CropContract) -> Units:
@@ -98,7 +118,9 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
         sizes = [_size(cell["image"]) for cell in records.select_columns(["image"])]
         table[PHOTO_SIZE] = pd.Series([sizes[row] for row in rows], dtype=object)
     table["unit_id"], table["transform"], table["canvas"] = names, list(stacked), crop.canvas
-    return Units(records, np.array(rows, dtype=np.intp), stacked, crop.canvas, table, excluded)
+    if crop.warp:
+        table["warp"] = crop.warp
+    return Units(records, np.array(rows, dtype=np.intp), stacked, crop.canvas, table, excluded, crop.warp)
 
 
 def _size(cell: dict[str, object]) -> tuple[int, int] | None:

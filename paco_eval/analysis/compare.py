@@ -39,7 +39,7 @@ from paco_eval.analysis.statistics import (
     replicated,
     verdict,
 )
-from paco_eval.rows.schema import Row
+from paco_eval.rows.schema import Row, ways_of
 from paco_eval.rows.store import Stored
 from paco_fr.utils.errors import PacoError, unknown_name
 
@@ -251,7 +251,7 @@ def _adjusted(differences: Sequence[Tested]) -> list[Tested]:
 
 def _unlike(runs: Sequence[Run]) -> str:
     rows = [_row(run) for run in runs]
-    if len({row.crop_hash for row in rows}) > 1:
+    if len(set(ways_of(rows).values())) > 1:
         return "another face crop than the baseline"
     if len({row.data_fingerprint for row in rows}) > 1:
         return "other images than the baseline"

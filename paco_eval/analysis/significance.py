@@ -95,7 +95,7 @@ def defined(row: Row, metric: str) -> Metric | None:
 
 
 def registered_metrics() -> MetricOf:
-    """Return the definitions of all tasks that are registered, and of those that derive from them."""
-    from tasks.registry import all_tasks, derived
+    """Return the definitions of all tasks that are registered, their variants, and of those that derive from them."""
+    from tasks.registry import named_tasks
 
-    return metrics_of_tasks([*all_tasks().values(), *derived().values()])
+    return metrics_of_tasks(named_tasks().values())

@@ -25,7 +25,7 @@ from paco_fr.export import export_half, export_onnx, export_timm
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import never_onto
 from paco_fr.utils.types import Say
-from tasks.registry import all_tasks, derived
+from tasks.registry import named_tasks
 from tasks.registry import tasks_from as read_tasks
 from tasks.user_tasks import own_task
 
@@ -242,7 +242,7 @@ def repro(
     ]
     use_device("auto")
     return reproduce(
-        row, all_tasks(extra) | derived(extra), checkpoint=_path(checkpoint), encoder_from=encoder_from, trust=trust,
+        row, named_tasks(extra), checkpoint=_path(checkpoint), encoder_from=encoder_from, trust=trust,
         data_root=data_folder(data_root), train_identities=_path(train_identities), cached=cached, say=say,
     )  # fmt: skip
 

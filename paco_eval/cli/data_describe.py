@@ -31,7 +31,7 @@ def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) 
     from paco_fr.utils.errors import MissingDataError
     from paco_fr.utils.files import writable_folder
     from tasks.readers.records import records_of
-    from tasks.registry import all_tasks
+    from tasks.registry import named_tasks
     from tasks.user_tasks import own_task
 
     if what.startswith("paco:"):
@@ -41,7 +41,7 @@ def describe(what: str, perturb: str | None, out: Path, data_root: Path | None) 
         for path in describe_checkpoint(checkpoint, writable_folder(out / f"checkpoint-{checkpoint.name}")):
             click.echo(str(path))
         return
-    tasks = all_tasks()
+    tasks = named_tasks()
     if "=" in what and not what.startswith(("synthetic", "hf:")) and not Path(what).exists():
         task = own_task(what)
         tasks, what = {task.name: task}, task.name

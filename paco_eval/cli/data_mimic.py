@@ -27,7 +27,7 @@ def mimic(names: str, out: Path, faces: int) -> None:
     from tasks.mimics import mimic as write
     from tasks.registry import select
 
-    chosen = [(task, named) for task, named in select(names) if named or task.name in WRITERS]
+    chosen = [(task, named) for task, named in select(names) if named or task.plain_name in WRITERS]
     if not chosen:
         raise PacoError(f"None of '{names}' has a miniature. Known: {', '.join(WRITERS)}.")
     for task, _ in chosen:

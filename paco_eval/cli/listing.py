@@ -13,10 +13,17 @@ from paco_eval.cli.options import data_root as data_root_option
 
 @click.command("list")
 @click.argument("what", type=click.Choice(["tasks", "encoders", "datasets", "recipes"]))
+@click.argument("name", default="")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @data_root_option
-def command(what: str, style: str, data_root: Path | None) -> None:
-    """List what there is; for data, whether it was found and how to obtain it."""
+def command(what: str, name: str, style: str, data_root: Path | None) -> None:
+    """List what there is; for data, whether it was found and how to obtain it.
+
+    `list tasks NAME` shows a task with its variants, NAME@VARIANT, and says of each how it is measured.
+    """
+    if name:
+        _show(what, name, style)
+        return
     rows = {"tasks": _tasks, "encoders": _encoders, "datasets": _datasets, "recipes": _recipes}[what](
         data_root
     )
@@ -30,6 +37,36 @@ def command(what: str, style: str, data_root: Path | None) -> None:
 Rows = list[dict[str, str]]
 
 
+def _show(what: str, name: str, style: str) -> None:
+    """Say how a task and each of its variants is measured."""
+    from paco_fr.utils.errors import PacoError
+    from tasks.kinds import way_of
+    from tasks.registry import select
+
+    if what != "tasks":
+        raise PacoError(f"list {what} takes no name; list tasks NAME shows a task with its variants.")
+    plain = name.partition("@")[0]
+    found = [task for task, _ in select(plain)]
+    names = ",".join(f"{task.name}@{other}" for task in found for other in task.variants)
+    found += [task for task, _ in select(names)]
+    rows = [
+        {
+            "task": task.name,
+            "version": str(task.version),
+            "main metric": task.main_metric,
+            "measured": f"{way_of(task)}; canvas at least {task.crop.canvas} px",
+            "how to get it": task.obtain,
+        }
+        for task in sorted(found, key=lambda task: task.name)
+    ]
+    if style == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['task']} v{row['version']}, {row['main metric']}")
+        click.echo(click.wrap_text(row["measured"], 100, "  ", "  "))
+
+
 def _tasks(data_root: Path | None) -> Rows:
     from tasks.registry import all_tasks, derived
 
@@ -39,12 +76,14 @@ def _tasks(data_root: Path | None) -> Rows:
             "version": str(task.version),
             "kind": task.kind,
             "main metric": task.main_metric,
+            "variants": ", ".join(f"@{name}" for name in task.variants),
             "data": "missing" if task.missing(data_root) else ("made here" if not task.files else "found"),
             "tried on": task.tried_on,
             "licence": task.licence,
             "how to get it": task.obtain if task.missing(data_root) else "",
         }
         for task in (*all_tasks().values(), *derived().values())
+        if "@" not in task.name
     ]
 
 

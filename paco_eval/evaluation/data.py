@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from paco_eval.evaluation.protocols import FROZEN, OWN_CROP, Protocol
 from paco_eval.rows.former import note_records
-from paco_fr.contracts import CropContract, content_hash
+from paco_fr.contracts import CropContract, Encoder, content_hash
 from paco_fr.faces.crop import crop_of
 from paco_fr.faces.records import fingerprint
 from paco_fr.utils.errors import PacoError, unknown_name
@@ -42,6 +42,8 @@ class Data:
         probe_seed: which draw of the fitted units this is, None where nothing is drawn.
         root: folder of the data sets.
         people: what a set that is scored as a whole may be fitted on instead.
+        smaller: the same on the task's own canvas, of data on a larger one.
+        planned: whether nobody is going to look at the pictures.
 
     """
 
@@ -54,6 +56,8 @@ class Data:
     data_kind: str = "official"
     missing: str = ""
     probe_seed: int | None = None
+    smaller: Data | None = None
+    planned: bool = False
 
     @classmethod
     def load(
@@ -80,9 +84,9 @@ class Data:
         limit = protocol.limit
         task = bind(task, data_root)
         if crop is not None:
-            task = replace(task, crop=crop)
+            task = replace(task, crop=crop, cut="")
         elif protocol.crop and protocol.crop != OWN_CROP:
-            task = replace(task, crop=crop_of(protocol.crop))
+            task = replace(task, crop=crop_of(protocol.crop), cut="")
         records = records_of(task, data_root, limit, planned=planned)
         kind = task.kind_of_data(data_root)
         missing = shortfall(task, records) if kind == "official" else ""
@@ -109,18 +113,40 @@ class Data:
             people,
             "partial" if missing else kind,
             missing,
+            planned=planned,
         )
 
-    @cached_property
+    def seen_by(self, encoder: Encoder) -> Data:
+        """Return the data on a canvas as large as the encoder's pictures, where the task's is smaller.
+
+        So a picture that is shown at 448 pixels is cut at 448 from its photograph, not blown up from a smaller canvas.
+        """
+        return self.at(max(self.task.crop.canvas, encoder.pixels.size))
+
+    def at(self, canvas: int) -> Data:
+        """Return the data with the same crops on a canvas of another side; the task says so."""
+        if canvas == self.task.crop.canvas:
+            return self
+        task = replace(self.task, crop=replace(self.task.crop, canvas=canvas))
+        views = {name: (units.at(canvas), split) for name, (units, split) in self.views.items()}
+        people = self.people and replace(self.people, units=self.people.units.at(canvas))
+        return replace(self, task=task, views=views, people=people, smaller=self.smaller or self)
+
+    @property
     def lender(self) -> Data:
         """The task on whose validation part block and pooling are chosen, read once for all encoders."""
+        return self._lender if self.smaller is None else self.smaller.lender
+
+    @cached_property
+    def _lender(self) -> Data:
         known = all_tasks()
         if self.task.choice_from not in known:
             raise unknown_name(
                 f"task, which {self.task.name} takes its choices from,", self.task.choice_from, known
             )
         own = self.task.crop if self.protocol.crop == OWN_CROP else None
-        return Data.load(known[self.task.choice_from], self.root, Protocol(crop=self.protocol.crop), crop=own)
+        protocol = Protocol(crop=self.protocol.crop)
+        return Data.load(known[self.task.choice_from], self.root, protocol, crop=own, planned=self.planned)
 
 
 def _fingerprint(records: Dataset, task: Task) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from paco_eval.evaluation.cells import cells_of, changed_units
 from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.frozen import looked_at_elsewhere
 from paco_eval.evaluation.protocols import FROZEN, Protocol
 from paco_eval.evaluation.record import crop_clashes
 from paco_eval.evaluation.runner import measured_on
@@ -22,6 +23,7 @@ from paco_fr.contracts import Encoder
 from paco_fr.faces.pixels import prepare
 from paco_fr.synthetic.dataset import UNDRAWN
 from paco_fr.utils.errors import PacoError, in_a_line
+from tasks.splits import ScoredOnly
 from tasks.task import Task
 
 DRAWING = 0.025
@@ -114,6 +116,7 @@ def passes_of(encoder: Encoder, data: Data, known: set[tuple[object, ...]]) -> i
         PacoError: the measurement is impossible.
 
     """
+    data = data.seen_by(encoder)
     task = data.task
     if crop_clashes(encoder, data):
         raise PacoError("requires another crop: add --crop encoder")
@@ -126,11 +129,13 @@ def passes_of(encoder: Encoder, data: Data, known: set[tuple[object, ...]]) -> i
         scored = sum(len(fold.validation.indices) + len(fold.test.indices) for fold in folds)
         fitted, tested = (sum(len(getattr(fold, part).indices) for fold in folds) for part in ("fit", "test"))
         return data.protocol.epochs * (3 * fitted + scored) + tested
-    wanted = {
-        key
-        for units, _ in data.views.values()
-        for key in missing_keys(encoder, units, task.reductions, flip=task.flip)
-    }
+    seen = [units for units, _ in data.views.values()]
+    if (
+        isinstance(data.views["all"][1], ScoredOnly)
+        and (others := looked_at_elsewhere(encoder, data)) is not None
+    ):
+        seen.append(others)
+    wanted = {key for units in seen for key in missing_keys(encoder, units, task.reductions, flip=task.flip)}
     passes = len(wanted - known) * (2 if task.flip == "sum" else 1)
     known |= wanted
     if task.sweep is not None:

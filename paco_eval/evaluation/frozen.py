@@ -20,8 +20,9 @@ from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.protocols import SHOTS, NotApplicableError, Shots
 from paco_eval.evaluation.record import Measured
 from paco_eval.features.extract import extract
+from paco_eval.features.layers import layers_of
 from paco_eval.probes import borrowed
-from paco_eval.probes.choice_cache import choice_path, chosen_once
+from paco_eval.probes.choice_cache import choice_path, chosen_once, remembered
 from paco_eval.probes.scorer import Decision, Scorer, decide, held_of
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
@@ -30,6 +31,7 @@ from tasks import splits
 from tasks.kinds import load_kind
 from tasks.splits import Fold, ScoredOnly, Split, Train, Validation
 from tasks.task import Task
+from tasks.units import Units
 
 NEIGHBOURS = ("logistic", "ridge")
 """Heads that nearest neighbours can stand for; an embedding is not predicted from neighbours."""
@@ -108,18 +110,41 @@ def decide_elsewhere(encoder: Encoder, data: Data) -> Decision:
     if data.people is not None:
         choice, path = borrowed.fitted_choice(encoder, data.task, data.people.units)
         return Decision(choice, path, f"chosen and fitted on {data.people.name}")
+    layers = layers_of(encoder, data.task.reductions)
+    if len(layers) == 1:
+        return Decision(
+            borrowed.only_choice(layers[0]), source="block and pooling: the encoder has no others"
+        )
     if data.task.choice_from:
-        units, split = data.lender.views["all"]
-        if not isinstance(split, Split):
-            raise PacoError(
-                f"{data.lender.task.name} has no validation part to choose on; see {data.task.name}."
-            )
-        lender = replace(data.lender.task, reductions=data.task.reductions, flip=data.task.flip)
+        lender, units, split = lent(encoder, data)
         memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=borrowed.RAW)
         choice = chosen_once(memo, lambda: borrowed.borrowed_choice(encoder, lender, units, split))
-        return Decision(choice, source=f"block and pooling by validation of {data.lender.task.name}")
+        return Decision(choice, source=f"block and pooling by validation of {lender.name}")
     choice = borrowed.default_choice(encoder, data.task)
     return Decision(choice, source="block and pooling: the encoder's default")
+
+
+def lent(encoder: Encoder, data: Data) -> tuple[Task, Units, Split]:
+    """Return the task whose validation decides for a set scored as a whole, with its units and parts.
+
+    The lender takes the reductions, and the flip, of the task that borrows.
+    """
+    lender = data.lender.seen_by(encoder)
+    units, split = lender.views["all"]
+    if not isinstance(split, Split):
+        raise PacoError(f"{lender.task.name} has no validation part to choose on; see {data.task.name}.")
+    return replace(lender.task, reductions=data.task.reductions, flip=data.task.flip), units, split
+
+
+def looked_at_elsewhere(encoder: Encoder, data: Data) -> Units | None:
+    """Return the pictures of others that :func:`decide_elsewhere` would show to an encoder now; None of none."""
+    if data.people is not None:
+        return data.people.units
+    if len(layers_of(encoder, data.task.reductions)) == 1 or not data.task.choice_from:
+        return None
+    lender, units, split = lent(encoder, data)
+    memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=borrowed.RAW)
+    return None if remembered(memo) is not None else units
 
 
 def frozen_variants(data: Data) -> list[Data]:

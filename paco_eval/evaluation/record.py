@@ -31,7 +31,7 @@ from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
 from tasks.derived import Cell
-from tasks.kinds import PEOPLE_KINDS, load_kind
+from tasks.kinds import PEOPLE_KINDS, load_kind, way_of
 from tasks.task import DataKind, Task, option_hashes
 from tasks.units import Units
 
@@ -103,7 +103,8 @@ def identity_of(encoder: Encoder, data: Data, part: Part) -> dict[str, Any]:
 
 def crop_clashes(encoder: Encoder, data: Data) -> bool:
     """Return whether the encoder requires another crop than the task's, and the user named none."""
-    return encoder.required_crop not in (None, data.task.crop) and not data.protocol.crop
+    crop, needed = data.task.crop, encoder.required_crop
+    return needed is not None and replace(needed, canvas=crop.canvas) != crop and not data.protocol.crop
 
 
 def wanted_of(
@@ -175,6 +176,7 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         method=_method(encoder, facts),
         data_kind=cast(DataKind, data.data_kind),
         chosen={"block": choice.layer[0], "reduction": choice.layer[1], "strength": choice.strength,
+                "way": way_of(task), "resolution": resolution_of(encoder, main[0]),
                 "split": note, "split_hash": split.list_hash, "excluded": main[0].excluded,
                 **{f"{name}_hash": value for name, value in option_hashes(task).items()},
                 **{f"encoder {name}": str(facts[name]) for name in ("stated", "assumed", "input") if facts.get(name)},
@@ -200,6 +202,13 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         repro="retrain" if encoder.name.startswith("paco:") else "evaluate",
         retrain=str(facts.get("retrain", "")),
     )  # fmt: skip
+
+
+def resolution_of(encoder: Encoder, units: Units) -> str:
+    """Return how large a picture is on its way: in the photograph (median), on the canvas, at the encoder."""
+    side = units.source_side
+    source = f"source side {side:.0f} px (median), " if np.isfinite(side) else ""
+    return f"{source}canvas {units.canvas} px, input {encoder.pixels.size} px"
 
 
 def plain_options(task: Task) -> dict[str, Any]:

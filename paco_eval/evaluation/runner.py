@@ -232,6 +232,7 @@ def measure(
             extraction and fitting meet.
 
     """
+    data = data.seen_by(encoder)
     together(lambda: refuse_unfit(encoder, allow_random=allow_random), PartialState())
     identities = {part: identity_of(encoder, data, part) for part in _parts(encoder, data, say)}
     if asked is not None:
@@ -284,12 +285,15 @@ def _share(encoders: Sequence[Encoder], data: Data, out: Path, overwrite: str) -
     """Have changed pictures of a derived task made once for all encoders that lack them."""
     if data.protocol.trains or _measurer_of(data.task) is not measure_derived:
         return
-    asked = []
+    asked: dict[int, list[tuple[Encoder, Sequence[Any]]]] = {}
     for encoder in encoders:
         with suppress(Exception):  # said when it is measured
-            identities = {part: identity_of(encoder, data, part) for part in cells_of(data)}
-            asked.append((encoder, wanted_of(encoder, data, identities, out, overwrite, lambda _: None)))
-    share_pictures([(encoder, wanted) for encoder, wanted in asked if wanted], data)
+            own = data.seen_by(encoder)
+            identities = {part: identity_of(encoder, own, part) for part in cells_of(own)}
+            wanted = wanted_of(encoder, own, identities, out, overwrite, lambda _: None)
+            asked.setdefault(own.task.crop.canvas, []).append((encoder, wanted))
+    for canvas, several in asked.items():
+        share_pictures([(encoder, wanted) for encoder, wanted in several if wanted], data.at(canvas))
 
 
 def _write(folder: Path, row: Row, measured: Measured, task: Task, clean: str) -> None:

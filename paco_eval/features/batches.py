@@ -19,7 +19,6 @@ from torch import Tensor
 
 from paco_eval.features.perturbed import CLEAN_PICTURE, Condition, changed, faces_of
 from paco_fr.contracts import PixelContract
-from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import Pixels, read_image
 from paco_fr.faces.pixels import prepare
 from paco_fr.utils.errors import PacoError
@@ -133,7 +132,7 @@ def cut_batch(batch: list[int], sources: list[dict[str, Any]], units: Units) -> 
     canvases: Canvases = {}
     for unit, source in zip(batch, sources, strict=True):
         try:
-            canvases[unit] = crop_image(read_image(source), units.transforms[unit], units.canvas)
+            canvases[unit] = units.cut(read_image(source), unit)
         except PacoError as error:
             canvases[unit] = str(error)
     return canvases

@@ -175,12 +175,13 @@ def unit_keys(units: Units) -> tuple[Keys, dict[int, str]]:
         images = cells[asked]["image"]
         for row, image, digest in zip(asked, images, picture_contents(images), strict=True):
             content[row] = _why_unreadable(image) if digest is None else digest
+    warp = f"warp {units.warp}".encode() if units.warp else b""
     for unit, row in enumerate(units.rows.tolist()):
         known = content[row]
         if isinstance(known, str):
             failures[unit] = known
             continue
-        digest = hashlib.sha256(known + units.transforms[unit].tobytes()).digest()
+        digest = hashlib.sha256(known + units.transforms[unit].tobytes() + warp).digest()
         keys[unit] = np.frombuffer(digest[:16], dtype=np.uint8)
     return keys, failures
 

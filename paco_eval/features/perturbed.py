@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from paco_eval.features.cache import Keys
-from paco_fr.faces.crop import apply
 from paco_fr.faces.decode import Pixels
 from paco_fr.utils.errors import PacoError
 from tasks.perturbations.apply import Face, perturb
@@ -41,15 +39,15 @@ def faces_of(units: Units) -> list[Face | None]:
     labels = units.labels
     if "landmarks" not in labels or "scheme" not in labels:
         return [None] * len(units)
-    told = zip(labels["landmarks"], labels["scheme"], units.transforms, strict=True)
-    return [_face(units.canvas, points, scheme, transform) for points, scheme, transform in told]
+    told = zip(labels["landmarks"], labels["scheme"], strict=True)
+    return [_face(units, unit, points, scheme) for unit, (points, scheme) in enumerate(told)]
 
 
-def _face(canvas: int, points: object, scheme: object, transform: npt.NDArray[np.float64]) -> Face | None:
-    if points is None or scheme is None or not np.isfinite(transform).all():
+def _face(units: Units, unit: int, points: object, scheme: object) -> Face | None:
+    if points is None or scheme is None or not np.isfinite(units.transforms[unit]).all():
         return None
     photo = np.stack(list(points)).astype(np.float64)  # type: ignore[call-overload]  # a list or an array
-    return Face(canvas, apply(transform, photo), str(scheme))
+    return Face(units.canvas, units.on_canvas(photo, unit), str(scheme))
 
 
 def changed_keys(units: Units, clean: Keys) -> Keys:

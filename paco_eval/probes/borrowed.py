@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.features.extract import extract
-from paco_eval.features.layers import layers_of
+from paco_eval.features.layers import Layer, layers_of
 from paco_eval.probes.probe import Choice, choose
 from paco_eval.probes.solvers import FittedPath, load_solver
 from paco_fr.contracts import Encoder
@@ -40,6 +40,11 @@ def default_choice(encoder: Encoder, task: Task) -> Choice:
             f"{encoder.name}: its default block '{encoder.default_block}' is not among its blocks."
         )
     return Choice(own[0], RAW, np.nan)
+
+
+def only_choice(layer: Layer) -> Choice:
+    """Return the choice of an encoder that has one layer alone: no picture has to be looked at for it."""
+    return Choice(layer, RAW, np.nan)
 
 
 def borrowed_choice(encoder: Encoder, lender: Task, units: Units, split: splits.Split) -> Choice:

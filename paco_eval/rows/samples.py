@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from paco_eval.rows.artefacts import packed_arrays
-from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import read_image
 from paco_fr.utils.errors import PacoError
 from tasks.task import Task
@@ -95,7 +94,7 @@ def _cut(role: str, names: list[str], units: Units) -> Iterator[dict[str, Any]]:
             continue
         source = units.records[int(units.rows[unit])]["image"]
         try:
-            image = crop_image(read_image(source), units.transforms[unit], units.canvas)
+            image = units.cut(read_image(source), unit)
         except PacoError:
             continue
         seen = units.labels["visible"].iloc[unit] if "visible" in units.labels else None

@@ -8,7 +8,7 @@ noticed. Where rows lie is for :mod:`paco_eval.rows.store` and :mod:`paco_eval.r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -235,6 +235,18 @@ class Row(BaseModel):
     def main(self) -> Metric:
         """The metric that stands for the task."""
         return self.metrics[self.main_metric]
+
+
+def ways_of(rows: Iterable[Row]) -> dict[str, str]:
+    """Return how faces were cut and scored, by the hash of the crop: in words, whatever the canvas.
+
+    Rows of earlier versions have no words; a crop that no row has words for is known by its hash.
+    """
+    found: dict[str, str] = {}
+    for row in rows:
+        if row.chosen.get("way") or row.crop_hash not in found:
+            found[row.crop_hash] = str(row.chosen.get("way") or row.crop_hash)
+    return found
 
 
 def row_key(fields: Mapping[str, Any]) -> str:

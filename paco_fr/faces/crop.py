@@ -55,6 +55,12 @@ TEMPLATES: dict[str, Array] = {
 }
 """Left eye, right eye, nose tip, left and right mouth corner of each template, in the unit square."""
 
+CORNERED: dict[str, Array] = {
+    # The same points as FaRL's training places them: p / 512 of the way between the centres of the outermost pixels.
+    "farl-corners": np.array([(196, 226), (316, 226), (256, 286), (220, 360.4), (292, 360.4)]) / 512,
+}
+"""Templates whose unit square lies between the centres of the canvas's corner pixels."""
+
 
 ALIGNED: Array = np.eye(2, 3)
 """The transform that changes nothing."""
@@ -62,8 +68,10 @@ ALIGNED: Array = np.eye(2, 3)
 
 def template_points(name: str, canvas: int) -> Array:
     """Return the five points (5, 2) of a named template in pixels of a canvas."""
+    if name in CORNERED:
+        return CORNERED[name] * (canvas - 1)
     if name not in TEMPLATES:
-        raise unknown_name("template", name, TEMPLATES)
+        raise unknown_name("template", name, {**TEMPLATES, **CORNERED})
     return TEMPLATES[name] * canvas - 0.5
 
 
@@ -145,6 +153,50 @@ def compose(second: npt.ArrayLike, first: npt.ArrayLike) -> Array:
     return np.concatenate([s[..., :2] @ f[..., :2], shift], axis=-1)
 
 
+def warped(points: npt.ArrayLike, canvas: int, warp: float) -> Array:
+    """Return points (..., 2) of a canvas as they lie on it after FaRL's tanh warp; without one, as they are.
+
+    From the middle, in half sides of the canvas, what lies beyond ``1 - warp`` is squeezed: u goes to
+    ``warp * tanh((u - 1 + warp) / warp) + 1 - warp``, so that the whole plane lies on the canvas.
+    """
+    p = np.asarray(points, np.float64)
+    if not warp:
+        return p
+    u = (p + 0.5) * 2 / canvas - 1
+    beyond = np.abs(u) - 1 + warp
+    v = np.where(beyond > 0, np.sign(u) * (warp * np.tanh(beyond / warp) + 1 - warp), u)
+    return np.asarray((v + 1) * canvas / 2 - 0.5)
+
+
+def unwarped(points: npt.ArrayLike, canvas: int, warp: float) -> Array:
+    """Return what :func:`warped` took to these points (..., 2); beyond the canvas nothing lies (infinity)."""
+    p = np.asarray(points, np.float64)
+    if not warp:
+        return p
+    v = (p + 0.5) * 2 / canvas - 1
+    beyond = (np.abs(v) - 1 + warp) / warp
+    with np.errstate(divide="ignore"):
+        u = np.sign(v) * (warp * np.arctanh(np.clip(beyond, 0.0, 1.0)) + 1 - warp)
+    return np.asarray((np.where(beyond > 0, u, v) + 1) * canvas / 2 - 0.5)
+
+
+def onto_canvas(points: npt.ArrayLike, transform: npt.ArrayLike, canvas: int, warp: float = 0.0) -> Array:
+    """Return points (..., K, 2) of photographs as they lie on canvases, by transforms (..., 2, 3) and a warp."""
+    return warped(apply(transform, points), canvas, warp)
+
+
+def off_canvas(points: npt.ArrayLike, transform: npt.ArrayLike, canvas: int, warp: float = 0.0) -> Array:
+    """Return points (..., K, 2) of canvases as they lie in photographs; undoes :func:`onto_canvas`."""
+    return apply(invert(transform), unwarped(points, canvas, warp))
+
+
+def enlarged(transform: npt.ArrayLike, canvas: int, side: int) -> Array:
+    """Return transforms (..., 2, 3) to a canvas that show the same on a canvas of another side."""
+    scale = side / canvas
+    shift = (scale - 1) / 2
+    return compose([[scale, 0.0, shift], [0.0, scale, shift]], transform)
+
+
 def crop_transform(
     contract: CropContract,
     *,
@@ -178,13 +230,15 @@ def crop_transform(
     return compose(_jitter(contract, generator("crop", seed, _as_number(image_key), copy)), base)
 
 
-def crop_image(image: Pixels, transform: npt.ArrayLike, size: int, fill: int = 0) -> Pixels:
-    """Return the canvas (size, size, 3) uint8 that a similarity cuts out of a photograph (H, W, 3).
+def crop_image(
+    image: Pixels, transform: npt.ArrayLike, size: int, fill: int = 0, warp: float = 0.0
+) -> Pixels:
+    """Return the canvas (size, size, 3) uint8 that a similarity cuts out of a photograph (H, W, 3), perhaps warped.
 
     Upright crops are one antialiased bicubic resize, exact where the transform shifts by whole pixels.
     Turned crops are shrunk to twice the canvas (antialiased), turned bilinearly and halved, so that
-    neither aliasing nor blur depends on the angle. Outside the photograph the canvas is ``fill``, black by
-    default, blended over the filter's width of two pixels.
+    neither aliasing nor blur depends on the angle; a warped canvas is made likewise. Outside the photograph the
+    canvas is ``fill``, black by default, blended over the filter's width of two pixels.
 
     Raises:
         PacoError: the transform has no finite extent, or reaches absurdly far outside the photograph.
@@ -195,6 +249,8 @@ def crop_image(image: Pixels, transform: npt.ArrayLike, size: int, fill: int = 0
     scale = sqrt(abs(xx * yy - xy * yx))
     if not (isfinite(scale + dx + dy) and scale > 0):
         raise PacoError("A crop without finite extent. Check the box or the points of this photograph.")
+    if warp:
+        return _warp(image, t, scale, size, fill, warp)
     if xy == yx == 0 and xx > 0 and yy > 0:
         return _resize(image, t, (size, size), fill)
     fine = compose([[2, 0, 0.5], [0, 2, 0.5]], t)  # a canvas of twice the side
@@ -211,6 +267,29 @@ def crop_image(image: Pixels, transform: npt.ArrayLike, size: int, fill: int = 0
         (2 * size, 2 * size), Image.Transform.AFFINE, tuple(back.ravel()), Image.Resampling.BILINEAR
     )
     return np.array(turned.reduce(2))
+
+
+def _warp(image: Pixels, transform: Array, scale: float, size: int, fill: int, warp: float) -> Pixels:
+    """Return a canvas that all of a photograph lies on: the photograph is shrunk to twice the canvas's scale first."""
+    import cv2  # imported late: a task without a warp does without it
+
+    shrink = min(2 * scale, 1.0)
+    width, height = (max(1, ceil(side * shrink)) for side in (image.shape[1], image.shape[0]))
+    to_region = np.array([[shrink, 0, (shrink - 1) / 2], [0, shrink, (shrink - 1) / 2]])
+    region = _resize(image, to_region, (width, height), fill)
+    centres = (np.arange(2 * size) + 0.5) / 2 - 0.5
+    axis = unwarped(np.stack([centres, centres], axis=-1), size, warp)[
+        :, 0
+    ]  # either axis is warped by itself
+    back = compose(to_region, invert(transform))
+    # What lies beyond 30,000 pixels, as far as remap can look, is background in any case.
+    x, y = (
+        np.clip(np.add.outer(of_y * axis, of_x * axis + shift), -1e4, 3e4).astype(np.float32)
+        for of_x, of_y, shift in back.tolist()
+    )
+    colour = (fill,) * 3
+    fine = cv2.remap(region, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=colour)
+    return np.array(Image.fromarray(np.asarray(fine, dtype=np.uint8)).reduce(2))
 
 
 def _resize(image: Pixels, transform: Array, size: tuple[int, int], fill: int) -> Pixels:
@@ -259,10 +338,15 @@ def _base_transform(
         found = similarity(five_points(landmarks, scheme), target)
         # Points that lie on the template to float32 rounding: a face already aligned is not sampled again.
         return ALIGNED.copy() if np.abs(found - ALIGNED).max() < 1e-4 else found
-    if contract.rule == "box":
+    if contract.rule in ("box", "stretched"):
         if box is None:
             raise PacoError("A box crop needs a box, which this source does not give. Use --crop whole.")
         x0, y0, x1, y1 = np.asarray(box, np.float64)
+        if contract.rule == "stretched":
+            wide = 1 + 2 * contract.margin
+            x, _, dx = _square((x0 + x1) / 2, 0.0, wide * (x1 - x0), contract)[0]
+            _, y, dy = _square(0.0, (y0 + y1) / 2, wide * (y1 - y0), contract)[1]
+            return np.array([[x, 0.0, dx], [0.0, y, dy]])
         return _square(
             (x0 + x1) / 2, (y0 + y1) / 2, (1 + 2 * contract.margin) * max(x1 - x0, y1 - y0), contract
         )

@@ -49,3 +49,9 @@ def box_of(points: npt.ArrayLike) -> Array:
     """Return the tight box (..., 4) x0 y0 x1 y1 of points (..., K, 2)."""
     p = np.asarray(points, dtype=np.float64)
     return np.concatenate([p.min(axis=-2), p.max(axis=-2)], axis=-1)
+
+
+def whole_box_of(points: npt.ArrayLike) -> Array:
+    """Return the tight box (4,) of points (K, 2) drawn out to whole numbers, as HRNet and FaRL take it of their labels."""
+    x0, y0, x1, y1 = box_of(points)
+    return np.array([np.floor(x0), np.floor(y0), np.ceil(x1), np.ceil(y1)])

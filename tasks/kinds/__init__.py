@@ -71,3 +71,31 @@ def main_metric(task: Task) -> Metric:
     """Return the metric that stands for the task."""
     metrics = load_kind(task.kind).metrics(task)
     return next(metric for metric in metrics if metric.name == task.main_metric)
+
+
+NORMALISERS = {
+    "box": "the box of all points, sqrt(w h)",
+    "box68": "the box of all points, sqrt(w h)",
+    "outer_corners": "the distance of the outer eye corners",
+    "pupils": "the distance of the pupils",
+    "supplied_box": "the supplied box, its diagonal",
+    "crop": "the side of the crop",
+}
+"""What errors of points are divided by, in words."""
+FLIPS = {"none": "no mirrored picture", "sum": "features of picture and mirror image added"}
+
+
+def way_of(task: Task) -> str:
+    """Return the protocol of a task in words: crop, normaliser, how angles and pairs fold, what is left out, flip."""
+    whose = f"{task.cut}; " if task.cut else ""
+    said = [f"crop: {whose}{task.crop.words}"]
+    if task.kind == "landmarks":
+        where = ", both on the crop" if task.options.get("measured") == "crop" else ""
+        said.append(f"errors divided by {NORMALISERS[task.options.get('normaliser', 'box')]}{where}")
+    if task.kind == "pose":
+        said.append("angles on the branch nearest to the truth, folded at 360 degrees")
+        if "filter" in task.options:
+            said.append(f"pictures with an angle beyond {task.options['filter']} degrees left out")
+    if task.kind == "verification" and task.options.get("pairs") == "list":
+        said.append("threshold by the other folds")
+    return "; ".join([*said, FLIPS[task.flip]])

@@ -1,19 +1,22 @@
 """Landmarks: points regressed on the canvas and scored in the photograph.
 
 Targets are canvas coordinates ``(p + 0.5) / canvas`` of all L points. Outputs are carried back through the
-crop, so that an error is always in pixels of the photograph and then in percent of a length of the true
-face. ``task.options``:
+crop, so that an error is in pixels of the photograph (but for ``measured``) and then in percent of a length of the
+true face. ``task.options``:
 
 ========== =========================================================================================
 normaliser main length: ``box`` (sqrt(w h) of the box of all points, also written ``box68``),
-           ``outer_corners``, ``pupils``, or ``supplied_box`` (the diagonal of the record's box; adds the
-           error by its sqrt(w h), which FR and AUC are then taken of)
+           ``outer_corners``, ``pupils``, ``crop`` (the side of the crop), or ``supplied_box`` (the diagonal of
+           the record's box; adds the error by its sqrt(w h), which FR and AUC are then taken of)
 corners    two point numbers, the outer eye corners; with ``box``: adds the inter-ocular error of
            frontal faces
 pupils     two entries, a point number or a list of them; adds the inter-pupil error
 frontal    largest absolute yaw in degrees of a frontal face, default 30
 threshold  t of FR@t and AUC@t in percent, default 7
 visibility true to score visible and hidden points apart
+farl_grid  true to add FR and AUC as FaRL's scorer takes them
+measured   ``crop`` to take distances and lengths on the crop, which may be stretched, as PIPNet does; else in the
+           photograph
 ========== =========================================================================================
 
 A unit without a finite output has an error of 100 % (:mod:`tasks.metrics.failures`). A face whose label gives a length
@@ -45,6 +48,7 @@ MAIN = {
     "outer_corners": "nme_interocular",
     "pupils": "nme_interpupil",
     "supplied_box": "nme_diag",
+    "crop": "nme_crop",
 }
 """Error column that each normaliser gives."""
 
@@ -60,6 +64,8 @@ def main_error(task: Task) -> str:
 def _lengths(points: Array, labels: pd.DataFrame, task: Task) -> Mapping[str, Array]:
     """Return the normalising length (n,) in pixels of each error column."""
     lengths: dict[str, Array] = {}
+    if main_error(task) == "nme_crop":
+        lengths["nme_crop"] = np.ones(len(points))
     if main_error(task) == "nme_diag":
         corners = stacked(labels, "box", 4).reshape(-1, 2, 2)
         lengths |= {"nme_diag": scores.box_diagonal(corners), "nme_box": scores.box_size(corners)}
@@ -75,10 +81,18 @@ def _lengths(points: Array, labels: pd.DataFrame, task: Task) -> Mapping[str, Ar
 
 def targets(labels: pd.DataFrame, task: Task) -> Array:
     """Return (n, 2 L) canvas coordinates x0 y0 x1 y1 ..., 0 to 1 inside the canvas."""
+    _unwarped(labels)
     points, (linear, shift) = stacked(labels, "landmarks", -1, 2), _transforms(labels)
     on_canvas = points @ linear.transpose(0, 2, 1) + shift[:, None, :]
     canvas = labels["canvas"].to_numpy(dtype=np.float64)[:, None, None]
     return np.asarray(((on_canvas + 0.5) / canvas).reshape(len(points), -1))
+
+
+def _unwarped(labels: pd.DataFrame) -> None:
+    if "warp" in labels:
+        raise PacoError(
+            "A tanh warp is for masks; points are regressed on a crop without one. Choose another crop."
+        )
 
 
 def points_in_photo(outputs: npt.ArrayLike, labels: pd.DataFrame) -> Array:
@@ -101,12 +115,15 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     centre = np.broadcast_to(true.mean(axis=1, keepdims=True), true.shape)
     rows = np.where(finite[:, None], np.asarray(outputs, dtype=np.float64), 0.0)
     predicted = np.where(finite[:, None, None], points_in_photo(rows, labels), centre)
-    table, lengths = start_items(labels, finite), _lengths(true, labels, task)
+    measured, ends = predicted, true
+    if task.options.get("measured") == "crop":
+        measured, ends = rows.reshape(true.shape), targets(labels, task).reshape(true.shape)
+    table, lengths = start_items(labels, finite), _lengths(ends, labels, task)
     for column, length in lengths.items():
         usable = np.isfinite(length) & (length > 0)
         if len(usable) and not usable.any():
             raise PacoError(f"Unit '{table['id'].iloc[0]}': the length that {column} divides by is 0.")
-        table[column] = _nme(predicted, true, np.where(usable, length, 1.0), finite & usable)
+        table[column] = _nme(measured, ends, np.where(usable, length, 1.0), finite & usable)
         if column == main_error(task) and not usable.all():
             table.loc[~usable, "failure"] = f"the length that {column} divides by is 0"
     table["error"] = table[main_error(task)]
@@ -117,7 +134,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
         for column, points in (("visible", visible), ("hidden", ~visible)):
             length = lengths[main_error(task)]
             lost = ~finite | ~(np.isfinite(length) & (length > 0))
-            table[f"nme_{column}"] = _nme(predicted, true, np.where(lost, 1.0, length), ~lost, points)
+            table[f"nme_{column}"] = _nme(measured, ends, np.where(lost, 1.0, length), ~lost, points)
             table[f"has_{column}"] = np.asarray(points.any(axis=1))
     # Kept to draw them, so to a hundredth of a pixel; the errors above are exact.
     table["prediction"], table["truth"] = list(predicted.round(2)), list(true.round(2))
@@ -145,13 +162,15 @@ def metrics(task: Task) -> tuple[Metric, ...]:
             _error("nme_box", "nme_box"),
             scores.failure_rate("nme_box", f"fr_box{threshold:g}", threshold),
             scores.area_under_curve("nme_box", f"auc_box{threshold:g}", threshold),
-            *([scores.farl_area("nme_box", "auc_box7_grid702", threshold)] if threshold == 7.0 else []),
+            *(scores.farl_grid("nme_box", "_box", threshold) if task.options.get("farl_grid") else []),
         )
     found = [
         _error(main, main),
         scores.failure_rate("error", f"fr{threshold:g}", threshold),
         scores.area_under_curve("error", f"auc{threshold:g}", threshold),
     ]
+    if task.options.get("farl_grid"):
+        found += scores.farl_grid("error", "", threshold)
     if "corners" in task.options and main == "nme_box":
         found.append(_error("nme_interocular", "nme_interocular_frontal", keep="frontal"))
     if "pupils" in task.options and main != "nme_interpupil":

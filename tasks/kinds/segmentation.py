@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from paco_fr.faces.crop import ALIGNED, apply, compose, invert
+from paco_fr.faces.crop import ALIGNED, compose, off_canvas, onto_canvas
 from paco_fr.faces.decode import read_labels
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
@@ -73,8 +73,8 @@ def _mask(cell: Mapping[str, Any], task: Task, size: tuple[int, int] | None) -> 
 
 
 def _rows(labels: pd.DataFrame) -> Iterator[Any]:
-    """Return the lines of the labels, of which ``transform`` and ``canvas`` are asked for."""
-    return iter(labels[["transform", "canvas"]].itertuples())
+    """Return the lines of the labels, of which ``transform``, ``canvas`` and ``warp`` are asked for."""
+    return iter(labels[["transform", "canvas"]].assign(warp=labels.get("warp", 0.0)).itertuples())
 
 
 def _to_canvas(row: Any, shape: tuple[int, ...], task: Task) -> Array:
@@ -96,8 +96,8 @@ def class_maps(labels: pd.DataFrame, task: Task, moves: Array) -> Classes:
     for at, (row, mask, move) in enumerate(zip(_rows(labels), masks(labels, task), moves, strict=True)):
         centres = (np.arange(GRID) + 0.5) * row.canvas / GRID - 0.5
         points = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
-        back = invert(compose(move, _to_canvas(row, mask.shape, task)))
-        x, y = apply(back, points).round().astype(int).T
+        there = off_canvas(points, compose(move, _to_canvas(row, mask.shape, task)), row.canvas, row.warp)
+        x, y = np.clip(there, -1.0, max(mask.shape)).round().astype(int).T
         inside = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
         seen = mask[y[inside], x[inside]]
         found[at].ravel()[inside] = np.where(seen == IGNORED, scores.BACKGROUND, seen)
@@ -139,7 +139,8 @@ def _painted(output: Any, row: Any, mask: Classes, task: Task) -> npt.NDArray[np
     side = round(len(output) ** 0.5)
     height, width = mask.shape
     points = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
-    place = (apply(_to_canvas(row, mask.shape, task), points) + 0.5) * 2 / row.canvas - 1
+    there = onto_canvas(points, _to_canvas(row, mask.shape, task), row.canvas, row.warp)
+    place = (there + 0.5) * 2 / row.canvas - 1
     grid = torch.from_numpy(output.T.reshape(1, -1, side, side)).float()
     at = torch.from_numpy(place).float()[None]
     drawn = F.grid_sample(grid, at, mode="bilinear", padding_mode="border", align_corners=False)

@@ -77,24 +77,42 @@ def failure_rate(column: str, name: str, threshold: float) -> Metric:
     return Metric(name, "%", False, 0.0, 100.0, compute)
 
 
-def farl_area(column: str, name: str, threshold: float) -> Metric:
-    """Return the same area as FaRL's scorer takes it: Simpson's rule on the curve at 0, 0.01 .. percent.
+def farl_steps(threshold: float) -> Array:
+    """Return the errors (K,), 0 to 1, at which FaRL's scorer looks at the cumulative curve: 0, 1e-4 and so on.
 
-    At 7 percent the steps end at 7.01 (702 points) but are divided by 7, so a good predictor gains up to 0.143; the
-    value is cut off at 100. For comparison with published numbers only. A picture's share is what the rule makes of
-    its own step, as the rule is linear in the curve.
+    A step of 1e-4 is added to the end before the range is cut, so that at 7 percent there are 702 and the last is 0.0701.
+    """
+    return np.arange(0.0, threshold / 100 + 1e-4, 1e-4)
+
+
+def farl_grid(column: str, suffix: str, threshold: float) -> list[Metric]:
+    """Return AUC and FR as FaRL's scorer takes them, for comparison with published numbers only.
+
+    The area is Simpson's rule on the curve at :func:`farl_steps`, divided by the threshold; at 7 percent the last step
+    lies beyond it, so a good predictor gains up to 0.143; the value is cut off at 100. The rate is what the curve lacks at
+    the last step. A picture's share is what the rule makes of its own step, as the rule is linear in the curve.
     """
     from scipy.integrate import simpson
 
-    steps = np.arange(0.0, threshold / 100 + 1e-4, 1e-4)
+    steps = farl_steps(threshold)
     shares = simpson(np.eye(len(steps)), x=steps, axis=1) / (threshold / 100)
     held = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
 
-    def compute(items: pd.DataFrame, weights: Array | None) -> Array:
+    def places(items: pd.DataFrame) -> npt.NDArray[np.intp]:
         errors = np.nan_to_num(items[column].to_numpy(dtype=np.float64) / 100, nan=np.inf)
-        return np.minimum(100.0, 100.0 * weighted_mean(items, held[np.searchsorted(steps, errors)], weights))
+        return np.searchsorted(steps, errors)
 
-    return Metric(name, "%", True, 100.0, 0.0, compute)
+    def area(items: pd.DataFrame, weights: Array | None) -> Array:
+        return np.minimum(100.0, 100.0 * weighted_mean(items, held[places(items)], weights))
+
+    def rate(items: pd.DataFrame, weights: Array | None) -> Array:
+        return 100.0 * weighted_mean(items, places(items) == len(steps), weights)
+
+    name = f"{suffix}{threshold:g}_grid{len(steps)}"
+    return [
+        Metric(f"auc{name}", "%", True, 100.0, 0.0, area),
+        Metric(f"fr{name}", "%", False, 0.0, 100.0, rate),
+    ]
 
 
 def area_under_curve(column: str, name: str, threshold: float) -> Metric:

@@ -69,18 +69,19 @@ FACES_PER_PART = 24
 def mimic(task: Task, out: Path, faces_per_part: int = FACES_PER_PART) -> dict[str, int]:
     """Write the miniature of a task below ``out``, a data root, and return its counts by part and subset.
 
-    A folder that holds a miniature already is written anew, unless it is of the same size and a task shares it;
-    real data is never touched.
+    Variants of a task share its miniature. A folder that holds a miniature already is written anew, unless it is of the
+    same size and a task shares it; real data is never touched.
 
     Raises:
         PacoError: the task has no writer, or a folder of its name holds something else.
 
     """
-    if task.name not in WRITERS:
-        raise unknown_name("benchmark with a miniature", task.name, WRITERS)
+    name = task.plain_name
+    if name not in WRITERS:
+        raise unknown_name("benchmark with a miniature", name, WRITERS)
     from tasks.mimics.faces import Cast
 
-    folders = sorted({out / Path(name).parts[0] for name in task.files})
+    folders = sorted({out / Path(file).parts[0] for file in task.files})
     known: dict[str, dict[str, int]] = {}
     for folder in folders:
         if not folder.exists():
@@ -92,11 +93,11 @@ def mimic(task: Task, out: Path, faces_per_part: int = FACES_PER_PART) -> dict[s
             known |= written
         else:
             shutil.rmtree(folder)
-    writer: Writer = resolve(WRITERS[task.name])
+    writer: Writer = resolve(WRITERS[name])
     counts = dict(writer(out, Cast(faces_per_part)))
     for folder in folders:
         content = {"what": "synthetic faces in the layout of a benchmark; not the data",
-                   "faces_per_part": faces_per_part, "tasks": known | {task.name: counts}}  # fmt: skip
+                   "faces_per_part": faces_per_part, "tasks": known | {name: counts}}  # fmt: skip
         (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return counts
 
@@ -105,7 +106,7 @@ def manifest_counts(task: Task, data_root: Path) -> dict[str, int] | None:
     """Return the counts of a task's miniature as they were written; None where its data is no miniature."""
     for folder in sorted({data_root / Path(name).parts[0] for name in task.files}):
         if (folder / MANIFEST).is_file():
-            found = _manifest(folder)[1].get(task.name)
+            found = _manifest(folder)[1].get(task.plain_name)
             if found is not None:
                 return found
     return None

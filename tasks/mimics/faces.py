@@ -125,8 +125,14 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 def face_crop(face: Face, side: int) -> Pixels:
     """Return the square around the face at ``side`` pixels, for sets of ready-made crops."""
-    from paco_fr.contracts import CropContract
-    from paco_fr.faces.crop import crop_image, crop_transform
+    from paco_fr.faces.crop import crop_image
 
-    contract = CropContract("box", margin=0.15, canvas=side)
-    return crop_image(face.image, crop_transform(contract, box=face.box), side)
+    return crop_image(face.image, face_transform(face, side), side)
+
+
+def face_transform(face: Face, side: int) -> Array:
+    """Return the transform (2, 3) of :func:`face_crop`."""
+    from paco_fr.contracts import CropContract
+    from paco_fr.faces.crop import crop_transform
+
+    return crop_transform(CropContract("box", margin=0.15, canvas=side), box=face.box)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from paco_fr.faces.decode import encode_png
+from paco_fr.faces.landmarks import FIVE_POINTS, five_points
 from paco_fr.utils.types import Array
 from tasks.mimics.faces import PARTS, SIDE, Cast, Face, save, write_lines
 from tasks.readers.dataset_info import LAPA_CLASSES
@@ -56,7 +57,7 @@ def _filled(outline: Array, side: int) -> npt.NDArray[np.bool_]:
 
 
 def write_lapa(root: Path, cast: Cast) -> dict[str, int]:
-    """Write ``LaPa``: pictures, masks and 106 points, of which the last 38 lie between the first."""
+    """Write ``LaPa``: pictures, masks and 106 points; those that faces are aligned by are where LaPa has them."""
     for part, folder in zip(PARTS, ("train", "val", "test"), strict=True):
         (root / "LaPa" / folder / "labels").mkdir(parents=True, exist_ok=True)
         for face in cast.part(part):
@@ -65,6 +66,7 @@ def write_lapa(root: Path, cast: Cast) -> dict[str, int]:
             for name, outline in _polygons(face):
                 mask[_filled(outline, SIDE)] = LAPA_CLASSES.index(name)
             points = np.concatenate([face.points, (face.points[:38] + face.points[1:39]) / 2])
+            points[[index for (index,) in FIVE_POINTS["lapa106"]]] = five_points(face.points, "ibug68")
             save(root / "LaPa" / folder / "images" / f"{stem}.jpg", face.image)
             (root / "LaPa" / folder / "labels" / f"{stem}.png").write_bytes(encode_png(mask))
             write_lines(

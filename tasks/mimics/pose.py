@@ -13,6 +13,8 @@ from tasks.mimics.faces import Cast, Face, save, write_lines
 from tasks.readers.pose.head_pose import HEAD_MM, PARTS_300W_LP, test_sequences, yaw_bin
 
 _FOCAL, _CENTRE = 600.0, 63.5
+_HIDDEN = (-1.0, 452.0)
+"""Where AFLW2000-3D puts a point that is not seen."""
 _TURNED = 120.0
 """A yaw beyond the filter's limit, which a few real files have too."""
 
@@ -28,7 +30,9 @@ def write_aflw2000(root: Path, cast: Cast) -> dict[str, int]:
         stem = root / "AFLW2000" / f"image{face.number + 1:05d}"
         save(stem.with_suffix(".jpg"), face.image)
         points = np.concatenate([face.points.T, np.zeros((1, 68))])
-        savemat(stem.with_suffix(".mat"), {"Pose_Para": _pose(angles), "pt3d_68": points})
+        seen = face.points[::3][:21].copy()
+        seen[~face.visible[::3][:21]] = _HIDDEN
+        savemat(stem.with_suffix(".mat"), {"Pose_Para": _pose(angles), "pt3d_68": points, "pt2d": seen.T})
     return dict(counts)
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Mapping
 from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from paco_fr.contracts import CROPS
 from paco_fr.faces.crop import crop_image, crop_transform
 from paco_fr.faces.landmarks import five_points
-from tasks.mimics.faces import Cast, Face, save, write_lines
+from paco_fr.faces.records import BESIDE
+from paco_fr.utils.types import Array
+from tasks.mimics.faces import SIDE, Cast, Face, save, write_lines
 
 FOLDS, PER_KIND = 10, 2
 """Folds of a pair list, and genuine (and impostor) pairs in each."""
@@ -39,7 +43,24 @@ def write_lfw(root: Path, cast: Cast) -> dict[str, int]:
                 named |= {(one, i), (other, j)}
                 lines.append(f"{one}\t{i}\t{j}" if one == other else f"{one}\t{i}\t{other}\t{j}")
     write_lines(root / "lfw/pairs.txt", lines)
+    scale = 250 / SIDE
+    points = {
+        f"{name}/{name}_{number:04d}": (face.points + 0.5) * scale - 0.5
+        for name, faces in people.items()
+        for number, face in enumerate(faces, 1)
+    }
+    write_points(root / "lfw", points)
     return {"total": len(named)}
+
+
+def write_points(folder: Path, points: Mapping[str, Array]) -> None:
+    """Write the points (68, 2) of pictures by their ids, as a detector's lie beside a set that has none."""
+    table = {
+        "image_id": list(points),
+        "landmarks": [face.tolist() for face in points.values()],
+        "scheme": "ibug68",
+    }
+    pd.DataFrame(table).to_parquet(folder / BESIDE)
 
 
 def pairs_of(cast: Cast, count: int) -> tuple[list[Pair], list[Pair]]:

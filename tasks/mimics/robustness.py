@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from paco_fr.faces.crop import apply
 from paco_fr.faces.decode import encode_png
 from paco_fr.faces.records import EXPRESSIONS
 from tasks.mimics.expression import write_ferplus, write_rafdb
-from tasks.mimics.faces import Cast, Face, face_crop, save, write_lines
-from tasks.mimics.recognition import FOLDS, PER_KIND, pairs_of
+from tasks.mimics.faces import Cast, Face, face_crop, face_transform, save, write_lines
+from tasks.mimics.recognition import FOLDS, PER_KIND, pairs_of, write_points
 from tasks.readers.dataset_info import CHALLENGE_FILES, CHALLENGE_FOLDER
 from tasks.readers.expression.affectnet import COLUMNS
 from tasks.readers.expression.challenge import SUBSETS
@@ -41,6 +42,11 @@ def write_mfr2(root: Path, cast: Cast) -> dict[str, int]:
     for (name, number), face in named.items():
         save(root / "mfr2" / name / f"{name}_{number:04d}.png", face_crop(face, 160))
     write_lines(root / "mfr2/pairs.txt", lines)
+    points = {
+        f"{name}/{name}_{number:04d}": apply(face_transform(face, 160), face.points)
+        for (name, number), face in named.items()
+    }
+    write_points(root / "mfr2", points)
     return {"total": len(named)}
 
 

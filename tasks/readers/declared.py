@@ -53,6 +53,38 @@ def multipie(setting: int) -> dict[str, Any]:
     }
 
 
+def found_points(folder: str) -> dict[str, Any]:
+    """Return the fields of a variant that cuts by points which ``data align --for`` found once for all pictures."""
+    return {
+        "files": (f"{folder}/pairs.txt", f"{folder}/landmarks.parquet"),
+        "obtain": f"The set itself in <data root>/{folder}, then `paco-eval data align --for recognition/{folder}`.",
+    }
+
+
+def pipnet(box: str, whose: str, **changes: Any) -> dict[str, Any]:
+    """Return the fields of a landmark task's variant that is cut and measured as by PIPNet: on a stretched box.
+
+    Args:
+        box: its name in :data:`tasks.readers.landmarks.boxes.BOXES`.
+        whose: what it is a box of, in words.
+        changes: further fields; ``options`` are laid over those of PIPNet.
+
+    """
+    return {
+        "reader_options": {"box": box},
+        "crop": CropContract("stretched", canvas=256),
+        "cut": f"PIPNet's, {whose}, cut at the border",
+        **changes,
+        "options": {"measured": "crop", **changes.get("options", {})},
+    }
+
+
+def of_box(box: str, whose: str) -> dict[str, Any]:
+    """Return the fields of a landmark task's variant that is cut as by us: a quarter of a box more on every side."""
+    crop = CropContract("box", margin=0.25, canvas=224)
+    return {"reader_options": {"box": box}, "crop": crop, "cut": f"of {whose}"}
+
+
 def challenge(of: str, files: tuple[str, ...], expected: dict[str, int]) -> dict[str, Any]:
     """Return what the declarations share that score an expression set by RAN's lists (tasks/readers/expression/challenge.py).
 

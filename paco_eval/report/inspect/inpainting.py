@@ -16,7 +16,6 @@ from paco_eval.features.batches import resize
 from paco_eval.features.perturbed import faces_of
 from paco_fr.config import PretrainConfig
 from paco_fr.data.cut import Cutting, training_crop
-from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import read_image
 from paco_fr.faces.pixels import prepare, unprepare
 from paco_fr.model.diagnostics import masked_batch
@@ -91,7 +90,7 @@ def _pictures(config: PretrainConfig, records: Dataset, occluder: str, level: in
     for unit, face in enumerate(faces_of(units)):
         try:
             image = read_image(units.records[int(units.rows[unit])]["image"])
-            canvas = crop_image(image, units.transforms[unit], units.canvas)
+            canvas = units.cut(image, unit)
             changed = perturb(occluder, level, canvas, key=str(units.labels["unit_id"].iloc[unit]), face=face)
         except PacoError as error:
             why = str(error)

@@ -14,7 +14,6 @@ from PIL import Image, ImageDraw
 
 from paco_eval.features.perturbed import faces_of
 from paco_fr.contracts import CROPS, CropContract
-from paco_fr.faces.crop import crop_image
 from paco_fr.faces.decode import Pixels, read_image
 from paco_fr.utils.errors import PacoError, unknown_name
 from tasks.perturbations.apply import Face, perturb
@@ -69,7 +68,7 @@ def describe_perturbed(
     for unit in _people_first(units):
         try:
             cell = units.records[int(units.rows[unit])]["image"]
-            canvases.append(crop_image(read_image(cell), units.transforms[unit], units.canvas))
+            canvases.append(units.cut(read_image(cell), unit))
         except PacoError:
             continue
         shown.append(unit)

@@ -16,7 +16,7 @@ from typing import Literal
 
 from paco_eval.analysis.columns import Column, columns_of, line_label, line_order, methods_with_seeds
 from paco_eval.analysis.significance import MeanInterval, widest_ends
-from paco_eval.rows.schema import MOST_FAILED, Metric, Row
+from paco_eval.rows.schema import MOST_FAILED, Metric, Row, ways_of
 from paco_eval.rows.store import Stored
 
 Ahead = tuple[str, str, str]
@@ -199,12 +199,19 @@ def _table(
     return Table(family, protocol, mimic, tuple(columns), lines, _caption(protocol, rows, shared))
 
 
-def usual_of(rows: Sequence[Row]) -> tuple[str, str, int]:
-    """Return the crop, data and count that most rows of a column share."""
-    return Counter((row.crop_hash, row.data_fingerprint, row.n_expected) for row in rows).most_common(1)[0][0]
+Usual = tuple[frozenset[str], str, int]
+"""Hashes of crops, of data, and a count."""
 
 
-def _cell(column: Column, rows: list[Stored], usual: tuple[str, str, int], intervals: MeanInterval) -> Cell:
+def usual_of(rows: Sequence[Row]) -> Usual:
+    """Return the crops, data and count that most rows of a column share; the same crop on several canvases is one."""
+    ways = ways_of(rows)
+    known = Counter((ways[row.crop_hash], row.data_fingerprint, row.n_expected) for row in rows)
+    (cut, data, expected), _ = known.most_common(1)[0]
+    return frozenset(crop for crop, way in ways.items() if way == cut), data, expected
+
+
+def _cell(column: Column, rows: list[Stored], usual: Usual, intervals: MeanInterval) -> Cell:
     metrics = [stored.row.metrics[column.metric] for stored in rows]
     # A hundred cells of a sweep are shown as curves alone.
     low, high = (widest_ends if column.level > 0 else intervals)(column.metric, rows)
@@ -223,11 +230,11 @@ def seed_mean(metrics: Sequence[Metric]) -> float | None:
     return stdlib_statistics.fmean(values) if len(values) == len(metrics) else None
 
 
-def flags_of(row: Row, usual: tuple[str, str, int]) -> list[str]:
+def flags_of(row: Row, usual: Usual) -> list[str]:
     """Return what must stand beside the numbers of a row, given what most rows of its column share."""
-    crop, data, expected = usual
+    crops, data, expected = usual
     flags = []
-    if row.crop_hash != crop:
+    if row.crop_hash not in crops:
         flags.append("another face crop than the rest of the column")
     if row.data_fingerprint != data:
         flags.append("other images than the rest of the column")
@@ -272,12 +279,19 @@ def _caption(protocol: str, rows: Sequence[Stored], shared: Iterable[str]) -> st
         known = (row.n_items, row.item) if row.n_items else (row.n_expected, "picture")
         counts[f"{row.task.rpartition('/')[2]} {known[1]}s"].add(known[0])
     scored = "; ".join(f"{name} n = {_span(found)}" for name, found in sorted(counts.items()))
+    ways: dict[str, dict[str, None]] = defaultdict(dict)
+    for stored in sorted(rows, key=lambda stored: stored.row.task):
+        way = stored.row.chosen.get("way")
+        if way:
+            ways[str(way)][stored.row.task.rpartition("/")[2]] = None
+    measured = [f"{', '.join(names)}: {way}" for way, names in ways.items()]
     intervals = [stored.row.interval for stored in rows if stored.row.interval]
     kinds = sorted({(i.method, i.unit, i.confidence, i.replicates) for i in intervals})
     made = "; ".join(f"{100 * c:g} %, {m} over {u}, {r} replicates" for m, u, c, r in kinds)
     sentences = [
         f"Protocol: {protocol}. Scored: {scored}.",
         *(f"{sentence}." for sentence in dict.fromkeys(shared) if sentence),
+        *(f"{sentence}." for sentence in measured),
         f"Intervals: {made or 'none'}.",
         "Bold: ahead of all others in the main metric of a task. Several seeds: mean.",
     ]

@@ -2,14 +2,16 @@
 
 from paco_fr.contracts import CropContract
 from tasks.readers.dataset_info import RESEARCH
+from tasks.readers.declared import of_box, pipnet
 from tasks.task import Task
 
 TASK = Task(
     name="landmarks/cofw",
-    version=1,
+    version=2,
     kind="landmarks",
     reader="tasks.readers.landmarks.cofw:read_cofw",
-    crop=CropContract("box", margin=0.25, canvas=224),
+    reader_options={"box": "whole points"},
+    crop=CropContract("box", margin=0.125, canvas=224),
     main_metric="nme_interocular",
     options={
         "normaliser": "outer_corners",
@@ -23,4 +25,9 @@ TASK = Task(
     citation="Burgos-Artizzu et al. 2013, Robust face landmark estimation under occlusion, ICCV",
     files=("COFW/COFW_train_color.mat", "COFW/COFW_test_color.mat"),
     tags=("real", "occlusion"),
+    cut="HRNet's, of all points",
+    variants={
+        "pipnet": pipnet("pipnet", "of the supplied box"),
+        "box": of_box("supplied", "the supplied box"),
+    },
 )

@@ -2,22 +2,25 @@
 
 from paco_fr.contracts import CropContract
 from tasks.readers.dataset_info import RESEARCH
+from tasks.readers.declared import of_box, pipnet
 from tasks.task import Task
 
 SUBSETS = {"pose": 326, "expression": 314, "illumination": 698, "makeup": 206, "occlusion": 736, "blur": 773}
 
 TASK = Task(
     name="landmarks/wflw",
-    version=1,
+    version=2,
     kind="landmarks",
     reader="tasks.readers.landmarks.wflw:read_wflw",
-    crop=CropContract("box", margin=0.25, canvas=224),
+    reader_options={"box": "whole points"},
+    crop=CropContract("box", margin=0.125, canvas=224),
     main_metric="nme_interocular",
     options={
         "normaliser": "outer_corners",
         "corners": (60, 72),
         "pupils": (96, 97),
         "threshold": 10,
+        "farl_grid": True,
         "expected": {"train": 7_500, "test": 2_500, **SUBSETS},
     },
     licence=RESEARCH,
@@ -26,4 +29,9 @@ TASK = Task(
     subsets=tuple(SUBSETS),
     files=("WFLW/WFLW_annotations", "WFLW/WFLW_images"),
     tags=("real", "pose", "illumination", "occlusion"),
+    cut="HRNet's and FaRL's, of all points",
+    variants={
+        "pipnet": pipnet("pipnet wflw", "1.2 times the supplied box"),
+        "box": of_box("supplied", "the supplied box"),
+    },
 )

@@ -6,10 +6,10 @@ from tasks.task import Task
 
 TASK = Task(
     name="parsing/celebamask",
-    version=1,
+    version=2,
     kind="segmentation",
     reader="tasks.readers.parsing.celebamask:read_celebamask",
-    crop=CropContract("whole", canvas=224),
+    crop=CropContract("whole", canvas=512),
     main_metric="mean_f1",
     reductions=("tokens",),
     options={
@@ -24,5 +24,6 @@ TASK = Task(
         "CelebAMask-HQ/list_eval_partition.txt",
     ),
     tags=("real",),
+    cut="FaRL's",
     **CELEBAMASK,
 )

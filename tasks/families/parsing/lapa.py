@@ -6,10 +6,10 @@ from tasks.task import Task
 
 TASK = Task(
     name="parsing/lapa",
-    version=1,
+    version=2,
     kind="segmentation",
     reader="tasks.readers.parsing.lapa:read_lapa",
-    crop=CropContract("box", margin=0.4, canvas=224),
+    crop=CropContract("template", template="farl-corners", canvas=512, warp=0.8),
     main_metric="mean_f1",
     reductions=("tokens",),
     options={
@@ -18,5 +18,13 @@ TASK = Task(
     },
     files=("LaPa/train", "LaPa/val", "LaPa/test"),
     tags=("real",),
+    cut="FaRL's, of true points 104, 105, 54, 84, 90",
+    variants={
+        "aligned": {
+            "crop": CropContract("template", template="farl-corners", canvas=512),
+            "cut": "FaRL's without its warp, of true points 104, 105, 54, 84, 90",
+        },
+        "box": {"crop": CropContract("box", margin=0.4, canvas=224), "cut": "of all points"},
+    },
     **LAPA,
 )

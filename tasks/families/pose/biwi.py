@@ -4,16 +4,25 @@ from paco_fr.contracts import CropContract
 from tasks.readers.dataset_info import BIWI, LP_300W
 from tasks.task import Task
 
+TRUTH = "a square of 180 mm around the true head, where the field has a detector's box"
+
 TASK = Task(
     name="pose/biwi",
-    version=1,
+    version=2,
     kind="pose",
     reader="tasks.readers.pose.head_pose:read_protocol1",
-    reader_options={"test": "biwi"},
+    reader_options={"test": "biwi", "rule": "6drepnet"},
     crop=CropContract("box", canvas=224),
     main_metric="mae",
     options={"lenient": True, "filter": 99, "expected": {"total": 138_128, "test": 15_678}},
     files=("300W_LP", "BIWI"),
     tags=("real", "pose"),
+    cut=f"{TRUTH}; training as in 6DRepNet, k drawn of 0.2 to 0.4",
+    variants={
+        "landmarks": {
+            "reader_options": {"rule": "landmarks"},
+            "cut": f"{TRUTH}; training of all 68 points, nothing drawn",
+        },
+    },
     **BIWI | {"obtain": f"{BIWI['obtain']}. {LP_300W}."},
 )

@@ -14,5 +14,6 @@ TASK = Task(
     options={"lenient": True, "filter": 99, "expected": {"total": 15_678}},
     files=("BIWI",),
     tags=("real", "pose"),
+    cut="a square of 180 mm around the true head, where the field has a detector's box",
     **BIWI,
 )

@@ -1,7 +1,8 @@
 """Labeled Faces in the Wild, View 2: 6,000 pairs in ten folds, from the folder and pairs.txt."""
 
-from paco_fr.contracts import CropContract
+from paco_fr.contracts import CROPS, CropContract
 from tasks.readers.dataset_info import LFW
+from tasks.readers.declared import found_points
 from tasks.task import FromData, Task
 
 TASK = Task(
@@ -22,5 +23,13 @@ TASK = Task(
     reductions=("global", "mean", "grid4"),
     files=("lfw/pairs.txt",),
     tags=("real",),
+    cut="the middle of each picture, 250 / 2.2 pixels wide, not aligned",
+    variants={
+        "aligned": {
+            "crop": CROPS["arcface"],
+            "cut": "insightface's, of points that a detector found",
+            **found_points("lfw"),
+        }
+    },
     **LFW,
 )

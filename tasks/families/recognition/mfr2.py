@@ -1,15 +1,16 @@
 """MFR2: 848 pairs of faces with and without real masks, from the folders of people and pairs.txt."""
 
-from paco_fr.contracts import CROPS
+from paco_fr.contracts import CROPS, CropContract
 from tasks.readers.dataset_info import MFR2
+from tasks.readers.declared import found_points
 from tasks.task import FromData, Task
 
 TASK = Task(
     name="recognition/mfr2",
-    version=2,
+    version=3,
     kind="verification",
     reader="tasks.readers.recognition.mfr2:read_mfr2",
-    crop=CROPS["whole"],
+    crop=CropContract("whole", canvas=160),
     main_metric="accuracy_10fold",
     options={
         "pairs": "list",
@@ -18,5 +19,13 @@ TASK = Task(
     },
     files=("mfr2/pairs.txt",),
     tags=("real", "occlusion"),
+    cut="as released, cut out by a detector",
+    variants={
+        "aligned": {
+            "crop": CROPS["arcface"],
+            "cut": "insightface's, of points that a detector found",
+            **found_points("mfr2"),
+        }
+    },
     **MFR2,
 )

@@ -18,6 +18,7 @@ from datasets import Dataset
 
 from paco_fr.utils.types import Array
 from tasks.readers.files import FormatError, inside, part_groups, require, require_folder, to_records
+from tasks.readers.landmarks.boxes import box_to_cut
 from tasks.readers.matlab import read_matlab
 
 FOLDER = "AFLW19"
@@ -31,8 +32,10 @@ FIELDS = {"bbox": 4, "data": 38, "mask_new": 19}
 """Columns of the matrices with a row per face."""
 
 
-def read_aflw19(data_root: str | Path, folder: str = FOLDER, train: int = TRAIN) -> Dataset:
-    """Return all faces in the order of ``ra``; a set too small for ``train`` is cut at five sixths.
+def read_aflw19(
+    data_root: str | Path, folder: str = FOLDER, train: int = TRAIN, box: str = "supplied"
+) -> Dataset:
+    """Return all faces in the order of ``ra``, cut by a box of that name; fewer than ``train`` are cut at five sixths.
 
     Raises:
         MissingDataError: the Matlab file or the folder of images is not there.
@@ -51,14 +54,15 @@ def read_aflw19(data_root: str | Path, folder: str = FOLDER, train: int = TRAIN)
         if not (right > left and bottom > top):
             raise FormatError(path, None, f"face {face + 1}: the box has no extent", REMEDY)
         visible = table["mask_new"][face] == 1
-        test = place >= cut
+        test, image = place >= cut, str(inside(images, names[face], path))
+        points = table["data"][face].reshape(2, 19).T
         rows.append(
             {
-                "image": str(inside(images, names[face], path)),
+                "image": image,
                 "image_id": f"{names[face]}#{face + 1}",
                 "group": names[face],
-                "box": [left, top, right, bottom],
-                "landmarks": table["data"][face].reshape(2, 19).T.tolist(),
+                "box": box_to_cut(box, points, [left, top, right, bottom], image),
+                "landmarks": points.tolist(),
                 "visible": visible.tolist(),
                 "scheme": "aflw19",
                 "subsets": ["frontal"] if test and visible.all() else [],

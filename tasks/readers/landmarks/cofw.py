@@ -15,6 +15,7 @@ import numpy as np
 from datasets import Dataset
 
 from tasks.readers.files import FormatError, require, require_folder, to_records
+from tasks.readers.landmarks.boxes import box_to_cut
 from tasks.readers.matlab73 import read_pictures
 
 FOLDER = "COFW"
@@ -24,8 +25,8 @@ PARTS = {"train": ("COFW_train_color.mat", "Tr"), "test": ("COFW_test_color.mat"
 """Split -> file and the ending of its variables."""
 
 
-def read_cofw(data_root: str | Path, folder: str = FOLDER) -> Dataset:
-    """Return all faces with 29 points, which of them are visible, and the supplied box.
+def read_cofw(data_root: str | Path, folder: str = FOLDER, box: str = "supplied") -> Dataset:
+    """Return all faces with 29 points, which of them are visible, and the supplied box or another of its name.
 
     Pictures are taken out of the Matlab file and held as PNG.
 
@@ -36,6 +37,8 @@ def read_cofw(data_root: str | Path, folder: str = FOLDER) -> Dataset:
     """
     root = require_folder(Path(data_root) / folder, OBTAIN)
     rows = [row for split in PARTS for row in _rows(root, split)]
+    if box != "supplied":
+        rows = [row | {"box": box_to_cut(box, row["landmarks"], row["box"], row["image"])} for row in rows]
     return to_records(rows, str(root))
 
 

@@ -1,9 +1,9 @@
 """300W (Sagonas et al. 2013): 68 points of faces of AFW, Helen, LFPW and iBUG, one ``.pts`` beside each picture.
 
 Parts as the field uses them: train is ``afw``, ``helen/trainset`` and ``lfpw/trainset``; test is the common
-subset (``helen/testset`` and ``lfpw/testset``) and the challenging one (``ibug``). The box is the tight box of
-the points: a crop from the truth, as in nearly all published numbers. Some copies hold mirrored pictures
-(``*_mirror.jpg``); they are passed over.
+subset (``helen/testset`` and ``lfpw/testset``) and the challenging one (``ibug``). The box is that of the points (see
+:mod:`tasks.readers.landmarks.boxes`): a crop from the truth, as in nearly all published numbers. Some copies hold
+mirrored pictures (``*_mirror.jpg``); they are passed over.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from paco_fr.faces.listing import files_in, suffixes
 from paco_fr.utils.errors import PacoError
 from tasks.readers.dataset_info import PTS_300W
 from tasks.readers.files import require_folder, to_records
+from tasks.readers.landmarks.boxes import box_to_cut
 from tasks.readers.landmarks.pts import read_pts
 
 FOLDER = "300W"
@@ -32,8 +33,8 @@ PARTS: dict[str, tuple[str, list[str]]] = {
 """Folder -> split and subsets."""
 
 
-def read_300w(data_root: str | Path, folder: str = FOLDER) -> Dataset:
-    """Return all faces with 68 points, split, and the subset "common" or "challenge"."""
+def read_300w(data_root: str | Path, folder: str = FOLDER, box: str = "points") -> Dataset:
+    """Return all faces with 68 points, split, and the subset "common" or "challenge", cut by a box of that name."""
     obtain = PTS_300W["obtain"]
     root = require_folder(Path(data_root) / folder, obtain)
     rows: list[dict[str, Any]] = []
@@ -50,6 +51,7 @@ def read_300w(data_root: str | Path, folder: str = FOLDER) -> Dataset:
             points = read_pts(path)
             image = str(images.get(path.stem, path.with_suffix(".jpg")))
             ident = f"{part}/{path.stem}"
-            rows.append({"image": image, "image_id": ident, "group": ident, "box": box_of(points).tolist(),
-                         "landmarks": points.tolist(), "scheme": "ibug68", "subsets": subsets, "split": split})  # fmt: skip
+            own = box_to_cut(box, points, box_of(points), image)
+            rows.append({"image": image, "image_id": ident, "group": ident, "box": own, "landmarks": points.tolist(),
+                         "scheme": "ibug68", "subsets": subsets, "split": split})  # fmt: skip
     return to_records(rows, str(root))

@@ -23,6 +23,7 @@ from tasks.readers.files import (
     require_folder,
     to_records,
 )
+from tasks.readers.landmarks.boxes import box_to_cut
 
 FOLDER = "WFLW"
 OBTAIN = (
@@ -35,12 +36,14 @@ FLAGS = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")
 """The flags in the order of their columns; each is the name of a subset."""
 
 
-def read_wflw(data_root: str | Path, folder: str = FOLDER) -> Dataset:
-    """Return all faces with 98 points, the supplied box, and the set flags as ``subsets``."""
+def read_wflw(data_root: str | Path, folder: str = FOLDER, box: str = "supplied") -> Dataset:
+    """Return all faces with 98 points, the supplied box or another of its name, and the set flags as ``subsets``."""
     root = require_folder(Path(data_root) / folder, OBTAIN)
     require_folder(root / "WFLW_images", OBTAIN)
     rows = [row for split in ("train", "test") for row in read_list(root, split)]
     groups = part_groups([row["group"] for row in rows], [row["split"] for row in rows])
+    if box != "supplied":
+        rows = [row | {"box": box_to_cut(box, row["landmarks"], row["box"], row["image"])} for row in rows]
     return to_records([row | {"group": group} for row, group in zip(rows, groups, strict=True)], str(root))
 
 

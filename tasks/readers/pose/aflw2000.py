@@ -2,8 +2,9 @@
 
 ``Pose_Para`` is pitch, yaw, roll in radians (then shifts and scale), with the signs of
 :mod:`paco_fr.faces.rotation`. ``pt3d_68`` holds the 68 iBUG points, occluded ones included, with the origin at
-the top left; x and y are taken as they are. Some angles lie far outside their range: the field drops a
-picture when any angle exceeds 99 degrees, which :func:`within` does, inclusively and countably.
+the top left; x and y are taken as they are. ``pt2d`` are AFLW's 21 points, a hidden one (-1, 452). Some angles lie
+far outside their range: the field drops a picture when any angle exceeds 99 degrees, which :func:`within` does,
+inclusively and countably.
 """
 
 from __future__ import annotations

@@ -8,12 +8,20 @@ camera. 300W-LP's and BIWI's layouts are known from public loaders only: unprove
 **Filter.** A picture with any angle beyond 99 degrees takes no part: its ``split`` is "excluded", which is
 counted. The limit is inclusive and applied to the stored value.
 
-**Crop.** The ``box`` of a record is the very square that 6DRepNet tests on, cut with margin 0: the tight box of
-the 68 points, widened with k = 0.2 one side after the other (left 2k w, top 2k h, right 2k w', bottom 0.6k h',
-where w' and h' are the sizes after the sides before), its shorter side scaled to 256 and the centre 224 kept.
-Two departures: published code takes AFLW2000's 21 points with -1 for hidden ones, we take all 68; and nothing
-is drawn at random in training. BIWI's published crops come from a detector. Ours is a square of 180 mm around
-the place in ``_pose.txt``, seen through ``rgb.cal``: cut from the truth, and said to be so here.
+**Crop.** The ``box`` of a record is what is cut, with margin 0. How it comes about is one of :data:`RULES`:
+
+``6drepnet``   AFLW2000: the box of ``pt2d``, 21 points of which a hidden one is (-1, 452) and counts, widened with k =
+               0.2 one side after the other (left 2k w, top 2k h, right 2k w', bottom 0.6k h', where w' and h' are the
+               sizes after the sides before), cut at whole pixels, its shorter side scaled to 256 and the centre 224
+               kept. 300W-LP: k is drawn anew from 0.2 to 0.4 (here once a picture), left and right 0.6k, and the middle
+               square is kept; of the field's further random part (80 to 100 % of the area) nothing is drawn.
+``hopenet``    the same, but all of the shorter side is kept in testing.
+``fsanet``     either set: the box of the points of ``pt2d`` with a positive coordinate, widened by 0.6 on every side, not
+               beyond the picture, stretched to a square.
+``landmarks``  ours: the test square of ``6drepnet``, of all 68 points, in training and testing; nothing is drawn.
+
+BIWI's published crops come from a detector (MTCNN, margin 0.4). Ours is a square of 180 mm around the place in
+``_pose.txt``, seen through ``rgb.cal``: cut from the truth, and said to be so here.
 
 **BIWI's angles** are read from the transposed matrix with all signs turned, which brings them into the signs of
 300W-LP (as FSA-Net does). The two frames still differ by a constant rotation (arXiv 2401.05807).
@@ -34,7 +42,8 @@ from datasets import Dataset
 from paco_fr.faces.landmarks import box_of
 from paco_fr.faces.listing import files_in
 from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, unknown_name
+from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
 from tasks.readers.files import FormatError, read_lines, read_numbers, require, require_folder, to_records
 from tasks.readers.pose.aflw2000 import read_fields, read_mat, within
@@ -50,23 +59,77 @@ TEST_SEQUENCES = 8
 """Of BIWI's 24 in protocol 2. Published code draws them anew each time, so no list can be matched."""
 
 
-def test_square(points: npt.ArrayLike, k: float = 0.2, kept: float = 224 / 256) -> Array:
-    """Return the square x0 y0 x1 y1 that 6DRepNet tests on, for points (K, 2)."""
+TEST_K, TRAIN_K = 0.2, (0.2, 0.4)
+"""How far published code widens a box, in testing and, drawn, in training."""
+KEPT = 224 / 256
+"""Share of the shorter side that 6DRepNet's centre crop keeps in testing."""
+FSANET_MARGIN = 0.6
+SIDE = 450
+"""Pixels of a side of the pictures of 300W-LP and AFLW2000-3D."""
+RULES = ("6drepnet", "hopenet", "fsanet", "landmarks")
+
+
+def widened(points: npt.ArrayLike, k: float = TEST_K, sideways: float = 2.0) -> Array:
+    """Return the box x0 y0 x1 y1 of points (K, 2), widened one side after the other as HopeNet and 6DRepNet do."""
     x0, y0, x1, y1 = box_of(points)
-    x0 -= 2 * k * (x1 - x0)
+    x0 -= sideways * k * (x1 - x0)
     y0 -= 2 * k * (y1 - y0)
-    x1 += 2 * k * (x1 - x0)
+    x1 += sideways * k * (x1 - x0)
     y1 += 0.6 * k * (y1 - y0)
-    half = kept * min(x1 - x0, y1 - y0) / 2
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return np.array([x0, y0, x1, y1])
+
+
+def middle_square(box: npt.ArrayLike, kept: float = 1.0) -> Array:
+    """Return the square in the middle of a box, ``kept`` of its shorter side."""
+    x0, y0, x1, y1 = np.asarray(box, np.float64)
+    half, x, y = kept * min(x1 - x0, y1 - y0) / 2, (x0 + x1) / 2, (y0 + y1) / 2
     return np.array([x - half, y - half, x + half, y + half])
 
 
-def read_protocol1(data_root: str | Path, test: str) -> Dataset:
-    """Return 300W-LP as train and ``test`` ("aflw2000" or "biwi") as test."""
-    rows = _rows_300w_lp(Path(data_root))
+def test_square(points: npt.ArrayLike, k: float = TEST_K, kept: float = KEPT) -> Array:
+    """Return the square x0 y0 x1 y1 that 6DRepNet would test on, for points (K, 2), not cut at whole pixels."""
+    return middle_square(widened(points, k), kept)
+
+
+def field_square(points: npt.ArrayLike, rule: str, drawn: str = "") -> Array:
+    """Return the box x0 y0 x1 y1 that published code cuts, in the pixel convention of records.
+
+    Args:
+        points: (K, 2) of ``pt2d``, hidden ones included.
+        rule: one of :data:`RULES` but ``landmarks``.
+        drawn: in training, the id of the picture, which k depends on; empty in testing.
+
+    """
+    if rule == "fsanet":
+        return fsanet_box(points)
+    if drawn:
+        number = int.from_bytes(hashlib.sha256(drawn.encode()).digest()[:8])
+        box = widened(points, generator("300W-LP crop", number).uniform(*TRAIN_K), 0.6)
+    else:
+        box = widened(points)
+    # A picture is cut at whole numbers, truncated; the pixel n begins at n - 0.5.
+    return middle_square(np.trunc(box) - 0.5, KEPT if rule == "6drepnet" and not drawn else 1.0)
+
+
+def fsanet_box(points: npt.ArrayLike) -> Array:
+    """Return the box that FSA-Net stretches to a square; pictures are of :data:`SIDE` pixels."""
+    found = np.asarray(points, np.float64)
+    told = found > 0
+    seen = told[:, 1] if told[:, 0].sum() > told[:, 1].sum() else told[:, 0]
+    x0, y0, x1, y1 = np.trunc(box_of(found[seen]))
+    aside, above = FSANET_MARGIN * (x1 - x0), FSANET_MARGIN * (y1 - y0)
+    box = np.trunc([x0 - aside, y0 - above, x1 + aside, y1 + above])
+    return np.asarray(np.clip(box, 0, SIDE - 1) - 0.5)
+
+
+def read_protocol1(data_root: str | Path, test: str, rule: str = "landmarks") -> Dataset:
+    """Return 300W-LP as train and ``test`` ("aflw2000" or "biwi") as test, cut by one of :data:`RULES`."""
+    if rule not in RULES:
+        raise unknown_name("rule of cutting heads", rule, RULES)
+    rows = _rows_300w_lp(Path(data_root), rule)
     if test == "aflw2000":
-        rows = [row | {"subsets": yaw_bin(row["yaw"])} for row in (*rows, *_rows_aflw2000(Path(data_root)))]
+        tested = _rows_aflw2000(Path(data_root), rule)
+        rows = [row | {"subsets": yaw_bin(row["yaw"])} for row in (*rows, *tested)]
     else:  # BIWI has no points
         rows = [{name: row[name] for name in row if name not in POINTS} for row in rows]
         rows += _rows_biwi(Path(data_root), _all_test)
@@ -126,29 +189,35 @@ def _points(points: Array) -> dict[str, Any]:
     return dict(zip(POINTS, (points.tolist(), "ibug68"), strict=True))
 
 
-def _rows_300w_lp(data_root: Path) -> list[dict[str, Any]]:
+def _rows_300w_lp(data_root: Path, rule: str) -> list[dict[str, Any]]:
     root, rows = require_folder(data_root / "300W_LP", OBTAIN_300W_LP), []
     for part in (f"{name}{flip}" for name in PARTS_300W_LP for flip in ("", "_Flip")):
         for path in files_in(require_folder(root / part, OBTAIN_300W_LP), ".mat"):
             fields = read_fields(path, {"Pose_Para": (1, 7), "pt2d": (2, 68)})
             pitch, yaw, roll = np.degrees(fields["Pose_Para"][0, :3])
             photo = re.sub(r"_\d+$", "", path.stem)  # the number says how far the photograph was turned
+            points, ident = fields["pt2d"].T, f"{part}/{path.stem}"
+            box = test_square(points) if rule == "landmarks" else field_square(points, rule, drawn=ident)
             rows.append(
-                _row(path.with_suffix(".jpg"), f"{part}/{path.stem}", f"{part.removesuffix('_Flip')}/{photo}",
-                     test_square(fields["pt2d"].T), np.array([yaw, pitch, roll]), "train")
-                | _points(fields["pt2d"].T)
+                _row(path.with_suffix(".jpg"), ident, f"{part.removesuffix('_Flip')}/{photo}", box,
+                     np.array([yaw, pitch, roll]), "train")
+                | _points(points)
             )  # fmt: skip
     if not rows:
         raise PacoError(f"{root}: no .mat files in {', '.join(PARTS_300W_LP)}. {OBTAIN_300W_LP}")
     return rows
 
 
-def _rows_aflw2000(data_root: Path) -> list[dict[str, Any]]:
+def _rows_aflw2000(data_root: Path, rule: str) -> list[dict[str, Any]]:
     root, rows = require_folder(data_root / "AFLW2000", OBTAIN_AFLW2000), []
     for path in files_in(root, ".mat"):
         face = read_mat(path)
         name = f"AFLW2000/{path.stem}"
-        row = _row(path.with_suffix(".jpg"), name, name, test_square(face.points), face.angles, "test")
+        if rule == "landmarks":
+            box = test_square(face.points)
+        else:
+            box = field_square(read_fields(path, {"pt2d": (2, 21)})["pt2d"].T, rule)
+        row = _row(path.with_suffix(".jpg"), name, name, box, face.angles, "test")
         rows.append(row | _points(face.points))
     if not rows:
         raise PacoError(f"{root}: no .mat files. {OBTAIN_AFLW2000}")

@@ -142,11 +142,13 @@ def test_tokens_are_kept_as_a_table_each_and_only_within_the_limit(monkeypatch):
     assert {layer: table.shape[1:] for layer, table in found.items()} == {
         ("16x16", "tokens"): (256, 3),
         ("32x32", "tokens"): (1024, 3),
+        ("16x16 uncentred", "tokens"): (256, 3),
+        ("32x32 uncentred", "tokens"): (1024, 3),
     }
     flat = extract(Pixels(), made, ("mean",)).layers
     np.testing.assert_array_equal(found["16x16", "tokens"].reshape(len(made), -1), flat["16x16", "flat"])
     monkeypatch.setattr("paco_eval.features.fill.MAX_BYTES", 1000)
-    with pytest.raises(PacoError, match=r"from 2 layers take .* fewer pictures with --limit"):
+    with pytest.raises(PacoError, match=r"from 4 layers take .* fewer pictures with --limit"):
         extract(Pixels(weight_hash="another"), made, ("tokens",))
 
 

@@ -14,6 +14,7 @@ from paco_eval.encoders import load_encoder
 from paco_eval.evaluation import data as inputs
 from paco_eval.evaluation import record as recording
 from paco_eval.evaluation.data import Data
+from paco_eval.evaluation.dry_run import passes_of
 from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import measure
 from paco_eval.features.extract import extract
@@ -22,6 +23,7 @@ from paco_fr.contracts import CROPS
 from paco_fr.faces.decode import encode_png
 from paco_fr.faces.records import features
 from paco_fr.utils.errors import PacoError
+from tasks.readers import records as reading
 from tasks.splits import ScoredOnly, test_only
 from tasks.task import Task
 from tasks.units import units_of
@@ -98,12 +100,35 @@ def test_default_choice_is_the_encoders_own(tmp_path: Path) -> None:
     assert len(read_items(tmp_path / "out/rows" / f"{row.key}.json", stored)) == 12 * 11 // 2
 
 
-def test_borrowed_choice_names_its_lender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = folder_of(tmp_path / "a", range(4))
-    real = inputs.resolve
-    monkeypatch.setattr(inputs, "resolve", lambda name: lender if name == LENDER.reader else real(name))
+@pytest.fixture
+def borrowing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
+    """Return a task of 12 pictures that is scored as a whole, with a lender of 45."""
+    folder, real = folder_of(tmp_path / "a", range(4)), reading.resolve
+    monkeypatch.setattr(reading, "resolve", lambda name: lender if name == LENDER.reader else real(name))
     monkeypatch.setattr(inputs, "all_tasks", lambda: {LENDER.name: LENDER})
-    task = own_task(f"recognition={folder},choice_from={LENDER.name}")
+    return own_task(f"recognition={folder},choice_from={LENDER.name}")
+
+
+def test_what_decides_nothing_is_not_looked_at(borrowing: Task, tmp_path: Path) -> None:
+    """An encoder of one block and pooling sent thousands of other people's pictures through to choose one of one."""
+    data, encoder = Data.load(borrowing, None), load_encoder("constant")
+    assert passes_of(encoder, data, set()) == 12
+    (row,) = measure(encoder, data, out=tmp_path / "out")
+    assert row.chosen["split"] == "test only; block and pooling: the encoder has no others"
+    assert (row.chosen["block"], row.chosen["reduction"], row.val_score) == ("none", "flat", None)
+    assert "_lender" not in data.__dict__  # its pictures were not even read
+
+
+def test_a_dry_run_counts_the_pictures_of_the_lender(borrowing: Task, tmp_path: Path) -> None:
+    """A plan left out what is sent through for the choice alone."""
+    data, encoder = Data.load(borrowing, None), load_encoder("pixels")
+    assert passes_of(encoder, data, set()) == 12 + 45
+    measure(encoder, data, out=tmp_path / "out")
+    assert passes_of(encoder, data, set()) == 0
+
+
+def test_borrowed_choice_names_its_lender(borrowing: Task, tmp_path: Path) -> None:
+    folder, task = tmp_path / "a", borrowing
     (row,) = measure(load_encoder("pixels"), Data.load(task, None), out=tmp_path / "out")
     assert row.chosen["split"] == "test only; block and pooling by validation of recognition/lender"
     assert row.chosen["strength"] == "raw"

@@ -80,12 +80,19 @@ def test_auc_agrees_with_the_field_rule_of_simpson_with_step_1e_4():
     )
 
 
-def test_farls_area_has_702_points_at_7_percent():
+def test_farls_grid_has_702_points_at_7_percent():
     errors = np.random.default_rng(1).gamma(4.0, 1.0, size=2000)
     grid = np.arange(0.0, 0.07 + 0.0001, 0.0001)
     assert len(grid) == 702
     expected = 100 * simpson(passed(errors, 100 * grid), x=grid) / 0.07
-    theirs, ours = m.farl_area("error", "auc7", 7.0), m.area_under_curve("error", "auc7", 7.0)
+    (theirs, rate), ours = m.farl_grid("error", "", 7.0), m.area_under_curve("error", "auc7", 7.0)
+    assert (theirs.name, rate.name) == ("auc7_grid702", "fr7_grid702")
+    assert rate.value(items(errors)) == pytest.approx(100 - 100 * passed(errors, [100 * grid[-1]])[0])
+    assert rate.value(items([7.005, np.nan])) == 50.0  # passes beyond the threshold; not a number fails
+    assert [metric.name for metric in m.farl_grid("error", "_box", 10.0)] == [
+        "auc_box10_grid1001",
+        "fr_box10_grid1001",
+    ]
     assert theirs.value(items(errors)) == pytest.approx(expected, abs=1e-6)
     most = np.append(errors, 0.0)
     assert 0 < theirs.value(items(errors)) - ours.value(items(most)) < 0.143

@@ -10,7 +10,10 @@ from scipy.io import savemat
 
 from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
 from paco_fr.utils.errors import PacoError
-from tasks.readers.pose.aflw2000 import read_mat, within
+from tasks.readers.pose.aflw2000 import read_fields, read_mat, within
+from tasks.readers.pose.head_pose import field_square, fsanet_box, read_protocol1
+from tasks.readers.pose.head_pose import test_square as square_of
+from tests.oracles import crops
 
 
 def pose_file(path: Path, pose: np.ndarray | None = None, points: np.ndarray | None = None) -> Path:
@@ -74,3 +77,45 @@ def test_genuine_aflw2000(formats: Path) -> None:
     rolled = (np.abs(angles[:, 2]) > 5) & ~turned
     eyes = points[:, 42:48, 1].mean(axis=1) - points[:, 36:42, 1].mean(axis=1)
     assert (np.sign(eyes[rolled]) == np.sign(angles[rolled, 2])).all()
+
+
+# --- the field's crops ------------------------------------------------------------------------------------------------
+
+
+def pt2d(path: Path) -> np.ndarray:
+    return read_fields(path, {"pt2d": (2, 21)})["pt2d"].T
+
+
+def test_the_fields_square_of_genuine_files(data_root: Path) -> None:
+    """The square was that of 68 points, a third smaller where hidden points of pt2d count as (-1, 452)."""
+    folder = data_root / "annotation_formats/aflw2000_3d"
+    if not folder.is_dir():
+        pytest.skip("no genuine label files here")
+    sides = {}
+    for path in sorted(folder.glob("*.mat")):
+        points = pt2d(path)
+        x0, y0, x1, y1 = field_square(points, "6drepnet")
+        assert x1 - x0 == pytest.approx(y1 - y0)
+        oracle = crops.sixdrepnet_test(points.tolist())
+        np.testing.assert_allclose([x0, y0, x1, y1], oracle, atol=1e-9)
+        np.testing.assert_allclose(fsanet_box(points), crops.fsanet(points.tolist(), 450), atol=1e-9)
+        sides[path.stem] = x1 - x0
+    assert round(sides["image04331"]) == 347
+    ours = read_mat(folder / "image04331.mat").points
+    assert round(float(np.ptp(square_of(ours)[::2]))) == 210
+    hidden = [side for name, side in sides.items() if (pt2d(folder / f"{name}.mat") < 0).any()]
+    assert len(hidden) == 12 and min(hidden) > 330
+
+
+def test_training_crops_are_drawn_once_a_picture(miniatures: Path) -> None:
+    """Training squares were the test squares; the field draws k and widens a third as far to the sides."""
+    records = read_protocol1(miniatures, "aflw2000", "6drepnet")
+    train = [record for record in records.remove_columns("image") if record["split"] == "train"]
+    again = read_protocol1(miniatures, "aflw2000", "6drepnet").remove_columns("image")
+    assert [record["box"] for record in again][: len(train)] == [record["box"] for record in train]
+    drawn = []
+    for record in train:
+        k = crops.train_k(record["landmarks"], record["box"])
+        assert 0.19 < k < 0.41
+        drawn.append(k)
+    assert np.ptp(drawn) > 0.1
