@@ -27,6 +27,8 @@ COMMANDS = {
     "compare": "compare",
     "report": "report",
     "repro": "repro",
+    "rows": "rows",
+    "leaderboard": "leaderboard",
     "list": "listing",
     "data": "data",
     "cache": "cache",

@@ -48,14 +48,14 @@ def sources(contents: Contents) -> dict[str, Facts]:
     several += [
         score.rows for board in contents.boards for entry in board.entries for score in entry.scores if score
     ]
-    found = {stored.row.key: _provenance(stored.row) for rows in several for stored in rows}
+    found = {stored.row.key: provenance(stored.row) for rows in several for stored in rows}
     for cell in cells:
         if cell.origin:
             found[origin_key(cell.origin)] = ("Published", [("found", cell.origin, False)])
     return found
 
 
-def _provenance(row: Row) -> Facts:
+def provenance(row: Row) -> Facts:
     """Return a heading and (name, text, is a hash) of everything that a number rests on."""
     items = f"{row.n_items} {row.item}s of " if row.n_items and row.item != "picture" else ""
     scored = f"{items}{row.n_expected} pictures{f', {row.failures}' if row.failures else ''}"

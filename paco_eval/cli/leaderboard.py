@@ -1,0 +1,57 @@
+"""``paco-eval leaderboard``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from paco_eval.cli import completion
+from paco_eval.cli.options import names_option
+from paco_fr.utils import progress
+
+
+@click.command("leaderboard")
+@click.argument(
+    "rows", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="ROWS..."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("site"), show_default=True
+)
+@click.option("--tasks", default="", shell_complete=completion.tasks,
+              help="Names or globs, separated by commas; derived tasks where a pattern begins with their factor.")  # fmt: skip
+@click.option("--title", default="Leaderboard", show_default=True)
+@click.option("--replicates", type=click.IntRange(min=50), default=300, show_default=True,
+              help="Bootstrap replicates behind what is claimed.")  # fmt: skip
+@click.option("--no-published", is_flag=True, help="Leave numbers of the literature out.")
+@names_option
+def command(
+    rows: tuple[Path, ...], out: Path, tasks: str, title: str, replicates: int, no_published: bool, names: tuple[str, ...]
+) -> None:  # fmt: skip
+    """Write a static site from rows: the one table with filters, a page for every encoder and task.
+
+    Every number leads to the rows behind it. Rows of miniatures are left out.
+    """
+    from paco_eval.analysis.names import names_of
+    from paco_eval.analysis.significance import registered_metrics
+    from paco_eval.report.site.build import build_site
+    from paco_eval.report.tables.leaderboard import leaderboards
+    from paco_eval.rows.store import load_rows
+    from tasks.registry import all_tasks, derived
+
+    loaded = load_rows(rows)
+    for problem in loaded.problems:
+        progress.say(f"Note: {problem}")
+    boards = leaderboards(
+        loaded.rows, metric_of=registered_metrics(), tasks=tasks, names=names_of(names), columns="tasks",
+        replicates=replicates,
+    )  # fmt: skip
+    written = build_site(
+        boards,
+        out,
+        tasks=all_tasks() | derived(),
+        published=not no_published,
+        title=title,
+        problems=loaded.problems,
+    )
+    click.echo(f"{len(written)} files: {written[0]}")
