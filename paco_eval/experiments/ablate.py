@@ -7,7 +7,6 @@ was stopped, and a finished cell is left as it is.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from paco_eval.analysis.compare import compare
 from paco_eval.analysis.significance import MetricOf, metrics_of_tasks, registered_metrics, seed_intervals
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.report.charts.panels import Chart, Dots
+from paco_eval.report.charts.scores import nan_of
 from paco_eval.report.plots.draw import draw
 from paco_eval.report.plots.style import save
 from paco_eval.report.tables.comparison import comparison_tables
@@ -275,8 +275,7 @@ def write_ablation(grid: Sequence[Variant], out: Path, metric_of: MetricOf) -> l
         if column.task == COST or not known:
             continue
         points = tuple(
-            (label, *(math.nan if end is None else end for end in (cell.value, cell.low, cell.high)))
-            for label, cell in known
+            (label, nan_of(cell.value), nan_of(cell.low), nan_of(cell.high)) for label, cell in known
         )
         dots = Dots(f"ablation · {column.task}", column.heading, points, column.decimals)
         figure = draw(Chart(column.task, column.task, "", (dots,)))

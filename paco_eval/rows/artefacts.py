@@ -2,7 +2,7 @@
 
 ==================================== ==============================================================
 ``pretrain/NAME/card.json``          facts about the run, name to plain value
-``pretrain/NAME/metrics.jsonl``      a line per log step, see :mod:`paco_eval.report.plots.training`
+``pretrain/NAME/metrics.jsonl``      a line per log step, see :mod:`paco_eval.report.charts.training`
 ``pretrain/NAME/reconstruction.npz`` ``original``, ``corrupted``, ``reconstructed``: (n, H, W, 3) uint8
 ``pretrain/NAME/sheets/STEP.npz``    the same, after so many steps
 ``pretrain/NAME/codebook.npz``       ``tokens``: (N, K, P, P, 3) uint8; ``usage``: (N, K) float

@@ -61,10 +61,10 @@ def shared_faces(labels: pd.DataFrame) -> list[str]:
     They depend on the data alone, so rows of several runs show the same faces.
     """
     yaw = labels["yaw"] if "yaw" in labels else pd.Series(0.0, index=labels.index)
-    order = pd.DataFrame({"yaw": yaw.astype(float), "unit": labels["unit_id"].astype(str)})
-    order = order.sort_values(["yaw", "unit"])["unit"].to_numpy()
+    known = pd.DataFrame({"yaw": yaw.astype(float), "unit": labels["unit_id"].astype(str)})
+    order = known.sort_values(["yaw", "unit"])["unit"].tolist()
     places = np.linspace(0, len(order) - 1, min(FACES, len(order))).round().astype(int)
-    return [str(unit) for unit in order[places]]
+    return [order[place] for place in places]
 
 
 def hardest_pairs(items: pd.DataFrame) -> pd.DataFrame:

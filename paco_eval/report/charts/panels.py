@@ -195,7 +195,10 @@ def relabelled(chart: Chart, titles: Mapping[str, str]) -> Chart:
             return replace(panel, curves=own)
         if isinstance(panel, Dots):
             return replace(
-                panel, points=tuple((titles.get(label, label), *rest) for label, *rest in panel.points)
+                panel,
+                points=tuple(
+                    (titles.get(label, label), value, low, high) for label, value, low, high in panel.points
+                ),
             )
         return panel
 

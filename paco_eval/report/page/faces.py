@@ -165,23 +165,30 @@ def _matrix(
     shared = [name for name in kept.shared if all(name in frame.index for frame in indexed.values())]
     lines = []
     for label, stored in found:
-        frame, own = (
-            indexed[label],
-            [name for name in kept.worst.get(label, []) if name in indexed[label].index],
-        )
-        cells = [cell(frame.loc[name], kept.faces[name], stored.row) for name in [*shared, *own]]
+        frame = indexed[label]
+        own = [name for name in kept.worst.get(label, []) if name in frame.index]
+        cells = [cell(_item(frame, name), kept.faces[name], stored.row) for name in [*shared, *own]]
         pictures = [kept.faces[name].picture for name in own]
         lines.append({"label": label, "cells": cells, "own": pictures})
     columns = [
         {
             "img": kept.faces[name].picture,
             "id": name,
-            **_truth(kind, indexed[found[0][0]].loc[name], kept.faces[name], found[0][1].row),
+            **_truth(kind, _item(indexed[found[0][0]], name), kept.faces[name], found[0][1].row),
         }
         for name in shared
     ]
     sides = [kept.faces[name].side for name in kept.faces]
     return {"task": task, "kind": kind, "side": max(sides), "columns": columns, "rows": lines}
+
+
+Item = Mapping[str, Any]
+
+
+def _item(frame: pd.DataFrame, name: str) -> Item:
+    """Return one line of items that are indexed by their ids."""
+    place = int(frame.index.get_indexer([name])[0])
+    return {str(column): frame[column].iloc[place] for column in frame}
 
 
 def _points(values: Any, face: Face) -> list[int]:
@@ -202,14 +209,14 @@ def _axes(angles: Sequence[float], face: Face) -> list[int]:
     return [int(value) for value in (face.side / 3 * 10 * (ends @ turn.T)).round().ravel()]
 
 
-def _of_pose(item: pd.Series, face: Face, row: Row) -> dict[str, Any]:
+def _of_pose(item: Item, face: Face, row: Row) -> dict[str, Any]:
     said = [float(item[f"{angle}_pred"]) for angle in ANGLES]
     if not np.isfinite(said).all():
         return {"t": "failed"}
     return {"a": _axes(said, face), "t": f"{float(item['error']):.1f}° off"}
 
 
-def _of_points(item: pd.Series, face: Face, row: Row) -> dict[str, Any]:
+def _of_points(item: Item, face: Face, row: Row) -> dict[str, Any]:
     if item["failure"] or item["prediction"] is None:
         return {"t": "failed"}
     return {
@@ -219,7 +226,7 @@ def _of_points(item: pd.Series, face: Face, row: Row) -> dict[str, Any]:
     }
 
 
-def _of_class(item: pd.Series, face: Face, row: Row) -> dict[str, Any]:
+def _of_class(item: Item, face: Face, row: Row) -> dict[str, Any]:
     right = int(item["prediction"]) == int(item["truth"])
     sure = f", {100 * float(item['confidence']):.0f} % sure" if "confidence" in item else ""
     return {
@@ -229,7 +236,7 @@ def _of_class(item: pd.Series, face: Face, row: Row) -> dict[str, Any]:
     }
 
 
-Cell = Callable[[pd.Series, Face, Row], dict[str, Any]]
+Cell = Callable[[Item, Face, Row], dict[str, Any]]
 
 KINDS: dict[str, tuple[set[str], Cell]] = {
     "pose": ({"yaw_pred", "pitch_pred", "roll_pred"}, _of_pose),
@@ -243,7 +250,7 @@ PAIRED = {"id_a", "id_b", "score", "truth"}
 NEEDED = (PAIRED, *(needed for needed, _ in KINDS.values()))
 
 
-def _truth(kind: str, item: pd.Series, face: Face, row: Row) -> dict[str, Any]:
+def _truth(kind: str, item: Item, face: Face, row: Row) -> dict[str, Any]:
     """Return what is true of a face, for the head of its column."""
     if kind == "pose":
         angles = [float(item[f"{angle}_true"]) for angle in ANGLES]
@@ -302,7 +309,9 @@ def _pairs(
         lines = [
             {
                 "label": other,
-                "cells": [_verdict(indexed[other].loc[pair["id"]], impostors[other], far) for pair in shown],
+                "cells": [
+                    _verdict(_item(indexed[other], pair["id"]), impostors[other], far) for pair in shown
+                ],
             }
             for other, _ in found
         ]
@@ -323,7 +332,7 @@ def _far(row: Row) -> float:
     return float(rate) if rate and name.startswith("tar") else FAR
 
 
-def _verdict(item: pd.Series, impostors: npt.NDArray[np.float64], far: float) -> dict[str, Any]:
+def _verdict(item: Item, impostors: npt.NDArray[np.float64], far: float) -> dict[str, Any]:
     score = float(item["score"])
     if not np.isfinite(score) or not len(impostors):
         return {"t": "failed"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +150,21 @@ CODEBOOK = "The codebook on the face"
 
 def _live(run: Pretraining) -> Iterable[Sheet]:
     """Yield masks, what the belief fills in, and where it looks, on faces that no run has seen."""
-    if not (run.folder / "model.safetensors").is_file():
-        return
+    weights = run.folder / "model.safetensors"
+    if weights.is_file():
+        yield from _of_weights(run.folder, weights.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2 * MOST)
+def _of_weights(folder: Path, changed: int) -> tuple[Sheet, ...]:
+    """Return the sheets of weights that were last changed then; a process that builds several pages runs them once."""
+    return tuple(_seen(folder))
+
+
+def _seen(folder: Path) -> Iterable[Sheet]:
     from paco_eval.report.inspect.checkpoint import views_of
 
-    views, _, _ = views_of(run.folder, FACES)
+    views, _, _ = views_of(folder, FACES)
     rows = dict(views.rows)
     if views.looked is not None and views.cells is not None:
         rows["looked at for the framed patch"] = attention(views.rows["face"], views.looked, views.cells)

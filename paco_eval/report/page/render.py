@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
 from typing import Any
@@ -138,14 +139,37 @@ def _entry(entry: Entry, ids: Ids) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Cost:
+    """A column of what an encoder costs: its head, where it is found, and how it is written."""
+
+    name: str
+    small: str
+    of: Callable[[Entry], float | None]
+    written: Callable[[float], str]
+
+    def text(self, value: float | None) -> str:
+        """Return a value, or a dash for none."""
+        return "–" if value is None else self.written(value)
+
+
+def _big(value: float) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+COSTS = (
+    Cost("parameters", "", lambda entry: entry.parameters, _big),
+    Cost("GFLOP", "a picture", lambda entry: entry.gflop, lambda value: f"{value:.2g}" if value else "0"),
+    Cost("pictures/s", "encoding", lambda entry: entry.images_per_s, lambda value: f"{value:,.0f}"),
+)
+
+
 def _board(board: Leaderboard, ids: Ids) -> dict[str, Any]:
     notes = list(board.notes)
-    costs = {
-        "parameters": ("parameters", "", lambda entry: entry.parameters, _big),
-        "gflop": ("GFLOP", "a picture", lambda entry: entry.gflop, lambda v: f"{v:.2g}" if v else "0"),
-        "rate": ("pictures/s", "encoding", lambda entry: entry.images_per_s, lambda v: f"{v:,.0f}"),
-    }
-    shown = [cost for cost in costs.values() if any(cost[2](entry) is not None for entry in board.entries)]
+    shown = [cost for cost in COSTS if any(cost.of(entry) is not None for entry in board.entries)]
     lines = []
     for entry in board.entries:
         cells = [
@@ -157,11 +181,7 @@ def _board(board: Leaderboard, ids: Ids) -> dict[str, Any]:
                 **_entry(entry, ids),
                 "rank": entry.rank,
                 "cells": cells,
-                "costs": [
-                    (value, text(value) if value is not None else "–")
-                    for _, _, get, text in shown
-                    for value in [get(entry)]
-                ],
+                "costs": [(cost.of(entry), cost.text(cost.of(entry))) for cost in shown],
             }
         )
     return {
@@ -169,7 +189,7 @@ def _board(board: Leaderboard, ids: Ids) -> dict[str, Any]:
         "protocol": board.protocol,
         "mimic": board.mimic,
         "heads": board.heads,
-        "costs": [(name, small) for name, small, _, _ in shown],
+        "costs": [(cost.name, cost.small) for cost in shown],
         "lines": lines,
         "claims": board.claims,
         "definitions": board.definitions,
@@ -183,17 +203,12 @@ def _letter(place: int) -> str:
     return ("" if place < 26 else _letter(place // 26 - 1)) + "abcdefghijklmnopqrstuvwxyz"[place % 26]
 
 
-def _big(value: float) -> str:
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.0f}"
-
-
 def _score(head: Head, score: Score, notes: Sequence[str]) -> dict[str, Any]:
     delta = ""
     if score.delta is not None:
+        ends = (head.number(end, signed=True) for end in (score.delta.low, score.delta.high))
         delta = head.number(score.delta.value, signed=True) + ("*" if score.beyond else "")
+        delta += "" if math.isnan(score.delta.low) else f" [{', '.join(ends)}]"
     return {
         "value": score.value,
         "text": head.number(score.value),
@@ -209,7 +224,7 @@ def _score(head: Head, score: Score, notes: Sequence[str]) -> dict[str, Any]:
 
 def _strips(board: Leaderboard, ids: Ids, *, behind: bool) -> dict[str, Any] | None:
     """Return a table of strips: each score with its interval, or how far each is behind the best of its column."""
-    columns = []
+    columns: list[dict[str, Any]] = []
     for at, head in enumerate(board.heads):
         scores = [entry.scores[at] for entry in board.entries]
         known = [_ends(score, behind) for score in scores]

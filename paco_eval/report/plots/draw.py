@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -69,7 +70,7 @@ def _size(panel: Panel, columns: int, rows: int) -> tuple[float, float]:
     return (1.9 + 0.45 * wide) * columns, (1.5 + 0.42 * high) * rows
 
 
-def _line(label: str, look: Mapping[str, Look], dense: bool) -> dict[str, object]:
+def _line(label: str, look: Mapping[str, Look], dense: bool) -> dict[str, Any]:
     """Return how a line is drawn; what learned nothing is dashed, so that greys are told apart."""
     own = look[label]
     dashes = DASHES.get(family_of(label), "-")
@@ -127,7 +128,9 @@ def _cells(at: Axes, panel: Cells) -> None:
     for (row, column), shade in np.ndenumerate(panel.shades):
         tone = PAPER if shade > 0.5 else INK
         at.text(column, row, panel.texts[row][column], ha="center", va="center", fontsize=8, color=tone)
-    turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if max(map(len, panel.columns)) > 4 else {}  # fmt: skip
+    turned: dict[str, Any] = {}
+    if max(map(len, panel.columns)) > 4:
+        turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
     at.set_xticks(range(len(panel.columns)), panel.columns, **turned)
     at.set_yticks(range(len(panel.rows)), panel.rows)
     at.grid(visible=False)
@@ -142,7 +145,7 @@ def _legend(figure: Figure, chart: Chart, look: Mapping[str, Look]) -> None:
     notes = {label: f" ({note})" for label, note in chart.notes}
     names = [short_name(label) + notes.get(label, "") for label in chart.labels]
     handles = [
-        Line2D([], [], **_line(label, look, False), label=name)  # type: ignore[arg-type]
+        Line2D([], [], **_line(label, look, False), label=name)
         for label, name in zip(chart.labels, names, strict=True)
     ]
     widest = 0.6 + 0.075 * max(map(len, names))  # inches

@@ -246,7 +246,7 @@ def test_tables_and_report(run: Path, comparison: Comparison) -> None:
     report = build_report(run, run / "out", formats=["html", "md"], comparison=comparison)
     html = (run / "out" / "report.html").read_text()
     assert "Difference to mae, frozen" in html and "Comparison with mae" in html and report.problems == []
-    sources = json.loads(re.search(r'id="sources">(.*?)</script>', html, re.DOTALL).group(1))  # type: ignore[union-attr]
+    sources = json.loads(re.search(r'id="data">(.*?)</script>', html, re.DOTALL).group(1))["sources"]  # type: ignore[union-attr]
     asked = {key for keys in re.findall(r'data-k="([^"]*)"', html) for key in keys.split(" ")}
     assert asked == set(sources), "every number that can be asked has an answer"
 

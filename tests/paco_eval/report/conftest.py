@@ -33,6 +33,17 @@ def nothing_ships(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def names_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have figures as files named, but not drawn, which takes a second each."""
+    ends = (".png", ".svg", ".pdf")
+    monkeypatch.setattr("paco_eval.report.build.draw", lambda chart, look: None)
+    monkeypatch.setattr(
+        "paco_eval.report.build.save",
+        lambda figure, stem: tuple(stem.with_name(stem.name + end) for end in ends),
+    )
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     run = write_run(tmp_path_factory.mktemp("run"), tasks=[TASKS[3], TASKS[5]])
