@@ -61,9 +61,9 @@ class EncoderConfig(Section):
 class DecoderConfig(Section):
     """The light decoder that turns tokens into patches; thrown away after pretraining."""
 
-    dim: int = Field(96, gt=0)
-    depth: int = Field(1, ge=0)
-    heads: int = Field(3, gt=0)
+    dim: int = Field(96, gt=0, description="token width")
+    depth: int = Field(1, ge=0, description="number of blocks; 0: a linear layer")
+    heads: int = Field(3, gt=0, description="attention heads")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -75,7 +75,9 @@ class DecoderConfig(Section):
 class MaskingConfig(Section):
     """Which patches are hidden. Structured masking is the paper's, the rule is ours."""
 
-    strategy: Literal["random", "block", "region"] = "region"
+    strategy: Literal["random", "block", "region"] = Field(
+        "region", description="what is hidden together: nothing, rectangles, or parts of a face (paper)"
+    )
     ratio: float = Field(0.6, gt=0, lt=1, description="share of hidden patches, met exactly")
     region_share: float = Field(0.5, ge=0, le=1, description="share of the budget for whole regions")
 
@@ -149,11 +151,18 @@ class LossConfig(Section):
 class DataConfig(Section):
     """Where faces come from and how they are cut. ``source`` is any SOURCE, or a folder of `data pack`."""
 
-    source: str = "synthetic:identities=2000,images_per_identity=5,seed=1"
-    crops: dict[Literal["aligned", "box", "whole"], float] = {"aligned": 0.7, "box": 0.3}
-    template: Literal["farl", "arcface"] = "arcface"
+    source: str = Field(
+        "synthetic:identities=2000,images_per_identity=5,seed=1",
+        description="where faces come from: drawn ones, a folder, parquet, hf:OWNER/NAME",
+    )
+    crops: dict[Literal["aligned", "box", "whole"], float] = Field(
+        {"aligned": 0.7, "box": 0.3}, description="share of each kind of crop, so that an encoder knows both"
+    )
+    template: Literal["farl", "arcface"] = Field(
+        "arcface", description="where aligned crops put the five points"
+    )
     jitter: float = Field(0.05, ge=0, lt=0.5, description="largest relative shift and scale change")
-    flip: bool = True
+    flip: bool = Field(True, description="mirror every other picture")
     max_broken: float = Field(
         0.1, ge=0, le=1, description="share of unusable pictures past which a run stops"
     )
@@ -177,8 +186,8 @@ class OptimiserConfig(Section):
     batch: int = Field(64, gt=0, description="pictures per step over all processes")
     presentations: int = Field(200_000, gt=0, description="pictures shown in the whole run")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the run")
-    weight_decay: float = Field(0.05, ge=0)
-    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = Field(0.05, ge=0, description="of matrices, as for masked autoencoders")
+    betas: tuple[float, float] = Field((0.9, 0.95), description="of AdamW, as for masked autoencoders")
     clip: float = Field(3.0, gt=0, description="largest gradient norm")
     accumulate: int = Field(
         1, gt=0, description="parts in which each process works through its share of a batch"
@@ -208,17 +217,17 @@ class RunConfig(Section):
     save_seconds: float = Field(60.0, ge=0, description="a state is saved when this much time went by")
     keep_states: int = Field(2, gt=0, description="the newest states that stay; older ones are removed")
     verify: bool = Field(True, description="hold packed shards against their checksums before training")
-    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = Field((), description="that are told, too")
 
 
 class PretrainConfig(Section):
     """One pretraining run, whole."""
 
-    name: str = "tiny"
+    name: str = Field("tiny", description="of the recipe; methods in tables are OBJECTIVE/NAME")
     objective: Literal["paco", "mae", "simmim", "data2vec", "untrained"] = Field(
         "paco", description="untrained: no step is taken"
     )
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of weights, order, crops and masks")
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
     masking: MaskingConfig = MaskingConfig()
@@ -325,7 +334,22 @@ def parse_config(values: dict[str, Any], where: str) -> PretrainConfig:
                 f"{key}: no longer a setting, what is done is {json.dumps(REMOVED[key])}. Take it out of a recipe; a "
                 "checkpoint trained with it still gives its encoder, but not its codebook, belief or training"
             )
+        if error.errors()[0]["type"] == "extra_forbidden":
+            raise PacoError(f"In {where}: {unknown_name('setting', key, fields())}") from error
         raise PacoError(f"In {where}: {said}.") from error
+
+
+def fields() -> list[str]:
+    """Return every setting of a run, as ``section.key``."""
+    return [key for section, found in _sections() for key in (f"{section}{name}" for name in found)]
+
+
+def _sections() -> Iterable[tuple[str, list[str]]]:
+    for name, field in PretrainConfig.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield f"{name}.", list(field.annotation.model_fields)
+        else:
+            yield "", [name]
 
 
 def without_removed(values: dict[str, Any]) -> dict[str, Any]:

@@ -12,14 +12,24 @@ from click.testing import CliRunner
 
 from paco_eval.cli import main
 from paco_fr.config import load_recipe, set_fields
+from tasks.readers.synthetic.drawn import BENCHMARK
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line.replace("\\\n", " ")
-    for block in re.findall(r"```\n(.*?)```", README, flags=re.S)
-    for line in block.strip().splitlines()
-]
+BY_EXAMPLE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+def commands(page: str) -> list[str]:
+    """Return the lines of the blocks of a page."""
+    return [
+        line
+        for block in re.findall(r"```\n(.*?)```", page, flags=re.S)
+        for line in block.strip().splitlines()
+    ]
+
+
+COMMANDS = [*commands(README), *commands(BY_EXAMPLE)]
+CHAIN = [line for line in commands(README) if line.startswith("paco-eval ")]
 
 
 def test_the_two_commands_of_the_readme_are_what_ci_runs():
@@ -30,18 +40,63 @@ def test_the_two_commands_of_the_readme_are_what_ci_runs():
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("paco-eval ")])
-def test_every_command_of_the_readme_is_understood(line):
+def test_every_command_of_the_pages_is_understood(line, tmp_path, monkeypatch):
     """Each is parsed by the program itself, with --help in place of the work."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "eval.toml").write_text('encoders = ["paco-tiny", "pixels"]\ntasks = "pose/*"\nlimit = 60\n')
     words = shlex.split(line)[1:]
     result = CliRunner().invoke(main, [*words, "--help"])
     assert result.exit_code == 0, result.output
     context = main.make_context("paco-eval", list(words), resilient_parsing=False)
     name, command, rest = main.resolve_command(context, list(words))
     given = {word.partition("=")[0] for word in rest if word.startswith("--")}
-    known = {option for parameter in getattr(command, "params", []) for option in parameter.opts}
+    known = {
+        option
+        for parameter in getattr(command, "params", [])
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     if hasattr(command, "commands"):
         known = {o for sub in command.commands.values() for parameter in sub.params for o in parameter.opts}
     assert given <= known, f"{name}: {given - known}"
+
+
+def test_the_readme_is_short_and_its_six_commands_read_what_earlier_ones_wrote():
+    """Lines read folders that nothing before them had made."""
+    assert len(README.splitlines()) <= 110 and len(CHAIN) == 6
+    made = set()
+    for line in CHAIN:
+        words = shlex.split(line)
+        read = [
+            word.removeprefix("paco:")
+            for word in words[2:]
+            if re.match(r"(paco:)?(runs/|paco-results)", word)
+        ]
+        written = words[words.index("--out") + 1] if "--out" in words else ""
+        assert {word for word in read if "=" not in word} <= {*made, written}, line
+        made |= {written} if written else {"paco-results"} if words[1] == "evaluate" else set()
+        assert "paco-results" in made or words[1] == "pretrain"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_six_commands_of_the_readme_chain_from_an_empty_folder(tmp_path, monkeypatch):
+    """As they are written, on fewer people and pictures than the benchmark has."""
+    for part in ("train", "validation", "test"):
+        monkeypatch.setitem(BENCHMARK, part, 6)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path / "cache"))
+    fewer = [
+        "--set",
+        "optimiser.presentations=256",
+        "--set",
+        "data.source=synthetic:identities=20,images_per_identity=2",
+    ]
+    for line in CHAIN:
+        words = shlex.split(line)[1:]
+        done = CliRunner().invoke(main, [*words, *(fewer if words[0] == "pretrain" else [])])
+        assert done.exit_code == 0, (line, done.output[-2000:])
+    assert "mine" in (tmp_path / "paco-results" / "report" / "table.md").read_text(encoding="utf-8")
+    assert list((tmp_path / "runs" / "a" / "timm").glob("*"))
 
 
 def test_every_setting_that_the_readme_changes_is_one():
@@ -77,7 +132,9 @@ def test_the_python_of_the_readme_runs_as_a_plain_script(tmp_path):
     """Saved as a file, without a main guard, it ended in BrokenProcessPool: workers ran the script again."""
     block = re.search(r"```python\n(.*?)```", README, flags=re.S)
     assert block
-    (tmp_path / "mine.py").write_text(block.group(1) + "\nprint(len(results), 'lines')\n", encoding="utf-8")
+    (tmp_path / "mine.py").write_text(
+        block.group(1) + "\nprint(len(results.frame), 'lines')\n", encoding="utf-8"
+    )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PACO_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, "mine.py"],

@@ -6,9 +6,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from paco_eval.rows.schema import Row
 from paco_fr.utils.errors import PacoError, unknown_name
+
+if TYPE_CHECKING:
+    from paco_eval.rows.schema import Row
 
 _LENGTHS = {
     "box": "box",
@@ -179,14 +182,21 @@ def _apart(name: str, label: str, labels: Iterable[str]) -> str:
 def names_of(pairs: Iterable[str]) -> dict[str, str]:
     """Return ``ENCODER=NAME`` pairs as a mapping; several may stand in one text, separated by commas.
 
+    A text of which not every part between commas is a pair is one pair: methods and names may hold commas.
+
     Raises:
         PacoError: a pair without an equals sign, or without a name.
 
     """
     found: dict[str, str] = defaultdict(str)
-    for pair in (part.strip() for text in pairs for part in text.split(",")):
+    for pair in (part.strip() for text in pairs for part in _parts(text)):
         encoder, separator, name = pair.rpartition("=")
         if not separator or not encoder or not name.strip():
             raise PacoError(f"--names: '{pair}' is not of the form ENCODER=NAME.")
         found[encoder] = name.strip()
     return dict(found)
+
+
+def _parts(text: str) -> list[str]:
+    parts = text.split(",")
+    return parts if all("=" in part for part in parts) else [text]

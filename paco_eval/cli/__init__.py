@@ -15,7 +15,7 @@ import click
 
 from paco_fr import __version__
 from paco_fr.utils import progress
-from paco_fr.utils.errors import MissingDataError, PacoError, PacoWarning
+from paco_fr.utils.errors import MissingDataError, PacoError, PacoWarning, unknown_name
 from paco_fr.utils.files import full_disk
 
 COMMANDS = {
@@ -54,6 +54,14 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"paco_eval.cli.{COMMANDS[cmd_name]}").command
         return _telling(command, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant, or say which is near."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            ctx.fail(f"No such command. {unknown_name('command', args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Turn errors that speak to the user into one line and an exit status."""

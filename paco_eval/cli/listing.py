@@ -3,88 +3,146 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from paco_eval.cli.options import data_root as data_root_option
+from paco_eval.cli.options import screen_width
 
-
-@click.command("list")
-@click.argument("what", type=click.Choice(["tasks", "encoders", "datasets", "recipes"]))
-@click.argument("name", default="")
-@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@data_root_option
-def command(what: str, name: str, style: str, data_root: Path | None) -> None:
-    """List what there is; for data, whether it was found and how to obtain it.
-
-    `list tasks NAME` shows a task with its variants, NAME@VARIANT, and says of each how it is measured.
-    """
-    if name:
-        _show(what, name, style)
-        return
-    rows = {"tasks": _tasks, "encoders": _encoders, "datasets": _datasets, "recipes": _recipes}[what](
-        data_root
-    )
-    if style == "json":
-        click.echo(json.dumps(rows, indent=2))
-        return
-    for line in _table(rows):
-        click.echo(line)
-
+if TYPE_CHECKING:
+    from tasks.task import Task
 
 Rows = list[dict[str, str]]
 
+KINDS = ("tasks", "encoders", "datasets", "recipes", "fields")
 
-def _show(what: str, name: str, style: str) -> None:
-    """Say how a task and each of its variants is measured."""
-    from paco_fr.utils.errors import PacoError
-    from tasks.kinds import way_of
-    from tasks.registry import select
 
-    if what != "tasks":
-        raise PacoError(f"list {what} takes no name; list tasks NAME shows a task with its variants.")
-    plain = name.partition("@")[0]
-    found = [task for task, _ in select(plain)]
-    names = ",".join(f"{task.name}@{other}" for task in found for other in task.variants)
-    found += [task for task, _ in select(names)]
-    rows = [
-        {
-            "task": task.name,
-            "version": str(task.version),
-            "main metric": task.main_metric,
-            "measured": f"{way_of(task)}; canvas at least {task.crop.canvas} px",
-            "how to get it": task.obtain,
-        }
-        for task in sorted(found, key=lambda task: task.name)
-    ]
+@click.command("list")
+@click.argument("what", metavar=f"{{{','.join(KINDS)}}}")
+@click.argument("name", required=False, metavar="[NAME]")
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@data_root_option
+def command(what: str, name: str | None, style: str, data_root: Path | None) -> None:
+    """List what there is; NAME, or a glob, tells all of one: a task, a data set, a setting of a recipe."""
+    from paco_fr.utils.errors import unknown_name
+
+    if what not in KINDS:
+        raise unknown_name("list", what, KINDS)
+    rows = _chosen(_ROWS[what](data_root), name, what)
     if style == "json":
         click.echo(json.dumps(rows, indent=2))
         return
+    width = max(screen_width(), 40)
+    lines = _told(rows, width) if name else _LINES[what](rows, width)
+    for line in lines:
+        click.echo(line)
+
+
+def _chosen(rows: Rows, name: str | None, what: str) -> Rows:
+    """Return the rows whose first entry is meant."""
+    from paco_fr.utils.errors import unknown_name
+
+    if name is None:
+        return rows
+    first = next(iter(rows[0]))
+    words = {row[first]: _words(row[first], row.get("tasks", "")) for row in rows}
+    low = name.lower()
+    exact = [row for row in rows if row[first].lower().partition("@")[0] == low or row[first].lower() == low]
+    found = [row for row in rows if low in words[row[first]] or fnmatchcase(row[first].lower(), low)]
+    if not found:
+        raise unknown_name(what.rstrip("s"), name, set().union(*words.values()))
+    return exact or found
+
+
+def _words(name: str, tasks: str) -> set[str]:
+    """Return what means an entry besides its name: its family or section, and the tasks that read a data set."""
+    parts = {
+        name,
+        name.partition("@")[0],
+        name.partition("/")[0],
+        name.rpartition(".")[0],
+        *tasks.split(", "),
+    }
+    return {part.lower() for part in parts if part}
+
+
+def _told(rows: Rows, width: int) -> list[str]:
+    """Return everything of each row, a wrapped line a field."""
+    lines: list[str] = []
     for row in rows:
-        click.echo(f"{row['task']} v{row['version']}, {row['main metric']}")
-        click.echo(click.wrap_text(row["measured"], 100, "  ", "  "))
+        (_, title), *fields = row.items()
+        lines += [*([""] if lines else []), title]
+        for name, value in fields:
+            if value:
+                lines += textwrap.wrap(
+                    f"{name}: {value}", width - 2, initial_indent="  ", subsequent_indent="    "
+                )
+    return lines
 
 
 def _tasks(data_root: Path | None) -> Rows:
-    from tasks.registry import all_tasks, derived
+    from paco_eval.analysis.names import metric_title
+    from tasks.kinds import way_of
+    from tasks.registry import all_tasks, derived, select
 
+    known = all_tasks()
+    plain = [task for task in known.values() if "@" not in task.name]
+    variants = ",".join(f"{task.name}@{other}" for task in plain for other in task.variants)
+    swept = [task for task in derived().values() if "@" not in task.name]
     return [
         {
             "task": task.name,
+            "data": _state(task, data_root),
+            "main metric": metric_title(task.main_metric, ""),
             "version": str(task.version),
             "kind": task.kind,
-            "main metric": task.main_metric,
+            "split": task.split.replace("_", " "),
+            "measured": f"{way_of(task)}; canvas at least {task.crop.canvas} px",
             "variants": ", ".join(f"@{name}" for name in task.variants),
-            "data": "missing" if task.missing(data_root) else ("made here" if not task.files else "found"),
+            "subsets": ", ".join((*task.views, *task.subsets)),
+            "derived from": task.sweep.base if task.sweep else "",
             "tried on": task.tried_on,
             "licence": task.licence,
-            "how to get it": task.obtain if task.missing(data_root) else "",
+            "files": ", ".join(task.files),
+            "how to get it": task.obtain,
+            "citation": task.citation,
         }
-        for task in (*all_tasks().values(), *derived().values())
-        if "@" not in task.name
+        for task in (*plain, *(task for task, _ in select(variants)), *swept)
     ]
+
+
+def _state(task: Task, data_root: Path | None) -> str:
+    return "missing" if task.missing(data_root) else "found" if task.files else "made here"
+
+
+def _task_lines(rows: Rows, width: int) -> list[str]:
+    """Return a line a task, by family, derived ones folded into one line a factor."""
+    families: dict[str, Rows] = defaultdict(list)
+    folded: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if "@" in row["task"]:
+            continue
+        if row["derived from"]:
+            folded[row["task"].partition("/")[0]] += 1
+        else:
+            families[row["task"].partition("/")[0]].append(row)
+    lines: list[str] = []
+    for family, found in families.items():
+        lines += [*([""] if lines else []), family]
+        table = [
+            {"task": row["task"], "data": row["data"], "main metric": row["main metric"]} for row in found
+        ]
+        lines += [f"  {line}" for line in _columns(table, width - 2)]
+    lines += ["", "derived from any of these, scored under trouble at five levels"]
+    lines += [f"  {f'{factor}/TASK':24}  {count} tasks" for factor, count in folded.items()]
+    return [*lines, "", "paco-eval list tasks NAME tells all of one."]
 
 
 def _encoders(data_root: Path | None) -> Rows:
@@ -109,17 +167,41 @@ def _encoders(data_root: Path | None) -> Rows:
 
 
 def _datasets(data_root: Path | None) -> Rows:
+    """Return a row a data folder, with the tasks that read it."""
     from tasks.registry import all_tasks
 
+    folders: dict[str, list[Task]] = defaultdict(list)
+    for task in all_tasks().values():
+        if "@" in task.name:
+            continue
+        for folder in dict.fromkeys(Path(name).parts[0] for name in task.files) or [
+            "(drawn by this package)"
+        ]:
+            folders[folder].append(task)
     return [
         {
-            "files": ", ".join(task.files) or "(none)",
-            "state": "missing" if task.missing(data_root) else "found" if task.files else "made here",
-            "tasks": task.name,
-            "obtain": task.obtain,
-            "licence": task.licence,
+            "data": folder,
+            "state": _together(_state(task, data_root) for task in tasks),
+            "tasks": ", ".join(task.name for task in tasks),
+            "files": ", ".join(dict.fromkeys(name for task in tasks for name in task.files)),
+            "obtain": " ".join(dict.fromkeys(task.obtain for task in tasks)),
+            "licence": "; ".join(dict.fromkeys(task.licence for task in tasks)),
         }
-        for task in all_tasks().values()
+        for folder, tasks in sorted(folders.items())
+    ]
+
+
+def _together(states: Iterable[str]) -> str:
+    found = list(dict.fromkeys(states))
+    return found[0] if len(found) == 1 else "in part"
+
+
+def _dataset_lines(rows: Rows, width: int) -> list[str]:
+    table = [{name: row[name] for name in ("data", "state", "tasks", "licence")} for row in rows]
+    return [
+        *_columns(table, width),
+        "",
+        "paco-eval list datasets NAME tells all of one, and how to obtain it.",
     ]
 
 
@@ -131,9 +213,87 @@ def _recipes(data_root: Path | None) -> Rows:
     ]
 
 
-def _table(rows: Rows) -> list[str]:
-    columns = list(rows[0])
-    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
-    lines = ["  ".join(name.upper().ljust(widths[name]) for name in columns)]
-    lines += ["  ".join(row[name].ljust(widths[name]) for name in columns) for row in rows]
-    return [line.rstrip() for line in lines]
+def _fields(data_root: Path | None) -> Rows:
+    from paco_fr.config import PretrainConfig
+
+    return [
+        {"field": key, "default": json.dumps(field.get_default(call_default_factory=True), default=_plain),
+         "values": _values(field.annotation), "reason": field.description or ""}
+        for key, field in _leaves(PretrainConfig)
+    ]  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)
+
+
+def _leaves(model: Any, section: str = "") -> Iterable[tuple[str, Any]]:
+    for name, field in model.model_fields.items():
+        if hasattr(field.annotation, "model_fields"):
+            yield from _leaves(field.annotation, f"{section}{name}.")
+        else:
+            yield f"{section}{name}", field
+
+
+def _values(annotation: Any) -> str:
+    """Return the words that a setting knows, or its type."""
+    from typing import Literal, get_args, get_origin
+
+    if get_origin(annotation) is Literal:
+        return ", ".join(map(str, get_args(annotation)))
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def _field_lines(rows: Rows, width: int) -> list[str]:
+    """Return every setting with its default, and below it what it is for."""
+    lines = []
+    for row in rows:
+        known = f"  ({row['values']})" if "," in row["values"] else ""
+        lines += textwrap.wrap(f"{row['field']} = {row['default']}{known}", width, subsequent_indent="    ")
+        lines += textwrap.wrap(row["reason"], width, initial_indent="    ", subsequent_indent="    ")
+    return [
+        *lines,
+        "",
+        "paco-eval pretrain --set FIELD=VALUE changes one; list fields NAME tells one, or a section.",
+    ]
+
+
+def _columns(rows: Iterable[Mapping[str, str]], width: int) -> list[str]:
+    """Return rows in columns that fit the width: the last ones are cut where it does not suffice."""
+    table = [list(row.values()) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    room = width - 2 * (len(widths) - 1)
+    for place in reversed(range(1, len(widths))):
+        others = sum(widths) - widths[place]
+        widths[place] = min(widths[place], max(room - others, 12))
+    lines = [
+        "  ".join(_cut(cell, most).ljust(most) for cell, most in zip(line, widths, strict=True))
+        for line in table
+    ]
+    return [line.rstrip()[:width] for line in lines]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _plain_lines(rows: Rows, width: int) -> list[str]:
+    return _columns(rows, width)
+
+
+def _encoder_lines(rows: Rows, width: int) -> list[str]:
+    table = [{"name": row["name"], "what": row["what"]} for row in rows]
+    return [*_columns(table, width), "", "paco-eval list encoders NAME tells pixels and crop, too."]
+
+
+_ROWS = {
+    "tasks": _tasks,
+    "encoders": _encoders,
+    "datasets": _datasets,
+    "recipes": _recipes,
+    "fields": _fields,
+}
+_LINES = {
+    "tasks": _task_lines, "encoders": _encoder_lines, "datasets": _dataset_lines, "recipes": _plain_lines,
+    "fields": _field_lines,
+}  # fmt: skip

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from paco_eval.report.build import Format, Style
     from paco_eval.report.tables.leaderboard import Columns
 
-PRINTED = ("text", "md", "latex", "csv", "json")
+PRINTED = ("text", "md", "latex", "csv", "json", "svg")
 """Formats of the one table."""
 
 
@@ -22,7 +22,7 @@ PRINTED = ("text", "md", "latex", "csv", "json")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("--format", "formats", multiple=True,
               type=click.Choice(["html", *PRINTED, "figures", "archive"]),
-              help="text, md, latex, csv, json print the one table, unless --out is given; archive: all rows in few files. "
+              help="text, md, latex, csv, json, svg print the one table, unless --out is given; archive: all rows in few files. "
                    "May be given several times.  [default: html, md, csv, latex, into files]")  # fmt: skip
 @click.option("--tasks", default="", help="Show these: names or globs, separated by commas.  [default: all]")
 @click.option(

@@ -27,7 +27,7 @@ from paco_eval.rows.store import load_rows
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import write_text, writing
 
-Format = Literal["html", "text", "md", "csv", "latex", "json", "figures", "archive"]
+Format = Literal["html", "text", "md", "csv", "latex", "json", "svg", "figures", "archive"]
 Style = Literal["families", "paper"]
 
 DEFAULT_FORMATS: tuple[Format, ...] = ("html", "md", "csv", "latex")

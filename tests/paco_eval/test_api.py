@@ -301,6 +301,6 @@ def test_looking_features_up_counts_as_use(tmp_path):
 
 @pytest.mark.parametrize("style", ["table", "json"])
 def test_the_list_of_encoders_states_pixels_and_crop(style):
-    output = call("list", "encoders", "--format", style).output
+    output = call("list", "encoders", "*", "--format", style).output
     for text in ("farl:FILE", "RGB 224, CLIP mean and std", "onnx:FILE", "by file name, or crop="):
         assert text in output

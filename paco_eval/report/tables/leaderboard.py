@@ -37,6 +37,9 @@ Columns = Literal["auto", "tasks", "families"]
 MOST_TASKS = 6
 """Columns of tasks that ``auto`` shows; where there are more it shows families."""
 
+CODEBOOK = "codebook"
+"""Family of diagnostics, which only encoders with a codebook have."""
+
 REFERENCES = ("constant", "pixels")
 """Encoders that nobody comes with."""
 
@@ -231,8 +234,8 @@ def leaderboards(
         rows: as :func:`paco_eval.rows.store.load_rows` returns them.
         metric_of: definitions, with which differences are resampled from the items; without them, or without items,
             encoders are told apart only where their intervals do not touch.
-        tasks: names or globs, separated by commas; derived tasks only where a pattern begins with their factor.
-            By default all, derived ones only where there is nothing else.
+        tasks: names or globs, separated by commas; derived tasks only where a pattern begins with their factor,
+            diagnostics of codebooks likewise. By default all, these only where there is nothing else.
         encoders: likewise, by encoder, method or alias; by default all.
         baseline: encoder, method, alias or shown name that the others are held against.
         names: what to call encoders, see :func:`paco_eval.analysis.names.encoder_titles`.
@@ -266,20 +269,25 @@ def leaderboards(
 def _of_tasks(rows: list[Stored], patterns: str) -> list[Stored]:
     wanted = [part for part in (part.strip() for part in patterns.split(",")) if part]
     if not wanted:
-        plain = [stored for stored in rows if not _derived(stored.row)]
-        return [stored for stored in plain if "codebook" not in stored.row.family] or plain or rows
+        plain = [stored for stored in rows if not _apart(stored.row)]
+        return plain or [stored for stored in rows if not _derived(stored.row)] or rows
     kept: dict[str, Stored] = {}
     for pattern in wanted:
-        derived = pattern.partition("/")[0] in NAMES
+        outright = pattern.partition("/")[0] in (*NAMES, CODEBOOK)
         hits = [
             stored
             for stored in rows
-            if fnmatchcase(stored.row.task, pattern) and (derived or not _derived(stored.row))
+            if fnmatchcase(stored.row.task, pattern) and (outright or not _apart(stored.row))
         ]
         if not hits:
             raise unknown_name("measured task", pattern, {stored.row.task for stored in rows})
         kept |= {stored.row.key: stored for stored in hits}
     return list(kept.values())
+
+
+def _apart(row: Row) -> bool:
+    """Say whether a task is meant only where a pattern begins with its family."""
+    return _derived(row) or row.task.partition("/")[0] == CODEBOOK
 
 
 def _derived(row: Row) -> bool:

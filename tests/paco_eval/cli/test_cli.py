@@ -110,7 +110,7 @@ def test_lists_name_what_there_is():
     assert {"pose/synthetic", "recognition/london", "landmarks/london", "expression/synthetic"} <= names
     assert "tiny" in call("list", "recipes").output
     assert "paco:FOLDER" in call("list", "encoders").output
-    assert "figshare" in call("list", "datasets").output
+    assert "figshare" in call("list", "datasets", "london_set").output
 
 
 def test_pretrain_evaluate_report_is_one_line(recipe, tasks_file, tmp_path):
