@@ -17,7 +17,7 @@ from paco_eval.report.tables.comparison import comparison_tables
 from paco_eval.report.tables.formats import to_csv, to_latex, to_markdown
 from paco_eval.report.tables.leaderboard import Asked, ahead_of, one_table, titled, titles_of
 from paco_eval.report.tables.presets import preset_tables
-from paco_eval.report.tables.published import beside_measured, load_published
+from paco_eval.report.tables.published import beside_measured, load_published, published_apart
 from paco_eval.report.tables.robustness import over_levels
 from paco_eval.report.tables.table import Table, family_tables
 from paco_eval.report.tables.writers import ENDINGS, LATEX_NEEDS, written
@@ -109,7 +109,7 @@ def build_report(
         tables = family_tables(loaded.rows, intervals=intervals, ahead=ahead, include_mimic=include_mimic)
     if published:
         literature = load_published()
-        tables = [beside_measured(table, literature) for table in tables]
+        tables = [*(beside_measured(table, literature) for table in tables), *published_apart(literature)]
     if comparison is not None:
         tables = [*comparison_tables(comparison), *tables]
         problems += comparison.problems

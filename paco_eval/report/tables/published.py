@@ -18,7 +18,21 @@ from paco_fr.utils.untrusted import read_text
 SETTING = ("encoder", "pretraining_data", "input_size", "protocol", "epoch_rule")
 """What has to be equal for two numbers to be comparable."""
 
-COLUMNS = ("method", *SETTING, "task", "subset", "metric", "value", "evidence", "source")
+COLUMNS = (
+    "method",
+    *SETTING,
+    "task",
+    "variant",
+    "subset",
+    "metric",
+    "value",
+    "evidence",
+    "source",
+    "picture",
+)
+
+PLAIN, APART = "plain", ("unknown", "other")
+"""Variant of a task's own protocol; those of lines whose source does not tell, or whose protocol no variant here is."""
 
 EVIDENCE = {
     "V": "read in the paper's own text or tables",
@@ -39,9 +53,11 @@ METRICS: dict[str, tuple[str, bool]] = {
     "nme_diag": ("%", False),
     "nme_box": ("%", False),
     "fr10": ("%", False),
+    "fr10_grid1001": ("%", False),
     "auc_box7": ("%", True),
     "auc_box7_grid702": ("%", True),
     "auc10": ("%", True),
+    "auc10_grid1001": ("%", True),
     "mean_f1": ("%", True),
     "accuracy": ("%", True),
     "accuracy_10fold": ("%", True),
@@ -52,7 +68,7 @@ METRICS: dict[str, tuple[str, bool]] = {
     "skin_accuracy": ("%", True),
     "auc_percent": ("%", True),
     "hter": ("%", False),
-    "tar@far=1e-4": ("%", True),
+    "tar_nearest@far=1e-4": ("%", True),
     "ccc": ("", True),
     "rmse": ("", False),
     "mae": ("deg", False),
@@ -124,7 +140,8 @@ def beside_measured(table: Table, published: pd.DataFrame) -> Table:
     """Return the table with a line per published setting that has a number for one of its columns.
 
     Such lines are of kind ``published``: they stand below, in their own style, and are never ranked or
-    bold, because their setting is not that of the measured ones.
+    bold, because their setting is not that of the measured ones. A line stands under the variant of the task that it
+    was measured by, and nowhere if none here is that; see :func:`published_apart`.
     """
     lines = _lines(table.columns, published)
     return replace(table, lines=(*table.lines, *lines)) if lines else table
@@ -132,6 +149,7 @@ def beside_measured(table: Table, published: pd.DataFrame) -> Table:
 
 def _lines(columns: tuple[Column, ...], published: pd.DataFrame) -> list[Line]:
     wanted = {(column.task, column.subset, column.metric) for column in columns if column.level < 0}
+    published = published.assign(task=_measured_as(published))
     keys = list(zip(published.task, published.subset, published.metric, strict=True))
     found = published[[key in wanted for key in keys]]
     lines = []
@@ -145,8 +163,39 @@ def _lines(columns: tuple[Column, ...], published: pd.DataFrame) -> list[Line]:
     return lines
 
 
+def _measured_as(published: pd.DataFrame) -> list[str]:
+    """Return the name of the task or variant that each line was measured by; empty where it is none of ours."""
+    said = zip(published.task, published.variant, strict=True)
+    return [
+        "" if variant in APART else task if variant == PLAIN else f"{task}@{variant}"
+        for task, variant in said
+    ]
+
+
+def published_apart(published: pd.DataFrame) -> list[Table]:
+    """Return tables, one a family, of the lines that were measured by no variant here or by one that nobody tells."""
+    apart = published[published.variant.isin(APART)]
+    tables = []
+    for family, entries in apart.groupby(apart.task.str.rpartition("/")[0], sort=False):
+        heads = dict.fromkeys(zip(entries.task, entries.subset, entries.metric, strict=True))
+        columns = tuple(
+            Column(task, 0, "test", subset, -1, order, metric, *METRICS[metric], main=True)
+            for order, (task, subset, metric) in enumerate(heads)
+        )
+        lines = _lines(columns, entries.assign(variant=PLAIN))
+        caption = (
+            "Published numbers whose protocol is no variant here, or is not told by their source: not to be read beside "
+            "measured ones."
+        )
+        tables.append(
+            Table(str(family), "published, measured otherwise", False, columns, tuple(lines), caption)
+        )
+    return tables
+
+
 def _cell(entry: dict) -> Cell:
-    origin = f"evidence {entry['evidence']}, {EVIDENCE[entry['evidence']]}: {entry['source']}"
+    where = entry["source"] if entry["picture"] == "none" else f"{entry['source']}, {entry['picture']}"
+    origin = f"evidence {entry['evidence']}, {EVIDENCE[entry['evidence']]}: {where}"
     return Cell(float(entry["value"]), printed=str(entry["value"]), origin=origin)
 
 

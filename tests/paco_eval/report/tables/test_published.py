@@ -9,16 +9,19 @@ import pytest
 from paco_eval.report.build import build_report
 from paco_eval.report.tables.formats import to_latex, to_markdown
 from paco_eval.report.tables.published import (
+    APART,
     COLUMNS,
     METRICS,
+    PLAIN,
     beside_measured,
     load_published,
+    published_apart,
 )
 from paco_eval.report.tables.table import family_tables
 from paco_eval.rows.store import Stored, write_row
 from paco_fr.utils.errors import PacoError
 from tasks.kinds import load_kind
-from tasks.registry import all_tasks
+from tasks.registry import all_tasks, variants
 from tests.fixtures.made_rows import Made, make_row, write_run
 
 WFLW = Made(
@@ -38,16 +41,41 @@ def test_the_file_is_valid_and_holds_who_it_should() -> None:
     assert frame.source.str.contains("[.]").all(), "sources are addresses, not numbers of a list"
 
 
-def test_numbers_of_benchmarks_that_are_here_stand_under_their_metric_and_unit() -> None:
-    known = all_tasks()
+def test_each_line_is_held_against_the_registered_variants() -> None:
+    """Lines stood under a task of the same name whose crop, angles or thresholds were others than their source's."""
+    known = all_tasks() | variants()
     frame = load_published()
-    here = frame[frame.task.isin(list(known)) & ~frame.metric.isin(["visibility_recall", "skin_accuracy"])]
-    assert here.task.nunique() > 10
-    for task_name, subset, metric in sorted(set(zip(here.task, here.subset, here.metric, strict=True))):
-        task = known[task_name]
+    apart = frame.variant.isin(APART)
+    assert set(frame.variant[~apart]) >= {PLAIN, "hopenet", "fsanet"}
+    for entry in frame[~apart].to_dict("records"):
+        name = entry["task"] + ("" if entry["variant"] == PLAIN else f"@{entry['variant']}")
+        assert name in known, entry
+        task = known[name]
         own = {m.name: (m.unit, m.higher_is_better) for m in load_kind(task.kind).metrics(task)}
-        assert own.get(metric) == METRICS[metric], f"{task_name}: {metric}"
-        assert subset in ("all", *task.subsets), f"{task_name}: {subset}"
+        assert own.get(entry["metric"]) == METRICS[entry["metric"]], entry
+        assert entry["subset"] in ("all", *task.subsets), entry
+    # A task of that name may be here all the same; its numbers then stand apart from the line.
+    assert (frame[apart].task == "landmarks/wflw").any() and (frame[~apart].task == "landmarks/wflw").any()
+    assert (frame[frame.method == "6DRepNet"].set_index("task").variant["pose/biwi"] == "other").all()
+
+
+def test_pictures_are_named_where_numbers_stand_in_them_alone() -> None:
+    """A reader of the repository found no such number in its text."""
+    frame = load_published()
+    tables = frame[frame.source.str.contains("Faceptor|facexformer")]
+    assert tables.picture.str.endswith(".png").all() and len(tables) > 20
+
+
+def test_lines_without_a_variant_stand_in_tables_of_their_own() -> None:
+    """Numbers of another protocol, or of none that anybody tells, looked as if they could be compared."""
+    tables = published_apart(load_published())
+    lines = {line.label for table in tables for line in table.lines}
+    assert {"PaCo-FR", "MCF", "Bulat et al.", "FSFM", "FaceXFormer"} <= lines
+    assert all(line.kind == "published" for table in tables for line in table.lines)
+    cells = sum(cell is not None for table in tables for line in table.lines for cell in line.cells)
+    assert cells == load_published().variant.isin(APART).sum()
+    assert "not to be read beside measured ones" in to_markdown(tables[0])
+    assert "PaCo-FR" in to_latex(tables[0])
 
 
 def test_values_that_everyone_knows() -> None:
@@ -75,6 +103,7 @@ def test_numbers_stand_in_the_column_of_what_measured_them() -> None:
 def test_parts_and_wholes_agree() -> None:
     frame = load_published()
     pose = frame[frame.task == "pose/aflw2000"].pivot_table(index="method", columns="metric", values="number")
+    assert len(pose) == 3
     for fold in ("", "_lenient180"):
         mean = pose[[f"mae_{angle}{fold}" for angle in ("yaw", "pitch", "roll")]].mean(axis=1)
         assert (mean - pose[f"mae{fold}"]).abs().max() < 0.02
@@ -86,7 +115,24 @@ def test_parts_and_wholes_agree() -> None:
     assert len(whole) >= 4 and (expected - whole["all"]).abs().max() < 0.02
 
 
-GOOD = ["m", "e", "d", "448", "frozen", "last", "pose/biwi", "all", "mae", "3.5", "V", "example.org/a"]
+GOOD = [
+    *(
+        "m",
+        "e",
+        "d",
+        "448",
+        "frozen",
+        "last",
+        "pose/biwi",
+        "plain",
+        "all",
+        "mae",
+        "3.5",
+        "V",
+        "example.org/a",
+        "none",
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -125,12 +171,13 @@ def test_beside_measured_ones_but_never_ranked() -> None:
     (table,) = family_tables([Stored(row, Path("x"))])
     both = beside_measured(table, load_published())
     kinds = [line.kind for line in both.lines]
-    assert kinds == ["measured"] + ["published"] * (len(kinds) - 1) and len(kinds) > 5
+    assert kinds == ["measured"] + ["published"] * (len(kinds) - 1) and len(kinds) == 4
     assert not any(cell.best for line in both.lines for cell in line.cells if cell)
-    paper = next(line for line in both.lines if line.label == "PaCo-FR")
-    assert paper.cells[0] and paper.cells[0].printed == "3.99" and "wizwand" in paper.cells[0].origin
-    assert "input unknown" in paper.note
-    assert "*PaCo-FR*" in to_markdown(both) and r"\textit{PaCo-FR}" in to_latex(both)
+    paper = next(line for line in both.lines if line.label == "FaRL ep64")
+    assert paper.cells[0] and paper.cells[0].printed == "3.88" and "FacePerceiver" in paper.cells[0].origin
+    assert "448 px" in paper.note
+    assert "*FaRL ep64*" in to_markdown(both) and r"\textit{FaRL ep64}" in to_latex(both)
+    assert not any(line.label == "PaCo-FR" for line in both.lines)  # nobody tells how it was cut
     other = family_tables([Stored(make_row("paco-tiny")[0], Path("x"))])[0]
     assert beside_measured(other, load_published()) == other
 
