@@ -50,6 +50,7 @@ def command(
     """One table first, then plots and a page to look at, from the rows of one or several runs."""
     from paco_eval.analysis.names import names_of
     from paco_eval.analysis.significance import registered_metrics
+    from paco_eval.report.charts.leaders import to_svg
     from paco_eval.report.tables.leaderboard import Asked, one_table
     from paco_eval.report.tables.writers import written
 
@@ -65,6 +66,9 @@ def command(
         if not boards:
             raise PacoError(f"No table: no row under {', '.join(map(str, runs))} is of a whole task.")
         for style_of in formats:
+            if style_of == "svg":
+                click.echo(to_svg(boards[0]), nl=False)
+                continue
             click.echo(written(boards, style_of, width=screen_width(), bold=bold, cost=cost), nl=False)
         return
     from paco_eval.report.build import DEFAULT_FORMATS, build_report

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from paco_eval.analysis.compare import Comparison
 from paco_eval.analysis.significance import MetricOf, registered_metrics, seed_intervals
+from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.charts.panels import Chart, relabelled, slug
 from paco_eval.report.page.contents import collect
 from paco_eval.report.page.render import render
@@ -121,6 +122,8 @@ def build_report(
         for name in formats
         if name in ENDINGS
     }
+    if "svg" in formats and boards:
+        texts["table.svg"] = to_svg(boards[0])
     if "md" in formats:
         texts["tables.md"] = "\n".join(map(to_markdown, narrow))
     if "csv" in formats:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.tables.formats import escape_latex, plain_cells, to_pipe
 from paco_eval.report.tables.leaderboard import Entry, Head, Leaderboard, Score
 
@@ -417,7 +416,7 @@ def _finite(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-ENDINGS = {"text": "txt", "md": "md", "latex": "tex", "csv": "csv", "json": "json", "svg": "svg"}
+ENDINGS = {"text": "txt", "md": "md", "latex": "tex", "csv": "csv", "json": "json"}
 """Format of the one table -> ending of its file."""
 
 
@@ -429,8 +428,6 @@ def written(
         return to_csv(boards)
     if style == "json":
         return to_json(boards)
-    if style == "svg":
-        return to_svg(boards[0]) if boards else ""
     if style == "md":
         return "\n".join(to_markdown(board, cost=cost) for board in boards)
     if style == "latex":
