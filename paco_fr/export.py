@@ -182,6 +182,23 @@ def export_half(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
     return out
 
 
+def export_whole(checkpoint: Path, out: Path) -> Path:
+    """Write a checkpoint as it is, its card without the places of this machine, and return the folder.
+
+    It loads as ``paco:OUT``; its hash, and so its rows, are those of the original.
+    """
+    never_onto(out, checkpoint)
+    card, weights = raw_card(checkpoint), checkpoint / "model.safetensors"
+    check_card(card, checkpoint)
+    check_weights(checkpoint, card)
+    writable_folder(out)
+    with atomic_file(out / "model.safetensors") as path:
+        path.write_bytes(weights.read_bytes())
+        written = file_checksum(path)
+    write_text(out / "card.json", signed(without_places(card), written))
+    return out
+
+
 class _Features(torch.nn.Module):
     """The patch tokens of an encoder, as its only output."""
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "report",
     "repro": "repro",
     "rows": "rows",
+    "results": "results",
     "leaderboard": "leaderboard",
     "list": "listing",
     "data": "data",

@@ -22,7 +22,13 @@ import click
     metavar="RUN",
     help="The --out folder of an evaluation: the card lists its scores of these very weights.",
 )
-def command(checkpoint: Path, to: str, out: Path | None, scores: Path | None) -> None:
+@click.option(
+    "--push",
+    metavar="OWNER/NAME",
+    help="Also put it on the hub, with a card that lists licence, data and --scores; for timm with the checkpoint for "
+    "paco:hf:OWNER/NAME.",
+)
+def command(checkpoint: Path, to: str, out: Path | None, scores: Path | None, push: str | None) -> None:
     """Write an encoder that others load without this package, with its pixel contract and a model card.
 
     What was written is loaded again and held against the checkpoint.
@@ -33,3 +39,7 @@ def command(checkpoint: Path, to: str, out: Path | None, scores: Path | None) ->
     click.echo(f"Encoder and card: {folder}")
     if to == "timm":
         click.echo(f"Load it: timm.create_model('local-dir:{folder}', pretrained=True)")
+    if push:
+        from paco_eval.api.hub import push_encoder
+
+        click.echo(f"On the hub: {push_encoder(checkpoint, folder, push, to=to, scores=scores)}")

@@ -41,7 +41,7 @@ ADAPTERS: dict[str, Adapter] = {
     "paco": Adapter(
         "paco_eval.encoders.paco",
         "paco:FOLDER",
-        "a checkpoint that `pretrain` wrote, any objective",
+        "a checkpoint that `pretrain` wrote, any objective; paco:hf:OWNER/NAME from the hub",
         "of its recipe",
     ),
     "timm": Adapter(
@@ -54,7 +54,7 @@ ADAPTERS: dict[str, Adapter] = {
     "farl": Adapter(
         "paco_eval.encoders.farl",
         "farl:FILE[?OPTIONS]",
-        "the image tower of FaRL or CLIP, as published",
+        "the image tower of FaRL or CLIP, as published; farl:ep16 and farl:ep64 are fetched",
         "RGB 224, CLIP mean and std",
     ),
     "mcf": Adapter(
@@ -66,7 +66,7 @@ ADAPTERS: dict[str, Adapter] = {
     "mae": Adapter(
         "paco_eval.encoders.mae",
         "mae:FILE[?OPTIONS]",
-        "a masked autoencoder in the published layout",
+        "a masked autoencoder in the published layout; mae:base, large and huge are fetched",
         "RGB 224, ImageNet mean and std",
     ),
     "onnx": Adapter(

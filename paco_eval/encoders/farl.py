@@ -10,6 +10,7 @@ from pathlib import Path
 
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+from paco_eval.encoders._hub import weight_file
 from paco_eval.encoders._options import VIT_OPTIONS, split_options
 from paco_eval.encoders._weights import read_tensors, sorted_out
 from paco_eval.encoders.timm import TimmEncoder, from_tensors
@@ -28,6 +29,7 @@ SPARE = (
 def load(name: str) -> TimmEncoder:
     """Return ``farl:FILE[?OPTIONS]``; its class token is the global token (the contrastive loss trained it)."""
     file, options = split_options(name, VIT_OPTIONS)
+    file = weight_file("farl", file)
     tensors = sorted_out(
         read_tensors(Path(file), ("visual.conv1.weight",)),
         wanted=TOWER,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from paco_eval.encoders._hub import weight_file
 from paco_eval.encoders._options import VIT_OPTIONS, split_options
 from paco_eval.encoders._weights import read_tensors, sorted_out
 from paco_eval.encoders.mae import DECODER, ENCODER
@@ -16,6 +17,7 @@ SPARE = (*DECODER, "online_encoder.fc.", "target_encoder.", "predictor.", "perce
 def load(name: str) -> TimmEncoder:
     """Return ``mcf:FILE[?OPTIONS]``; its class token is the global token (the contrastive loss trained it)."""
     file, options = split_options(name, VIT_OPTIONS)
+    file = weight_file("mcf", file)
     found = read_tensors(Path(file), ("patch_embed.proj.weight", ONLINE + "patch_embed.proj.weight"))
     whole = any(key.startswith(ONLINE) for key in found)
     wanted = tuple(ONLINE + part for part in ENCODER) if whole else ENCODER

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from paco_eval.encoders._hub import hub_checkpoint
 from paco_eval.encoders.timm import TimmEncoder
 from paco_fr.checkpoint import SHIPPED, load_encoder, load_objective, shipped
 from paco_fr.config import PretrainConfig, load_recipe, recipes, without_removed
@@ -31,8 +32,11 @@ class PaCoEncoder(TimmEncoder):
 
 
 def folder_of(name: str) -> Path:
-    """Return the checkpoint folder of ``paco:FOLDER``, or of an encoder that comes with the package."""
-    return SHIPPED / name if name in shipped() else Path(name.removeprefix("paco:"))
+    """Return the folder of ``paco:FOLDER``, ``paco:hf:OWNER/NAME[@REVISION]`` or a checkpoint that comes along."""
+    if name in shipped():
+        return SHIPPED / name
+    place = name.removeprefix("paco:")
+    return hub_checkpoint(place.removeprefix("hf:")) if place.startswith("hf:") else Path(place)
 
 
 def load(name: str) -> TimmEncoder:

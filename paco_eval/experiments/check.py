@@ -126,7 +126,10 @@ def _of_all(rows: Sequence[Stored], trusted: Sequence[Stored]) -> list[str]:
     for stored in (*trusted, *rows):
         row = stored.row
         encoders[row.encoder].setdefault(f"{row.weight_hash}, pixels {row.pixel_hash}", str(stored.path))
-        pictures = f"{row.task} version {row.task_version}, {row.split}, {row.crop_hash}"
+        part = "" if row.level is None else f" at level {row.level}"
+        pictures = (
+            f"{row.task} version {row.task_version}, {row.split} {row.subset}{part}, crop {row.crop_hash}"
+        )
         data[pictures].setdefault(row.data_fingerprint, str(stored.path))
     found = []
     for what, names in (("encoder", encoders), ("data of", data)):
