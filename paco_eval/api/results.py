@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pandas as pd
 
+from paco_eval.analysis.columns import line_order
 from paco_eval.analysis.compare import Comparison, compare
 from paco_eval.analysis.significance import registered_metrics
 from paco_eval.report.tables.leaderboard import Asked, Columns, Leaderboard, one_table, titles_of
@@ -64,7 +65,8 @@ class Results:
     ) -> list[Leaderboard]:
         """Return the one table of each protocol as a value, see :mod:`paco_eval.report.tables.leaderboard`."""
         rows = self.rows
-        own = tuple(name for name, _ in self.encoders) or None
+        asked_for = [name for name, _ in self.encoders]
+        own = tuple(name for name in asked_for if line_order(name)[0] == 0) if asked_for else None
         tasks = ",".join(sorted({stored.row.task for stored in rows})) if self.asked else ""
         known = {stored.row.encoder for stored in rows}
         names = {name: shown for name, shown in self.names.items() if name in known}

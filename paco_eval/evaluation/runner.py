@@ -124,7 +124,7 @@ def evaluate_all(
                         former=former,
                         allow_random=allow_random,
                         asked=asked,
-                        told={**(told or {}).get(encoder.name, {}), "settings": dict(settings or {})},
+                        fields={**(told or {}).get(encoder.name, {}), "settings": dict(settings or {})},
                     )
                 except NotApplicableError as error:
                     say(f"Left out {error}")
@@ -208,7 +208,7 @@ def measure(
     former: Former | None = None,
     allow_random: bool = False,
     asked: dict[str, dict[str, Any]] | None = None,
-    told: Mapping[str, Any] | None = None,
+    fields: Mapping[str, Any] | None = None,
 ) -> list[Row]:
     """Measure one encoder on one task and write a row for each part; return the new rows, in the first process.
 
@@ -225,7 +225,7 @@ def measure(
         allow_random: go on with features that depend on chance or on the batch; the row says so.
         asked: filled with the identifying fields of all parts, by key.
         former: rows that were there before, to say why something is measured again.
-        told: further fields of the rows.
+        fields: of the rows, besides.
 
     Raises:
         PacoError: the task's crop is not the one the encoder requires, rows exist under ``never``, or whatever
@@ -255,7 +255,7 @@ def measure(
         notes = notes_of(encoder, measured.decision.choice.layer[0])
         if notes:
             measured = replace(measured, chosen={**measured.chosen, **notes})
-        row = row_of(encoder, data, identities[measured.part], measured).model_copy(update=dict(told or {}))
+        row = row_of(encoder, data, identities[measured.part], measured).model_copy(update=dict(fields or {}))
         clean = row_key(identities[CLEAN]) if CLEAN in identities and measured.part != CLEAN else ""
         _write(out / "rows", row, measured, data.task, clean)
         rows.append(row)
