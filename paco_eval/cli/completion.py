@@ -49,7 +49,7 @@ def _behind(scheme: str, rest: str) -> Iterator[tuple[str, str]]:
 def tasks(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer tasks, families as globs, and derived tasks once their factor stands; of a list its last part."""
     from tasks.derived import NAMES
-    from tasks.registry import all_tasks, derived
+    from tasks.registry import all_tasks, derived, variants
 
     before, comma, last = incomplete.rpartition(",")
     known = all_tasks()
@@ -60,6 +60,8 @@ def tasks(_context: click.Context, _parameter: click.Parameter, incomplete: str)
     ]
     if last.partition("/")[0] in NAMES and "/" in last:
         names = [*derived(), f"{last.partition('/')[0]}/*"]
+    elif "@" in last:
+        names = [*variants()]
     return [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(last)]
 
 

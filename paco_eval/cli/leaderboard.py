@@ -37,7 +37,7 @@ def command(
     from paco_eval.report.site.build import build_site
     from paco_eval.report.tables.leaderboard import leaderboards
     from paco_eval.rows.store import load_rows
-    from tasks.registry import all_tasks, derived
+    from tasks.registry import named_tasks
 
     loaded = load_rows(rows)
     for problem in loaded.problems:
@@ -49,7 +49,7 @@ def command(
     written = build_site(
         boards,
         out,
-        tasks=all_tasks() | derived(),
+        tasks=named_tasks(),
         published=not no_published,
         title=title,
         problems=loaded.problems,

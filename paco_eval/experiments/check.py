@@ -17,7 +17,7 @@ from paco_eval.evaluation.protocols import Protocol
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored, load_rows
 from paco_fr.utils.errors import PacoError, in_a_line
-from tasks.registry import all_tasks, derived
+from tasks.registry import named_tasks
 from tasks.task import Task
 
 RELATIVE = 1e-6
@@ -61,7 +61,7 @@ def check_rows(
     """
     loaded, trusted = load_rows(paths), load_rows(against)
     metric_of = metric_of or registered_metrics()
-    known = all_tasks() | derived()
+    known = named_tasks()
     problems = [*loaded.problems, *trusted.problems]
     for stored in loaded.rows:
         try:

@@ -22,7 +22,7 @@ from paco_eval.report.charts.panels import slug
 from paco_eval.report.page.record import provenance
 from paco_eval.report.page.theme import variables
 from paco_eval.report.tables.leaderboard import Entry, Head, Leaderboard, Score
-from paco_eval.report.tables.published import EVIDENCE, METRICS, load_published
+from paco_eval.report.tables.published import EVIDENCE, METRICS, load_published, measured_as
 from paco_eval.report.tables.writers import to_csv, to_json
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
@@ -273,9 +273,13 @@ def _source(row: Row) -> dict[str, Any]:
 
 
 def _published() -> dict[str, list[dict[str, str]]]:
-    """Return numbers of the literature by task, as they were printed."""
+    """Return numbers of the literature by the task or variant that they were measured by, as they were printed.
+
+    Those that no variant here measured are on no page: beside a task they would look comparable.
+    """
     found: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for entry in load_published().to_dict("records"):
+    frame = load_published()
+    for entry in frame.assign(task=measured_as(frame)).to_dict("records"):
         line = {str(name): str(value) for name, value in entry.items()}
         line["title"] = metric_title(line["metric"], METRICS[line["metric"]][0])
         line["seen"] = EVIDENCE[line["evidence"]]

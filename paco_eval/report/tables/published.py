@@ -149,7 +149,7 @@ def beside_measured(table: Table, published: pd.DataFrame) -> Table:
 
 def _lines(columns: tuple[Column, ...], published: pd.DataFrame) -> list[Line]:
     wanted = {(column.task, column.subset, column.metric) for column in columns if column.level < 0}
-    published = published.assign(task=_measured_as(published))
+    published = published.assign(task=measured_as(published))
     keys = list(zip(published.task, published.subset, published.metric, strict=True))
     found = published[[key in wanted for key in keys]]
     lines = []
@@ -163,7 +163,7 @@ def _lines(columns: tuple[Column, ...], published: pd.DataFrame) -> list[Line]:
     return lines
 
 
-def _measured_as(published: pd.DataFrame) -> list[str]:
+def measured_as(published: pd.DataFrame) -> list[str]:
     """Return the name of the task or variant that each line was measured by; empty where it is none of ours."""
     said = zip(published.task, published.variant, strict=True)
     return [
