@@ -280,7 +280,7 @@ def _aliases(
 
     """
     given = dict(names) if isinstance(names, Mapping) else names_of(names)
-    found = {}
+    found: dict[str, str] = {}
     for encoder, alias in given.items():
         hits = [one for one in loaded if fnmatchcase(one, encoder)]
         if not hits:

@@ -94,7 +94,7 @@ if TYPE_CHECKING:
 @config_option
 @click.pass_context
 def command(
-    context: click.Context, encoders: tuple[str, ...], dry_run: bool, sensitivity: bool, jobs: str | None,
+    context: click.Context, /, encoders: tuple[str, ...], dry_run: bool, sensitivity: bool, jobs: str | None,
     job_set: tuple[str, ...], out: Path, **_: Any,
 ) -> None:  # fmt: skip
     """Score encoders on tasks: one row each, written as it comes, and a table of all encoders at the end.
