@@ -10,7 +10,7 @@ number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -282,7 +282,11 @@ def item_angles(items: pd.DataFrame, angle: str) -> Array:
 
 
 def angle_by_level(
-    sweep: Sweep, angle: str = "yaw", edges: Sequence[float] = YAW_EDGES, kinds: Sequence[str] | None = None
+    sweep: Sweep,
+    angle: str = "yaw",
+    edges: Sequence[float] = YAW_EDGES,
+    kinds: Sequence[str] | None = None,
+    read: Callable[[Stored], pd.DataFrame] = Stored.items,
 ) -> tuple[tuple[int, ...], npt.NDArray[np.float64]]:
     """Return the levels (L,), clean first, and the main metric (L, bins) by angle, averaged over kinds."""
     metric = metric_of(sweep.clean)
@@ -291,6 +295,6 @@ def angle_by_level(
     rows = []
     for level in levels:
         cells = [CLEAN] if level == 0 else [(kind, level) for kind in chosen if (kind, level) in sweep.cells]
-        tables = [by_angle(sweep.cells[cell].items(), metric, angle, edges)["value"] for cell in cells]
+        tables = [by_angle(read(sweep.cells[cell]), metric, angle, edges)["value"] for cell in cells]
         rows.append(np.mean([table.to_numpy(dtype=np.float64) for table in tables], axis=0))
     return levels, np.stack(rows)

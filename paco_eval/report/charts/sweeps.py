@@ -43,8 +43,8 @@ SOURCES = {
     "rendered": "Faces drawn again behind things or in other light",
     "perturbed": "Pictures painted over, relit or degraded",
 }
-MOST_MAPS = 3
-"""Encoders whose score is mapped over yaw and level, the best ones."""
+MOST_MAPS = 1
+"""Encoders whose score is mapped over yaw and level, the best ones; each map reads the items of a whole sweep."""
 
 
 def breaking(
@@ -304,7 +304,7 @@ def _seeds(tables: Iterable[Table]) -> tuple[tuple[str, str], ...]:
 
 
 def _maps(table: Table, task: str, columns: Sequence[Column], title: Title) -> Iterator[Chart]:
-    """Yield the score over true yaw, and pitch, and level of the best encoders, averaged over kinds and seeds."""
+    """Yield the score over true yaw, and pitch, and level of the best encoder, averaged over kinds and seeds."""
     higher = bool(columns[0].higher_is_better)
     ranked = []
     for line in measured(table):
@@ -313,11 +313,11 @@ def _maps(table: Table, task: str, columns: Sequence[Column], title: Title) -> I
             ranked.append((fmean(nan_of(cell.value) for cell in cells), line.label, cells))
     ranked.sort(key=lambda entry: (-entry[0] if higher else entry[0], entry[1]))
     for _, label, cells in ranked[:MOST_MAPS]:
-        runs = sweeps(stored for cell in cells for stored in cell.rows)
+        runs, read = sweeps(stored for cell in cells for stored in cell.rows), Items()
         for angle, (edges, sign) in ANGLES.items():
-            if not runs or not knows_angle(runs[0].cells[CLEAN].items(), angle):
+            if not runs or not knows_angle(read(runs[0].cells[CLEAN]), angle):
                 continue
-            found = [angle_by_level(run, angle, edges) for run in runs]
+            found = [angle_by_level(run, angle, edges, read=read) for run in runs]
             values = np.mean([values for _, values in found], axis=0)
             panel = heat_map(
                 values,

@@ -168,6 +168,9 @@ def _matrix(
         frame = indexed[label]
         own = [name for name in kept.worst.get(label, []) if name in frame.index]
         cells = [cell(_item(frame, name), kept.faces[name], stored.row) for name in [*shared, *own]]
+        if kind == "classification":  # these stand under no column that says what is true
+            for name, said in zip(own, cells[len(shared) :], strict=True):
+                said["t"] += f" for {class_name(stored.row, int(_item(frame, name)['truth']))}"
         pictures = [kept.faces[name].picture for name in own]
         lines.append({"label": label, "cells": cells, "own": pictures})
     columns = [

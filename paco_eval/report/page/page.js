@@ -162,7 +162,7 @@
     return th;
   };
   const drawFaces = (task) => {
-    const table = element("table", "faces"), top = table.createTHead().insertRow(), body = table.createTBody();
+    const table = element("table", "faces " + task.kind), top = table.createTHead().insertRow(), body = table.createTBody();
     table.dataset.follows = "";
     const corner = element("th"); corner.scope = "col"; corner.append(element("span", "vh", "Encoder")); top.append(corner);
     for (const column of task.columns) {
