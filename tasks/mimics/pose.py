@@ -9,12 +9,12 @@ import numpy as np
 from scipy.io import savemat
 
 from paco_fr.faces.rotation import rotation_from_angles
-from tasks.mimics.faces import Cast, Face, save, write_lines
+from tasks.mimics.faces import SIDE, Cast, Face, save, write_lines
 from tasks.readers.pose.head_pose import HEAD_MM, PARTS_300W_LP, test_sequences, yaw_bin
 
 _FOCAL, _CENTRE = 600.0, 63.5
-_HIDDEN = (-1.0, 452.0)
-"""Where AFLW2000-3D puts a point that is not seen."""
+_HIDDEN = (-1.0, SIDE + 2.0)
+"""Where AFLW2000-3D, whose pictures have 450 pixels a side, puts a point that is not seen: (-1, 452)."""
 _TURNED = 120.0
 """A yaw beyond the filter's limit, which a few real files have too."""
 

@@ -65,4 +65,4 @@ def box_to_cut(name: str, points: npt.ArrayLike, box: npt.ArrayLike, image: Any)
     if name not in BOXES:
         raise unknown_name("box", name, BOXES)
     found = BOXES[name](np.asarray(points, np.float64), np.asarray(box, np.float64), image)
-    return np.asarray(found, np.float64).tolist()
+    return [float(value) for value in found]
