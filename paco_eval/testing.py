@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -13,10 +14,10 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import nn
 
 from paco_eval.encoders._contract_check import check_contract
-from paco_eval.features.forward import reference_pictures
+from paco_eval.encoders._probe import Identity, probe_pictures, probed
 from paco_eval.features.layers import REDUCTIONS, reduce
 from paco_eval.rows.schema import Metric, Row, Unit
 from paco_fr.contracts import Encoder, Tokens
@@ -82,43 +83,65 @@ def row_of(task: Task, view: str, values: dict[str, float]) -> Row:
     )
 
 
-PICTURES = 3
 CLOSE = 1e-3
-"""Largest difference between features of a picture alone and in a batch, relative to their spread."""
+"""Largest difference between features of pictures on two devices, relative to their spread."""
 
 
-def check_encoder(encoder: Encoder) -> None:
-    """Check that an encoder keeps :class:`paco_fr.contracts.Encoder`, on a few drawn pictures.
+def check_encoder(encoder: Encoder, *, strict: bool = True, allow_random: bool = False) -> None:
+    """Check that an encoder keeps :class:`paco_fr.contracts.Encoder`, on the pictures of its probe.
 
     - what it declares hangs together, and its pixel contract fits the weights as far as they can tell;
-    - tokens are (B, N, D), finite and the same whichever blocks are asked with them; every declared
-      reduction can be had;
+    - tokens are (B, N, D) floating point numbers, finite and the same whichever blocks are asked with them; every
+      declared reduction can be had;
     - the same pictures give the same tokens twice, and a picture's tokens do not depend on its batch;
+    - pictures are not written to.
+
+    Every evaluation asks that much. What spoils no score is asked here alone:
+
     - its modules are in evaluation mode and on one device, pictures on any device are taken;
-    - pictures are not written to, they matter, and no gradient is kept.
+    - the pictures matter, no gradient is kept, ``default_block`` is one of its blocks, and ``weight_hash`` a hash.
+
+    Args:
+        encoder: identified or not.
+        strict: whether to ask what spoils no score, too.
+        allow_random: whether tokens may depend on chance or on the batch.
 
     Raises:
-        ConformanceError: it breaks rules; all of them are named.
+        ConformanceError: it breaks rules; all of them are named. If it raises on the probe, in an evaluation that.
 
     """
-    problems = list(_declared(encoder))
+    problems = list(_declared(encoder, strict))
     if not problems:
-        images = prepare(reference_pictures(encoder.pixels.size, PICTURES), encoder.pixels)
-        problems = [*_mode(encoder), *_tokens(encoder, images)]
+        identity: Identity = getattr(encoder, "identity", None) or probed(encoder)
+        if identity.error is not None and not strict:
+            raise identity.error
+        problems = [*identity.problems, *(() if allow_random else identity.chance)]
+        if identity.error is not None:
+            problems = [f"tokens() fails on pictures of its own contract: {problems[0]}"]
+        if not identity.problems:
+            problems += _reductions(encoder, identity)
+        if strict or (identity.chance and not allow_random):
+            problems += _mode(encoder)
+        if strict and not problems:
+            problems += [f"block {block}: the pictures do not matter" for block in identity.constant
+                         if encoder.parameters]  # fmt: skip
+            problems += _kept(encoder)
     if problems:
         raise ConformanceError(f"{encoder.name}: " + f"\n{encoder.name}: ".join(problems))
 
 
-def _declared(encoder: Encoder) -> Iterator[str]:
+def _declared(encoder: Encoder, strict: bool) -> Iterator[str]:
     if not encoder.blocks or len(set(encoder.blocks)) < len(encoder.blocks):
         yield f"blocks {tuple(encoder.blocks)} must be one or more different names"
-    if encoder.default_block not in encoder.blocks:
+    if strict and encoder.default_block not in encoder.blocks:
         yield f"default_block '{encoder.default_block}' is none of its blocks {tuple(encoder.blocks)}"
     unknown = [name for name in encoder.reductions if name not in REDUCTIONS]
     if unknown or not encoder.reductions:
         yield f"reductions {tuple(encoder.reductions)} must be some of {', '.join(REDUCTIONS)}"
-    if len(encoder.weight_hash) != 16 or set(encoder.weight_hash) - set("0123456789abcdef"):
+    if strict and (len(encoder.weight_hash) != 16 or set(encoder.weight_hash) - set("0123456789abcdef")):
         yield f"weight_hash '{encoder.weight_hash}' is not sixteen hex digits"
+    if not strict:
+        return  # contract and weights were held together when it was loaded
     try:
         check_contract("pixels", encoder.pixels, getattr(encoder, "model", None))
     except PacoError as error:
@@ -126,7 +149,8 @@ def _declared(encoder: Encoder) -> Iterator[str]:
 
 
 def _mode(encoder: Encoder) -> Iterator[str]:
-    modules = [value for value in vars(encoder).values() if isinstance(value, nn.Module)]
+    own = getattr(getattr(encoder, "inner", encoder), "__dict__", {})
+    modules = [value for value in own.values() if isinstance(value, nn.Module)]
     parts = [part for module in modules for part in module.modules()]
     training = [type(part).__name__ for part in parts if part.training]
     if training:
@@ -136,64 +160,30 @@ def _mode(encoder: Encoder) -> Iterator[str]:
         yield f"its weights are spread over {', '.join(sorted(devices))}"
 
 
-def _tokens(encoder: Encoder, images: Tensor) -> Iterator[str]:
-    before = images.clone()
-    try:
-        found = encoder.tokens(images, encoder.blocks)
-    except Exception as error:  # whatever someone else's encoder raises
-        yield f"tokens() fails on pictures {tuple(images.shape)} of its own contract: {type(error).__name__}: {error}"
-        return
-    if not torch.equal(images, before):
-        yield "tokens() writes to the pictures that it is given"
-        images = before.clone()
-    if set(found) != set(encoder.blocks):
-        yield f"tokens() returns blocks {sorted(found)} for {list(encoder.blocks)}"
-        return
-    shapes = [problem for block, tokens in found.items() for problem in _shapes(encoder, block, tokens)]
-    yield from shapes
-    if shapes:
-        return
-    again, mirrored = encoder.tokens(images, encoder.blocks), encoder.tokens(images.flip(-1), encoder.blocks)
-    alone = encoder.tokens(images[:1], encoder.blocks)
-    device = PartialState().device
-    moved = encoder.tokens(images.to(device), encoder.blocks)
+def _reductions(encoder: Encoder, identity: Identity) -> Iterator[str]:
+    """Yield the reductions that outputs of the shapes that the probe found do not give."""
+    shapes = {told.partition(" (")[0]: ast.literal_eval(told[told.index("(") :]) for told in identity.shapes}
+    for block in encoder.blocks:
+        pooled = shapes.get(f"block {block} global")
+        tokens = Tokens(
+            torch.zeros(1, *shapes[f"block {block} patches"]),
+            None if pooled is None else torch.zeros(1, *pooled),
+        )
+        for reduction in encoder.reductions:
+            try:
+                reduce(tokens, reduction)
+            except PacoError as error:
+                yield f"block {block}: reduction '{reduction}' is declared and cannot be had: {error}"
+
+
+def _kept(encoder: Encoder) -> Iterator[str]:
+    """Yield what is kept beside the tokens, and whether pictures on the device of a run give others."""
+    images, device = prepare(probe_pictures(encoder.pixels.size)[:2], encoder.pixels), PartialState().device
+    found, moved = encoder.tokens(images, encoder.blocks), encoder.tokens(images.to(device), encoder.blocks)
     for block, tokens in found.items():
-        if not torch.equal(again[block].patches, tokens.patches):
-            yield f"block {block}: the same pictures give other tokens the second time"
-        if _apart(alone[block].patches[0], tokens.patches[0]):
-            yield f"block {block}: a picture alone gives other tokens than in a batch"
-        if _apart(moved[block].patches, tokens.patches):
+        pooled = tokens.pooled
+        if tokens.patches.requires_grad or (pooled is not None and pooled.requires_grad):
+            yield f"block {block}: a gradient is kept; compute under torch.inference_mode()"
+        one, other = tokens.patches.detach().float().cpu(), moved[block].patches.detach().float().cpu()
+        if float((one - other).abs().max()) > CLOSE * max(float(one.std(correction=0)), 1e-6):
             yield f"block {block}: pictures on {device} give other tokens than the same on the CPU"
-        single = encoder.tokens(images, [block])[block].patches
-        if _apart(single, tokens.patches):
-            yield f"block {block}: asked alone it gives other tokens than among all blocks"
-    if encoder.parameters and all(
-        not _apart(mirrored[block].patches, found[block].patches) for block in found
-    ):
-        yield "mirrored pictures give the same tokens in the same places: the pictures do not matter"
-
-
-def _shapes(encoder: Encoder, block: str, tokens: Tokens) -> Iterator[str]:
-    patches, pooled = tokens.patches, tokens.pooled
-    if patches.ndim != 3 or len(patches) != PICTURES:
-        yield f"block {block}: patches are {tuple(patches.shape)}, expected ({PICTURES}, N, D)"
-        return
-    if pooled is not None and (pooled.ndim != 2 or len(pooled) != PICTURES):
-        yield f"block {block}: the global token is {tuple(pooled.shape)}, expected ({PICTURES}, D)"
-        return
-    if not torch.isfinite(patches).all():
-        yield f"block {block}: patches are not finite"
-    if patches.requires_grad or (pooled is not None and pooled.requires_grad):
-        yield f"block {block}: a gradient is kept; compute under torch.inference_mode()"
-    for reduction in encoder.reductions:
-        try:
-            reduce(tokens, reduction)
-        except PacoError as error:
-            yield f"block {block}: reduction '{reduction}' is declared and cannot be had: {error}"
-
-
-def _apart(one: Tensor, other: Tensor) -> bool:
-    one, other = one.float().cpu(), other.float().cpu()
-    return one.shape != other.shape or bool(
-        (one - other).abs().max() > CLOSE * max(float(one.std(correction=0)), 1e-6)
-    )

@@ -20,6 +20,7 @@ from paco_eval.features.forward import set_up
 from paco_eval.features.processes import use_device
 from paco_eval.report.tables.leaderboard import Asked, Columns, titles_of
 from paco_eval.rows.store import load_rows
+from paco_eval.testing import check_encoder
 from paco_fr.config import load_recipe, set_fields
 from paco_fr.export import export_half, export_onnx, export_timm
 from paco_fr.utils.errors import PacoError
@@ -96,6 +97,7 @@ def embed(
     precision: str = "float32",
     device: str = "auto",
     trust: bool = False,
+    allow_random: bool = False,
     progress: bool = False,
 ) -> Embedding:
     """Return the features of own pictures, and write them where ``out`` is a file.
@@ -110,6 +112,7 @@ def embed(
         precision: of the forward pass.
         device: ``auto``, ``cpu`` or ``cuda``.
         trust: whether code that comes with an encoder may run.
+        allow_random: go on with features that depend on chance or on the batch.
         progress: whether a bar is shown.
 
     """
@@ -120,6 +123,7 @@ def embed(
         never_onto(Path(out), *map(Path, several))
     use_device(device)
     loaded = set_up(load_encoder(encoder, trust=trust), precision)
+    check_encoder(loaded, strict=False, allow_random=allow_random)
     found = embed_pictures(
         loaded, list(map(str, several)), block=block, reduction=reduction, crop=crop, progress=progress
     )

@@ -17,7 +17,7 @@ from paco_eval.api.results import Results
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders._contract_check import check_contract
 from paco_eval.encoders._function import FunctionEncoder
-from paco_eval.encoders._identity import identified
+from paco_eval.encoders._identity import identified, structure_of
 from paco_eval.encoders.timm import TimmEncoder, class_token_trained, contract_of
 from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
@@ -318,7 +318,7 @@ def as_encoder(
     if hasattr(found, "pretrained_cfg") and hasattr(found, "forward_intermediates"):
         contract = pixels or contract_of(found)
         made: Encoder = TimmEncoder(name, found, contract, has_global=class_token_trained(found))
-        return _titled(identified(made, foreign=True), given)
+        return _titled(identified(made, own=False), given)
     if pixels is None:
         raise PacoError(
             f"How does {type(found).__name__} want its pictures? Give pixels=paco_eval.PixelContract(size=..., ...)."
@@ -332,7 +332,7 @@ def as_encoder(
     parameters = sum(parameter.numel() for parameter in found.parameters())
     facts: dict[str, Any] = {"pixels_checked": check_contract(name, pixels, found)}
     made = FunctionEncoder(name, function, pixels, digest, parameters, facts=facts)
-    return _titled(identified(made), given)
+    return _titled(identified(made, structure=structure_of(found)), given)
 
 
 def _titled(encoder: Encoder, given: str) -> Encoder:

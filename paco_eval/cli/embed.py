@@ -20,6 +20,9 @@ from paco_fr.utils import progress
 @click.option(
     "--reduction", default="", help="mean, grid4, global or flat.  [default: global, else its first]"
 )
+@click.option(
+    "--allow-random", is_flag=True, help="Go on with features that depend on chance or on the batch."
+)
 @click.option("--crop", default="",
               help="whole, box, farl, arcface or dlib, perhaps with settings as in box:margin=0.1:canvas=224.  "
                    "[default: what it requires, else whole]")  # fmt: skip
@@ -28,7 +31,7 @@ from paco_fr.utils import progress
 @trust_option
 def command(
     encoder: str, images: tuple[str, ...], out: Path, block: str, reduction: str, crop: str, precision: str,
-    device: str, trust: bool,
+    device: str, trust: bool, allow_random: bool,
 ) -> None:  # fmt: skip
     """Write the features of your own pictures: IMAGES are files, or one folder, parquet file or hf:OWNER/NAME.
 
@@ -40,7 +43,7 @@ def command(
 
     found = embed(
         encoder, images, out=out, block=block, reduction=reduction, crop=crop, precision=precision, device=device,
-        trust=trust, progress=True,
+        trust=trust, allow_random=allow_random, progress=True,
     )  # fmt: skip
     if not PartialState().is_main_process:
         return

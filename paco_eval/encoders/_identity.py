@@ -1,82 +1,69 @@
-"""An encoder is what it computes: its identity is its tensors and its outputs on a fixed probe.
+"""An encoder is what it computes: its identity is its tensors, its structure and its outputs on a fixed probe.
 
 Tensors do not tell networks apart: an activation, a pooling, a stride, an epsilon or the code of ``forward`` changes
-every feature and no tensor. So each encoder is shown eight pictures that are drawn here, at its own pixel contract
-and in float32, and every output that it declares (patch and global tokens of every block) is told in a few numbers:
-two sums with random signs for each picture, over the output's root mean square, and the logarithm of that.
+every feature and no tensor. So each encoder, whoever wrote it, is shown the pictures of :mod:`paco_eval.encoders._probe`
+in float32, and its ``weight_hash`` joins three things:
 
-**Tensors and probe are held apart**, because float noise must not rename a network. Of an encoder of this package,
-whose code is named by ``adapter_version``, ``weight_hash`` stays the hash of its tensors; of code from elsewhere
-(modules, ``file:``, ONNX, TorchScript, other packages) it joins what they state with the shapes of the outputs and the
-numbers in coarse classes (:data:`CLASS`), which noise all but never crosses. What was seen under a hash is kept under
-``PACO_CACHE``: numbers within :data:`NOISE` are the same network and get the same hash on whatever side of a class
-they fall; others under the same hash are another network, which gets a hash of its own. So features, choices and rows
-are shared by networks that compute the same, and by no others.
+- what it **states**: the hash of its tensors, of its file with what lies beside that, or what somebody wrote;
+- its **structure**: type and settings of torch's own modules, where it is made of such;
+- the **probe**: shapes of its outputs, and some numbers of them in coarse classes (:data:`CLASS`).
 
-The probe is run twice, and picture by picture: what depends on chance or on the batch is found. It is shown again
-only where something could have changed: for encoders that are files or built here, what it told is remembered by
-tensors, structure and the versions of what computes.
+**Float noise** must not rename a network. Numbers of one network on two machines, devices or numbers of threads differ
+by far less than a class is wide, so they fall into the same one but for one network in about a hundred. What was seen is
+therefore kept, under ``PACO_CACHE`` and in every row (``network``, ``probe``): of the same tensors and structure, numbers
+within :data:`NOISE` of those are the same network and get its hash on whatever side of a class they fall; others are
+another network, which gets a hash of its own even where all its classes are those of the first. So features, choices and
+rows are shared by networks that compute the same, and by no others.
+
+The probe is shown again only where something could have changed: for encoders that are files or built here, what it
+told is remembered by tensors, structure, settings and the versions of what computes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from accelerate import PartialState
-from torch import Tensor, nn
+from torch import nn
 
-from paco_fr.contracts import Encoder, Tokens, content_hash
-from paco_fr.faces.pixels import prepare
-from paco_fr.utils.errors import PacoError, in_a_line
+from paco_eval.encoders._probe import NOISE, Identity, classes, probed
+from paco_fr.contracts import Encoder, content_hash
+from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_file, cache_folder
-from paco_fr.utils.random import generator
 from paco_fr.utils.untrusted import read_json
 
-VERSION = 1
+VERSION = 2
 """Raised when the probe or its numbers change."""
-SIGNS = 2
-"""Sums of an output for each picture."""
-NOISE = 5e-3
-"""Numbers of one network differ by less: float32 on two machines by 1e-5, with TF32 by 1e-3."""
 CLASS = 0.1
 """Width of the classes that enter a hash."""
-BY_CHANCE, BY_BATCH = 1e-4, 1e-2
-"""Shares of an output's size by which it may differ when it is computed again, and in another batch."""
-SAME = 1e-5
-"""Share of an output's size by which all pictures differ less where the output does not depend on them."""
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What the probe told of an encoder.
+class Network:
+    """A network that was seen before.
 
     Attributes:
-        weight_hash: of the network.
-        shapes: of each output of one picture.
-        numbers: of all outputs.
-        problems: what makes its features unfit, in words.
-        chance: what makes them depend on chance or on the batch.
-        constant: blocks whose features do not depend on the picture.
-        error: that the encoder raised on the probe.
+        weight_hash: that it got.
+        stated: hash that it stated.
+        structure: hash of its structure.
+        pixels: hash of its pixel contract.
+        probe: numbers of each output, by a name with its shape.
 
     """
 
     weight_hash: str
-    shapes: tuple[str, ...] = ()
-    numbers: tuple[float, ...] = ()
-    problems: tuple[str, ...] = ()
-    chance: tuple[str, ...] = ()
-    constant: tuple[str, ...] = ()
-    error: Exception | None = None
+    stated: str
+    structure: str
+    pixels: str
+    probe: Mapping[str, Sequence[float]]
 
 
 class Identified:
@@ -92,76 +79,65 @@ class Identified:
         return getattr(self.inner, name)
 
 
-def probe_pictures(size: int) -> npt.NDArray[np.uint8]:
-    """Return the eight pictures of the probe (8, size, size, 3), uint8 RGB."""
-    line = (np.arange(size) + 0.5) / size
-    x, y = np.meshgrid(line, line)
-
-    def spot(left: float, top: float, wide: float, high: float) -> npt.NDArray[np.float64]:
-        return np.exp(-(((x - left) / wide) ** 2 + ((y - top) / high) ** 2))[..., None]
-
-    slope = np.stack([x, y, 1 - x], -1)
-    noise = generator("probe noise", size).random((size, size, 3))
-    checks = np.repeat(((x * 8).astype(int) + (y * 8).astype(int))[..., None] % 2, 3, -1) * [1.0, 0.8, 0.6]
-    spots = (
-        spot(0.3, 0.3, 0.2, 0.1) * [1, 0, 0]
-        + spot(0.7, 0.4, 0.1, 0.3) * [0, 1, 0]
-        + spot(0.5, 0.8, 0.3, 0.2) * [0, 0, 1]
-    )
-    inside = (((x - 0.5) / 0.33) ** 2 + ((y - 0.52) / 0.43) ** 2 < 1)[..., None]
-    skin = np.array([0.82, 0.62, 0.52]) * (0.75 + 0.35 * spot(0.4, 0.4, 0.5, 0.6))
-    eyes = spot(0.37, 0.43, 0.06, 0.035) + spot(0.63, 0.43, 0.06, 0.035)
-    face = np.where(
-        inside, skin * (1 - 0.85 * eyes) - spot(0.5, 0.73, 0.13, 0.03) * [0.1, 0.35, 0.35], [0.35, 0.4, 0.5]
-    )
-    waves = 0.5 + 0.5 * np.sin(2 * np.pi * np.stack([3 * x, 5 * y, 4 * (x + y)], -1))
-    kinds = [slope, noise, checks, spots, face, waves, np.zeros_like(noise), np.ones_like(noise)]
-    return np.stack([np.rint(255 * kind.clip(0, 1)).astype(np.uint8) for kind in kinds])
-
-
-@contextmanager
-def no_exit(name: str) -> Iterator[None]:
-    """Turn what would end the process into an error of the encoder: only the user's interruption leaves a run."""
-    try:
-        yield
-    except SystemExit as error:
-        raise PacoError(f"{name}: its code tried to end the process (exit {error.code!r}).") from error
-
-
-def identified(encoder: Any, *, foreign: bool | None = None) -> Encoder:
+def identified(encoder: Any, *, structure: str = "", own: bool = True) -> Encoder:
     """Return an encoder under the hash of what it computes, with what the probe told as its ``identity``.
 
+    One that was identified before is looked at again: it may have been changed since.
+
     Args:
-        encoder: loaded; one that was identified before is returned as it is.
-        foreign: whether its code is from elsewhere; by default that is seen by its class.
+        encoder: loaded.
+        structure: hash of the structure of a module that the encoder does not show.
+        own: whether it was built by code of this package, so that its structure is all of it.
 
     """
-    if "identity" in getattr(encoder, "__dict__", {}):
-        return encoder  # type: ignore[no-any-return]
-    kind = type(encoder)
-    if foreign is None:
-        foreign = not kind.__module__.startswith("paco_eval.encoders.") or kind.__name__ == "FunctionEncoder"
-    found = _named(encoder, _remembered_probe(encoder), foreign)
-    if not kind.__module__.startswith("paco_eval.encoders."):
-        return Identified(encoder, found)
+    if isinstance(encoder, Identified):
+        encoder = encoder.inner
+    known: Identity | None = getattr(encoder, "__dict__", {}).get("identity")
+    if known is not None:
+        restate = getattr(encoder, "stated_hash", None)
+        encoder.weight_hash = known.stated if restate is None else restate
+        structure = structure or known.structure
+    model = getattr(encoder, "model", None)
+    if isinstance(model, nn.Module):
+        structure = structure_of(model)
+    told = replace(_remembered_probe(encoder) if own else probed(encoder), structure=structure)
+    found = _named(told, _kept(encoder, told), encoder)
+    if not type(encoder).__module__.startswith("paco_eval.encoders."):
+        return Identified(encoder, found)  # type: ignore[return-value]
     encoder.identity, encoder.weight_hash = found, found.weight_hash
     return encoder  # type: ignore[no-any-return]
 
 
-def refuse_unfit(encoder: Encoder, *, allow_random: bool = False) -> None:
-    """Refuse an encoder of which no score would mean anything.
+def looked_at(encoder: Encoder) -> Encoder:
+    """Return an encoder as :func:`identified` does; one that was looked at as it is."""
+    return encoder if hasattr(encoder, "identity") else identified(encoder)
 
-    Raises:
-        PacoError: naming what is wrong with each output; or whatever the encoder raised on the probe.
 
-    """
-    identity: Identity | None = getattr(encoder, "identity", None)
-    if identity is None:
+def recognise(encoder: Any, seen: Iterable[Network]) -> None:
+    """Give an identified encoder the hash under which rows know it; another than rows have of another network."""
+    own: Identity | None = getattr(encoder, "identity", None)
+    if own is None or not own.numbers:
         return
-    if identity.error is not None:
-        raise identity.error
-    if told := identity.problems or (() if allow_random else identity.chance):
-        raise PacoError("; ".join(told))
+    alike = [
+        one
+        for one in seen
+        if (one.stated, one.structure, one.pixels) == (own.stated, own.structure, encoder.pixels.hash)
+    ]
+    if alike:
+        found = _named(own, alike, encoder)
+        encoder.identity, encoder.weight_hash = found, found.weight_hash
+
+
+def probe_of(encoder: Encoder) -> dict[str, list[float]]:
+    """Return the numbers of each output on the probe, by a name with its shape, as rows hold them."""
+    identity: Identity | None = getattr(encoder, "identity", None)
+    return {} if identity is None else _by_output(identity)
+
+
+def network_of(encoder: Encoder) -> dict[str, str]:
+    """Return what a row says of an encoder's identity beside the probe."""
+    identity: Identity | None = getattr(encoder, "identity", None)
+    return {} if identity is None else {"stated": identity.stated, "structure": identity.structure}
 
 
 def notes_of(encoder: Encoder, block: str) -> dict[str, str]:
@@ -175,156 +151,68 @@ def notes_of(encoder: Encoder, block: str) -> dict[str, str]:
     )
 
 
-def probed(encoder: Any) -> Identity:
-    """Return what an encoder makes of the probe, under the hash that it states."""
-    images = prepare(probe_pictures(encoder.pixels.size), encoder.pixels)
-    blocks, nothing = list(encoder.blocks), Identity(str(encoder.weight_hash))
-    try:
-        with torch.random.fork_rng(), torch.no_grad(), _plain_floats(), no_exit("tokens()"):
-            alone = [_outputs(encoder, images[at : at + 1], blocks) for at in range(len(images))]
-            try:
-                first, again = (_outputs(encoder, images.clone(), blocks) for _ in range(2))
-            except (torch.OutOfMemoryError, MemoryError):
-                first = again = {name: torch.cat([one[name] for one in alone]) for name in alone[0]}
-    except UnfitError as error:
-        return replace(nothing, problems=(str(error),))
-    except Exception as error:  # whatever someone else's encoder raises
-        return replace(nothing, problems=(in_a_line(error),), error=error)
-    problems, chance, constant, numbers, shapes = [], [], [], [], []
-    for name, output in first.items():
-        values, size = _doubles(output), float(_doubles(output).square().mean().sqrt()) + 1e-12
-        single = torch.cat([one[name] for one in alone if name in one])
-        if again.get(name, output).shape != output.shape or single.shape != output.shape:
-            problems.append(
-                f"{name}: {tuple(single.shape)} picture by picture, {tuple(output.shape)} together"
-            )
-            continue
-        if _most(again[name], output) > BY_CHANCE * size:
-            chance.append(
-                f"{name}: the same pictures give other features the second time, as with dropout; {GO_ON}"
-            )
-        elif _most(single, output) > BY_BATCH * size:
-            chance.append(f"{name}: a picture alone gives other features than among others, as with batch norm in "
-                          f"training mode; {GO_ON}")  # fmt: skip
-        if float((values - values[:1]).abs().max()) <= SAME * size:
-            constant.append(name.split()[1])
-        shapes.append(f"{name} {tuple(output.shape[1:])}")
-        numbers += _numbers(values, size)
-    return Identity(
-        nothing.weight_hash, tuple(shapes), tuple(numbers), tuple(problems), tuple(chance), tuple(constant)
-    )
+def structure_of(model: nn.Module) -> str:
+    """Return the hash of the settings of torch's own modules that compute something, as they print themselves.
+
+    What other packages call their parts, and what does nothing in evaluation, differs between their versions.
+    """
+    parts = [
+        [name, type(part).__qualname__, part.extra_repr()]
+        for name, part in model.named_modules()
+        if type(part).__module__.startswith("torch.nn.")
+        and not isinstance(part, (nn.Identity, nn.Dropout, nn.Sequential, nn.ModuleList, nn.ModuleDict))
+    ]
+    return content_hash(parts)
 
 
-GO_ON = "call eval(), or go on with --allow-random (allow_random=True), and rows will say so"
+def _named(told: Identity, alike: Sequence[Network], encoder: Any) -> Identity:
+    """Return what the probe told under the hash of the network, see the head of this module.
 
-
-class UnfitError(PacoError):
-    """Outputs that are no tokens of the pictures shown."""
-
-
-def check_tokens(found: Any, count: int, blocks: Sequence[str]) -> None:
-    """Refuse what is no tokens of ``count`` pictures: shape, rank and type of each output of each block.
-
-    Raises:
-        PacoError: naming the block and what was expected.
+    Args:
+        told: by the probe.
+        alike: networks of the same tensors and structure that were seen before.
+        encoder: for its pixel contract and version.
 
     """
-    if not isinstance(found, Mapping) or not set(blocks) <= set(found):
-        told = sorted(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
-        raise UnfitError(f"tokens() returns blocks {told} for {list(blocks)}")
-    for block in blocks:
-        tokens = found[block]
-        if not isinstance(tokens, Tokens):
-            raise UnfitError(f"block {block}: tokens() returns {type(tokens).__name__}, expected Tokens")
-        outputs = {"patches": (tokens.patches, 3, "N, D"), "the global token": (tokens.pooled, 2, "D")}
-        for name, (output, rank, rest) in outputs.items():
-            if output is None and rank == 2:
-                continue
-            if not isinstance(output, Tensor) or not output.is_floating_point():
-                kind = output.dtype if isinstance(output, Tensor) else type(output).__name__
-                raise UnfitError(
-                    f"block {block}: {name} are {kind}, expected a tensor of floating point numbers"
-                )
-            if output.ndim != rank or len(output) != count or 0 in output.shape:
-                raise UnfitError(
-                    f"block {block}: {name} are {tuple(output.shape)}, expected ({count}, {rest})"
-                )
+    kind = "unfit" if told.problems else "random" if told.chance else ""
+    known = [VERSION, told.stated, told.structure, encoder.adapter_version, kind, told.shapes]
+    coarse, fine = (content_hash([*known, classes(told.numbers, width)]) for width in (CLASS, NOISE))
+    for one in alike:
+        if _close(one.probe, _by_output(told)):
+            return replace(told, weight_hash=one.weight_hash)
+    taken = {one.weight_hash for one in alike}
+    candidates = (coarse, fine, content_hash([*known, told.numbers]))
+    return replace(told, weight_hash=next(name for name in candidates if name not in taken))
 
 
-def _outputs(encoder: Any, images: Tensor, blocks: list[str]) -> dict[str, Tensor]:
-    """Return every declared output of prepared pictures by a name that ends in its block."""
-    found = encoder.tokens(images, blocks)
-    check_tokens(found, len(images), blocks)
-    outputs = {}
-    for block in blocks:
-        outputs[f"block {block} patches"] = found[block].patches
-        if found[block].pooled is not None:
-            outputs[f"block {block} global"] = found[block].pooled
-    return outputs
+def _by_output(told: Identity) -> dict[str, list[float]]:
+    each = len(told.numbers) // max(len(told.shapes), 1)
+    parts = [list(told.numbers[at * each : (at + 1) * each]) for at in range(len(told.shapes))]
+    return dict(zip(told.shapes, parts, strict=True))
 
 
-def _doubles(output: Tensor) -> Tensor:
-    return torch.nan_to_num(output.detach().double().cpu().flatten(1))
-
-
-def _most(one: Tensor, other: Tensor) -> float:
-    return float((_doubles(one) - _doubles(other)).abs().max())
-
-
-def _numbers(values: Tensor, size: float) -> list[float]:
-    """Return the numbers of an output (8, n) of a root mean square."""
-    count = values.shape[1]
-    signs = generator("probe signs", count).integers(0, 2, (count, SIGNS)) * 2.0 - 1
-    sums = values.numpy() @ signs / (size * count**0.5)
-    return [*np.round(sums, 6).ravel().tolist(), round(float(np.log(size)), 6)]
-
-
-@contextmanager
-def _plain_floats() -> Iterator[None]:
-    """Compute convolutions and products in whole float32, whatever the GPU would rather do."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
-
-
-def _named(encoder: Any, told: Identity, foreign: bool) -> Identity:
-    """Return what the probe told under the hash of the network, see the head of this module."""
-    stated = told.weight_hash
-    if told.problems or told.chance:  # its numbers are nothing to hold against others
-        return replace(told, weight_hash=content_hash([stated, "unfit" if told.problems else "random"]))
-    shapes = list(told.shapes)
-    coarse = content_hash(
-        [stated, VERSION, shapes, np.rint(np.array(told.numbers) / CLASS).astype(int).tolist()]
+def _close(one: Mapping[str, Sequence[float]], other: Mapping[str, Sequence[float]]) -> bool:
+    return one.keys() == other.keys() and all(
+        len(one[name]) == len(other[name]) and np.all(np.abs(np.subtract(one[name], other[name])) <= NOISE)
+        for name in one
     )
-    candidates = [coarse if foreign else stated]
-    candidates.append(
-        content_hash([stated, VERSION, shapes, np.rint(np.array(told.numbers) / NOISE).astype(int).tolist()])
-    )
-    address = content_hash(
-        [VERSION, stated, encoder.adapter_version, encoder.pixels.hash, list(encoder.blocks), foreign]
-    )
+
+
+def _kept(encoder: Any, told: Identity) -> list[Network]:
+    """Return the networks of the same tensors and structure that the cache knows; a new one is added."""
+    about = [told.stated, told.structure, encoder.pixels.hash]
+    address = content_hash([VERSION, *about, encoder.adapter_version, list(encoder.blocks)])
     path = cache_folder("identities") / f"{address}.json"
-    known: list[dict[str, Any]] = _read(path).get("networks", [])
-    for one in known:
-        if one["shapes"] == shapes and _close(one["numbers"], told.numbers):
-            return replace(told, weight_hash=one["weight_hash"])
-    taken = {one["weight_hash"] for one in known}
-    own = next(
-        candidate
-        for candidate in (*candidates, content_hash([stated, shapes, told.numbers]))
-        if candidate not in taken
-    )
-    _write(
-        path, {"networks": [*known, {"weight_hash": own, "shapes": shapes, "numbers": list(told.numbers)}]}
-    )
-    return replace(told, weight_hash=own)
-
-
-def _close(one: Sequence[float], other: Sequence[float]) -> bool:
-    return len(one) == len(other) and bool(np.all(np.abs(np.subtract(one, other)) <= NOISE))
+    with suppress(TypeError, KeyError, AttributeError):
+        lines = _read(path).get("networks", [])
+        alike = [Network(one["weight_hash"], *about, one["probe"]) for one in lines]
+        found = _named(told, alike, encoder)
+        if found.weight_hash not in {one.weight_hash for one in alike}:
+            _write(
+                path, {"networks": [*lines, {"weight_hash": found.weight_hash, "probe": _by_output(found)}]}
+            )
+        return alike
+    return []
 
 
 def _remembered_probe(encoder: Any) -> Identity:
@@ -348,7 +236,7 @@ def _remembered_probe(encoder: Any) -> Identity:
 def _made_of(encoder: Any) -> list[Any] | None:
     """Return all that the outputs of an encoder follow from; None where that is code which nobody can read off."""
     kind = type(encoder)
-    if not kind.__module__.startswith("paco_eval.encoders."):
+    if not kind.__module__.startswith("paco_eval.encoders.") or callable(vars(encoder).get("tokens")):
         return None
     model = getattr(encoder, "model", None)
     if kind.__name__ == "FunctionEncoder":
@@ -361,14 +249,22 @@ def _made_of(encoder: Any) -> list[Any] | None:
     structure = [] if not isinstance(model, nn.Module) else [
         [name, f"{type(part).__module__}.{type(part).__qualname__}", _settings(part)] for name, part in model.named_modules()
     ]  # fmt: skip
-    hooked = model is not None and any(
-        part._forward_hooks or "forward" in vars(part) for part in model.modules()
+    hooked = isinstance(model, nn.Module) and any(
+        part._forward_hooks or part._forward_pre_hooks or any(map(_from_elsewhere, vars(part).values()))
+        for part in model.modules()
     )
     return None if hooked else [
         VERSION, kind.__qualname__, encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash,
-        list(encoder.blocks), structure, str(PartialState().device.type),
+        list(encoder.blocks), getattr(encoder, "has_global", None), structure, str(PartialState().device.type),
         [_version(name) for name in ("torch", "timm", "onnxruntime")],
     ]  # fmt: skip
+
+
+def _from_elsewhere(value: Any) -> bool:
+    """Say whether an attribute is a function that neither torch nor timm put there."""
+    return isinstance(value, (FunctionType, MethodType)) and not value.__module__.startswith(
+        ("torch.", "timm.")
+    )
 
 
 def _settings(part: nn.Module) -> list[str]:

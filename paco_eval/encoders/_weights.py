@@ -6,6 +6,7 @@ from its tensors alone: its sizes are read off the shapes, and nothing may be le
 
 from __future__ import annotations
 
+import hashlib
 import math
 import mmap
 import pickle
@@ -25,10 +26,15 @@ from torch import Tensor, nn
 from paco_eval.encoders._options import NOTHING, Network
 from paco_eval.encoders._state import admitted, find_state
 from paco_fr.checkpoint import load_weights
+from paco_fr.faces.contents import contents_of
 from paco_fr.utils.errors import PacoError, in_a_line, one_line, quoted
+from paco_fr.utils.untrusted import read_json
 
 UNPACKED = 20
 """How many times its size a file of weights may unpack to; torch does not pack at all."""
+INDEX = ".index.json"
+"""Ending of a file that says in which of several files the tensors of a network are."""
+_PART = re.compile(r"(?P<name>.+)-[0-9]{5}-of-(?P<of>[0-9]{5})\.(?P<ending>safetensors|bin)")
 HEAD_WIDTH = 64
 WIDE_HEADS = {1280: 16, 1408: 16, 1664: 16}
 """Heads of the published widths that are not split into heads of 64 (ViT-H, g and bigG)."""
@@ -41,7 +47,7 @@ ROUGH = 0.8
 
 
 def read_tensors(path: Path, anchors: Collection[str] = ()) -> dict[str, Tensor]:
-    """Return the tensors of a ``.safetensors`` or torch file by name, see :func:`find_state`.
+    """Return the tensors of a ``.safetensors`` or torch file, or of an index of several, by name, see :func:`find_state`.
 
     Torch files are read with ``weights_only=True``: torch's restricted unpickler makes tensors and plain values, and
     what :func:`admitted` names beside them as things without content. Nothing of the file runs.
@@ -56,10 +62,71 @@ def read_tensors(path: Path, anchors: Collection[str] = ()) -> dict[str, Tensor]
     """
     if not path.is_file():
         raise PacoError(f"No weight file {path}.")
-    tensors = find_state(load_weights(path) if path.suffix == ".safetensors" else _read_torch(path), anchors)
+    if (part := _PART.fullmatch(path.name)) is not None and int(part["of"]) > 1:
+        raise PacoError(
+            f"{path} is one of {int(part['of'])} parts of a network. Name their index, "
+            f"{part['name']}.{part['ending']}.index.json, with all parts beside it."
+        )
+    tensors = find_state(_read_parts(path) if path.name.endswith(INDEX) else _read_file(path), anchors)
     if not tensors:
         raise PacoError(f"{path} holds no tensors by name. Give a state_dict.")
     return tensors
+
+
+def _read_file(path: Path) -> object:
+    return load_weights(path) if path.suffix == ".safetensors" else _read_torch(path)
+
+
+def _read_parts(path: Path) -> dict[str, object]:
+    """Return the tensors that an index names, each from the part beside it that has it; no part holds others.
+
+    Raises:
+        PacoError: a part leads elsewhere, is missing, or has not just what the index says.
+
+    """
+    remedy = "Copy or download index and parts again."
+    places = read_json(path, remedy).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
+        raise PacoError(f"{path} has no weight_map from names of tensors to files. {remedy}")
+    found: dict[str, object] = {}
+    for name in sorted(set(places.values())):
+        part = beside(path, name)
+        tensors = _read_file(part)
+        wanted = {tensor for tensor, place in places.items() if place == name}
+        held = set(tensors) if isinstance(tensors, dict) else set()
+        if wanted != held or not isinstance(tensors, dict):
+            odd = sorted(map(str, wanted ^ held))[0]
+            raise PacoError(
+                f"{part} {'lacks' if odd in wanted else 'also holds'} {quoted(odd)}, unlike {path.name} says. {remedy}"
+            )
+        found |= tensors
+    return found
+
+
+def beside(path: Path, name: str) -> Path:
+    """Return a file beside another that names it.
+
+    Raises:
+        PacoError: the name leads out of the folder, or there is no such file.
+
+    """
+    part = path.parent / name
+    if not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise PacoError(
+            f"{path} names {quoted(name)}, which leads out of its folder. What belongs to it lies beside it."
+        )
+    if not part.is_file():
+        raise PacoError(f"{path} needs {part}, which is not there. Copy it beside it.")
+    return part
+
+
+def files_hash(*paths: Path) -> str:
+    """Return sixteen hex digits of the contents of files, in their order."""
+    digests = contents_of(paths)
+    for path, digest in zip(paths, digests, strict=True):
+        if digest is None:
+            raise PacoError(f"{path} cannot be read. Mend its permissions, or copy it again.")
+    return hashlib.sha256(b"".join(digest for digest in digests if digest is not None)).hexdigest()[:16]
 
 
 def _read_torch(path: Path) -> object:

@@ -8,8 +8,7 @@ picture's own path (:mod:`paco_eval.encoders._picture_path`); the rest is stated
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders._options import PIXELS, crop_option, pixel_contract, split_options, stated
 from paco_eval.encoders._picture_path import Path as Path_
 from paco_eval.encoders._picture_path import follow
+from paco_eval.encoders._weights import beside, files_hash
 from paco_fr.contracts import CROPS, PixelContract
 from paco_fr.utils.errors import PacoError, one_line, quoted
 from paco_fr.utils.untrusted import parse_json, shaped
@@ -55,6 +55,7 @@ def load(name: str) -> FunctionEncoder:
         raise PacoError(f"{file} is {other}, not an encoder. Of that pack, take {', '.join(RECOGNISERS)}.")
     if not path.is_file():
         raise PacoError(f"No ONNX file {path}.")
+    outside = tensor_files(path)
     onnx, session = _open(path)
     graph = onnx.graph
     picture = _input(session, file)
@@ -71,7 +72,7 @@ def load(name: str) -> FunctionEncoder:
         name,
         feed.through(_network(session, picture.name), pixels.channels),
         pixels,
-        weight_hash=_files_hash(path),
+        weight_hash=files_hash(path, *outside),
         parameters=sum(int(np.prod(weights.dims)) for weights in graph.initializer),
         required_crop=crop_option(options, crop),
         facts=facts,
@@ -163,16 +164,53 @@ def _open(path: Path) -> tuple[Any, Any]:
         raise PacoError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
 
 
-def _files_hash(path: Path) -> str:
-    """Return the hash of a file, and of the files of tensors beside it where it names any."""
-    import onnx
+def tensor_files(path: Path) -> list[Path]:
+    """Return the files beside an ONNX file that hold tensors of it, wherever in the graph those are.
 
-    digest = hashlib.sha256(path.read_bytes())
-    tensors = onnx.load(str(path), load_external_data=False).graph.initializer
-    named = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
-    for name in sorted(named):
-        digest.update((path.parent / name).read_bytes())
-    return digest.hexdigest()[:16]
+    Raises:
+        PacoError: one leads out of the folder, is missing, or is too short for what lies in it.
+
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise PacoError(f"onnx: encoders need {error.name}: pip install 'paco-fr[onnx]'.") from error
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf raises classes of its own
+        raise PacoError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
+    found: dict[Path, int] = {}
+    for tensor in _tensors([model.graph, *model.functions]):
+        said = {entry.key: entry.value for entry in tensor.external_data}
+        if tensor.data_location != onnx.TensorProto.EXTERNAL and not said:
+            continue
+        part = beside(path, said.get("location", ""))
+        try:
+            end = int(said.get("offset", 0)) + int(said.get("length", 0))
+        except ValueError as error:
+            raise PacoError(f"{path}: {quoted(tensor.name)} lies at no place in {part.name}.") from error
+        found[part] = max(found.get(part, 0), end)
+    for part, end in found.items():
+        if part.stat().st_size < end:
+            raise PacoError(
+                f"{part} has {part.stat().st_size} bytes, {path.name} needs {end}. Copy it again."
+            )
+    return sorted(found)
+
+
+def _tensors(graphs: Iterable[Any]) -> Iterator[Any]:
+    """Yield every tensor of graphs and functions: kept ones, and those in nodes and in graphs of nodes."""
+    for graph in graphs:
+        for sparse in getattr(graph, "sparse_initializer", ()):
+            yield from (sparse.values, sparse.indices)
+        yield from getattr(graph, "initializer", ())
+        for node in graph.node:
+            for attribute in node.attribute:
+                yield from (attribute.t, *attribute.tensors)
+                for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                    yield from (sparse.values, sparse.indices)
+                inner = [attribute.g] if attribute.HasField("g") else []
+                yield from _tensors([*inner, *attribute.graphs])
 
 
 def _known(model: Any, path: Path) -> tuple[PixelContract | None, Any]:

@@ -10,7 +10,7 @@ from traceback import extract_tb
 from typing import Any
 
 from paco_eval.encoders._contract_check import check_contract
-from paco_eval.encoders._identity import no_exit
+from paco_eval.encoders._probe import no_exit
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 

@@ -66,9 +66,7 @@ class TimmEncoder:
         self.device = PartialState().device
         self.facts["pixels_checked"] = check_contract(self.name, self.pixels, self.model)
         self.model.eval().requires_grad_(False).to(self.device)
-        self.weight_hash = weight_hash(self.model)
-        if self.network.changed:  # the same tensors compute something else
-            self.weight_hash = content_hash([self.weight_hash, self.network.changed])
+        self.weight_hash = self.stated_hash
         self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         depth = len(self.model.feature_info)
         self.blocks: Sequence[str] = tuple(
@@ -80,6 +78,12 @@ class TimmEncoder:
             self.reductions = tuple(name for name in self.reductions if name != "grid4")
         if self.has_global:
             self.reductions = (*self.reductions, "global")
+
+    @property
+    def stated_hash(self) -> str:
+        """Return the hash of the tensors as they are now, and of what the user stated about the network."""
+        own = weight_hash(self.model)
+        return content_hash([own, self.network.changed]) if self.network.changed else own
 
     @torch.inference_mode()
     def tokens(self, images: Tensor, blocks: Sequence[str]) -> Mapping[str, Tokens]:

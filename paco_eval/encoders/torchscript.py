@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -16,6 +15,7 @@ from paco_eval.encoders._contract_check import check_contract
 from paco_eval.encoders._feed import Feed
 from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders._options import PIXELS, crop_option, pixel_contract, split_options, stated
+from paco_eval.encoders._weights import files_hash
 from paco_fr.contracts import PixelContract
 from paco_fr.utils.errors import PacoError, one_line
 
@@ -50,7 +50,7 @@ def load(name: str) -> FunctionEncoder:
         name,
         feed.through(function, pixels.channels),
         pixels,
-        weight_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        weight_hash=files_hash(path),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         required_crop=crop_option(options),
         facts={"objective": "unknown", "pixels_checked": check_contract(name, pixels), "stated": stated(options),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from paco_eval.encoders._identity import looked_at
 from paco_eval.evaluation.cells import cells_of, changed_units
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.frozen import looked_at_elsewhere
@@ -80,6 +81,7 @@ def plan(
         train_identities: folder of other people to fit on.
 
     """
+    encoders = [looked_at(encoder) for encoder in encoders]
     speeds: dict[int, float] = {}  # timed once an encoder, where a first cell asks for it
     seen: list[set[tuple[object, ...]]] = [set() for _ in encoders]
     cells, drawn = [], set[bytes]()
@@ -118,6 +120,9 @@ def passes_of(encoder: Encoder, data: Data, known: set[tuple[object, ...]]) -> i
     """
     data = data.seen_by(encoder)
     task = data.task
+    from paco_eval.testing import check_encoder
+
+    check_encoder(encoder, strict=False, allow_random=True)
     if crop_clashes(encoder, data):
         raise PacoError("requires another crop: add --crop encoder")
     if data.protocol.trains:

@@ -18,6 +18,7 @@ import torch
 from accelerate import PartialState
 
 from paco_eval.analysis.bootstrap import Interval, bootstrap_all
+from paco_eval.encoders._identity import network_of, probe_of
 from paco_eval.evaluation.cells import drawn_fingerprint
 from paco_eval.evaluation.data import Data
 from paco_eval.features.forward import flops_of, precision_of
@@ -201,6 +202,8 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         command=_command(encoder, data),
         repro="retrain" if encoder.name.startswith("paco:") else "evaluate",
         retrain=str(facts.get("retrain", "")),
+        network=network_of(encoder),
+        probe=probe_of(encoder),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from paco_eval.encoders import load_encoder
-from paco_eval.encoders._identity import identified, notes_of, refuse_unfit
+from paco_eval.encoders._identity import Network, looked_at, notes_of, recognise
 from paco_eval.evaluation.cells import cells_of
 from paco_eval.evaluation.codebook import diagnostics_of, measure_changed_codebook, measure_codebook
 from paco_eval.evaluation.data import Data
@@ -31,7 +31,7 @@ from paco_eval.features.processes import together
 from paco_eval.rows.compact import achieved_table
 from paco_eval.rows.former import Former
 from paco_eval.rows.samples import samples_of
-from paco_eval.rows.schema import MOST_FAILED, Row, row_key
+from paco_eval.rows.schema import MOST_FAILED, NOTES, Row, row_key
 from paco_eval.rows.store import ACHIEVED, SAMPLES, write_row
 from paco_fr.contracts import CropContract, Encoder
 from paco_fr.utils.errors import PacoError, reason
@@ -43,9 +43,6 @@ from tasks.task import Task
 
 if TYPE_CHECKING:
     from paco_eval.finetune.model import Settings
-
-NOTES = ("random", "constant")
-"""What a row may say of an encoder's features beside its choice."""
 
 Measurer = Callable[[Encoder, Data, Sequence[Any]], Iterator[Measured]]
 """Measures the wanted parts of a task, and perhaps others that come with them; in processes but the first it takes
@@ -92,15 +89,17 @@ def evaluate_all(
         say: takes lines for the user.
 
     """
-    loaded = [load_encoder(one) if isinstance(one, str) else identified(one) for one in encoders]
+    loaded = [load_encoder(one) if isinstance(one, str) else looked_at(one) for one in encoders]
     state = PartialState()
-    if state.num_processes > 1:  # one process says who they are
-        (hashes,) = broadcast_object_list([[encoder.weight_hash for encoder in loaded]])
-        for encoder, own in zip(loaded, hashes, strict=True):
-            encoder.weight_hash = own
     failed: list[str] = []
     with keeping(), owned_folder(out, wait=wait) if state.is_main_process else nullcontext():
         former = Former(out / "rows")
+        for encoder in loaded:
+            recognise(encoder, [Network(**each) for each in former.networks])
+        if state.num_processes > 1:  # one process says who they are
+            (hashes,) = broadcast_object_list([[encoder.weight_hash for encoder in loaded]])
+            for encoder, told in zip(loaded, hashes, strict=True):
+                encoder.weight_hash = told
         for task, places, found in measured_on(loaded, tasks, protocol, data_root, train_identities):
             own = [loaded[place] for place in places]
             if isinstance(found, NotApplicableError):
@@ -232,8 +231,10 @@ def measure(
             extraction and fitting meet.
 
     """
+    from paco_eval.testing import check_encoder
+
     data = data.seen_by(encoder)
-    together(lambda: refuse_unfit(encoder, allow_random=allow_random), PartialState())
+    together(lambda: check_encoder(encoder, strict=False, allow_random=allow_random), PartialState())
     identities = {part: identity_of(encoder, data, part) for part in _parts(encoder, data, say)}
     if asked is not None:
         asked.update({row_key(fields): fields for fields in identities.values()})

@@ -174,7 +174,12 @@ def ablation_table(grid: Sequence[Variant], out: Path) -> Table:
 
     """
     rows = _rows(grid, out)
-    (table, *others) = family_tables(rows, intervals=seed_intervals(registered_metrics()), heading="ablation")
+    tables = family_tables(
+        rows, intervals=seed_intervals(registered_metrics()), heading="ablation", include_mimic=True
+    )
+    if not tables:
+        raise PacoError(f"{out} holds no row of the grid. Were its tasks measured?")
+    (table, *others) = tables
     if others:
         raise PacoError(f"{out} holds rows of several protocols; give the grid an --out of its own.")
     shown = [at for at, column in enumerate(table.columns) if column.main and column.subset == "all"]

@@ -51,7 +51,7 @@ RELATIVE = 1e-6
 REDEFINING = ("task_version", "crop_hash")
 """Fields that say what a score means."""
 
-APART = {"key", "digest", "metrics", "timings", "command", "beside", "settings", "alias"}
+APART = {"key", "digest", "metrics", "timings", "command", "beside", "settings", "alias", "probe"}
 """Fields that are compared by others, or differ between any two runs."""
 
 
@@ -317,6 +317,9 @@ def seed_interval(metric: str, seeds: Sequence[Row]) -> Ends:
 def changed_fields(recorded: Row, measured: Row) -> dict[str, tuple[Any, Any]]:
     """Return the fields that differ: hashes, fingerprints, choices, versions, hardware, commit, ..."""
     then, now = (dict(_flat(row.model_dump(mode="json", by_alias=True))) for row in (recorded, measured))
+    if not recorded.network:  # of an earlier version, whose weight_hash is what is called stated now
+        now = {name: value for name, value in now.items() if not name.startswith("network.")}
+        now["weight_hash"] = measured.stated_hash
     return {
         name: (then.get(name), now.get(name))
         for name in sorted({*then, *now})

@@ -67,6 +67,7 @@ class Address:
     perturbation: str = "none"
     flip: bool = False
     dtype: str = "float32"
+    probe: str = ""
 
     @property
     def folder(self) -> Path:
@@ -84,6 +85,12 @@ def find(address: Address, keys: Keys) -> tuple[npt.NDArray[np.float32] | None, 
             part = _read(path, address)
             if part is None:
                 continue
+            if features is not None and part[1].shape[1:] != features.shape[1:]:
+                shape = part[1].shape[1:]
+                put_aside(
+                    path, f"its features are {shape} for a picture, those beside it {features.shape[1:]}"
+                )
+                continue
             rows = {key: row for row, key in enumerate(_as_scalars(part[0]))}
             sources = np.array([rows.get(key, -1) for key in wanted])
             hits = (sources >= 0) & ~found
@@ -100,13 +107,15 @@ def _read(path: Path, address: Address) -> tuple[Keys, npt.NDArray[np.float32]] 
     """Return keys and features of a part; None where it is gone, or was put aside because it is damaged."""
     try:
         status = path.stat()
-        stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+        stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         with safe_open(path, framework="np") as file:
             keys, values = file.get_tensor("keys"), file.get_tensor("features")
             if _known.get(path) != stamp:
                 said = (file.metadata() or {}).get("checksum")
                 if said != _checksum(address, keys, values):
                     raise PacoError("its features do not fit their checksum")
+                if problem := _misfit(address, keys, values):
+                    raise PacoError(problem)
                 _known[path] = stamp
     except FileNotFoundError:
         return None
@@ -121,6 +130,20 @@ def _checksum(address: Address, keys: Keys, values: npt.NDArray[Any]) -> str:
     return checksum(json.dumps(about), np.ascontiguousarray(keys), np.ascontiguousarray(values))
 
 
+def _misfit(address: Address, keys: npt.NDArray[Any], values: npt.NDArray[Any]) -> str:
+    """Return what is wrong with the shape or type of features (n, ...) of keys (n, 16), empty if nothing is."""
+    if keys.dtype != np.uint8 or keys.ndim != 2 or keys.shape[1] != 16:
+        return f"its keys are {keys.dtype} {keys.shape}, expected uint8 (n, 16)"
+    if values.dtype != np.float32 or len(values) != len(keys):
+        return f"its features are {values.dtype} {values.shape}, expected float32 ({len(keys)}, ...)"
+    rank = 3 if address.reduction == "tokens" else 2
+    if values.ndim != rank or 0 in values.shape[1:]:
+        return f"its features are {values.shape}, expected {rank} dimensions of {address.reduction}"
+    if len(set(_as_scalars(keys))) < len(keys):
+        return "two of its features are of one picture"
+    return ""
+
+
 def _parts(folder: Path) -> list[Path]:
     if not folder.exists():
         return []
@@ -129,8 +152,15 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def store(address: Address, keys: Keys, features: npt.NDArray[np.float32]) -> None:
-    """Add the features (n, ...) of keys (n, 16) as one part."""
+    """Add the features (n, ...) of keys (n, 16) as one part.
+
+    Raises:
+        PacoError: counts, rank or type are not those of features of these pictures, or there is no room.
+
+    """
     folder = address.folder
+    if problem := _misfit(address, keys, features):
+        raise PacoError(f"Features of block {address.block} ({address.reduction}) are not stored: {problem}.")
     path = folder / f"{content_hash(keys.tobytes().hex())}.safetensors"
     with using(folder):
         if path.exists():
@@ -181,10 +211,11 @@ KINDS = {
     "crops": "crops of an earlier version",
     "masks": "painted masks",
     "choices": "what validation decided",
+    "identities": "what encoders told of their probe",
     "contents": "hashes of files",
 }
 """Folders of the cache, and what is in them."""
-WHOLE = ("masks", "choices", "contents")
+WHOLE = ("masks", "choices", "identities", "contents")
 """Those whose files are small and many: they are one entry."""
 
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from paco_eval.features.batches import BATCH, batches_of, prepared_under
 from paco_eval.features.cache import Address, Keys, find, keep_to_limit, store
 from paco_eval.features.cache_locks import keeping
-from paco_eval.features.forward import Forward, precision_of
+from paco_eval.features.forward import Forward, precision_of, probe_hash
 from paco_eval.features.layers import Layer, reduce
 from paco_eval.features.perturbed import Condition, changed_keys
 from paco_eval.features.processes import together
@@ -70,7 +70,7 @@ class Reader:
         plain = [
             Address(
                 self.encoder.weight_hash, self.encoder.adapter_version, self.encoder.pixels.hash, canvas, *layer,
-                dtype=precision_of(self.encoder),
+                dtype=precision_of(self.encoder), probe=probe_hash(self.encoder),
             )
             for layer in self.layers
         ]  # fmt: skip

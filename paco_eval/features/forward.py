@@ -27,6 +27,11 @@ def precision_of(encoder: Encoder) -> str:
     return str(getattr(encoder, "precision", "float32"))
 
 
+def probe_hash(encoder: Encoder) -> str:
+    """Return the hash of all that an identified encoder told of the probe, empty of others."""
+    return str(getattr(getattr(encoder, "identity", None), "fine", ""))
+
+
 def set_up(encoder: Encoder, precision: str = "float32") -> Encoder:
     """Return the encoder, told to run in a precision; its weights stay as they are, encoders without any run as they are.
 
@@ -82,7 +87,7 @@ class Forward:
 
     def _run(self, images: Tensor, blocks: Sequence[str]) -> Mapping[str, Tokens]:
         try:
-            with _cast(precision_of(self.encoder)):
+            with torch.no_grad(), _cast(precision_of(self.encoder)):
                 found = self.encoder.tokens(images, blocks)
         except SystemExit as error:
             raise PacoError(

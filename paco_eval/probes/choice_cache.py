@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 import paco_eval.probes.solvers
 import tasks.kinds
 import tasks.metrics
-from paco_eval.features.forward import precision_of
+from paco_eval.features.forward import precision_of, probe_hash
 from paco_eval.features.layers import layers_of
 from paco_eval.probes.probe import Choice
 from paco_fr.contracts import Encoder, content_hash
@@ -31,8 +31,9 @@ from paco_fr.utils.untrusted import read_json
 from tasks.splits import Fold, Validation
 from tasks.task import Task
 
-ADDED_BY_DERIVING = ("name", "version", "sweep", "tags")
-"""Fields of a derived task that differ from those of the task that it derives from."""
+DECIDING = ("kind", "crop", "main_metric", "split", "choice_from", "flip", "views", "reductions", "head")
+"""Fields of a task, beside its options, that a choice depends on: not those that say where its data lie, which count by
+their contents, nor those in which a derived task differs from the task that it derives from."""
 
 
 def choice_path(
@@ -50,7 +51,13 @@ def choice_path(
     """
     parts = [part.indices for fold in folds for part in (fold.fit, fold.held)]
     key = {
-        "encoder": [encoder.weight_hash, encoder.adapter_version, encoder.pixels.hash, precision_of(encoder)],
+        "encoder": [
+            encoder.weight_hash,
+            encoder.adapter_version,
+            encoder.pixels.hash,
+            precision_of(encoder),
+            probe_hash(encoder),
+        ],
         "layers": layers_of(encoder, task.reductions),
         "task": _declared(task),
         "records": fingerprint,
@@ -100,11 +107,12 @@ def _declared(task: Task) -> dict[str, Any]:
     base, number = (
         (task.name, task.version) if task.sweep is None else (task.sweep.base, task.sweep.base_version)
     )
-    shared = {
-        field.name: getattr(task, field.name) for field in fields(task) if field.name not in ADDED_BY_DERIVING
+    options = {
+        name: getattr(value, "hash", None) or repr(value)
+        for name, value in task.options.items()
+        if name != "declared_as"  # as it was written, with a path
     }
-    options = {name: getattr(value, "hash", None) or repr(value) for name, value in task.options.items()}
-    plain = {name: repr(value) for name, value in shared.items()}
+    plain = {name: repr(getattr(task, name)) for name in DECIDING}
     return {**plain, "options": options, "base": [base, number]}
 
 

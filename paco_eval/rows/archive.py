@@ -46,7 +46,7 @@ MANIFEST = "archive.json"
 
 OF_ENCODER = (
     "method", "weight_hash", "pixel_hash", "pretrain_seed", "repro", "retrain", "licences", "versions", "hardware",
-    "commit",
+    "commit", "network", "probe",
 )  # fmt: skip
 """Fields that a row has in common with others of its encoder; a row that departs has its own."""
 

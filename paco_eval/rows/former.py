@@ -16,10 +16,14 @@ from typing import Any
 from datasets import Dataset
 
 from paco_eval.rows.schema import IDENTIFYING
+from paco_eval.rows.store import is_whole
 from paco_fr.faces.records import record_digests
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import cache_folder, write_text
 from paco_fr.utils.untrusted import read_json
+
+PROBED = 5
+"""Number of the first row format whose ``weight_hash`` is of what an encoder computes."""
 
 MAY_CHANGE = {
     "weight_hash": "the encoder computes something else",
@@ -36,12 +40,25 @@ class Former:
 
     def __init__(self, folder: Path) -> None:
         self.found: dict[str, list[dict[str, Any]]] = {}
+        self.networks: list[dict[str, Any]] = []
+        """Fields of the networks that were measured, see :class:`paco_eval.encoders._identity.Network`."""
+        known = set()
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-            with suppress(OSError, ValueError, TypeError, AttributeError):  # said where rows are read
+            with suppress(
+                OSError, ValueError, TypeError, AttributeError, KeyError
+            ):  # said where rows are read
                 fields = json.loads(path.read_bytes())
                 self.found.setdefault(_measurement(fields), []).append(
-                    {name: fields.get(name) for name in MAY_CHANGE}
+                    {name: fields.get(name) for name in MAY_CHANGE} | {"version": fields.get("schema")}
                 )
+                own = (fields["weight_hash"], fields["pixel_hash"], *sorted(fields["network"].items()))
+                if fields["probe"] and own not in known and is_whole(fields):
+                    known.add(own)
+                    stated, structure = (fields["network"][name] for name in ("stated", "structure"))
+                    self.networks.append(
+                        {"weight_hash": own[0], "stated": stated, "structure": structure, "pixels": own[1],
+                         "probe": fields["probe"]}
+                    )  # fmt: skip
 
     def why(self, identity: Mapping[str, Any], fingerprint: str = "") -> str:
         """Return what changed since the nearest row of a measurement; empty if there is none.
@@ -59,12 +76,12 @@ class Former:
         if not known:
             return ""
         at = min(known)[1]
-        old = self.found[_measurement(identity)][at]["data_fingerprint"]
-        return ", ".join(
-            (name == "data_fingerprint" and changed_records(str(old), fingerprint or identity[name]))
-            or MAY_CHANGE[name]
-            for name in changes[at]
-        )
+        old = self.found[_measurement(identity)][at]
+        before = str(old["data_fingerprint"])
+        told = {"data_fingerprint": changed_records(before, fingerprint or identity["data_fingerprint"])}
+        if isinstance(old["version"], int) and old["version"] < PROBED:
+            told["weight_hash"] = "earlier versions did not look at what the encoder computes"
+        return ", ".join(told.get(name) or MAY_CHANGE[name] for name in changes[at])
 
 
 def _measurement(fields: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from paco_fr.contracts import content_hash
 
-SCHEMA = 4
+SCHEMA = 5
 """Number of the row format that this version writes."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -26,6 +26,8 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
         **fields,
         "schema": 4,
     },  # 4 adds ``definition``, ``alias`` and ``settings``, which may be empty
+    # 5 adds ``network`` and ``probe``, which may be empty; before, ``weight_hash`` was what is stated
+    4: lambda fields: {**fields, "schema": 5},
 }
 """For each older format a function that turns its fields into those of the next one."""
 
@@ -49,6 +51,9 @@ def possible(unit: Unit, higher_is_better: bool) -> tuple[float, float]:
 
 MOST_FAILED = 0.05
 """Largest share of failures with which a number stands; above, it is shown struck through."""
+
+NOTES = ("random", "constant")
+"""What ``chosen`` may say of an encoder's features: that they depend on chance or on the batch, or on no picture."""
 
 _SLACK = 1e-9  # rounding of the last digit in a sum is no broken invariant
 
@@ -128,7 +133,7 @@ class Row(BaseModel):
     encoder: str = Field(description="as the user wrote it")
     alias: str = Field(default="", description="what tables call the encoder, where the user said")
     method: str = Field(description="objective and recipe without the seed, e.g. paco/tiny")
-    weight_hash: str = Field(description="of the encoder's weights")
+    weight_hash: str = Field(description="of what the encoder computes: its tensors, structure and probe")
     pixel_hash: str = Field(description="of the pixel contract: size, colours, interpolation")
     crop_hash: str = Field(description="of the face crop contract")
     protocol: str = Field(description="frozen, few-shot or fine-tune, with what distinguishes it")
@@ -186,6 +191,13 @@ class Row(BaseModel):
     beside: dict[str, str] = Field(
         default_factory=dict, description="sha256 of other files of this row, by kind: KEY.HASH.KIND"
     )
+    network: dict[str, str] = Field(
+        default_factory=dict,
+        description="hashes that its weight_hash is of: 'stated' (its tensors or file), 'structure'",
+    )
+    probe: dict[str, list[float]] = Field(
+        default_factory=dict, description="numbers of each output on the probe, by its name with shape"
+    )
     digest: str = Field(default="", pattern=r"^([0-9a-f]{16})?$", description="hash of all other fields")
 
     @model_validator(mode="before")
@@ -211,6 +223,11 @@ class Row(BaseModel):
         if self.interval is None and any(m.low is not None for m in self.metrics.values()):
             raise ValueError("a metric has an interval but 'interval' does not say how it was made")
         return self
+
+    @property
+    def stated_hash(self) -> str:
+        """Hash of the encoder's tensors or file; rows of earlier versions know no other."""
+        return self.network.get("stated", self.weight_hash)
 
     @property
     def failed(self) -> tuple[int, int, str]:

@@ -53,6 +53,11 @@ def _digest(content: Mapping[str, Any]) -> str:
     return content_hash({name: value for name, value in content.items() if name != "digest"})
 
 
+def is_whole(content: Mapping[str, Any]) -> bool:
+    """Say whether the fields of a stored row fit their digest."""
+    return bool(content.get("digest") == _digest(content))
+
+
 ITEMS, SAMPLES, ACHIEVED = "items.parquet", "samples.npz", "achieved.parquet"
 """Kinds of files beside a row."""
 

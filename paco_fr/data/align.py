@@ -7,8 +7,8 @@ Photographs in folders of people (``PERSON/PICTURE``) keep who is who: ``identit
 
 from __future__ import annotations
 
-import hashlib
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -21,18 +21,26 @@ import pandas as pd
 from datasets import Dataset
 
 from paco_fr.contracts import CropContract
-from paco_fr.data.sources import load_source
+from paco_fr.data.sources import load_source, same_place
 from paco_fr.faces.crop import apply, crop_image, crop_transform
 from paco_fr.faces.decode import Pixels, encode_png, read_image
 from paco_fr.faces.detector import FaceDetector, Found, detector_of
 from paco_fr.faces.landmarks import box_of, five_points
 from paco_fr.faces.listing import as_text
-from paco_fr.faces.records import COLUMNS, features
+from paco_fr.faces.records import COLUMNS, digests_of_parts, features
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file, never_onto, owned_folder, same_settings, write_text
+from paco_fr.utils.files import (
+    SETTINGS,
+    atomic_file,
+    file_checksum,
+    never_onto,
+    owned_folder,
+    same_settings,
+    write_text,
+)
 from paco_fr.utils.pool import in_order
 from paco_fr.utils.progress import stage
-from paco_fr.utils.untrusted import parse_parquet, read_bounded, read_text
+from paco_fr.utils.untrusted import parse_parquet, read_bounded, read_json, read_text
 
 Several = Literal["largest", "central", "reject"]
 Keep = Callable[[Pixels, dict[str, Any], Found, str, "Rules"], dict[str, Any]]
@@ -136,21 +144,15 @@ def sought(
 ) -> Counter[str]:  # fmt: skip
     """Look for the face of every record, part by part, and keep in ``out`` what ``keep`` makes of it; see :func:`align`."""
     with owned_folder(out):
-        same_settings(
-            out,
-            {"source": as_text(source), **asdict(rules)},
-            made="aligned",
-            advice="Choose another folder.",
-            later=LATER,
-        )
         for folder in (out / "faces", out / "parts", out / "inputs"):
             folder.mkdir(exist_ok=True)
             for torn in folder.glob(".*.tmp"):
                 torn.unlink()
         parts = range(-(-len(records) // PART))
-        inputs = {number: _inputs(records, number) for number in parts}
+        inputs = dict(enumerate(digests_of_parts(records, PART)))
         todo = [number for number in parts if not _done(out, number, inputs[number])]
-        _forget(out, todo, len(parts))
+        _note(out, as_text(source), rules, known=len(todo) < len(parts))
+        _forget(out, todo, len(parts), as_text(source))
         before = (len(parts) - len(todo)) * PART
         with stage(f"aligning {source}", len(records), "img", initial=before, shown=progress) as bar:
             detector = _Once(rules.detector, device, alone=workers <= 1)
@@ -307,40 +309,55 @@ def _part(context: _Context, number: int) -> int:
             Dataset.from_dict(columns, features=features(columns)).to_parquet(str(path))
     with atomic_file(_report(context.out, number)) as path:
         pd.DataFrame([asdict(line) for line in lines]).to_parquet(path, index=False)
-    write_text(_inputs_path(context.out, number), context.inputs[number])  # last: it says that all is there
+    made = [context.inputs[number], *_sums(context.out, number)]
+    write_text(_inputs_path(context.out, number), "\n".join(made))  # last: it says that all is there
     return len(rows)
 
 
-def _inputs(records: Dataset, number: int) -> str:
-    """Return a hash of what a part is made of, by contents or by name, size and time of files."""
-    digest = hashlib.sha256()
-    for index in range(number * PART, min((number + 1) * PART, len(records))):
-        row = dict(records[index])
-        image = row.pop("image")
-        if image["bytes"] is not None:
-            digest.update(hashlib.sha256(image["bytes"]).digest())
-        else:
-            path = Path(image["path"])
-            status = path.stat() if path.exists() else None
-            stamp = (status.st_size, status.st_mtime_ns) if status else None
-            digest.update(f"{path} {stamp}".encode(errors="surrogateescape"))
-        digest.update(json.dumps(row, sort_keys=True, default=repr).encode(errors="surrogateescape"))
-    return digest.hexdigest()
+def _sums(out: Path, number: int) -> list[str]:
+    """Return the checksums of what a part left; a part of which nothing was kept has no faces."""
+    return [
+        file_checksum(path) if path.is_file() else "" for path in (_faces(out, number), _report(out, number))
+    ]
 
 
 def _done(out: Path, number: int, inputs: str) -> bool:
-    """Say whether a part is there and of the photographs that are there now; a mended one is aligned again."""
-    path = _inputs_path(out, number)
+    """Say whether a part is there, whole, and of the photographs that are there now; a mended one is aligned again."""
     try:
-        return _report(out, number).is_file() and read_text(path, 1000) == inputs
+        return _report(out, number).is_file() and (
+            read_text(_inputs_path(out, number), 1000).split("\n") == [inputs, *_sums(out, number)]
+        )
     except PacoError:
         return False
 
 
-def _forget(out: Path, todo: list[int], parts: int) -> None:
-    """Remove what was made of photographs that are others now, or gone."""
-    gone = {int(path.stem.rpartition("-")[2]) for path in (out / "parts").glob("report-*.parquet")}
-    for number in {*todo, *(each for each in gone if each >= parts)}:
+def _note(out: Path, source: str, rules: Rules, *, known: bool) -> None:
+    """Note how a folder is aligned, or refuse to go on in one that was aligned otherwise.
+
+    Where the source lies does not count as long as some of it is ``known``.
+    """
+    path, wanted = out / SETTINGS, {"source": source, **asdict(rules)}
+    advice = "Choose another folder."
+    if path.is_file():
+        before = {**LATER, **read_json(path, f"It does not say how {out} was aligned. {advice}")}
+        here = known or same_place(str(before.get("source")), source)
+        if here and {**before, "source": source} == wanted:
+            write_text(path, json.dumps(wanted, indent=1))
+    same_settings(out, wanted, made="aligned", advice=advice, later=LATER)
+
+
+def _forget(out: Path, todo: list[int], parts: int, source: str) -> None:
+    """Remove what was made of photographs that are others now, or gone, and say so."""
+    there = {int(path.stem.rpartition("-")[2]) for path in (out / "inputs").glob("part-*.txt")}
+    left = {int(path.stem.rpartition("-")[2]) for path in (out / "parts").glob("report-*.parquet")}
+    gone = [number for number in sorted(there) if number in todo or number >= parts]
+    if gone:
+        sys.stderr.write(
+            f"{source}: {len(gone)} of {len(there)} parts in {out} are of photographs that changed, or damaged: "
+            "aligned anew.\n"
+        )
+        sys.stderr.flush()
+    for number in {*todo, *gone, *(each for each in left if each >= parts)}:
         for path in (_inputs_path(out, number), _report(out, number), _faces(out, number)):
             path.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from datasets import Dataset, Features, Image, IterableDataset, List, Value
 from PIL import Image as Pillow
 
 from paco_fr.config import PretrainConfig
+from paco_fr.contracts import content_hash
 from paco_fr.data.cut import Cutting, OneCut, cut_record
 from paco_fr.data.shards import (
     MANIFEST,
@@ -28,9 +30,11 @@ from paco_fr.data.shards import (
     file_sha256,
     is_packed,
     read_manifest,
+    unsound,
 )
-from paco_fr.data.sources import Origin, origin_of
+from paco_fr.data.sources import Origin, origin_of, same_place
 from paco_fr.faces.listing import as_text
+from paco_fr.faces.records import digests_of_parts
 from paco_fr.synthetic.spec import RENDERER_VERSION, FaceSpec
 from paco_fr.utils.errors import FormatError, PacoError
 from paco_fr.utils.files import (
@@ -140,13 +144,15 @@ def write_shards(
         PacoError: the folder holds faces packed otherwise, or too little is usable.
 
     """
-    _note(settings, folder)
-    done = _finished(folder)
+    inputs = _inputs(origin, settings)
+    done = _finished(folder, settings, inputs)
+    _note(settings, folder, bool(done))
+    _forget_others(folder, set(done), settings)
     try:
         with stage(f"packing {settings.source}", settings.records or None, "img", shown=progress) as bar:
             bar.update(sum(shard.count + len(shard.skipped) for shard in done.values()))
             seen = 0
-            for shard in _make_missing(folder, settings, origin, set(done), workers):
+            for shard in _make_missing(folder, settings, origin, set(done), workers, inputs):
                 done[_number(shard.file)] = shard
                 bar.update(shard.count + len(shard.skipped))
                 seen += shard.count + len(shard.skipped)
@@ -190,41 +196,77 @@ def refuse_broken(source: str, usable: int, skipped: Sequence[str], max_broken: 
         )
 
 
-def _note(settings: Settings, folder: Path) -> None:
-    """Note in a folder how it is packed, or refuse to go on in one that was packed otherwise."""
-    if not (folder / SETTINGS).is_file() and (is_packed(folder) or any(folder.glob("shard-*"))):
+def _note(settings: Settings, folder: Path, known: bool) -> None:
+    """Note in a folder how it is packed, or refuse to go on in one that was packed otherwise.
+
+    Where the source lies and what it is called does not count as long as some of it is ``known``, nor how many records
+    it holds: each shard says of which it was made.
+    """
+    path = folder / SETTINGS
+    if not path.is_file() and (is_packed(folder) or any(folder.glob("shard-*"))):
         raise PacoError(f"{folder} holds shards but no {SETTINGS}. Choose another folder.")
+    wanted = asdict(settings)
+    if path.is_file():
+        advice = f"It does not say how {folder} was packed. Choose another."
+        before = str(read_json(path, advice).get("source"))
+        may_change = {"records": settings.records}
+        if known or same_place(before, settings.source):
+            may_change["source"] = settings.source
+        found = {"renderer": 0, **read_json(path, advice), **may_change}
+        if first_difference(found, wanted) is None:
+            write_text(path, json.dumps(wanted, indent=1))
     advice = "One folder holds one setting: choose another, or pack with the same."
-    _forget_other_records(settings, folder)
-    same_settings(folder, asdict(settings), made="packed", advice=advice, later={"renderer": 0})
+    same_settings(folder, wanted, made="packed", advice=advice, later={"renderer": 0})
     for torn in folder.glob(".*.tmp"):
         torn.unlink()
 
 
-def _forget_other_records(settings: Settings, folder: Path) -> None:
-    """Begin anew in a folder that was not finished, and whose source holds other records now.
+def _inputs(origin: Origin, settings: Settings) -> list[str]:
+    """Return a hash of the records of each shard, nothing where they stream."""
+    if isinstance(origin, IterableDataset):
+        return []
+    if isinstance(origin, Dataset):
+        return digests_of_parts(origin, settings.shard_size)
+    spec = origin.fingerprint()
+    jobs = _ranges(settings.records, settings.shard_size)
+    return [content_hash([spec, settings.renderer, first, len(part)]) for _, first, part in jobs]
 
-    Somebody removed the broken pictures for which packing was refused, or added some.
-    """
-    path = folder / SETTINGS
-    if is_packed(folder) or not path.is_file():
-        return
-    found = {"renderer": 0, **read_json(path, f"It does not say how {folder} was packed. Choose another.")}
-    if first_difference({**found, "records": settings.records}, asdict(settings)) is not None:
-        return  # other settings are refused
-    if found.get("records") != settings.records:
-        for made in (*folder.glob("shard-*.arrow"), *folder.glob(".shard-*.json"), path):
-            made.unlink(missing_ok=True)
+
+def _forget_others(folder: Path, done: Container[int], settings: Settings) -> None:
+    """Remove shards of records that are others now, or gone; of a stream those that are damaged."""
+    there = {_number(path.name): path for path in folder.glob("shard-*.arrow")}
+    gone = [number for number in sorted(there) if number not in done]
+    for number in gone:
+        there[number].unlink(missing_ok=True)
+        _sidecar(folder, number).unlink(missing_ok=True)
+    if gone and is_packed(folder):
+        sys.stderr.write(
+            f"{settings.source}: {len(gone)} of {len(there)} shards in {folder} are of pictures that changed, or damaged: "
+            "packed anew.\n"
+        )
+        sys.stderr.flush()
+        kept = [asdict(shard) for shard in read_shards(folder) if _number(shard.file) in done]
+        for shard in kept:  # until the manifest is written anew, each is told by its own file
+            write_text(_sidecar(folder, _number(shard["file"])), json.dumps(shard))
+        (folder / MANIFEST).unlink(missing_ok=True)
 
 
 def _make_missing(
-    folder: Path, settings: Settings, origin: Origin, done: Container[int], workers: int
+    folder: Path,
+    settings: Settings,
+    origin: Origin,
+    done: Container[int],
+    workers: int,
+    inputs: Sequence[str],
 ) -> Iterator[Shard]:
     """Make the shards that are not ``done``, in the order of their numbers."""
     if isinstance(origin, IterableDataset):
-        context, jobs = _Context(folder, settings, None), _pieces(origin, settings.shard_size)
+        context, jobs = _Context(folder, settings, None, inputs), _pieces(origin, settings.shard_size)
     else:
-        context, jobs = _Context(folder, settings, origin), _ranges(settings.records, settings.shard_size)
+        context, jobs = (
+            _Context(folder, settings, origin, inputs),
+            _ranges(settings.records, settings.shard_size),
+        )
         workers = min(
             workers, -(-settings.records // settings.shard_size)
         )  # a process is not started for nothing
@@ -240,6 +282,8 @@ class _Context:
     folder: Path
     settings: Settings
     origin: Dataset | FaceSpec | None
+    inputs: Sequence[str]
+    """Hash of the records of each shard; empty where they stream."""
 
 
 Job = tuple[int, int, "range | list[dict[str, Any]]"]
@@ -279,6 +323,7 @@ def make_shard(context: _Context, job: Job) -> Shard:
             anchors={name: anchors.count(name) for name in sorted(set(anchors))},
             skipped=tuple(skipped),
             contract=settings.cutting.hash,
+            inputs=context.inputs[number] if context.inputs else "",
         )
     write_text(_sidecar(context.folder, number), json.dumps(asdict(shard)))
     return shard
@@ -341,8 +386,8 @@ def _pieces(stream: Rows, size: int) -> Iterator[Job]:
         number += 1
 
 
-def _finished(folder: Path) -> dict[int, Shard]:
-    """Return the shards that are whole, by number, from their sidecars or an earlier manifest."""
+def read_shards(folder: Path) -> list[Shard]:
+    """Return what the manifest of a folder says of its shards, and the files of those that were made since."""
     shards: list[Shard] = []
     if (manifest := folder / MANIFEST).is_file():
         shards = shaped(list[Shard], read_json(manifest, AGAIN).get("shards"), manifest, AGAIN)
@@ -351,12 +396,26 @@ def _finished(folder: Path) -> dict[int, Shard]:
             shards.append(shaped(Shard, read_json(path, AGAIN), path, AGAIN))
         except FormatError:  # its shard is made again
             path.unlink(missing_ok=True)
-    whole = [
-        each
-        for each in shards
-        if (path := folder / each.file).is_file() and path.stat().st_size == each.bytes
-    ]
-    return {_number(shard.file): shard for shard in whole}
+    return shards
+
+
+def _finished(folder: Path, settings: Settings, inputs: Sequence[str]) -> dict[int, Shard]:
+    """Return the shards that are whole and of the records that are there now, by number.
+
+    Those of earlier versions do not say of which records they are: they are believed while the number of records stays.
+    """
+    same_count = True
+    if (path := folder / SETTINGS).is_file():
+        same_count = read_json(path, AGAIN).get("records") == settings.records
+    whole = []
+    for each in read_shards(folder):
+        number, path = _number(each.file), folder / each.file
+        wanted = inputs[number] if number < len(inputs) else ""
+        unchanged = each.inputs == wanted if each.inputs or not same_count else not inputs or bool(wanted)
+        if unchanged and path.is_file() and path.stat().st_size == each.bytes:
+            whole.append(each)
+    damaged = unsound(folder, whole)
+    return {_number(shard.file): shard for shard in whole if shard.file not in damaged}
 
 
 def _sidecar(folder: Path, number: int) -> Path:

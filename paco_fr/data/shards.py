@@ -81,7 +81,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of a packed folder: its name, rows, bytes, checksum, and the records that were skipped."""
+    """One file of a packed folder: its name, rows, bytes, checksum, and the records that were skipped.
+
+    ``inputs`` is a hash of the records that it was made of, empty where they streamed and of earlier versions.
+    """
 
     file: str
     count: int
@@ -90,6 +93,7 @@ class Shard:
     anchors: dict[str, int] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     contract: str = ""
+    inputs: str = ""
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.file) is None:  # never a path that leads out of the folder
@@ -172,34 +176,55 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verify(folder: Path, manifest: Manifest, *, progress: bool = False) -> None:
-    """Hold every shard against its checksum; once is enough while size and time of the file stay.
+    """Hold every shard against its checksum; once is enough while size, times and inode of the file stay.
 
     Raises:
         PacoError: a shard's bytes are not those that were packed; the message names it.
 
     """
-    stamps = {shard.file: _stamp(folder / shard.file, shard) for shard in manifest.shards}
+    damaged = unsound(folder, manifest.shards, progress=progress)
+    for shard in manifest.shards:
+        if (found := damaged.get(shard.file)) is None:
+            continue
+        raise PacoError(
+            f"{folder / shard.file} is damaged: its sha256 is {found[:12]}..., the manifest says "
+            f"{shard.sha256[:12]}... Run the same `data pack` again, which makes it anew."
+        )
+
+
+def unsound(folder: Path, shards: Sequence[Shard], *, progress: bool = False) -> dict[str, str]:
+    """Return the files of shards that do not fit their checksums, with those that they have; what was verified is noted."""
+    stamps = {shard.file: _stamp(folder / shard.file, shard) for shard in shards}
     record = folder / ".verified.json"
-    try:
-        known = read_json(record)
-    except FormatError:  # none yet, or damaged: the shards are verified again
-        known = {}
-    todo = [shard for shard in manifest.shards if known.get(shard.file) != stamps[shard.file]]
+    known = _verified(record)
+    todo = [shard for shard in shards if known.get(shard.file) != stamps[shard.file]]
+    damaged = {}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # hashing runs outside the interpreter lock
         sums = pool.map(lambda shard: file_sha256(folder / shard.file), todo)
         for shard, found in tracked(
             zip(todo, sums, strict=True), "verifying shards", len(todo), shown=progress
         ):
             if found != shard.sha256:
-                raise PacoError(
-                    f"{folder / shard.file} is damaged: its sha256 is {found[:12]}..., the manifest says "
-                    f"{shard.sha256[:12]}... Delete that file and run the same `data pack` again, which makes it anew."
-                )
+                damaged[shard.file] = found
+                del stamps[shard.file]
     if todo:
         try:
-            write_text(record, json.dumps(stamps))
+            write_text(record, json.dumps({"stamps": stamps, "checksum": content_hash(stamps)}))
         except (OSError, PacoError):
-            return  # a read-only folder is verified every time
+            return damaged  # a read-only folder is verified every time
+    return damaged
+
+
+def _verified(record: Path) -> dict[str, str]:
+    """Return what was verified before; nothing where there is no record, or none that fits its own checksum."""
+    try:
+        content = read_json(record)
+        stamps = content.get("stamps")
+        if isinstance(stamps, dict) and content.get("checksum") == content_hash(stamps):
+            return stamps
+    except FormatError:
+        return {}
+    return {}
 
 
 def file_sha256(path: Path) -> str:
@@ -209,7 +234,8 @@ def file_sha256(path: Path) -> str:
 
 
 def _stamp(path: Path, shard: Shard) -> str:
-    return f"{shard.sha256} {shard.bytes} {path.stat().st_mtime_ns}"
+    status = path.stat()
+    return f"{shard.sha256} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 class PackedImages:

@@ -77,6 +77,11 @@ def origin_of(source: str) -> tuple[Origin, int]:
     return records, len(records)
 
 
+def same_place(one: str, other: str) -> bool:
+    """Say whether two sources are one, by whatever path they are written."""
+    return one == other or Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
+
+
 def find_images(folder: Path) -> list[Path]:
     """Return every image file below ``folder``, in order of the relative path, and say what was passed over.
 
@@ -94,9 +99,12 @@ def find_images(folder: Path) -> list[Path]:
 
 def folder_records(folder: Path) -> Dataset:
     """Return one record for every image below ``folder``; its id is the relative path."""
-    paths = find_images(folder)
-    ids = [as_text(path.relative_to(folder)) for path in paths]
-    columns = {"image": [as_text(path) for path in paths], "image_id": ids, "group": ids}
+    paths = [as_text(path) for path in find_images(folder)]
+    above = "" if folder == Path() else f"{as_text(folder).rstrip('/')}/"
+    ids = [
+        path.removeprefix(above) for path in paths
+    ]  # relative_to of Path takes longer than all else together
+    columns = {"image": paths, "image_id": ids, "group": ids}
     return records.check(Dataset.from_dict(columns, features=records.features(columns)), as_text(folder))
 
 

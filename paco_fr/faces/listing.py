@@ -109,7 +109,7 @@ def list_files(folder: Path, wanted: Collection[str] | None = None, *, deep: boo
     """
     known = suffixes() if wanted is None else tuple(wanted)
     found = Listing(Path(folder))
-    home = os.path.realpath(folder)
+    home, taken = os.path.realpath(folder), list[str]()
     for path, problem in _walk(str(folder), home, {home}, deep):
         suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a Path of every file costs more than the walk
         if problem == "hidden":
@@ -118,13 +118,13 @@ def list_files(folder: Path, wanted: Collection[str] | None = None, *, deep: boo
         elif problem:
             found.passed[problem] += 1
         elif suffix in known:
-            found.paths.append(Path(path))
+            taken.append(path)
         elif wanted is None and suffix in OTHER_PICTURES:
             found.passed[f"{suffix}, which Pillow cannot read here (pip install pillow-heif)"] += 1
         elif wanted is None:
             kind = quoted(suffix) if suffix else "no suffix"
             found.passed[f"files with {kind}, no picture's"] += 1
-    found.paths.sort(key=lambda path: path.relative_to(folder).as_posix())
+    found.paths = [Path(path) for path in sorted(taken)]  # all begin with the folder
     return found
 
 

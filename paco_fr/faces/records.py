@@ -88,7 +88,7 @@ def fingerprint(records: Dataset) -> str:
     Where files lie and what they are called does not count, see :mod:`paco_fr.faces.contents`.
     """
     digest = hashlib.sha256()
-    for _, line in _lines(records):
+    for _, line in record_lines(records):
         digest.update(line)
     return digest.hexdigest()[:16]
 
@@ -96,7 +96,7 @@ def fingerprint(records: Dataset) -> str:
 def record_digests(records: Dataset) -> dict[str, str]:
     """Return for each image id eight hex digits of what its records say and show, to find what changed."""
     found: dict[str, str] = {}
-    for name, line in _lines(records):
+    for name, line in record_lines(records):
         found[name] = hashlib.sha256(found.get(name, "").encode() + line).hexdigest()[:8]
     return found
 
@@ -119,7 +119,19 @@ def picture_contents(cells: Sequence[Mapping[str, Any] | None]) -> list[bytes | 
     return found
 
 
-def _lines(records: Dataset) -> Iterator[tuple[str, bytes]]:
+def digests_of_parts(records: Dataset, size: int) -> list[str]:
+    """Return 32 hex digits of each part of so many records, as :func:`fingerprint` tells them."""
+    found, digest, count = [], hashlib.sha256(), 0
+    for _, line in record_lines(records):
+        digest.update(line)
+        count += 1
+        if count % size == 0:
+            found.append(digest.hexdigest()[:32])
+            digest = hashlib.sha256()
+    return found if count % size == 0 else [*found, digest.hexdigest()[:32]]
+
+
+def record_lines(records: Dataset) -> Iterator[tuple[str, bytes]]:
     """Yield the id of each record with what it comes to: picture, mask, and all that it says."""
     for part in records.iter(batch_size=ROWS):
         images = picture_contents(part.pop("image"))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from paco_fr import __version__
 
-PARTS = ("flips", "together", "full-disks", "kills")
+PARTS = ("flips", "kills", "together", "full-disks")
 
 
 def main() -> int:

@@ -19,16 +19,27 @@ from tests.faults.commands import (
     call,
     differences,
     filled,
+    filling,
     make_data,
+    make_inputs,
     products,
+    small_disk,
     start,
     wait,
 )
 
 Say = Callable[[str], None]
-LIMITS = (512, 4096, 16_384)
-"""Bytes that a file may have, one after the other: the file system takes no more."""
+LIMITS = (4096,)
+"""Bytes that a file may have, one after the other."""
+DISK = 16 * 2**20
+"""Bytes of the file system that is filled ..."""
+LEFT = (0, 131_072)
+"""... up to so many, one after the other."""
 TOGETHER = 4
+SHARING = ("evaluate", "pretrain", "fine-tune", "pack", "embed")
+"""Commands of which several run at once."""
+TAKEN = ("Another run is writing", "--resume")
+"""What a command says that finds its folder taken."""
 
 
 @dataclass
@@ -71,6 +82,8 @@ class Campaign:
         self.commands = [command for command in COMMANDS if command.name in names]
         self.data = folder / "data"
         make_data(self.data)
+        if {"ablate", "report"} & {command.name for command in self.commands}:
+            make_inputs(self.data)
         self._number = 0
         self._whole: dict[str, tuple[dict[str, Any], float]] = {}
 
@@ -100,53 +113,81 @@ class Campaign:
         return killed
 
     def full_disks(self) -> None:
-        """Let no file grow beyond a limit: a line and a status, and the next call makes the same as ever."""
+        """Leave no room for what is written: a line and a status, and the next call makes the same as ever.
+
+        A file system of 16 MB holds results and cache and is full but for a few bytes, where we may make one; and no
+        file may grow beyond a limit.
+        """
         began = time.monotonic()
+        disk = self.folder / "disk"
+        disk.mkdir()
         for command in self.commands:
             whole, _ = self._uninterrupted(command)
+            for left in LEFT:
+                with small_disk(disk, DISK) as made:
+                    self.outcome.count(
+                        "full disks", "file systems of 16 MB" if made else "none could be made"
+                    )
+                    if not made:
+                        break
+                    out, cache = (disk / place.name for place in self._places())
+                    self._before(command, out, cache)
+                    with filling(disk, left):
+                        self._without_room(command, out, cache, f"{left} bytes left")
+                    words = filled((*command.calls[0], *command.again), out, self.data)
+                    name = f"{command.name} after {left} bytes were left"
+                    self._finished(name, command, self._call(words, cache), out, cache, whole)
             for limit in LIMITS:
                 out, cache = self._places()
                 self._before(command, out, cache)
-                words = filled(command.calls[0], out, self.data)
-                ended = self._call(words, cache, largest=limit)
-                self.outcome.count("full disks", f"{command.name}: status {ended.status}")
-                name = f"{command.name} with files of at most {limit} bytes"
-                if ended.status not in (0, 1, 2):
-                    self._finding(f"{name}: status {ended.status}: {ended.said[-500:]}")
-                if "Traceback" in ended.said:
-                    self._finding(f"{name}: a traceback: {ended.said[-800:]}")
+                self._without_room(command, out, cache, f"files of at most {limit} bytes", largest=limit)
                 words = filled((*command.calls[0], *command.again), out, self.data)
+                name = f"{command.name} after files of at most {limit} bytes"
                 self._finished(name, command, self._call(words, cache), out, cache, whole)
         self.outcome.seconds["full disks"] = time.monotonic() - began
 
+    def _without_room(self, command: Command, out: Path, cache: Path, how: str, **limits: Any) -> None:
+        ended = self._call(filled(command.calls[0], out, self.data), cache, **limits)
+        self.outcome.count("full disks", f"{command.name}: status {ended.status}")
+        if ended.status not in (0, 1, 2):
+            self._finding(f"{command.name}, {how}: status {ended.status}: {ended.said[-500:]}")
+        if "Traceback" in ended.said:
+            self._finding(f"{command.name}, {how}: a traceback: {ended.said[-800:]}")
+
     def together(self) -> None:
-        """Run several processes at once: on one cache, and on one folder of results."""
+        """Run several processes of each command at once: on one cache, and on one folder of results."""
         began = time.monotonic()
-        evaluate = next(command for command in COMMANDS if command.name == "evaluate")
-        whole, _ = self._uninterrupted(evaluate)
-        for shared in ("cache", "out"):
-            places = [self._places() for _ in range(TOGETHER)]
-            cache = places[0][1]
-            outs = [place[0] if shared == "cache" else places[0][0] for place in places]
-            logs = [self.folder / f"together-{at}.log" for at in range(TOGETHER)]
-            at = time.monotonic()
-            started = [
-                start(filled(evaluate.calls[0], out, self.data), cache, log)
-                for out, log in zip(outs, logs, strict=True)
-            ]
-            for pid, log in zip(started, logs, strict=True):
-                ended = wait(pid, log, at)
-                busy = shared == "out" and ended.status == 2 and "Another run is writing" in ended.said
-                self.outcome.count(f"together on one {shared}", "refused as busy" if busy else "ended")
-                if not busy and (ended.status or "Traceback" in ended.said):
-                    self._finding(f"together on one {shared}: status {ended.status}: {ended.said[-500:]}")
-            for out in dict.fromkeys(outs):
-                for line in differences(whole, products(evaluate, out)):
-                    self._finding(f"together on one {shared}: {line}")
-            for out, cache in places:
-                shutil.rmtree(out, ignore_errors=True)
-                shutil.rmtree(cache, ignore_errors=True)
+        for command in (each for each in self.commands if each.name in SHARING):
+            whole, _ = self._uninterrupted(command)
+            for shared in ("cache", "out"):
+                self._side_by_side(command, shared, whole)
         self.outcome.seconds["together"] = time.monotonic() - began
+
+    def _side_by_side(self, command: Command, shared: str, whole: dict[str, Any]) -> None:
+        places = [self._places() for _ in range(TOGETHER)]
+        cache = places[0][1]
+        outs = [place[0] if shared == "cache" else places[0][0] for place in places]
+        logs = [self.folder / f"together-{at}.log" for at in range(TOGETHER)]
+        for out in dict.fromkeys(outs):
+            self._before(command, out, cache)
+        at = time.monotonic()
+        started = [
+            start(filled(command.calls[0], out, self.data), cache, log)
+            for out, log in zip(outs, logs, strict=True)
+        ]
+        name = f"{command.name}, {TOGETHER} on one {shared}"
+        for pid, log in zip(started, logs, strict=True):
+            ended = wait(pid, log, at)
+            busy = shared == "out" and ended.status == 2 and any(word in ended.said for word in TAKEN)
+            self.outcome.count(f"together on one {shared}", "refused as taken" if busy else "ended")
+            if not busy and (ended.status or "Traceback" in ended.said):
+                self._finding(f"{name}: status {ended.status}: {ended.said[-500:]}")
+        for out in dict.fromkeys(outs):
+            for line in differences(whole, products(command, out)):
+                self._finding(f"{name}: {line}")
+        self.say(name)
+        for place in places:
+            self._done(*place)
 
     def flips(self, count: int, deadline: float) -> None:
         """Turn over one bit at a time, of every kind of stored file in turn."""
@@ -184,6 +225,8 @@ class Campaign:
         return self._whole[command.name]
 
     def _before(self, command: Command, out: Path, cache: Path) -> None:
+        for place in filled(command.outside, out, self.data):
+            Path(place).mkdir(parents=True)
         for words in command.before:
             self._call(filled(words, out, self.data), cache)
 

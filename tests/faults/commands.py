@@ -9,6 +9,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -22,7 +23,9 @@ import numpy as np
 from datasets import Dataset
 from PIL import Image
 
+from paco_fr.checkpoint import SHIPPED
 from paco_fr.faces.records import features
+from tasks.task import MANIFEST
 
 SETTINGS = {
     "encoder.size": 32, "encoder.dim": 24, "encoder.heads": 2, "encoder.depth": 1, "data.crops": {"whole": 1.0},
@@ -53,6 +56,8 @@ class Command:
         calls: words of each call, one after the other; ``{out}`` and ``{data}`` are filled in.
         products: globs below ``out`` of what is compared.
         again: words that a call gets when it is repeated after a kill.
+        before: calls that come first.
+        outside: folders that must be there.
 
     """
 
@@ -61,6 +66,7 @@ class Command:
     products: tuple[str, ...]
     again: tuple[str, ...] = ()
     before: tuple[tuple[str, ...], ...] = field(default=())
+    outside: tuple[str, ...] = ()
 
 
 def _set(settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -83,6 +89,15 @@ COMMANDS = (
             ("model.safetensors", "metrics.jsonl", "codebook.npz", "reconstruction.npz"), again=("--resume",)),
     Command("fine-tune", (("evaluate", "random:tiny", "--folder", "classes={data}/classes",
                            "--protocol", "fine-tune", "--epochs", "2", "--seeds", "1", "--out", "{out}"),), ROWS),
+    Command("ablate", (("ablate", "--vary", "codebook.candidates=1,2", "--tasks", "expression/rafdb", "--data-root",
+                        "{data}/mimic", "--out", "{out}", *_set({**SETTINGS, "data.source": "{data}/faces"})),),
+            ("rows/*", "cells/*/*/model.safetensors", "ablation.csv")),
+    Command("embed", (("embed", "pixels", "{data}/faces", "--out", "{out}/features.parquet"),), ("features.parquet",),
+            outside=("{out}",)),
+    Command("export", (("export", str(SHIPPED / "paco-tiny"), "--to", "timm", "--out", "{out}"),),
+            ("model.safetensors", "config.json", "README.md")),
+    Command("report", (("report", "{data}/run", "--out", "{out}", "--format", "md", "--format", "csv", "--format", "latex",
+                        "--format", "archive"),), ("*.*", "archive/**/*")),
 )  # fmt: skip
 """Commands that write, by name."""
 
@@ -106,6 +121,20 @@ def make_data(folder: Path) -> None:
         "box": [[50.0, 50.0, 150.0, 160.0]] * PICTURES,
     }  # fmt: skip
     Dataset.from_dict(columns, features=features(columns)).to_parquet(str(folder / "photos.parquet"))
+
+
+def make_inputs(folder: Path) -> None:
+    """Write what some commands read that others write: a miniature of a benchmark, and measured rows."""
+    cache, log = folder / "cache", folder / "made.log"
+    for words in (("data", "mimic", "expression/rafdb", "{data}/mimic", "--faces", "24"),
+                  ("evaluate", "constant", "pixels", "--folder", "classes={data}/classes", "--out", "{data}/run")):  # fmt: skip
+        ended = call(filled(words, folder, folder), cache, log)
+        if ended.status:
+            raise RuntimeError(ended.said)
+    for manifest in (folder / "mimic").rglob(
+        MANIFEST
+    ):  # rows of what says that it is a miniature are in no table
+        manifest.unlink()
 
 
 @dataclass(frozen=True)
@@ -199,6 +228,40 @@ def call(
     """Run a command to its end, or until it is killed."""
     began = time.monotonic()
     return wait(start(words, cache, log, largest=largest), log, began, seconds=seconds)
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, size: int) -> Iterator[bool]:
+    """Make a folder a file system of so many bytes; yield whether that could be done, which takes root on Linux."""
+    made = (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)],
+            capture_output=True,
+            check=False,
+        ).returncode
+        == 0
+        if sys.platform == "linux" and os.geteuid() == 0
+        else False
+    )
+    try:
+        yield made
+    finally:
+        if made:
+            subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@contextlib.contextmanager
+def filling(disk: Path, left: int) -> Iterator[None]:
+    """Leave so many bytes on a file system until the block ends."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        found = os.statvfs(disk)
+        with contextlib.suppress(OSError):
+            os.posix_fallocate(file.fileno(), 0, max(1, found.f_bavail * found.f_frsize - left))
+    try:
+        yield
+    finally:
+        filler.unlink()
 
 
 def filled(words: Sequence[str], out: Path, data: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,17 @@ from paco_eval.features import cache
 from paco_eval.features.cache import Address
 from paco_eval.probes.choice_cache import chosen_once, remembered
 from paco_eval.probes.probe import Choice
-from paco_eval.rows.store import find_row, read_items, whole_row, write_row
+from paco_eval.rows.archive import Archive, write_archive
+from paco_eval.rows.store import find_row, load_rows, read_items, whole_row, write_row
 from paco_fr.checkpoint import load_encoder, load_objective
 from paco_fr.config import parse_config
+from paco_fr.data import align
 from paco_fr.data.pack import pack
 from paco_fr.data.shards import open_packed
+from paco_fr.data.sources import load_source
+from paco_fr.faces import contents
+from paco_fr.faces.contents import contents_of
+from paco_fr.faces.records import digests_of_parts
 from paco_fr.synthetic import dataset as drawn
 from paco_fr.synthetic.spec import FaceSpec
 from paco_fr.train.pretrain import pretrain
@@ -53,7 +60,7 @@ def kinds(folder: Path, data: Path) -> list[Kind]:
     """Store one of everything below a folder, with small pictures from ``data``; ``PACO_CACHE`` lies below it, too."""
     return [
         *_features(), _choice(folder), *_row(folder), *_checkpoint(folder, data), _state(folder), *_pack(folder, data),
-        _drawn(), _mask(folder),
+        _drawn(), _mask(folder), _identity(), _hashes(data), _archive(folder), *_aligned(folder, data),
     ]  # fmt: skip
 
 
@@ -223,3 +230,52 @@ def _mask(folder: Path) -> Kind:
         return read_image(path) if _whole(path) else None
 
     return Kind("mask", (path,), read, lambda found: bool(np.array_equal(found, known)))
+
+
+def _identity() -> Kind:
+    from paco_eval.encoders import _identity as identity
+
+    path = cache.cache_folder("identities") / "faults.json"
+    content = {"networks": [{"weight_hash": "a" * 16, "probe": {"block 1 patches (4, 8)": [0.5, -0.25]}}]}
+    identity._write(path, content)
+    return Kind(
+        "networks", (path,), lambda: identity._read(path) or None, lambda found: bool(found == content)
+    )
+
+
+def _hashes(data: Path) -> Kind:
+    """Hashes of files: damaged ones are never believed, and the files are read again."""
+    paths = sorted((data / "faces").glob("*.png"))
+    time.sleep(0.1)  # files of this very moment are not remembered
+    known = contents_of(paths)
+    return Kind(
+        "hashes of files", (contents._file(),), lambda: contents_of(paths), lambda found: bool(found == known)
+    )
+
+
+def _archive(folder: Path) -> Kind:
+    stored = load_rows(folder / "rows").rows
+    files = write_archive(folder / "archive", stored)
+
+    def read() -> Any:
+        archive = Archive(folder / "archive")
+        return [(row, archive.items(row)) for row in archive.rows]
+
+    known = read()
+
+    def same(found: Any) -> bool:
+        return all(a == c and b.equals(d) for (a, b), (c, d) in zip(found, known, strict=True))
+
+    return Kind("archive", tuple(files), read, same)
+
+
+def _aligned(folder: Path, data: Path) -> list[Kind]:
+    out = folder / "aligned"
+    align.align(str(data / "photos.parquet"), out, align.Rules())
+    (inputs,) = digests_of_parts(load_source(str(data / "photos.parquet")), align.PART)
+    part, noted = (align._faces(out, 0), align._report(out, 0)), align._inputs_path(out, 0)
+
+    def read() -> Any:
+        return True if align._done(out, 0, inputs) else None
+
+    return [Kind("aligned faces", part, read, bool), Kind("note of aligned faces", (noted,), read, bool)]

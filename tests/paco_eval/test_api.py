@@ -270,7 +270,7 @@ def test_the_cache_is_listed_and_pruned_by_last_use(tmp_path):
         paco_eval.evaluate(name, [blob_task("pose")], out=tmp_path)
     found = cache.entries()
     assert {entry.address["weight_hash"] for entry in found} == {
-        load_encoder("random:tiny").weight_hash, Pixels().weight_hash}  # fmt: skip
+        load_encoder("random:tiny").weight_hash, load_encoder("pixels").weight_hash}  # fmt: skip
     assert all(entry.pictures == 60 and entry.size > 0 for entry in found)
     listed = call("cache", "list").output
     kinds = [line.split()[2] for line in listed.splitlines()[:-1]]

@@ -128,7 +128,7 @@ def test_the_sound_one_conforms():
         (lambda: Writing(), "writes to the pictures"),
         (lambda: Blind(), "pictures do not matter"),
         (lambda: Infinite(), "not finite"),
-        (lambda: Flat(), r"patches are \(3, 96\)"),
+        (lambda: Flat(), r"patches are \(1, 96\)"),
         (lambda: Graded(), "a gradient is kept"),
         (lambda: Forgetful(), r"returns blocks \['a'\]"),
         (lambda: Jealous(), "asked alone"),

@@ -7,6 +7,7 @@ import pytest
 from paco_eval.encoders import load_encoder
 from paco_eval.testing import check_encoder
 from paco_fr.checkpoint import SHIPPED, read_card, shipped, weight_hash
+from paco_fr.utils.files import file_checksum
 
 NAMES = ["mae-tiny", "paco-tiny", "simmim-tiny"]
 
@@ -30,6 +31,7 @@ def test_a_shipped_encoder_is_small_and_its_card_is_whole(name):
     card, config = read_card(folder)
     assert card["objective"] == name.removesuffix("-tiny") and card["licence"] == "Apache-2.0"
     assert card["presentations"] >= 1_000_000 and card["weights"] == "fp16"
+    assert card["weights_checksum"] == file_checksum(folder / "model.safetensors")
     text = (folder / "README.md").read_text(encoding="utf-8")
     for words in (
         config.data.source,

@@ -43,13 +43,13 @@ def rows_of(run: Path, weight_hash: str, pixel_hash: str, encoder: str) -> list[
     fits = [
         stored
         for stored in loaded.rows
-        if (stored.row.weight_hash, stored.row.pixel_hash) == (weight_hash, pixel_hash)
+        if (stored.row.stated_hash, stored.row.pixel_hash) == (weight_hash, pixel_hash)
         and stored.row.data_kind != "mimic"
         and stored.row.level is None
     ]
     if not fits:
         held = ", ".join(
-            sorted({f"{stored.row.encoder} ({stored.row.weight_hash})" for stored in loaded.rows})
+            sorted({f"{stored.row.encoder} ({stored.row.stated_hash})" for stored in loaded.rows})
         )
         raise PacoError(
             f"{run}: none of {len(loaded.rows)} rows is a score of these weights ({weight_hash}, pixels {pixel_hash}) "

@@ -16,7 +16,7 @@ from typing import Literal
 
 from paco_eval.analysis.columns import Column, columns_of, line_label, line_order, methods_with_seeds
 from paco_eval.analysis.significance import MeanInterval, widest_ends
-from paco_eval.rows.schema import MOST_FAILED, Metric, Row, ways_of
+from paco_eval.rows.schema import MOST_FAILED, NOTES, Metric, Row, ways_of
 from paco_eval.rows.store import Stored
 
 Ahead = tuple[str, str, str]
@@ -240,6 +240,7 @@ def flags_of(row: Row, usual: Usual) -> list[str]:
         flags.append("other images than the rest of the column")
     elif row.n_expected != expected:
         flags.append(f"{row.n_expected} items, the rest of the column {expected}")
+    flags += [f"its {row.chosen[note]}" for note in NOTES if note in row.chosen]
     if row.failures:
         struck = f"struck through, as more than {100 * MOST_FAILED:g} % failed: " if row.void else ""
         flags.append(f"{struck}{row.failures} and count as the worst outcome for their labels")

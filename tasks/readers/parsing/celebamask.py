@@ -18,8 +18,10 @@ import numpy as np
 from datasets import Dataset
 
 from paco_fr.contracts import content_hash
+from paco_fr.faces.contents import contents_of
 from paco_fr.faces.decode import encode_png, read_labels
 from paco_fr.faces.listing import as_path
+from paco_fr.faces.records import ROWS
 from paco_fr.utils.errors import quoted
 from paco_fr.utils.files import atomic_file, cache_folder, hold, put_aside
 from tasks.readers.attributes.celeba import SPLITS
@@ -63,8 +65,12 @@ def read_celebamask(data_root: str | Path, folder: str = FOLDER) -> Dataset:
         if fields[2] not in parts:
             raise FormatError(path, line, f"{fields[2]} has no part in {partition.name}", REMEDY)
         rows.append({"image": str(images / f"{number}.jpg"), "image_id": number, "group": number,
-                     "mask": str(painted(masks, int(number))), "mask_classes": list(CLASSES),
-                     "split": parts[fields[2]]})  # fmt: skip
+                     "mask_classes": list(CLASSES), "split": parts[fields[2]]})  # fmt: skip
+    for at in range(0, len(rows), ROWS):
+        files = [_part_masks(masks, int(row["image_id"])) for row in rows[at : at + ROWS]]
+        contents = iter(contents_of([file for each in files for file in each.values()]))
+        for row, each in zip(rows[at : at + ROWS], files, strict=True):
+            row["mask"] = str(painted(each, [next(contents) for _ in each]))
     return to_records(rows, str(root))
 
 
@@ -84,15 +90,26 @@ def _whole(path: Path) -> bool:
     return False
 
 
-def painted(masks: Path, number: int) -> Path:
-    """Return the file with the class of every pixel, painted on first use from the part masks of one picture."""
+def _part_masks(masks: Path, number: int) -> dict[str, Path]:
+    """Return where the mask of each part of a picture would lie."""
     named = {name: masks / str(number // 2000) / f"{number:05d}_{name}.png" for name in CLASSES[1:]}
-    files = {name: Path(as_path(str(file))) for name, file in named.items()}
-    there = {name: file for name, file in files.items() if file.exists()}
-    state = {name: [file.stat().st_size, file.stat().st_mtime_ns] for name, file in there.items()}
+    return {name: Path(as_path(str(file))) for name, file in named.items()}
+
+
+def painted(files: dict[str, Path], contents: list[bytes | None]) -> Path:
+    """Return the file with the class of every pixel, painted on first use from the part masks of one picture.
+
+    Args:
+        files: of the masks, by part.
+        contents: sha256 of each, None where it is absent or cannot be read.
+
+    """
+    held = dict(zip(files, contents, strict=True))
+    there = {name: file for name, file in files.items() if held[name] is not None or file.exists()}
+    digests = {name: digest.hex() for name, digest in held.items() if digest is not None}
     folder = cache_folder("masks")
     hold(folder / "all")
-    target = folder / f"{content_hash([str(masks.resolve()), number, CLASSES, state, 'non-zero'])}.png"
+    target = folder / f"{content_hash([CLASSES, digests, sorted(there), 'non-zero'])}.png"
     if target.exists() and not _whole(target):
         put_aside(target, "it is no whole picture")
     if not target.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,13 @@ from torch import nn
 import paco_eval
 from paco_eval.api.evaluate import as_encoder
 from paco_eval.encoders import _identity, load_encoder
-from paco_eval.encoders._identity import identified, probe_pictures, probed
+from paco_eval.encoders._identity import Network, identified, recognise
+from paco_eval.encoders._probe import probe_pictures, probed
+from paco_eval.encoders._weights import read_tensors
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.rows.store import load_rows
-from paco_fr.contracts import PixelContract, content_hash
+from paco_fr.contracts import PixelContract
+from paco_fr.utils.errors import PacoError
 from tests.paco_eval.conftest import blob_task
 
 PIXELS = PixelContract(size=32)
@@ -84,26 +88,87 @@ def test_another_network_with_the_same_tensors_gets_no_features_choices_or_rows_
     assert row.main.value < max(one.row.main.value for one in load_rows(tmp_path / "a").rows)
 
 
-def test_float_noise_keeps_the_identity_and_more_does_not():
-    """A hash that noise renames would measure everything again on each machine."""
-    own = as_encoder(nn.Sequential(conv(), nn.GELU()), PIXELS)
-    told, stated = own.identity, content_hash("stated")
-    first = _identity._named(own, _with(told, stated, 0), True)
-    for noise in (1e-6, 1e-4, 2e-3):  # across whatever boundary of a class lies near
-        assert _identity._named(own, _with(told, stated, noise), True).weight_hash == first.weight_hash
-    assert _identity._named(own, _with(told, stated, 3e-2), True).weight_hash != first.weight_hash
-
-
-def _with(told, stated, noise):
+def _with(encoder, noise):
     rng = np.random.default_rng(0)
+    told = encoder.identity
     numbers = tuple((np.array(told.numbers) + noise * rng.uniform(-1, 1, len(told.numbers))).tolist())
-    return _identity.replace(told, weight_hash=stated, numbers=numbers)
+    return _identity.replace(told, numbers=numbers)
 
 
-def test_shipped_encoders_keep_the_hash_of_their_tensors_and_are_probed_once(monkeypatch):
-    """Their rows are found by it; what the probe told is remembered with tensors and structure."""
+def _row_of(encoder) -> Network:
+    told = encoder.identity
+    return Network(
+        encoder.weight_hash, told.stated, told.structure, encoder.pixels.hash, _identity.probe_of(encoder)
+    )
+
+
+def test_float_noise_keeps_the_identity_and_more_does_not(monkeypatch, tmp_path):
+    """A hash that noise renames would measure everything again on each machine: a cache or a row that knows the network
+    gives it its hash on whatever side of a class its numbers fall."""
+    own = as_encoder(nn.Sequential(conv(), nn.GELU()), PIXELS)
+    first, row = own.weight_hash, _row_of(own)
+    for noise in (1e-6, 1e-4, 1.9e-3):
+        told = _with(own, noise)
+        assert _identity._named(told, _identity._kept(own, told), own).weight_hash == first
+        assert _identity._named(told, [row], own).weight_hash == first
+    far = _with(own, 2e-2)
+    assert _identity._named(far, _identity._kept(own, far), own).weight_hash != first
+    assert _identity._named(far, [row], own).weight_hash != first
+
+
+def test_most_networks_keep_their_identity_on_a_machine_that_knows_nothing():
+    """Noise of another machine, and no cache or row of the first."""
+    own = as_encoder(nn.Sequential(conv(), nn.GELU()), PIXELS)
+    moved = sum(
+        _identity._named(_identity.replace(_with(own, 1e-5), structure=str(at)), [], own).weight_hash
+        != _identity._named(_identity.replace(own.identity, structure=str(at)), [], own).weight_hash
+        for at in range(3)
+    )
+    assert moved == 0
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_identity_does_not_depend_on_threads_or_on_the_precision_of_a_run(threads, monkeypatch, tmp_path):
+    from paco_eval.features.forward import set_up
+
+    before = torch.get_num_threads()
+    known = set_up(load_encoder("paco-tiny"), "bfloat16").weight_hash
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path))
+    torch.set_num_threads(threads)
+    try:
+        assert load_encoder("paco-tiny").weight_hash == known
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_row_tells_another_network_from_its_own_where_the_cache_is_empty(monkeypatch, tmp_path):
+    """Rows did not say what the probe told: with a new cache, a network that differs by less than a class was
+    "already measured", and a hook on a shipped one always was."""
+    own = load_encoder("paco-tiny")
+    row = _row_of(own)
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path))
+    other = load_encoder("paco-tiny")
+    other.model.blocks[-1].register_forward_hook(lambda _, __, out: out + 0.05 * out.roll(1, -1))
+    again = identified(other)
+    recognise(again, [row])
+    assert again.weight_hash != row.weight_hash
+    same = load_encoder("paco-tiny")
+    recognise(same, [row])
+    assert same.weight_hash == row.weight_hash
+
+
+def test_rows_hold_the_probe_and_what_it_is_joined_with(tmp_path):
+    own = load_encoder("constant")
+    assert evaluate_all([own], [TASK], out=tmp_path, say=lambda _: None) == []
+    (stored,) = load_rows(tmp_path).rows
+    assert stored.row.network == {"stated": own.identity.stated, "structure": ""}
+    assert stored.row.probe == _identity.probe_of(own) and stored.row.weight_hash == own.weight_hash
+
+
+def test_shipped_encoders_are_probed_once_and_say_the_hash_of_their_tensors(monkeypatch):
+    """What the probe told is remembered with tensors and structure."""
     first = load_encoder("paco-tiny")
-    assert first.weight_hash == _identity_hash(first)
+    assert first.identity.stated == _identity_hash(first) != first.weight_hash
     monkeypatch.setattr(_identity, "probed", lambda _: pytest.fail("probed again"))
     assert load_encoder("paco-tiny").identity == first.identity
 
@@ -112,6 +177,15 @@ def _identity_hash(encoder) -> str:
     from paco_fr.checkpoint import weight_hash
 
     return weight_hash(encoder.model)
+
+
+def test_an_encoder_that_was_changed_after_it_was_loaded_is_another():
+    """What was found when it was loaded was believed for ever."""
+    own = load_encoder("paco-tiny")
+    before = own.weight_hash
+    with torch.no_grad():
+        own.model.patch_embed.proj.weight.mul_(1.5)
+    assert as_encoder(own).weight_hash != before
 
 
 def test_another_activation_of_a_shipped_network_is_another_network():
@@ -163,6 +237,8 @@ def test_code_from_a_file_is_told_apart_whatever_weight_hash_it_states(tmp_path)
 @pytest.mark.parametrize(("values", "expected"), [
     ("torch.cat([values, values[:1]])", "(2, 1, 3), expected (1, N, D)"),
     ("values[:-1]", "(0, 1, 3), expected (1, N, D)"),
+    ("values / 0", "not finite for 6 of 6"),
+    ("values + images.mul_(0.5).mean()", "writes to the pictures"),
     ("values[:, 0]", "(1, 3), expected (1, N, D)"),
     ("values.to(torch.int64)", "torch.int64"),
     ("values, values", "expected (1, D)"),
@@ -212,20 +288,107 @@ def test_the_probe_leaves_the_random_state_alone():
     assert torch.rand(1) == expected
 
 
-def test_tensors_that_lie_beside_an_onnx_file_count(tmp_path):
-    """A ``.data`` file exchanged under the same ``.onnx`` left the hash as it was."""
+def with_data(folder: Path, value: float, *, inside: bool = False) -> Path:
+    """Write an ONNX file whose tensors lie in a file beside it, in a graph of a node where ``inside``."""
     onnx = pytest.importorskip("onnx")
-    from paco_eval.encoders.onnx import _files_hash
+    help_ = onnx.helper
+    weights = onnx.numpy_helper.from_array(np.full((1, 3, 1, 1), value, np.float32), "w")
+    take = help_.make_node("Mul", ["images", "w"], ["inner"])
+    outer = help_.make_tensor_value_info("out", onnx.TensorProto.FLOAT, None)
+    if inside:
+        part = help_.make_graph([take], "p", [], [help_.make_tensor_value_info("inner", 1, None)], [weights])
+        true = help_.make_node("Constant", [], ["yes"], value=onnx.numpy_helper.from_array(np.array(True)))
+        nodes, kept = [true, help_.make_node("If", ["yes"], ["all"], then_branch=part, else_branch=part)], []
+    else:
+        nodes, kept = [help_.make_node("Mul", ["images", "w"], ["all"])], [weights]
+    nodes.append(help_.make_node("ReduceMean", ["all"], ["out"], axes=[2, 3], keepdims=0))
+    images = help_.make_tensor_value_info("images", onnx.TensorProto.FLOAT, ["n", 3, 16, 16])
+    model = help_.make_model(
+        help_.make_graph(nodes, "g", [images], [outer], kept),
+        opset_imports=[help_.make_opsetid("", 13)], ir_version=8,
+    )  # fmt: skip
+    for left in folder.glob("a.*"):
+        left.unlink()
+    onnx.save_model(
+        model, str(folder / "a.onnx"), save_as_external_data=True, location="a.data", size_threshold=0
+    )
+    return folder / "a.onnx"
 
-    def saved(value: float) -> str:
-        weights = onnx.numpy_helper.from_array(np.full((300, 3), value, dtype=np.float32), "w")
-        graph = onnx.helper.make_graph([], "g", [], [], [weights])
-        model = onnx.helper.make_model(graph)
-        for left in tmp_path.glob("a.*"):
-            left.unlink()
-        onnx.save_model(
-            model, str(tmp_path / "a.onnx"), save_as_external_data=True, location="a.data", size_threshold=0
-        )
-        return _files_hash(tmp_path / "a.onnx")
 
-    assert saved(1.0) == saved(1.0) != saved(2.0)
+@pytest.mark.parametrize("inside", [False, True])
+def test_tensors_that_lie_beside_an_onnx_file_count(tmp_path, inside):
+    """A ``.data`` file exchanged under the same ``.onnx`` left the hash as it was; in a graph of a node it went unread."""
+    from paco_eval.encoders._weights import files_hash
+    from paco_eval.encoders.onnx import tensor_files
+
+    def told(value: float) -> str:
+        path = with_data(tmp_path, value, inside=inside)
+        assert [each.name for each in tensor_files(path)] == ["a.data"]
+        return files_hash(path, *tensor_files(path))
+
+    assert told(1.0) == told(1.0) != told(2.0)
+
+
+def test_an_exchanged_data_file_is_another_network(tmp_path):
+    options = "?channels=RGB&range=0,1"
+    before = load_encoder(f"onnx:{with_data(tmp_path, 1.0)}{options}").weight_hash
+    own = (tmp_path / "a.data").read_bytes()
+    (tmp_path / "a.data").write_bytes(np.full(3, 2.5, np.float32).tobytes() + own[12:])
+    assert load_encoder(f"onnx:{tmp_path / 'a.onnx'}{options}").weight_hash != before
+
+
+@pytest.mark.parametrize("case", ["missing", "cut", "up", "absolute"])
+def test_data_beside_an_onnx_file_that_is_missing_cut_or_elsewhere_is_refused_in_words(tmp_path, case):
+    onnx = pytest.importorskip("onnx")
+    path = with_data(tmp_path, 1.0)
+    if case == "missing":
+        (tmp_path / "a.data").unlink()
+    elif case == "cut":
+        (tmp_path / "a.data").write_bytes(b"1234")
+    else:
+        elsewhere = tmp_path.parent / "outside.data"
+        elsewhere.write_bytes((tmp_path / "a.data").read_bytes())
+        model = onnx.load(str(path), load_external_data=False)
+        (place,) = [one for one in model.graph.initializer[0].external_data if one.key == "location"]
+        place.value = "../outside.data" if case == "up" else str(elsewhere)
+        path.write_bytes(model.SerializeToString())
+    expected = {"missing": "which is not there", "cut": "needs 12"}.get(case, "leads out of its folder")
+    with pytest.raises(PacoError, match=expected):
+        load_encoder(f"onnx:{path}?channels=RGB&range=0,1")
+
+
+def in_parts(folder: Path) -> tuple[Path, dict[str, torch.Tensor]]:
+    """Write the tensors of a small ViT as two parts with an index."""
+    from safetensors.torch import save_file
+
+    tensors = {f"w{at}": torch.full((2,), float(at)) for at in range(4)}
+    parts = [f"m-0000{at}-of-00002.safetensors" for at in (1, 2)]
+    for at, name in enumerate(parts):
+        save_file({key: tensors[key] for key in list(tensors)[2 * at : 2 * at + 2]}, folder / name)
+    index = folder / "m.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {key: parts[at // 2] for at, key in enumerate(tensors)}}))
+    return index, tensors
+
+
+def test_all_parts_of_a_network_count(tmp_path):
+    """An index of parts was no file of weights, and one part alone was read as a whole network."""
+    index, tensors = in_parts(tmp_path)
+    found = read_tensors(index)
+    assert found.keys() == tensors.keys() and all(torch.equal(found[key], tensors[key]) for key in tensors)
+    with pytest.raises(PacoError, match="one of 2 parts"):
+        read_tensors(tmp_path / "m-00001-of-00002.safetensors")
+
+
+@pytest.mark.parametrize(("change", "expected"), [
+    (lambda folder: (folder / "m-00002-of-00002.safetensors").unlink(), "not there"),
+    (lambda folder: (folder / "m-00002-of-00002.safetensors").write_bytes(
+        (folder / "m-00001-of-00002.safetensors").read_bytes()), "unlike"),
+    (lambda folder: (folder / "m.safetensors.index.json").write_text(
+        '{"weight_map": {"w0": "../m-00001-of-00002.safetensors"}}'), "leads out of its folder"),
+    (lambda folder: (folder / "m.safetensors.index.json").write_text('{"weight_map": ["w0"]}'), "no weight_map"),
+])  # fmt: skip
+def test_parts_that_are_missing_exchanged_or_elsewhere_are_refused_in_words(tmp_path, change, expected):
+    index, _ = in_parts(tmp_path)
+    change(tmp_path)
+    with pytest.raises(PacoError, match=expected):
+        read_tensors(index)

@@ -37,7 +37,7 @@ def test_what_was_stored_is_found_by_key_in_any_order(address):
 def test_every_field_of_the_address_keeps_features_apart(address):
     store(address, keys_of(1), np.ones((1, 2), dtype=np.float32))
     changes = {"weight_hash": "other", "adapter_version": 2, "pixel_hash": "other", "canvas": 96, "block": "3",
-               "reduction": "grid4", "perturbation": "blur", "flip": True, "dtype": "bfloat16"}  # fmt: skip
+               "reduction": "grid4", "perturbation": "blur", "flip": True, "dtype": "bfloat16", "probe": "other"}  # fmt: skip
     assert set(changes) == set(vars(address))
     for field, value in changes.items():
         assert find(replace(address, **{field: value}), keys_of(1))[0] is None
@@ -300,3 +300,29 @@ def test_the_cache_is_listed_and_pruned_with_every_kind(address, tmp_path):
     assert "Removed 5 entries" in said and "a running process uses them" in said
     left = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "users"]
     assert left == [tmp_path / "faces" / "held" / "part"]
+
+
+@pytest.mark.parametrize(("keys", "values", "said"), [
+    (keys_of(1, 2), np.ones((3, 4), np.float32), r"float32 \(3, 4\), expected float32 \(2, ...\)"),
+    (keys_of(1, 2), np.ones((1, 4), np.float32), r"expected float32 \(2, ...\)"),
+    (keys_of(1, 2), np.ones((2, 3, 4), np.float32), "expected 2 dimensions of mean"),
+    (keys_of(1, 2), np.ones(2, np.float32), "expected 2 dimensions of mean"),
+    (keys_of(1, 2), np.ones((2, 4), np.float64), "float64"),
+    (keys_of(1, 2).astype(np.int64), np.ones((2, 4), np.float32), "keys are int64"),
+    (keys_of(1, 1), np.ones((2, 4), np.float32), "two of its features are of one picture"),
+])  # fmt: skip
+def test_features_of_another_count_rank_or_type_are_not_stored(address, keys, values, said):
+    """One feature too many or too few was stored, and spoilt or misaligned every later reading."""
+    with pytest.raises(PacoError, match=said):
+        store(address, keys, values)
+    assert find(address, keys_of(1, 2))[0] is None
+
+
+def test_parts_of_another_width_are_put_aside(address, capfd):
+    """The second width ended every evaluation of that encoder with an error of shapes, for ever."""
+    store(address, keys_of(1), np.ones((1, 4), np.float32))
+    store(address, keys_of(2), np.ones((1, 5), np.float32))
+    found, known = find(address, keys_of(1, 2))
+    assert known.sum() == 1 and found is not None
+    assert "those beside it" in capfd.readouterr().err
+    assert find(address, keys_of(1, 2))[1].tolist() == known.tolist()

@@ -246,3 +246,56 @@ def test_turns_of_known_points():
     angle = np.radians(30)  # roll is no turn
     roll = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     assert turn_of(turned @ roll.T) == pytest.approx(45)
+
+
+def with_points(path: Path, pictures: list[np.ndarray]) -> str:
+    """Write photographs with their points as a parquet file; those need no detector."""
+    from datasets import Dataset
+
+    cells, names = [{"bytes": encode_png(each), "path": None} for each in pictures], ["a", "b", "c"]
+    columns = {"image": cells, "image_id": names, "group": names,
+               "landmarks": [(FACE * 2 + 100).tolist()] * len(names), "scheme": ["five"] * len(names)}  # fmt: skip
+    Dataset.from_dict(columns, features=features(columns)).to_parquet(str(path))
+    return str(path)
+
+
+def test_photographs_that_changed_are_aligned_anew_and_the_same_by_any_path_are_not(
+    tmp_path, monkeypatch, capfd
+):
+    """The source counted as it was written, and files by size and time: a copied folder was aligned "otherwise"."""
+    import paco_fr.data.align as aligning
+
+    monkeypatch.setattr(aligning, "PART", 2)
+    pictures, rules, out = list(smooth_faces(4, 200)), Rules(template="arcface", canvas=32), tmp_path / "out"
+    source = with_points(tmp_path / "photos.parquet", pictures[:3])
+    align(source, out, rules)
+    before = [path.stat().st_mtime_ns for path in sorted((out / "faces").iterdir())]
+    copy = tmp_path / "copied.parquet"
+    copy.write_bytes(Path(source).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    for same in ("photos.parquet", str(copy)):
+        align(same, out, rules)
+        assert [path.stat().st_mtime_ns for path in sorted((out / "faces").iterdir())] == before
+    assert "anew" not in capfd.readouterr().err
+    with_points(copy, [*pictures[:2], pictures[3]])
+    align(str(copy), out, rules)
+    assert "1 of 2 parts" in (said := capfd.readouterr().err) and "aligned anew" in said
+    after = [path.stat().st_mtime_ns for path in sorted((out / "faces").iterdir())]
+    assert after[0] == before[0] and after[1] != before[1]
+    other = with_points(tmp_path / "other.parquet", pictures[:0:-1])
+    with pytest.raises(PacoError, match="was aligned with source"):
+        align(other, out, rules)
+
+
+@pytest.mark.parametrize(
+    "which", ["faces/part-00000.parquet", "parts/report-00000.parquet", "inputs/part-00000.txt"]
+)
+def test_damaged_parts_of_aligned_faces_are_made_again(which, tmp_path):
+    """Aligned faces had no checksum: one flipped bit became a face of a data set."""
+    source = with_points(tmp_path / "photos.parquet", list(smooth_faces(3, 200)))
+    out = tmp_path / "out"
+    align(source, out, Rules(template="arcface", canvas=32))
+    whole = (out / which).read_bytes()
+    (out / which).write_bytes(whole[:100] + bytes([whole[100 % len(whole)] ^ 1]) + whole[101:])
+    align(source, out, Rules(template="arcface", canvas=32))
+    assert (out / which).read_bytes() == whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 from paco_fr.data.crops import crop_pool
 from paco_fr.data.open import open_faces
 from paco_fr.data.pack import pack
-from paco_fr.data.shards import open_packed, read_manifest, verify
+from paco_fr.data.shards import _stamp, open_packed, read_manifest, verify
 from paco_fr.faces.decode import encode_png
 from paco_fr.train.batches import Views, share
 from paco_fr.train.pretrain import pretrain
@@ -310,3 +311,71 @@ def test_a_pack_that_was_refused_goes_on_once_its_source_is_mended(remedy, tmp_p
     manifest = pack(str(source), tmp_path / "packed", config)
     assert manifest.count == (20 if remedy == "mended" else 15)
     assert manifest.fingerprint == pack(str(source), tmp_path / "anew", config).fingerprint
+
+
+def test_a_finished_pack_of_pictures_that_changed_is_made_anew_where_they_did(faces, packed, capfd):
+    """Pictures replaced under their names left a finished pack as it was, without a word."""
+    before = {shard.file: shard.sha256 for shard in read_manifest(packed).shards}
+    Image.fromarray(smooth_faces(3, 40)[2]).save(Path(faces) / "010.png")
+    manifest = pack(faces, packed, config_on(faces), shard_size=7)
+    changed = [shard.file for shard in manifest.shards if shard.sha256 != before[shard.file]]
+    assert changed == ["shard-00001.arrow"]
+    assert "1 of 4 shards" in (said := capfd.readouterr().err) and "packed anew" in said
+    for path in sorted(Path(faces).iterdir())[-5:]:
+        path.unlink()
+    manifest = pack(faces, packed, config_on(faces), shard_size=7)
+    assert manifest.count == 19 and manifest.settings.records == 19
+    assert not (packed / "shard-00003.arrow").exists()
+    assert (
+        manifest.fingerprint
+        == pack(faces, packed.with_name("anew"), config_on(faces), shard_size=7).fingerprint
+    )
+
+
+def test_the_same_pictures_by_any_path_are_packed_once_and_others_are_refused(
+    faces, packed, tmp_path, monkeypatch
+):
+    """The source counted as it was written: by an absolute path a folder was packed "otherwise"."""
+    before = [(packed / shard.file).stat().st_mtime_ns for shard in read_manifest(packed).shards]
+    copy = tmp_path / "elsewhere" / "copied"
+    shutil.copytree(faces, copy)
+    monkeypatch.chdir(copy.parent)
+    for source in ("copied", "./copied", str(copy)):
+        manifest = pack(source, packed, config_on(faces), shard_size=7)
+        assert [(packed / shard.file).stat().st_mtime_ns for shard in manifest.shards] == before
+    for index, picture in enumerate(smooth_faces(24, 40)[::-1]):
+        Image.fromarray(255 - picture).save(copy / f"{index:03d}.png")
+    (other := tmp_path / "other").mkdir()
+    for path in copy.iterdir():
+        shutil.copy(path, other / f"new-{path.name}")
+    with pytest.raises(PacoError, match="One folder holds one setting"):
+        pack(str(other), packed, config_on(faces), shard_size=7)
+
+
+def test_a_damaged_shard_is_made_again_by_the_same_call(faces, packed):
+    """It had to be deleted by hand first."""
+    before = read_manifest(packed).fingerprint
+    path = packed / "shard-00002.arrow"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert pack(faces, packed, config_on(faces), shard_size=7).fingerprint == before
+    verify(packed, read_manifest(packed))
+
+
+def test_the_record_of_verified_shards_is_itself_checked(packed):
+    """A record that says of a damaged shard that it was verified was believed."""
+    verify(packed, read_manifest(packed))
+    path, record = packed / "shard-00001.arrow", packed / ".verified.json"
+    data, status = bytearray(path.read_bytes()), path.stat()
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(PacoError, match="is damaged"):
+        verify(packed, read_manifest(packed))
+    noted = json.loads(record.read_text())
+    shard = read_manifest(packed).shards[1]
+    noted["stamps"][shard.file] = _stamp(path, shard)
+    record.write_text(json.dumps(noted))
+    with pytest.raises(PacoError, match="is damaged"):
+        verify(packed, read_manifest(packed))

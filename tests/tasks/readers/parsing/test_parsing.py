@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +72,21 @@ def test_celebamask_is_painted_in_order(celebamask: Path) -> None:
     mask = read_image(found[0]["mask"])[:, 0, 0]
     names = [CLASSES[value] for value in mask]
     assert (names[0], names[150], names[250], names[450]) == ("skin", "skin", "hair", "neck")
+
+
+def test_celebamask_paints_what_the_masks_hold(celebamask: Path) -> None:
+    """A mask replaced by another of its size and time was painted as before; a copied folder was painted again."""
+    first = read_celebamask(celebamask)[0]["mask"]
+    copy = celebamask.parent / "copy"
+    shutil.copytree(celebamask / "CelebAMask-HQ", copy / "CelebAMask-HQ")
+    assert read_celebamask(copy)[0]["mask"] == first
+    path = celebamask / "CelebAMask-HQ/CelebAMask-HQ-mask-anno/0/00005_hair.png"
+    status, mask = path.stat(), np.zeros((SIDE, SIDE), np.uint8)
+    mask[100:300] = 255  # as many bytes
+    path.write_bytes(encode_png(mask)[: status.st_size].ljust(status.st_size, b"\0"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    again = read_celebamask(celebamask)[0]["mask"]
+    assert again != first and CLASSES[read_image(again)[150, 0, 0]] == "hair"
 
 
 @pytest.mark.parametrize(

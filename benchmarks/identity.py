@@ -1,0 +1,177 @@
+"""What identity and checks cost: an encoder loaded, data known by their contents, cached features read, a row believed.
+
+Each is timed with and without, in processor time, which other work on the machine disturbs least; the shares are of an
+evaluation of 10,000 pictures by a ViT-S (whose forward pass is measured on a few and scaled) and of the same evaluation
+with everything in the cache.
+
+Run: python -m benchmarks.identity [--pictures 10000] [--model vit_small_patch16_224]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from paco_eval.encoders import load_encoder
+from paco_eval.encoders._identity import identified
+from paco_eval.encoders._probe import probe_pictures
+from paco_eval.encoders.timm import TimmEncoder, contract_of
+from paco_eval.evaluation import record, runner
+from paco_eval.evaluation.runner import evaluate_all
+from paco_eval.features import cache, fill
+from paco_eval.features.cache import Address
+from paco_fr.checkpoint import weight_hash
+from paco_fr.faces import records
+from paco_fr.faces.contents import contents_of
+from paco_fr.faces.pixels import prepare
+from paco_fr.utils.random import generator
+from tasks.user_tasks import own_task
+
+
+def seconds(call: Callable[[], Any], repeats: int) -> float:
+    """Return the least processor time of a call."""
+    times = []
+    for _ in range(repeats):
+        began = time.process_time()
+        call()
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+def loading(model: str, repeats: int) -> tuple[TimmEncoder, dict[str, float]]:
+    """Return an encoder, and what it takes to build it, to hash its tensors and to show it the probe or remember it."""
+    built = timm.create_model(model, num_classes=0).eval()
+    pixels = contract_of(built)
+    parts = {
+        "network built": seconds(lambda: timm.create_model(model, num_classes=0), repeats),
+        "tensors hashed": seconds(lambda: weight_hash(built), repeats),
+    }
+    began = time.process_time()
+    encoder = identified(TimmEncoder(model, built, pixels))
+    parts["probe, first time"] = time.process_time() - began - parts["tensors hashed"]
+    parts["probe, remembered"] = seconds(lambda: identified(encoder), repeats) - parts["tensors hashed"]
+    return encoder, parts  # type: ignore[return-value]
+
+
+def reading(count: int, width: int, repeats: int) -> dict[str, float]:
+    """Return what it takes to read features of so many pictures: unchecked, checked, and again in the same process."""
+    address = Address("benchmark", 1, "pixels", 224, "12", "mean")
+    keys = generator("benchmark keys", count).integers(0, 256, (count, 16), dtype=np.uint8)
+    cache.store(address, keys, generator("values", count).normal(size=(count, width)).astype(np.float32))
+    (path,) = address.folder.glob("*.safetensors")
+
+    def plain() -> None:
+        with safe_open(path, framework="np") as file:
+            found, values = file.get_tensor("keys"), file.get_tensor("features")
+        rows = {key.tobytes(): row for row, key in enumerate(found)}
+        values[[rows[key.tobytes()] for key in keys]]
+
+    def checked() -> None:
+        cache._known.clear()
+        cache.find(address, keys)
+
+    return {
+        "features unchecked": seconds(plain, repeats),
+        "features, first reading": seconds(checked, repeats),
+        "features, later readings": seconds(lambda: cache.find(address, keys), repeats),
+    }
+
+
+def contents(folder: Path, count: int, repeats: int) -> dict[str, float]:
+    """Return what it takes to know files by what they hold."""
+    paths = [folder / f"{number:06d}.jpg" for number in range(count)]
+    for number, path in enumerate(paths):
+        path.write_bytes(number.to_bytes(4) * 12_500)
+    time.sleep(0.2)  # files of this very moment are not remembered
+    began = time.process_time()
+    contents_of(paths)
+    first = time.process_time() - began
+    return {
+        "contents, first time": first,
+        "contents, remembered": seconds(lambda: contents_of(paths), repeats),
+    }
+
+
+def warm(folder: Path, count: int, repeats: int) -> dict[str, float]:
+    """Return what it takes to score pictures again whose features are cached, with everything checked and without."""
+    for number in range(count):
+        level = generator("benchmark picture", number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        (place := folder / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(level).save(place / f"{number:06d}.bmp")
+    time.sleep(0.2)
+    task = own_task(f"classes={folder}")
+
+    def evaluate() -> None:
+        cache._known.clear()
+        evaluate_all(["pixels"], [task], out=folder.with_name("out"), overwrite="always", say=lambda _: None)
+
+    evaluate()
+    checked = seconds(evaluate, repeats)
+    contents, told = fill.picture_contents, load_encoder("pixels")
+    known: dict[str, bytes | None] = {}
+
+    def believed(cells: Sequence[Any]) -> list[bytes | None]:
+        if not all(cell["path"] in known for cell in cells):
+            known.update(zip((cell["path"] for cell in cells), contents(cells), strict=True))
+        return [known[cell["path"]] for cell in cells]
+
+    def unchecked(path: Path, _: Address) -> Any:
+        with safe_open(path, framework="np") as file:
+            return file.get_tensor("keys"), file.get_tensor("features")
+
+    with ExitStack() as stack:
+        for module, name, stand_in in (
+            (fill, "picture_contents", believed), (records, "picture_contents", believed),
+            (cache, "_read", unchecked), (runner, "load_encoder", lambda _: told),
+            (record, "whole_row", lambda _: None),
+        ):  # fmt: skip
+            stack.enter_context(patch.object(module, name, stand_in))
+        evaluate()
+        plain = seconds(evaluate, repeats)
+    return {"warm evaluation": checked, "warm evaluation, unchecked": plain}
+
+
+def main() -> None:
+    """Print all parts, and their shares of an evaluation."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--model", default="vit_small_patch16_224")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["PACO_CACHE"] = f"{name}/cache"
+        encoder, parts = loading(options.model, options.repeats)
+        images = prepare(probe_pictures(encoder.pixels.size), encoder.pixels)
+        with torch.inference_mode():
+            forward = seconds(lambda: encoder.tokens(images, encoder.blocks), options.repeats) / len(images)
+        parts |= reading(options.pictures, encoder.model.num_features, options.repeats)
+        (folder := Path(name) / "files").mkdir()
+        parts |= contents(folder, options.pictures, options.repeats)
+        parts |= warm(Path(name) / "faces", options.pictures, options.repeats)
+    for what, took in parts.items():
+        print(f"{what:28}{took:9.3f} s")
+    whole = forward * options.pictures
+    layers = len(encoder.blocks) * len(encoder.reductions)
+    first = parts["tensors hashed"] + parts["probe, first time"] + parts["contents, first time"]
+    check = parts["features, first reading"] - parts["features unchecked"]
+    print(f"forward passes of {options.pictures:,} pictures {whole:.0f} s")
+    print(f"identity and checks: {100 * (first + layers * check) / (whole + first):.2f} % of an evaluation")
+    added = parts["warm evaluation"] / parts["warm evaluation, unchecked"] - 1
+    print(f"{100 * added:.1f} % of a warm one")
+
+
+if __name__ == "__main__":
+    main()
