@@ -75,6 +75,7 @@ def test_the_report_shows_it_all(run):
         "constant",
     ):
         assert text in page
+    assert len(page.encode()) < 3_000_000
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script src" not in page
     assert (run / "report" / "tables.md").read_text(encoding="utf-8").count("|") > 20
     sheet = np.load(run / "pretrain" / "paco" / "reconstruction.npz")

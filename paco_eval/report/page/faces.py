@@ -190,7 +190,7 @@ Item = Mapping[str, Any]
 
 def _item(frame: pd.DataFrame, name: str) -> Item:
     """Return one line of items that are indexed by their ids."""
-    place = int(frame.index.get_indexer([name])[0])
+    place = int(np.flatnonzero(frame.index == name)[0])
     return {str(column): frame[column].iloc[place] for column in frame}
 
 

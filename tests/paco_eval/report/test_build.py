@@ -228,6 +228,9 @@ def test_levels_become_curves_with_the_clean_point_and_maps_of_yaw(tmp_path: Pat
     assert "worst kind" in page and "hand 4.50" in page
     breaks = page[page.index('id="breaks-occlusion"') : page.index('id="faces"')]
     assert "pose/synthetic, painted" in breaks and "Not measured. Add --tasks" in breaks
+    outline = Outline()
+    outline.feed(page)
+    assert {link[1:] for link in outline.links} <= set(outline.ids), "nothing leads to what one encoder lacks"
     condensed = over_levels(table)
     worst = next(i for i, column in enumerate(condensed.columns) if column.subset == "worst kind")
     assert {line.label: line.cells[worst].printed for line in condensed.lines} == {

@@ -107,6 +107,12 @@ def test_marks_stand_where_their_values_are() -> None:
     assert (y[0] - y[1]) / (y[0] - y[2]) == pytest.approx(2.0, abs=0.02)
 
 
+def test_marks_differ_without_their_colours() -> None:
+    labels = ["a", "b", "c", "d", "e", "f"]
+    ids = Ids(labels)
+    assert len({ids.mark(label) for label in labels}) == len(labels)
+
+
 def test_intervals_of_dots_and_shades_of_cells() -> None:
     dots = Dots("t", "x", (("a", 5.0, 4.0, 7.0), ("b", 6.0, NAN, NAN)), 1)
     svg = str(panel_svg(dots, Ids(["a", "b"])))
