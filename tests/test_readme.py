@@ -89,7 +89,7 @@ def test_the_six_commands_of_the_readme_chain_from_an_empty_folder(tmp_path, mon
         "--set",
         "optimiser.presentations=256",
         "--set",
-        "data.source=synthetic:identities=20,images_per_identity=2",
+        "data.source=synthetic:identities=30,images_per_identity=5",
     ]
     for line in CHAIN:
         words = shlex.split(line)[1:]

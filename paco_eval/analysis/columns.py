@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from paco_eval.analysis.names import known_title
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
 
@@ -45,7 +46,9 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """Metric with direction and unit."""
+        """Metric as people write it, with direction and unit."""
+        if known := known_title(self.metric):
+            return known + self.arrow
         unit = {"": "", "rank": "", "deg": " (°)"}.get(self.unit, f" ({self.unit})")
         return f"{self.metric.replace('_', ' ')}{unit}{self.arrow}"
 

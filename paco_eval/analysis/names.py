@@ -83,13 +83,21 @@ _MADE: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
 
 def metric_title(metric: str, unit: str) -> str:
     """Return a metric as people write it, with its unit."""
+    known = known_title(metric)
+    if known:
+        return known
+    own = {"": "", "%": ", %", "deg": ", degrees"}.get(unit, f", {unit}")
+    return metric.replace("_", " ") + own
+
+
+def known_title(metric: str) -> str:
+    """Return a metric of this package as people write it; an empty text for any other."""
     if metric in _PLAIN:
         return _PLAIN[metric]
     for pattern, title in _MADE:
         if found := re.fullmatch(pattern, metric):
             return title(found)
-    own = {"": "", "%": ", %", "deg": ", degrees"}.get(unit, f", {unit}")
-    return metric.replace("_", " ") + own
+    return ""
 
 
 def _share(text: str) -> str:

@@ -20,7 +20,6 @@ from scipy.stats import rankdata
 
 from paco_eval.analysis.bootstrap import Interval
 from paco_eval.analysis.columns import Column, column_of, line_label, line_order, methods_with_seeds
-from paco_eval.analysis.compare import DROP
 from paco_eval.analysis.names import called, encoder_titles, meant, metric_title
 from paco_eval.analysis.robustness import CONSTANT, Sweep, drawn_drops, sweeps
 from paco_eval.analysis.significance import MetricOf
@@ -39,6 +38,9 @@ MOST_TASKS = 6
 
 CODEBOOK = "codebook"
 """Family of diagnostics, which only encoders with a codebook have."""
+
+LOST = {True: "drop of ", False: "rise of "}
+"""What a derived task shows, by the direction of its metric: how much worse than clean, mean over kinds and levels."""
 
 REFERENCES = ("constant", "pixels")
 """Encoders that nobody comes with."""
@@ -493,7 +495,13 @@ def _column(run: Stored | Sweep) -> Column:
     column = column_of(_row(run))
     if not isinstance(run, Sweep):
         return column
-    return replace(column, subset="all", level=-1, metric=f"{DROP} {column.metric}", higher_is_better=False)
+    return replace(
+        column,
+        subset="all",
+        level=-1,
+        metric=f"{LOST[bool(column.higher_is_better)]}{column.metric}",
+        higher_is_better=False,
+    )
 
 
 def _mean(column: Column, runs: Sequence[Stored | Sweep]) -> float | None:
@@ -589,9 +597,8 @@ def _singly(tasks: Sequence[_Task], labels: Sequence[str]) -> tuple[list[Head], 
 
 def _head(task: _Task, title: str, labels: Sequence[str]) -> Head:
     column = task.column
-    dropped = column.metric.removeprefix(f"{DROP} ")
-    metric = metric_title(dropped, column.unit)
-    metric = f"lost of {metric}" if dropped != column.metric else metric
+    lost = next((word for word in LOST.values() if column.metric.startswith(word)), "")
+    metric = lost + metric_title(column.metric.removeprefix(lost), column.unit)
     return Head(column.task, title, metric, bool(column.higher_is_better), column.unit, column.decimals, (column.task,),
                 all((score := task.scores.get(label)) is not None and score.rank is not None for label in labels))  # fmt: skip
 

@@ -13,6 +13,7 @@ import pytest
 from scipy.stats import rankdata
 
 from paco_eval.analysis.names import encoder_titles, metric_title, names_of
+from paco_eval.analysis.robustness import sweeps
 from paco_eval.analysis.significance import metrics_of_tasks
 from paco_eval.report.tables.leaderboard import Leaderboard, leaderboards
 from paco_eval.report.tables.writers import to_csv, to_json, to_latex, to_markdown, to_text
@@ -20,6 +21,7 @@ from paco_eval.rows.schema import Definition, Metric
 from paco_eval.rows.store import Stored, load_rows
 from paco_fr.utils.errors import PacoError
 from tests.fixtures.made_rows import TASKS, make_row, write_run
+from tests.paco_eval.analysis.test_robustness import write_sweep
 
 POSE, LANDMARKS, EXPRESSION = TASKS[2], TASKS[3], TASKS[5]
 WIDE = 200
@@ -232,3 +234,18 @@ def test_csv_and_json_hold_every_number_and_the_rows_behind_it():
         (entry,) = [entry for entry in told["encoders"] if entry["name"] == line["name"]]
         score = entry["scores"][line["task"]]
         assert float(line["value"]) == score["value"] and line["keys"] == " ".join(score["keys"]) != ""
+
+
+def test_derived_tasks_show_what_is_lost_and_only_where_they_are_asked_for(tmp_path):
+    for name, lost in (("paco-tiny", 1.0), ("mae-tiny", 3.0)):
+        write_sweep(tmp_path, name, {"boxes": lost, "hand": lost}, seed=0)
+    rows = load_rows(tmp_path).rows
+    plain = [scored("paco-tiny", 5), scored("mae-tiny", 6)]
+    assert [head.title for head in only(*plain, *rows).heads] == ["pose"]
+    assert [head.title for head in only(*plain, *rows, tasks="*").heads] == ["pose"], "as in evaluate --tasks"
+    board = only(*plain, *rows, tasks="perturbed-occlusion/*", metric_of=metrics_of_tasks([]), replicates=50)
+    (head,) = board.heads
+    assert (head.metric, head.higher_is_better) == ("rise of angle error, degrees", False)
+    expected = {sweep.clean.encoder: sweep.mean_drop for sweep in sweeps(rows)}
+    assert {entry.encoder: entry.scores[0].value for entry in board.entries} == pytest.approx(expected)
+    assert all(entry.scores[0].low < entry.scores[0].value < entry.scores[0].high for entry in board.entries)

@@ -32,7 +32,10 @@ def test_main_metrics_of_these_weights_are_listed_with_their_setting(tmp_path):
     lines = [line for line in card.splitlines() if line.startswith("| ")][2:]
     assert len(lines) == 3
     value, low, high = (f"{number:.2f}" for number in (pose.main.value, pose.main.low, pose.main.high))
-    assert f"| pose/synthetic v1 | frozen | mae (°) ↓ | {value} | [{low}, {high}] | 240 of 242 |" in lines
+    assert (
+        f"| pose/synthetic v1 | frozen | angle error, degrees ↓ | {value} | [{low}, {high}] | 240 of 242 |"
+        in lines
+    )
     assert any("expression/synthetic v1, frontal" in line for line in lines)
     assert any("few-shot 5" in line for line in lines)
     assert "intervals at 95 %" in card and "paco-fr 0.1.0" in card

@@ -157,8 +157,8 @@ def test_digits_and_headings(tables: list[Table]) -> None:
         column.heading: column.number(0.98765) for table in tables for column in table.main_only().columns
     }
     assert said == {
-        "accuracy (%) ↑": "1.0", "nme ocular (%) ↓": "0.99", "nme box (%) ↓": "0.99", "mae (°) ↓": "0.99",
-        "auc ↑": "0.988",
+        "accuracy, % ↑": "1.0", "NME, % of ocular ↓": "0.99", "NME, % of box ↓": "0.99", "angle error, degrees ↓": "0.99",
+        "AUC ↑": "0.988",
     }  # fmt: skip
     assert tables[0].columns[0].number(None) == "–"
 
@@ -195,7 +195,7 @@ def test_caption_states_protocol_count_and_interval(tables: list[Table]) -> None
 def test_markdown_is_a_well_formed_pipe_table(tables: list[Table]) -> None:
     lines = [line for line in to_markdown(tables[1].main_only()).splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {3} and len(lines) == 2 + 5
-    assert "mae (°) ↓" in lines[0]
+    assert "angle error, degrees ↓" in lines[0]
 
 
 def test_wide_tables_are_cut() -> None:
