@@ -9,8 +9,8 @@ import numpy as np
 from scipy.io import savemat
 
 from paco_fr.faces.rotation import rotation_from_angles
-from tasks.mimics.faces import SIDE, Cast, Face, save, write_lines
-from tasks.readers.pose.head_pose import HEAD_MM, PARTS_300W_LP, test_sequences, yaw_bin
+from tasks.mimics.faces import SIDE, Cast, Face, face_crop, save, write_lines
+from tasks.readers.pose.head_pose import CUT, HEAD_MM, PARTS_300W_LP, test_sequences, yaw_bin
 
 _FOCAL, _CENTRE = 600.0, 63.5
 _HIDDEN = (-1.0, SIDE + 2.0)
@@ -60,7 +60,11 @@ def _pose(angles: list[float]) -> np.ndarray:
 
 
 def write_biwi(root: Path, cast: Cast) -> dict[str, int]:
-    """Write ``300W_LP`` and ``BIWI``."""
+    """Write ``300W_LP`` and ``BIWI``, with the pictures that a detector would have cut."""
+    faces = [face for found in cast.people("validation", "test").values() for face in found]
+    cut = np.stack([face_crop(face, 64)[..., ::-1] for face in faces])
+    (root / "BIWI").mkdir(parents=True, exist_ok=True)
+    np.savez(root / CUT, image=cut, pose=np.array([face.angles for face in faces]), img_size=64)
     return {"train": _write_300w_lp(root, cast), "test": sum(_write_sequences(root, cast).values())}
 
 

@@ -22,6 +22,7 @@ AFLW2000: dict[str, Any] = {
     "obtain": f"{LP_300W} and AFLW2000-3D into <data root>/AFLW2000.",
     "citation": "Zhu et al. 2016, arXiv 1511.07212; protocol 1 of Yang et al. 2019 (FSA-Net)",
 }
+OBTAIN_CUT = "Cut BIWI with FSA-Net's data/TYY_create_db_biwi.py into <data root>/BIWI/BIWI_noTrack.npz."
 BIWI: dict[str, Any] = {
     "licence": RESEARCH,
     "obtain": "Download the Biwi Kinect Head Pose Database into <data root>/BIWI (folders 01 to 24)",

@@ -64,6 +64,10 @@ def test_miniatures_feed_every_variant(name: str, miniatures: Path) -> None:
             units_of(records.remove_columns("mask") if "mask" in records.column_names else records, one.crop)
         )
     ours, theirs = pieces
+    if name.endswith("@mtcnn"):  # its own pictures, of nobody in particular
+        assert len(ours) == len(theirs)
+        np.testing.assert_allclose(theirs.labels["yaw"], ours.labels["yaw"], atol=1e-4)
+        return
     assert ours.labels["unit_id"].tolist() == theirs.labels["unit_id"].tolist()
     there = [units.at(224) for units in pieces]
     same = np.abs(there[0].transforms - there[1].transforms).max() < 1e-9

@@ -20,8 +20,11 @@ counted. The limit is inclusive and applied to the stored value.
                beyond the picture, stretched to a square.
 ``landmarks``  ours: the test square of ``6drepnet``, of all 68 points, in training and testing; nothing is drawn.
 
-BIWI's published crops come from a detector (MTCNN, margin 0.4). Ours is a square of 180 mm around the place in
-``_pose.txt``, seen through ``rgb.cal``: cut from the truth, and said to be so here.
+BIWI's published crops come from a detector (MTCNN, margin 0.4): ``BIWI/BIWI_noTrack.npz``, which FSA-Net's code
+writes, holds them (``image``, n x S x S x 3, blue first) with ``pose`` (n x 3, yaw, pitch, roll in degrees, signs of
+300W-LP), of whom it does not say; ``test="biwi_cut"`` reads it, and the centre is kept as in testing above. Else ours
+is a square of 180 mm around the place in ``_pose.txt``, seen through ``rgb.cal``: cut from the truth, and said to be
+so here.
 
 **BIWI's angles** are read from the transposed matrix with all signs turned, which brings them into the signs of
 300W-LP (as FSA-Net does). The two frames still differ by a constant rotation (arXiv 2401.05807).
@@ -39,17 +42,23 @@ import numpy as np
 import numpy.typing as npt
 from datasets import Dataset
 
+from paco_fr.faces.decode import encode_png
 from paco_fr.faces.landmarks import box_of
 from paco_fr.faces.listing import files_in
 from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
 from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
+from paco_fr.utils.untrusted import read_npz
+from tasks.readers.dataset_info import OBTAIN_CUT
 from tasks.readers.files import FormatError, read_lines, read_numbers, require, require_folder, to_records
 from tasks.readers.pose.aflw2000 import read_fields, read_mat, within
 
 OBTAIN_300W_LP = "Download 300W-LP (Zhu et al. 2016) into <data root>/300W_LP."
 OBTAIN_AFLW2000 = "Download AFLW2000-3D (Zhu et al. 2016) into <data root>/AFLW2000."
+CUT = "BIWI/BIWI_noTrack.npz"
+CUT_LIMIT = 4 * 2**30
+"""Bytes of it at most; 15,667 pictures of 256 pixels are 3.1 GB."""
 OBTAIN_BIWI = "Download the Biwi Kinect Head Pose Database into <data root>/BIWI (folders 01 to 24)."
 REMEDY = "Restore the original file."
 PARTS_300W_LP = ("AFW", "HELEN", "IBUG", "LFPW")
@@ -123,7 +132,7 @@ def fsanet_box(points: npt.ArrayLike) -> Array:
 
 
 def read_protocol1(data_root: str | Path, test: str, rule: str = "landmarks") -> Dataset:
-    """Return 300W-LP as train and ``test`` ("aflw2000" or "biwi") as test, cut by one of :data:`RULES`."""
+    """Return 300W-LP as train and ``test`` ("aflw2000", "biwi" or "biwi_cut") as test, cut by one of :data:`RULES`."""
     if rule not in RULES:
         raise unknown_name("rule of cutting heads", rule, RULES)
     rows = _rows_300w_lp(Path(data_root), rule)
@@ -132,7 +141,11 @@ def read_protocol1(data_root: str | Path, test: str, rule: str = "landmarks") ->
         rows = [row | {"subsets": yaw_bin(row["yaw"])} for row in (*rows, *tested)]
     else:  # BIWI has no points
         rows = [{name: row[name] for name in row if name not in POINTS} for row in rows]
-        rows += _rows_biwi(Path(data_root), _all_test)
+        if test == "biwi_cut":
+            rows = [row | {"image": {"bytes": None, "path": row["image"]}} for row in rows]
+            rows += _rows_biwi_cut(Path(data_root))
+        else:
+            rows += _rows_biwi(Path(data_root), _all_test)
     return to_records(rows, str(Path(data_root) / "300W_LP"))
 
 
@@ -246,6 +259,26 @@ def _rows_biwi(data_root: Path, choose: Any) -> list[dict[str, Any]]:
             rows.append(_row(image, ident, f"BIWI/{name}", box, angles, "test" if name in test else "train"))
     if not rows:
         raise PacoError(f"{root}: no frame_XXXXX_pose.txt in its folders. {OBTAIN_BIWI}")
+    return rows
+
+
+def _rows_biwi_cut(data_root: Path) -> list[dict[str, Any]]:
+    path = require(data_root / CUT, OBTAIN_CUT)
+    held = read_npz(path, OBTAIN_CUT, limit=CUT_LIMIT)
+    pictures, poses = held.get("image"), held.get("pose")
+    if (
+        pictures is None or poses is None or pictures.ndim != 4 or pictures.shape[3] != 3
+        or pictures.shape[1] != pictures.shape[2] or poses.shape != (len(pictures), 3) or not np.isfinite(poses).all()
+    ):  # fmt: skip
+        raise FormatError(
+            path, None, "does not hold n square pictures and as many yaws, pitches, rolls", OBTAIN_CUT
+        )
+    side, rows = pictures.shape[1], []
+    box = middle_square([-0.5, -0.5, side - 0.5, side - 0.5], KEPT)
+    for number, (picture, angles) in enumerate(zip(pictures, poses, strict=True)):
+        ident = f"BIWI/{number:05d}"
+        cell = {"bytes": encode_png(np.ascontiguousarray(picture[..., ::-1], dtype=np.uint8)), "path": None}
+        rows.append(_row(path, ident, ident, box, angles, "test") | {"image": cell})
     return rows
 
 

@@ -56,7 +56,7 @@ def test_each_line_is_held_against_the_registered_variants() -> None:
         assert entry["subset"] in ("all", *task.subsets), entry
     # A task of that name may be here all the same; its numbers then stand apart from the line.
     assert (frame[apart].task == "landmarks/wflw").any() and (frame[~apart].task == "landmarks/wflw").any()
-    assert (frame[frame.method == "6DRepNet"].set_index("task").variant["pose/biwi"] == "other").all()
+    assert (frame[frame.method == "6DRepNet"].set_index("task").variant["pose/biwi"] == "mtcnn").all()
 
 
 def test_pictures_are_named_where_numbers_stand_in_them_alone() -> None:
