@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import evaluate_all, measure
+from paco_eval.report.tables.table import family_tables
+from paco_eval.rows.store import Stored
+from paco_fr.contracts import PixelContract
 from tasks.data_check import shortfall
 from tasks.task import Task
 from tests.paco_eval.conftest import blob_records, blob_task
@@ -54,3 +58,21 @@ def test_what_is_resampled_is_named(tmp_path: Path) -> None:
     (row,) = measure(Constant(), Data.load(blob_task("pose"), None), out=tmp_path, say=lambda _: None)
     assert row.interval and row.interval.unit in ("person", "group of related pictures", "picture")
     assert row.item == "picture" and row.n_items == 18
+
+
+def test_rows_and_captions_say_the_protocol_in_words(tmp_path: Path) -> None:
+    """Crop, normaliser, folds and flip stood in a row as hashes, if at all; the canvas of a larger input nowhere."""
+    task = replace(blob_task("landmarks"), cut="somebody's")
+    (small,) = measure(Constant(), Data.load(task, None), out=tmp_path, say=lambda _: None)
+    large = Constant(name="large", weight_hash="large", pixels=PixelContract(2 * task.crop.canvas))
+    (big,) = measure(large, Data.load(task, None), out=tmp_path, say=lambda _: None)
+    way = "crop: somebody's; square around the box, 1 times its larger side; errors divided by the box of all points"
+    assert str(small.chosen["way"]).startswith(way) and small.chosen["way"] == big.chosen["way"]
+    assert str(small.chosen["resolution"]).endswith(f"canvas {task.crop.canvas} px, input 8 px")
+    assert str(big.chosen["resolution"]).endswith(
+        f"canvas {2 * task.crop.canvas} px, input {2 * task.crop.canvas} px"
+    )
+    assert small.crop_hash != big.crop_hash and small.main.value == pytest.approx(big.main.value)
+    (table,) = family_tables([Stored(row, tmp_path) for row in (small, big)])
+    assert f"blobs: {way}" in table.caption and "no mirrored picture" in table.caption
+    assert not any("face crop" in flag for flag in table.notes) and "face crop" not in table.caption
