@@ -15,11 +15,12 @@ _PUBLIC = {
     "Results": "paco_eval.api.results",
     "load_results": "paco_eval.rows.store",
     "evaluate": "paco_eval.api.evaluate",
+    "explain": "paco_eval.experiments.explain",
     **dict.fromkeys(("pretrain", "compare", "report", "embed", "export", "repro"), "paco_eval.api.commands"),
 }
 
 __all__ = [
-    "PixelContract", "Results", "compare", "embed", "evaluate", "export", "load_encoder", "load_results", "pretrain",
+    "PixelContract", "Results", "compare", "embed", "evaluate", "explain", "export", "load_encoder", "load_results", "pretrain",
     "report", "repro",
 ]  # fmt: skip
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paco_fr.utils.jit import compiled
+from paco_fr.utils.progress import stage
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
 from tasks.metrics.metric import COMPUTE_CELLS, Metric, group_codes
@@ -79,9 +80,11 @@ def bootstrap_all(
     nothing = {metric.name: Interval(metric.value(items), np.nan, np.nan) for metric in metrics}
     drawn = [metric for metric in metrics if not metric.warning(items)] if len(items) else []
     values: dict[str, list[Array]] = {metric.name: [] for metric in drawn}
-    for weights in resamples(groups, replicates, seed) if drawn else ():
-        for metric in drawn:
-            values[metric.name].append(metric.compute(items, weights))
+    with stage("bootstrapping", replicates, "replicates", shown=bool(drawn)) as bar:
+        for weights in resamples(groups, replicates, seed) if drawn else ():
+            for metric in drawn:
+                values[metric.name].append(metric.compute(items, weights))
+            bar.update(len(weights))
     return nothing | {
         metric.name: percentile_interval(
             nothing[metric.name].value, np.concatenate(values[metric.name]), groups, level

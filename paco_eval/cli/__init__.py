@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "compare",
     "report": "report",
     "repro": "repro",
+    "explain": "explain",
     "rows": "rows",
     "results": "results",
     "leaderboard": "leaderboard",

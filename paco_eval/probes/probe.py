@@ -16,6 +16,7 @@ import pandas as pd
 
 from paco_eval.features.layers import Layer
 from paco_eval.probes.solvers import FittedPath, Strength, load_solver
+from paco_fr.utils.progress import tracked
 from tasks.kinds import Kind, load_kind, main_metric
 from tasks.kinds.shared.labels import finite_rows
 from tasks.metrics.metric import Metric
@@ -51,7 +52,7 @@ def choose(
     best: Choice | None = None
     held = [fold.held.indices for fold in folds]
     parts = [labels.iloc[units] for units in held]  # taking rows of nested columns is slow
-    for layer, table in features.items():
+    for layer, table in tracked(features.items(), "choosing", len(features), "layers"):
         paths = [_fit(kind, task, table, labels, fold, layer) for fold in folds]
         outputs = [_path_outputs(path, table[units]) for path, units in zip(paths, held, strict=True)]
         for at, strength in enumerate(paths[0].strengths):

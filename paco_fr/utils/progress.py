@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +140,7 @@ def tracked(
     items: Iterable[Item], title: str, total: int | None = None, unit: str = "", *, shown: bool = True
 ) -> Iterator[Item]:
     """Yield items, each of which moves the bar of a stage on when it has been dealt with."""
-    known = total if total is not None else len(items) if hasattr(items, "__len__") else None
+    known = len(items) if total is None and isinstance(items, Sized) else total
     with stage(title, known, unit, shown=shown) as bar:
         for item in items:
             yield item

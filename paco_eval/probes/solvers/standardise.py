@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.files import checksum
 from paco_fr.utils.types import Array
 
 
@@ -63,12 +65,32 @@ class Standardiser:
         return (features - self.mean) * self.inverse_std
 
 
+HELD_BYTES = 512 * 2**20
+"""Of axes that are kept: those of some ten layers of 1,800 units, and so all of one encoder."""
+
+_kept: OrderedDict[str, tuple[Array, Array]] = OrderedDict()
+"""Axes by the checksum of the rows that they are of, the longest unused first."""
+
+
 def principal_axes(centred: Array) -> tuple[Array, Array]:
-    """Return the axes (D, r) and variances (r,) of centred rows (n, D), smallest first.
+    """Return the axes (D, r) and variances (r,) of centred rows (n, D), smallest first; not to be changed.
 
     Works on the smaller of the D x D and n x n products. Axes whose variance drowns in rounding are left
-    out, so r is at most the rank.
+    out, so r is at most the rank. They depend on no label, and cost more than all else: the same rows, of choosing and
+    of scoring, or of several tasks on the same pictures, are decomposed once.
     """
+    key = checksum(repr(centred.shape), np.ascontiguousarray(centred))
+    found = _kept.pop(key, None)
+    if found is None:
+        found = _decomposed(centred)
+    _kept[key] = found
+    size = sum(axes.nbytes for axes, _ in _kept.values())
+    while size > HELD_BYTES and len(_kept) > 1:
+        size -= _kept.popitem(last=False)[1][0].nbytes
+    return found
+
+
+def _decomposed(centred: Array) -> tuple[Array, Array]:
     n, d = centred.shape
     moments = (product(centred.T, centred) if d <= n else product(centred, centred.T)) / n
     variances, vectors = np.linalg.eigh(moments)
