@@ -117,7 +117,13 @@ class CropContract:
 
     def __str__(self) -> str:
         """Say it in words, for errors."""
-        return f"{self.words}, at {self.canvas} pixels"
+        words = {
+            "template": f"template {self.template}",
+            "box": f"box with a margin of {self.margin:g}",
+            "stretched": f"box with a margin of {self.margin:g}, stretched",
+            "whole": "whole picture",
+        }
+        return f"{words[self.rule]} at {self.canvas} pixels"
 
 
 _LATER = ("points", "warp")
