@@ -334,7 +334,7 @@ def parse_config(values: dict[str, Any], where: str) -> PretrainConfig:
                 f"{key}: no longer a setting, what is done is {json.dumps(REMOVED[key])}. Take it out of a recipe; a "
                 "checkpoint trained with it still gives its encoder, but not its codebook, belief or training"
             )
-        if error.errors()[0]["type"] == "extra_forbidden":
+        elif error.errors()[0]["type"] == "extra_forbidden":
             raise PacoError(f"In {where}: {unknown_name('setting', key, fields())}") from error
         raise PacoError(f"In {where}: {said}.") from error
 

@@ -132,7 +132,7 @@ def _measured(encoder: Encoder, data: Data, out: Path, overwrite: str) -> Row | 
     measure(encoder, data, out=out, overwrite=overwrite, say=lambda _: None)
     if not PartialState().is_main_process:
         return None
-    return read_row(out / "rows" / f"{row_key(identity_of(encoder, data, 'all'))}.json")
+    return read_row(out / "rows" / f"{row_key(identity_of(encoder, data.seen_by(encoder), 'all'))}.json")
 
 
 def spreads(
