@@ -125,7 +125,7 @@ def _of_all(rows: Sequence[Stored], trusted: Sequence[Stored]) -> list[str]:
     data: dict[str, dict[str, str]] = defaultdict(dict)
     for stored in (*trusted, *rows):
         row = stored.row
-        encoders[row.encoder].setdefault(f"{row.weight_hash}, pixels {row.pixel_hash}", str(stored.path))
+        encoders[row.encoder].setdefault(f"{row.stated_hash}, pixels {row.pixel_hash}", str(stored.path))
         part = "" if row.level is None else f" at level {row.level}"
         pictures = (
             f"{row.task} version {row.task_version}, {row.split} {row.subset}{part}, crop {row.crop_hash}"

@@ -15,7 +15,7 @@ from paco_eval.cli import main
 from paco_eval.encoders import _hub, load_encoder
 from paco_eval.encoders._hub import Public, weight_file
 from paco_eval.rows.store import load_rows, write_row
-from paco_fr.checkpoint import SHIPPED
+from paco_fr.checkpoint import SHIPPED, raw_card
 from paco_fr.utils.errors import PacoError
 from tests.fixtures.hub import Hub, hub_on_loopback
 from tests.fixtures.made_rows import TASKS, make_row, write_run
@@ -37,7 +37,7 @@ def hub(server: Hub, monkeypatch, tmp_path) -> Hub:
     server.files.clear()
     server.asked.clear()
     monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("PACO_CACHE", str(tmp_path / "cache"))
     _hub.hub_checkpoint.cache_clear()
@@ -52,8 +52,8 @@ def call(*words: object):
 def pushed(hub: Hub, tmp_path, monkeypatch):
     """Put a shipped checkpoint on the stand-in as a timm model with a score of its weights; return its card."""
     monkeypatch.setenv("HF_TOKEN", "hf_stand_in")
-    own = load_encoder("mae-tiny")
-    row, items = make_row("mae-tiny", TASKS[2], weight_hash=own.weight_hash, pixel_hash=own.pixels.hash)
+    own, stated = load_encoder("mae-tiny"), raw_card(SHIPPED / "mae-tiny")["encoder_hash"]
+    row, items = make_row("mae-tiny", TASKS[2], network={"stated": stated}, pixel_hash=own.pixels.hash)
     write_row(tmp_path / "scores" / "rows", row, items)
     done = call("export", SHIPPED / "mae-tiny", "--to", "timm", "--out", tmp_path / "out",
                 "--scores", tmp_path / "scores", "--push", "me/tiny")  # fmt: skip

@@ -110,6 +110,7 @@ def hub_card(text: str, card: Mapping[str, Any], rows: Sequence[Stored], *, form
 
     source = str(card["config"]["data"]["source"])
     hub = re.fullmatch(r"hf:([\w.-]+/[\w.-]+)", source)
+    terms, other = _licence(str(card.get("licence", "unknown")))
     data = ModelCardData(
         library_name=LIBRARIES[form],
         pipeline_tag="image-feature-extraction",
@@ -119,12 +120,13 @@ def hub_card(text: str, card: Mapping[str, Any], rows: Sequence[Stored], *, form
         encoder_hash=str(card["encoder_hash"]),
         model_name=name if rows else None,
         eval_results=[_result(stored) for stored in rows] or None,
-        **_licence(str(card.get("licence", "unknown"))),
+        license=terms,
+        license_name=other,
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}"))
 
 
-def _licence(terms: str) -> dict[str, str]:
+def _licence(terms: str) -> tuple[str, str | None]:
     """Return terms in the hub's words: an identifier that it knows, or another with its name."""
     plain = terms.lower().replace(" ", "-")
     known = {
@@ -137,7 +139,7 @@ def _licence(terms: str) -> dict[str, str]:
         "cc0-1.0",
         "unknown",
     }
-    return {"license": plain} if plain in known else {"license": "other", "license_name": terms}
+    return (plain, None) if plain in known else ("other", terms)
 
 
 def _result(stored: Stored) -> Any:

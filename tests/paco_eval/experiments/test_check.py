@@ -90,6 +90,10 @@ def test_one_name_is_one_encoder_and_one_task_one_set_of_pictures(tmp_path, meas
     assert len(said) == 2 and all(str(tmp_path / "trusted") in one for one in said)
     assert "encoder pixels is 0000" in said[0] and "data of pose/synthetic" in said[1]
     assert problems(tmp_path / "new") == []
+    write(tmp_path / "later", measured, weight_hash="2" * 16, network={"stated": measured[0].stated_hash})
+    assert problems(tmp_path / "later", against=[tmp_path / "trusted"]) == [], (
+        "the same tensors, named by later rules"
+    )
 
 
 def test_the_command_says_what_holds_by_its_status(tmp_path, measured, monkeypatch):
