@@ -40,7 +40,10 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     table["same_belief"] = 100.0 * (agree > 0).sum(1) / np.maximum(hidden.sum(1), 1)
     table["error"] = 100.0 - table["same_token"]
     for name, part in (("covered", covered > 0), ("uncovered", covered == 0)):
-        table[name] = np.where(finite, part.sum(1), part.shape[1])
+        lost = (
+            part.shape[1] if part[finite].any() else 0
+        )  # where nothing is covered, no failure covers anything
+        table[name] = np.where(finite, part.sum(1), lost)
         table[f"same_{name}"] = (part & (same > 0)).sum(1)
     return table
 
