@@ -106,6 +106,11 @@ def _telling(command: click.Command, name: str) -> click.Command:
     return command
 
 
+def _loaded() -> bool:
+    """Return whether what takes seconds to load is there already."""
+    return "torch" in sys.modules
+
+
 def _announced(callback: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Return what a command does, after a line that says so: libraries take seconds to load."""
 
@@ -113,7 +118,7 @@ def _announced(callback: Callable[..., Any], name: str) -> Callable[..., Any]:
     def run(*args: Any, quiet: bool, verbose: bool, log_file: Path | None, **options: Any) -> Any:
         progress.configure(quiet=quiet, verbose=verbose, log=log_file)
         first = os.environ.get("RANK", "0") == "0"
-        if first and name.partition(" ")[0] not in AT_ONCE and "torch" not in sys.modules:
+        if first and name.partition(" ")[0] not in AT_ONCE and not _loaded():
             progress.say(f"paco-eval {name}: loading libraries ...")
         return callback(*args, **options)
 

@@ -69,7 +69,7 @@ class Scale:
 
     identities: int = 600
     images_per_identity: int = 5
-    presentations: int = 12_000
+    presentations: int = 16_000
     limit: int = 300
     levels: tuple[int, ...] = (1, 3, 5)
     swept: int = 20
