@@ -239,7 +239,7 @@ def measure_call(**call: Any) -> Run:
             failed = evaluate_all(
                 loaded, chosen.usable, protocol, out=out, data_root=root, overwrite=asked["overwrite"],
                 train_identities=None if people is None else Path(people), allow_random=asked["allow_random"],
-                asked=measured, told={name: {"alias": alias} for name, alias in aliases.items()},
+                asked=measured, further={name: {"alias": alias} for name, alias in aliases.items()},
                 settings=_settings(asked), say=say,
             )  # fmt: skip
     finally:

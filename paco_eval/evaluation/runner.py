@@ -61,7 +61,7 @@ def evaluate_all(
     allow_random: bool = False,
     asked: dict[str, dict[str, Any]] | None = None,
     wait: bool = False,
-    told: Mapping[str, Mapping[str, Any]] | None = None,
+    further: Mapping[str, Mapping[str, Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
     say: Say = print,
 ) -> list[str]:
@@ -84,7 +84,7 @@ def evaluate_all(
         allow_random: go on with features that depend on chance or on the batch.
         asked: filled with the identifying fields of all that was asked for, by key, measured now or before.
         wait: until another run into ``out`` has ended, instead of refusing.
-        told: further fields of rows by encoder: the name that tables call it.
+        further: further fields of rows by encoder: the name that tables call it.
         settings: of the call, which rows repeat.
         say: takes lines for the user.
 
@@ -123,7 +123,7 @@ def evaluate_all(
                         former=former,
                         allow_random=allow_random,
                         asked=asked,
-                        fields={**(told or {}).get(encoder.name, {}), "settings": dict(settings or {})},
+                        fields={**(further or {}).get(encoder.name, {}), "settings": dict(settings or {})},
                     )
                 except NotApplicableError as error:
                     say(f"Left out {error}")
