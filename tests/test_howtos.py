@@ -54,6 +54,7 @@ def desk(tmp_path, monkeypatch, tmp_path_factory) -> Path:
     return tmp_path
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "page",
     [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in SLOW else []) for p in PAGES],
