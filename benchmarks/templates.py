@@ -2,8 +2,6 @@
 
 469,375 embeddings of 512 numbers, 23,124 templates of 3,531 subjects, 15.7 million pairs, all random. Prints the processor
 time of each phase and the highest memory of the process. Run: ``python -m benchmarks.templates [--scale 0.1]``.
-
-On two threads of a 2.x GHz core: SECONDS.
 """
 
 from __future__ import annotations

@@ -103,12 +103,12 @@ def read_rates(
         if all_genuine == 0.0 or all_impostor == 0.0:
             rates[:, replicate] = np.nan
             continue
+        admitted = all_impostor * (1.0 + 1e-12)  # 0.29 * 100 is below 29
         nearest[:] = fars
         rates[:, replicate] = 0.0
         right = wrong = 0.0  # accepted so far
-        before_right = before_wrong = step_right = (
-            step_wrong
-        ) = -1.0  # of the last point: what it has, and what it added
+        before_right = before_wrong = -1.0  # at the last point
+        step_right = step_wrong = -1.0  # what it added to the one before; the first point has no such step
         most, near = 0, 0  # the first of ``fars`` that may admit more, and that may have a nearer corner
         for pair in range(len(codes) + 1):
             ended = pair == len(codes)
@@ -123,9 +123,7 @@ def read_rates(
                     continue
                 if right == 0.0 and wrong == 0.0:
                     continue
-                while most < asked and wrong > fars[most] * all_impostor * (
-                    1.0 + 1e-12
-                ):  # 0.29 * 100 is below 29
+                while most < asked and wrong > fars[most] * admitted:
                     most += 1
                 for far in range(most, asked):
                     rates[0, replicate, far] = right
