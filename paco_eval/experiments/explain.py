@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -375,7 +375,7 @@ def _under(encoder: Encoder, pixels: PixelContract) -> Encoder:
 
 def _colours(encoder: Encoder, look: _Look) -> Checked:
     pixels = encoder.pixels
-    other = "BGR" if pixels.channels == "RGB" else "RGB"
+    other: Literal["RGB", "BGR"] = "BGR" if pixels.channels == "RGB" else "RGB"
     swapped = replace(pixels, channels=other, mean=pixels.mean[::-1], std=pixels.std[::-1])
     items = _look(_under(encoder, swapped), look.data).items
     sentence = (
@@ -407,7 +407,7 @@ def _ranges(encoder: Encoder, look: _Look) -> Checked:
 def _ends(pixels: PixelContract) -> Array:
     """Return what black and white become (2, 3)."""
     ends = np.array(pixels.value_range)[:, None]
-    return (ends - np.array(pixels.mean)) / np.array(pixels.std)
+    return np.asarray((ends - np.array(pixels.mean)) / np.array(pixels.std))
 
 
 def _cut(encoder: Encoder, look: _Look) -> Checked:
@@ -440,7 +440,7 @@ def zoomed(data: Data, factor: float) -> Data:
 
 
 def _flip(encoder: Encoder, look: _Look) -> Checked:
-    flip = "none" if look.data.task.flip == "sum" else "sum"
+    flip: Literal["none", "sum"] = "none" if look.data.task.flip == "sum" else "sum"
     items = _look(encoder, replace(look.data, task=replace(look.data.task, flip=flip))).items
     name = "mirrored pictures added" if flip == "sum" else "mirrored pictures left out"
     sentence = f"Much of the number is how mirrored pictures count; it is better with {name}. Compare like with like."
