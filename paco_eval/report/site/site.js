@@ -14,7 +14,7 @@ if (form) {
       }
     }
     const any = Object.values(wanted).some(Boolean);
-    document.querySelector("#count").textContent = any ? `${shown} encoders. Ranks and claims are those among all.` : "";
+    document.querySelector("#count").textContent = any ? `${shown} encoder${shown === 1 ? "" : "s"}. Ranks and claims are those among all.` : "";
     const said = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value));
     try { history.replaceState(null, "", said.size ? `?${said}` : location.pathname); } catch { /* from a file */ }
   };

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -89,6 +91,22 @@ def test_the_first_page_filters_by_family_protocol_size_and_licence(site):
     for name in ("size", "licence"):
         assert set(re.findall(f'data-{name}="([^"]+)"', text)) == set(options[name])
     assert set(re.findall('data-family="([^"]+)"', text)) == set(options["family"])
+
+
+@pytest.mark.slow
+def test_filters_in_an_address_hide_what_does_not_fit(site):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no browser")
+    address = f"file://{site}/index.html?size=above+100+M&family=pose"
+    words = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", address]
+    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "1 encoder." in text
+    rows = re.findall(r'<tr data-size="([^"]+)"[^>]*?( hidden="")?>', text)
+    assert dict(rows) == {"below 1 M": ' hidden=""', "above 100 M": ""}
+    cells = re.findall(r'<t[hd][^>]*data-family="(\w+)"[^>]*>', text)
+    hidden = re.findall(r'<t[hd][^>]*data-family="(\w+)"[^>]*hidden=""', text)
+    assert set(cells) - set(hidden) == {"pose"}
 
 
 def test_what_a_row_says_is_text_and_never_runs(site):
