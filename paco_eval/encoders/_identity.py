@@ -103,7 +103,7 @@ def identified(encoder: Any, *, structure: str = "", own: bool = True) -> Encode
     told = replace(_remembered_probe(encoder) if own else probed(encoder), structure=structure)
     found = _named(told, _kept(encoder, told), encoder)
     if not type(encoder).__module__.startswith("paco_eval.encoders."):
-        return Identified(encoder, found)  # type: ignore[return-value]
+        return Identified(encoder, found)
     encoder.identity, encoder.weight_hash = found, found.weight_hash
     return encoder  # type: ignore[no-any-return]
 
@@ -200,7 +200,7 @@ def _close(one: Mapping[str, Sequence[float]], other: Mapping[str, Sequence[floa
 
 def _kept(encoder: Any, told: Identity) -> list[Network]:
     """Return the networks of the same tensors and structure that the cache knows; a new one is added."""
-    about = [told.stated, told.structure, encoder.pixels.hash]
+    about = (told.stated, told.structure, encoder.pixels.hash)
     address = content_hash([VERSION, *about, encoder.adapter_version, list(encoder.blocks)])
     path = cache_folder("identities") / f"{address}.json"
     with suppress(TypeError, KeyError, AttributeError):

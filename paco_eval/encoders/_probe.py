@@ -126,7 +126,7 @@ def probed(encoder: Any) -> Identity:
                 first, again = _outputs(encoder, shown, blocks), _outputs(encoder, images.clone(), blocks)
             except (torch.OutOfMemoryError, MemoryError):
                 first = again = alone
-            asked = {}  # block by block
+            asked: dict[str, torch.Tensor] = {}  # block by block
             for block in blocks if len(blocks) > 1 else ():
                 asked |= _outputs(encoder, images[:1].clone(), [block])
     except UnfitError as error:

@@ -209,7 +209,7 @@ def _note(settings: Settings, folder: Path, known: bool) -> None:
     if path.is_file():
         advice = f"It does not say how {folder} was packed. Choose another."
         before = str(read_json(path, advice).get("source"))
-        may_change = {"records": settings.records}
+        may_change: dict[str, Any] = {"records": settings.records}
         if known or same_place(before, settings.source):
             may_change["source"] = settings.source
         found = {"renderer": 0, **read_json(path, advice), **may_change}

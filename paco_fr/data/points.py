@@ -58,7 +58,7 @@ def find_points(
     kept = [_table(part) for part in sorted((place / "faces").glob("part-*.parquet"))]
     points = pd.concat(kept).drop_duplicates("image_id").set_index("image_id")["landmarks"]
     found = report[["image_id", "status", "score", "by"]].drop_duplicates("image_id")
-    found = found.assign(landmarks=[points.get(name) for name in found["image_id"]], scheme=SCHEME)
+    found = found.assign(landmarks=found["image_id"].map(points), scheme=SCHEME)
     if path.is_file():
         others = _table(path)
         found = pd.concat([others[~others["image_id"].isin(found["image_id"])], found], ignore_index=True)
