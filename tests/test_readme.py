@@ -126,15 +126,43 @@ def test_links_and_pictures_of_every_page_are_there(page):
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
+PRETRAIN = """
+from pathlib import Path
+from paco_fr.config import PretrainConfig
+from paco_fr.train.pretrain import pretrain
+
+print("begins")
+encoder = {"size": 32, "patch": 8, "dim": 24, "depth": 2, "heads": 2}
+config = PretrainConfig.model_validate({
+    "encoder": encoder, "decoder": {"dim": 16, "depth": 1, "heads": 2}, "data": {"source": "synthetic:n=12"},
+    "optimiser": {"batch": 4, "presentations": 12}, "run": {"workers": 2}, "objective": "mae",
+})
+print(pretrain(config, Path("run")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_pretraining_runs_from_a_plain_script(tmp_path):
+    """With workers, from a file without a main guard."""
+    said = script(PRETRAIN, tmp_path)
+    assert said == ["begins", "run"] and (tmp_path / "run/model.safetensors").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_python_of_the_readme_runs_as_a_plain_script(tmp_path):
     """Saved as a file, without a main guard, it ended in BrokenProcessPool: workers ran the script again."""
     block = re.search(r"```python\n(.*?)```", README, flags=re.S)
     assert block
-    (tmp_path / "mine.py").write_text(
-        block.group(1) + "\nprint(len(results.frame), 'lines')\n", encoding="utf-8"
-    )
+    said = script(block.group(1) + "\nprint(len(results.frame), 'lines')\n", tmp_path)
+    assert re.fullmatch(r"[1-9]\d* lines", said[-1])
+    assert list((tmp_path / "paco-results").rglob("*"))
+
+
+def script(text, tmp_path):
+    """Run a Python file in a folder and return the lines that it printed."""
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PACO_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, "mine.py"],
@@ -145,5 +173,4 @@ def test_the_python_of_the_readme_runs_as_a_plain_script(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"[1-9]\d* lines", done.stdout.strip().splitlines()[-1])
-    assert list((tmp_path / "paco-results").rglob("*"))
+    return done.stdout.strip().splitlines()

@@ -16,6 +16,8 @@ NETWORK = ("heads", "act", "eps", "global")
 """Options that state what a file of weights cannot tell about its network."""
 VIT_OPTIONS = (*PIXELS, *NETWORK, "grid")
 """Options of the adapters that build a transformer from tensors alone."""
+LARGEST = 4096
+"""Pixels of a side of a picture at most."""
 ACTIVATIONS = ("gelu", "quick_gelu", "gelu_tanh", "relu", "silu")
 
 
@@ -113,6 +115,8 @@ def split_options(name: str, known: Collection[str]) -> tuple[str, dict[str, str
             raise unknown_name(f"option of {scheme}:", key, known)
         if not separator or not value:
             raise PacoError(f"{name}: option '{key}' needs a value, {key}=VALUE.")
+        if key in options:
+            raise PacoError(f"{name}: option '{key}' stands there twice.")
         options[key] = value
     return what, options
 
@@ -139,7 +143,7 @@ def pixel_contract(
     fields: dict[str, Any] = {}
     try:
         if "size" in options:
-            fields["size"] = int(options["size"])
+            fields["size"] = size_option(name, options)
         if "range" in options:
             low, high = _numbers(options["range"], 2)
             fields |= {"value_range": (low, high), "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
@@ -159,8 +163,8 @@ def pixel_contract(
 
 def _numbers(text: str, count: int) -> tuple[float, ...]:
     values = tuple(float(part) for part in text.split(","))
-    if len(values) != count:
-        raise ValueError(f"'{text}' is not {count} numbers")
+    if len(values) != count or not all(abs(value) < 1e6 for value in values):  # false for NaN, too
+        raise ValueError(f"{quoted(text)} is not {count} numbers")
     return values
 
 
@@ -171,10 +175,11 @@ def crop_option(options: Mapping[str, str], known: CropContract | None = None) -
     return crop_of(options["crop"])
 
 
-def size_option(name: str, options: dict[str, str]) -> int | None:
+def size_option(name: str, options: Mapping[str, str]) -> int | None:
     """Return the side of the pictures that an option asks for."""
     if "size" not in options:
         return None
-    if not options["size"].isdigit() or not int(options["size"]):
-        raise PacoError(f"{name}: size must be a positive whole number of pixels.")
-    return int(options["size"])
+    text = options["size"]
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= LARGEST):
+        raise PacoError(f"{name}: size must be a positive whole number of pixels, at most {LARGEST}.")
+    return int(text)

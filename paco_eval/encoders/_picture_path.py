@@ -7,6 +7,7 @@ file takes pixels; arithmetic on shapes beside it ("same" padding of exports) sa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,14 @@ Vector = npt.NDArray[np.float64]
 
 PASSING = (
     "Cast", "Identity", "Transpose", "Pad", "Reshape", "Squeeze", "Unsqueeze", "Resize", "Dropout", "QuantizeLinear",
-    "DequantizeLinear", "Clip",
+    "DequantizeLinear", "Clip", "DynamicQuantizeLinear",
 )  # fmt: skip
 """Operations that keep the values of pixels as they are."""
+FOLDED: dict[str, Callable[..., Vector]] = {
+    "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide, "Neg": np.negative, "Sqrt": np.sqrt,
+    "Reciprocal": np.reciprocal,
+}  # fmt: skip
+"""Operations on constants that exporters leave to whoever runs the file."""
 LAYERS = ("Conv", "MatMul", "Gemm", "ConvInteger", "QLinearConv", "FusedConv")
 ASIDE = ("Shape", "Size")
 RANGES = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
@@ -83,6 +89,11 @@ def follow(graph: Any, picture: str) -> Path:
     """Return what a graph does to its input ``picture`` before the first layer."""
     from onnx import numpy_helper
 
+    dimensions = next(
+        (list(one.type.tensor_type.shape.dim) for one in graph.input if one.name == picture), []
+    )
+    sides = [side.dim_value for side in dimensions]
+    last = len(sides) == 4 and sides[3] in (1, 3) and sides[1] not in (1, 3)
     constants = {tensor.name: tensor for tensor in graph.initializer}
     made = {output: node for node in graph.node for output in node.output}
 
@@ -103,31 +114,54 @@ def follow(graph: Any, picture: str) -> Path:
         if node.op_type in ("Unsqueeze", "Reshape", "Squeeze"):  # constants stay in the order of channels
             value = constant(node.input[0], depth - 1)
             return None if value is None else value.reshape(-1)
+        if node.op_type in FOLDED:
+            parts = [constant(each, depth - 1) for each in node.input]
+            if any(part is None for part in parts):
+                return None
+            try:
+                with np.errstate(all="ignore"):
+                    return FOLDED[node.op_type](*parts)
+            except (TypeError, ValueError):  # more parts than it takes, or of shapes that do not fit
+                return None
         return None
 
-    path, value = Path(np.ones(1), np.zeros(1)), picture
+    path, value = Path(np.ones(1), np.zeros(1), rows_first=True if last else None), picture
+    axis = 3 if last else 1
     for _ in range(len(graph.node)):
         after = [node for node in graph.node if value in node.input and node.op_type not in ASIDE]
         if len(after) != 1 or after[0].op_type in LAYERS:
             break
         node = after[0]
-        step = _step(node, value, constant, path)
+        step = _step(node, value, constant, path, axis)
         if step is None:
             break
+        if node.op_type == "Transpose":
+            axis = 1 if step.rows_first else axis
         path, value = step, node.output[0]
     return path
 
 
-def _step(node: Any, value: str, constant: Any, path: Path) -> Path | None:
+def _reverses(node: Any, constant: Any, axis: int) -> bool:
+    """Say whether a Slice turns the whole axis of channels round."""
+    parts = [constant(name) if name else None for name in node.input[1:]]
+    if len(parts) != 4 or any(part is None or part.size != 1 for part in parts):
+        return False
+    start, end, along, step = (float(part.reshape(-1)[0]) for part in parts)
+    return step == -1 and along in (axis, axis - 4) and start in (-1, 2) and end < -3
+
+
+def _step(node: Any, value: str, constant: Any, path: Path, axis: int) -> Path | None:
     """Return the path after one more operation, None where it can be followed no further."""
     kind, given = node.op_type, {entry.name: entry for entry in node.attribute}
     gain, shift, nodes, turned, rows_first = path.gain, path.shift, path.nodes, path.turned, path.rows_first
     if kind in PASSING:
         order = list(given["perm"].ints) if "perm" in given else []
         return Path(gain, shift, nodes, turned, True if order == [0, 3, 1, 2] else rows_first)
-    if kind == "Gather":
+    if kind in ("Gather", "Slice"):
         indices = constant(node.input[1])
-        if indices is None or indices.reshape(-1).tolist() != [2, 1, 0]:
+        if kind == "Slice" and not _reverses(node, constant, axis):
+            return None
+        if kind == "Gather" and (indices is None or indices.reshape(-1).tolist() != [2, 1, 0]):
             return None
         return Path(gain[::-1], shift[::-1], nodes, not turned, rows_first)
     if kind == "BatchNormalization":

@@ -186,6 +186,7 @@ def feed(views: Views, steps: range, positions: Callable[[int], range], pin: boo
         num_workers=workers,
         prefetch_factor=AHEAD if workers else None,
         worker_init_fn=_begin if workers else None,
+        multiprocessing_context="fork" if workers else None,  # no other way leaves the caller's script alone
         pin_memory=pin,
     )
     yield from loader

@@ -26,7 +26,9 @@ from paco_fr.utils.random import generator
 from tests.fuzz.mutations import Random
 
 SECONDS = 10.0
-"""Of one case at most."""
+"""Of processor time for one case at most, so that a busy machine finds no more than a quiet one."""
+WAITED = 6
+"""How many times as long one case may take by the clock, for what waits without working."""
 MEMORY = 1_000_000_000
 """Bytes that one case may take at most, beside what the process has."""
 LONGEST = 1_500
@@ -97,13 +99,15 @@ class _TimeUpError(BaseException):
     """Raised in a case that takes too long; no reader catches it."""
 
 
-def time_up(signum: int, frame: object) -> None:
+def _time_up(signum: int, frame: object) -> None:
     raise _TimeUpError
 
 
 def attempt(target: Target, file: str, content: bytes) -> tuple[str, str, str]:
     """Return what a case ended in (read, refused, failed or finding), what it is, and its traceback."""
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    previous = [signal.signal(number, _time_up) for number in (signal.SIGALRM, signal.SIGPROF)]
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, WAITED * SECONDS)
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (_data() + MEMORY, hard))
     try:
@@ -128,7 +132,10 @@ def attempt(target: Target, file: str, content: bytes) -> tuple[str, str, str]:
     except Exception as error:
         return "finding", f"{type(error).__name__}: {str(error)[:200]}", traceback.format_exc()
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in zip((signal.SIGALRM, signal.SIGPROF), previous, strict=True):
+            signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
@@ -161,35 +168,31 @@ def fuzz(
 
     """
     faulthandler.enable()
-    previous = signal.signal(signal.SIGALRM, time_up)
     weights = [target.weight for target in targets]
     order = generator("fuzz.order", seed).choice(
         len(targets), size=inputs, p=[each / sum(weights) for each in weights]
     )
     outcome, begun = Outcome(), time.monotonic()
-    try:
-        for number, place in enumerate(order):
-            if deadline is not None and time.monotonic() > deadline:
-                break
-            target = targets[int(place)]
-            file, content = target.draw(generator(f"fuzz.{target.name}", seed, number))
-            if note is not None:
-                note.write_bytes(f"{target.name}\n{file}\n".encode() + content)
-            started = time.monotonic()
-            end, what, told = attempt(target, file, content)
-            took = time.monotonic() - started
-            outcome.slowest = max(outcome.slowest, took)
-            outcome.times[target.name] = outcome.times.get(target.name, 0.0) + took
-            outcome.counts.setdefault(target.name, Counter())[end] += 1
-            if end == "finding" and not any(
-                (each.target, each.what[:60]) == (target.name, what[:60]) for each in outcome.findings
-            ):
-                outcome.findings.append(Finding(target.name, file, content, what, told))
-            outcome.seconds = time.monotonic() - begun
-            if say is not None and number % 500 == 499:
-                say(number + 1, outcome)
-    finally:
-        signal.signal(signal.SIGALRM, previous)
+    for number, place in enumerate(order):
+        if deadline is not None and time.monotonic() > deadline:
+            break
+        target = targets[int(place)]
+        file, content = target.draw(generator(f"fuzz.{target.name}", seed, number))
+        if note is not None:
+            note.write_bytes(f"{target.name}\n{file}\n".encode() + content)
+        started = time.process_time()
+        end, what, told = attempt(target, file, content)
+        took = time.process_time() - started
+        outcome.slowest = max(outcome.slowest, took)
+        outcome.times[target.name] = outcome.times.get(target.name, 0.0) + took
+        outcome.counts.setdefault(target.name, Counter())[end] += 1
+        if end == "finding" and not any(
+            (each.target, each.what[:60]) == (target.name, what[:60]) for each in outcome.findings
+        ):
+            outcome.findings.append(Finding(target.name, file, content, what, told))
+        outcome.seconds = time.monotonic() - begun
+        if say is not None and number % 500 == 499:
+            say(number + 1, outcome)
     return outcome
 
 

@@ -68,11 +68,11 @@ def test_from_lfws_photographs_to_chips(dlib: None, tmp_path: Path) -> None:
 
     task = replace(all_tasks()["recognition/lfw"], choice_from="")  # nothing is drawn to choose on
     given = {"tasks": [task], "data_root": tmp_path / "root"}
-    before = paco_eval.evaluate("constant", **given, out=tmp_path / "a")
+    before = paco_eval.evaluate("constant", **given, out=tmp_path / "a").frame
     assert "7  kept" in run("data", "align", "--for", "recognition/lfw", "--detector", "dlib")
-    after = paco_eval.evaluate("constant", **given, out=tmp_path / "a")
+    after = paco_eval.evaluate("constant", **given, out=tmp_path / "a").frame
     assert set(after["key"]) == set(before["key"])  # where faces are cut by a box, nothing is another
-    frame = paco_eval.evaluate(["dlib", "constant"], **given, out=tmp_path / "b", crop="encoder")
+    frame = paco_eval.evaluate(["dlib", "constant"], **given, out=tmp_path / "b", crop="encoder").frame
     assert set(frame["encoder"]) == {"dlib", "constant"} and set(frame["n_scored"]) == {7}
     assert set(frame.set_index("encoder")["crop_hash"].items()) == {
         ("dlib", CROPS["dlib"].hash), ("constant", "".join(set(before["crop_hash"]))),

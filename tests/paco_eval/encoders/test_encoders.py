@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import re
+import shlex
+from pathlib import Path
+
 import pytest
 import torch
+from click.testing import CliRunner
 
+from paco_eval.cli import main
 from paco_eval.encoders import ADAPTERS, load_encoder
+from paco_eval.encoders._options import NETWORK, PIXELS, split_options
 from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 
@@ -108,3 +115,18 @@ def test_encoders_of_installed_packages_are_listed(monkeypatch):
     entry = EntryPoint("mine", "package.module:load", "paco_eval.encoders")
     monkeypatch.setattr(listing, "entry_points", lambda group: [entry])
     assert any(row["name"] == "mine:..." for row in listing._encoders(None))
+
+
+def test_the_page_of_encoders_names_every_scheme_and_option():
+    page = (Path(__file__).parents[3] / "docs/encoders.md").read_text(encoding="utf-8")
+    for name in ADAPTERS:
+        assert f"`{name}:" in page or f" {name}:" in page or f"`{name}`" in page, name
+    for option in (*PIXELS, *NETWORK, "grid", "weights", "crop"):
+        assert f"`{option}=" in page, option
+    for line in re.findall(r"^paco-eval (.*)", page, flags=re.M):
+        words = shlex.split(line)
+        assert CliRunner().invoke(main, [*words, "--help"]).exit_code == 0, line
+        for word in words:
+            scheme, _, rest = word.partition(":")
+            if "?" in rest and scheme in ADAPTERS:
+                split_options(word, (*PIXELS, *NETWORK, "grid", "weights", "crop"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from paco_eval.encoders import load_encoder
+from paco_fr.faces.pixels import prepare
 from paco_fr.utils.errors import PacoError
 
 onnx = pytest.importorskip("onnx")
@@ -215,9 +217,9 @@ def test_an_export_of_a_network_with_same_padding(tmp_path):
     torch.manual_seed(0)
     model = timm.create_model("tf_mobilenetv3_small_minimal_100", num_classes=0).eval()
     file = io.BytesIO()
+    export = partial(torch.onnx.export, dynamo=False, input_names=["picture"], opset_version=17)
     try:
-        torch.onnx.export(model, torch.zeros(1, 3, 64, 64), file, dynamo=False, input_names=["picture"], opset_version=17,
-                          dynamic_axes={"picture": {0: "n", 2: "h", 3: "w"}})  # fmt: skip
+        export(model, torch.zeros(1, 3, 64, 64), file, dynamic_axes={"picture": {0: "n", 2: "h", 3: "w"}})  # fmt: skip
     except Exception as error:
         pytest.skip(f"this torch exports no such network ({type(error).__name__})")
     (tmp_path / "tf.onnx").write_bytes(file.getvalue())
@@ -228,3 +230,33 @@ def test_an_export_of_a_network_with_same_padding(tmp_path):
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
     with torch.inference_mode():
         torch.testing.assert_close(found, model(images), rtol=1e-3, atol=1e-3)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    for name, scale, stated, channels, high in (
+        ("imagenet", lambda x: (x - MEAN) / STD, "", "RGB", 1.0),
+        ("div add", lambda x: x / 127.5 + (-1.0), "?channels=RGB", "RGB", 255.0),
+        ("turned", lambda x: (x.flip(1) - 255 * MEAN) / (255 * STD), "", "BGR", 255.0),
+    ):
+        file = io.BytesIO()
+        export(nn.Sequential(Scaled(scale), model), torch.zeros(2, 3, 64, 64), file)
+        (tmp_path / f"{name}.onnx").write_bytes(file.getvalue())
+        encoder = load_encoder(f"onnx:{tmp_path / name}.onnx{stated}")
+        assert (encoder.pixels.value_range, encoder.pixels.channels) == ((0.0, high), channels), name
+        shown = pictures[..., ::-1] if channels == "BGR" else pictures
+        fed = np.ascontiguousarray(shown.transpose(0, 3, 1, 2), np.float32) * np.float32(high / 255)
+        expected = onnxruntime.InferenceSession(file.getvalue()).run(None, {"picture": fed})[0]
+        found = encoder.tokens(prepare(pictures, encoder.pixels), ["out"])["out"].patches[:, 0]
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-3)
+
+
+MEAN, STD = (torch.tensor(np.asarray(values, np.float32)).reshape(1, 3, 1, 1) for values in IMAGENET)
+
+
+class Scaled(nn.Module):
+    """Normalises inside."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x):
+        return self.scale(x)

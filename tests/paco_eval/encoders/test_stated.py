@@ -15,7 +15,9 @@ from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 
 from paco_eval.encoders import load_encoder
+from paco_eval.encoders._options import VIT_OPTIONS, over, size_option, split_options
 from paco_eval.encoders.timm import fill
+from paco_fr.contracts import PixelContract
 from paco_fr.utils.errors import PacoError
 from tests.fixtures import published
 from tests.fixtures.published import GRID, PATCH, drawn, farl_forward, farl_state, mae_forward, mae_state
@@ -278,3 +280,28 @@ def test_a_file_whose_mean_is_not_known_is_asked_about_and_its_class_token_is_no
     assert load_encoder(f"timm:vit_base_patch16_224.mae?weights={file}").reductions == ("mean", "grid4")
     tuned = saved(tmp_path, vit_state(num_classes=5)[1], "tuned.pth")
     assert "global" in load_encoder(f"timm:vit_small_patch16_224?weights={tuned}&range=-1,1").reductions
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("size=²", "at most 4096"),
+        ("size=99999999", "at most 4096"),
+        ("size=0", "at most 4096"),
+        ("mean=nan,0,0", "is not 3 numbers"),
+        ("std=1,1,inf", "is not 3 numbers"),
+        ("std=1,1", "is not 3 numbers"),
+        ("std=0,1,1", "std must be positive"),
+        ("range=1,0", "the range rising"),
+        ("range=0,255&range=0,1", "'range' stands there twice"),
+        ("channels=GRB", "channels is RGB or BGR"),
+        ("heads=", "'heads' needs a value"),
+        ("hads=3", "Did you mean heads"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused_in_a_line(query, message):
+    name = f"mae:a.pth?{query}"
+    with pytest.raises(PacoError, match=message) as caught:
+        over(name, split_options(name, VIT_OPTIONS)[1], PixelContract(224))
+        size_option(name, split_options(name, VIT_OPTIONS)[1])
+    assert "\n" not in str(caught.value)
