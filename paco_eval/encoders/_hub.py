@@ -177,6 +177,8 @@ def pushed(
     return f"{endpoint()}/{'datasets/' if kind == 'dataset' else ''}{repository}"
 
 
+UNREACHABLE = "cannot be reached and is not in the cache. Check the network, HF_ENDPOINT and HF_HUB_OFFLINE."
+
 UNREACHED = (
     "ConnectError",
     "ConnectTimeout",
@@ -196,8 +198,8 @@ def _speaking(repository: str) -> Iterator[None]:
     where = f"{endpoint()}/{repository}"
     try:
         yield
-    except (errors.HFValidationError, ValueError) as error:
-        raise PacoError(f"{repository}: {one_line(error)} A repository is OWNER/NAME.") from error
+    except errors.LocalEntryNotFoundError as error:  # a kind of HTTP error to some versions
+        raise PacoError(f"{where} {UNREACHABLE}") from error
     except errors.RevisionNotFoundError as error:
         raise PacoError(f"{where} has no such revision.") from error
     except errors.RepositoryNotFoundError as error:
@@ -212,9 +214,11 @@ def _speaking(repository: str) -> Iterator[None]:
         raise PacoError(f"{where} answered {status}. {remedy}") from error
     except Exception as error:
         names = {kind.__name__ for kind in type(error).__mro__}
-        offline = {"OfflineModeIsEnabled", "LocalEntryNotFoundError"}
-        if not names & {*UNREACHED, *offline} and not isinstance(error, ConnectionError | TimeoutError):
+        reached = not names & {*UNREACHED, "OfflineModeIsEnabled"} and not isinstance(
+            error, ConnectionError | TimeoutError
+        )
+        if reached and isinstance(error, ValueError):  # a name that cannot be one
+            raise PacoError(f"{repository}: {one_line(error)} A repository is OWNER/NAME.") from error
+        if reached:
             raise
-        raise PacoError(
-            f"{where} cannot be reached and is not in the cache. Check the network, HF_ENDPOINT and HF_HUB_OFFLINE."
-        ) from error
+        raise PacoError(f"{where} {UNREACHABLE}") from error

@@ -119,13 +119,13 @@ def _plain_dict(*_: Any) -> dict[Any, Any]:
 def admitted() -> list[Any]:
     """Return what torch's own restricted unpickler is told to accept beside tensors; nothing of it does anything.
 
-    It knows them by module and name. ``argparse.Namespace``, a bag of values, stays what it is; all else becomes an
-    object without content.
+    It knows them by module and name. ``argparse.Namespace``, a bag of values, and sets, which torch 2.5 does not know,
+    stay what they are; all else becomes an object without content.
     """
     stubs = [
         type(name, (_Inert,), {"__module__": module}) for module, names in _PLAIN.items() for name in names
     ]
-    return [argparse.Namespace, *stubs, _named(_plain_dict, "collections", "defaultdict")]
+    return [argparse.Namespace, set, *stubs, _named(_plain_dict, "collections", "defaultdict")]
 
 
 def _named(function: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:

@@ -51,7 +51,7 @@ def test_large_photographs_are_shrunk_and_boxes_are_those_of_the_photograph(dlib
 
 def test_what_is_not_installed_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dlib", None)
-    with pytest.raises(PacoError, match=r"dlib cannot be imported .*: pip install 'paco-fr\[dlib\]'"):
+    with pytest.raises(PacoError, match=r"dlib cannot be imported .*: pip install 'paco-eval\[dlib\]'"):
         detector_of("dlib")
     stand_in.install(tmp_path / "site", monkeypatch)
     (tmp_path / "site/face_recognition_models/models/mmod_human_face_detector.dat").unlink()
