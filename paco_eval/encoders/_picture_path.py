@@ -146,7 +146,7 @@ def _reverses(node: Any, constant: Any, axis: int) -> bool:
     parts = [constant(name) if name else None for name in node.input[1:]]
     if len(parts) != 4 or any(part is None or part.size != 1 for part in parts):
         return False
-    start, end, along, step = (float(part.reshape(-1)[0]) for part in parts)
+    start, end, along, step = (float(np.ravel(part)[0]) for part in parts)
     return step == -1 and along in (axis, axis - 4) and start in (-1, 2) and end < -3
 
 

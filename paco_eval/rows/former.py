@@ -43,7 +43,7 @@ class Former:
         self.networks: list[dict[str, Any]] = []
         """Fields of the networks that were measured, see :class:`paco_eval.encoders._identity.Network`."""
         known = set()
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        for path in _oldest_first(folder):
             with suppress(
                 OSError, ValueError, TypeError, AttributeError, KeyError
             ):  # said where rows are read
@@ -61,7 +61,7 @@ class Former:
                     )  # fmt: skip
 
     def why(self, identity: Mapping[str, Any], fingerprint: str = "") -> str:
-        """Return what changed since the nearest row of a measurement; empty if there is none.
+        """Return what changed since the nearest row of a measurement, the newest of them; empty if there is none.
 
         Args:
             identity: the identifying fields that are asked for now.
@@ -72,16 +72,25 @@ class Former:
             [name for name in MAY_CHANGE if fields[name] != identity[name]]
             for fields in self.found.get(_measurement(identity), [])
         ]
-        known = [(len(names), at) for at, names in enumerate(changes) if names]
+        known = [(len(names), -at) for at, names in enumerate(changes) if names]
         if not known:
             return ""
-        at = min(known)[1]
+        at = -min(known)[1]
         old = self.found[_measurement(identity)][at]
         before = str(old["data_fingerprint"])
         told = {"data_fingerprint": changed_records(before, fingerprint or identity["data_fingerprint"])}
         if isinstance(old["version"], int) and old["version"] < PROBED:
             told["weight_hash"] = "earlier versions did not look at what the encoder computes"
         return ", ".join(told.get(name) or MAY_CHANGE[name] for name in changes[at])
+
+
+def _oldest_first(folder: Path) -> list[Path]:
+    """Return the row files of a folder by the time at which they were written."""
+    times = {}
+    for path in folder.glob("*.json") if folder.is_dir() else ():
+        with suppress(OSError):
+            times[path] = path.stat().st_mtime_ns
+    return sorted(times, key=lambda path: (times[path], path.name))
 
 
 def _measurement(fields: Mapping[str, Any]) -> str:

@@ -134,7 +134,7 @@ GOOD = Task(
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the reader's reference mean this very module, whatever name it was imported under."""
     monkeypatch.setattr(
-        "tasks.testing.resolve",
+        "tasks.readers.records.resolve",
         lambda reference: made_faces if reference == GOOD.reader else _resolve(reference),
     )
 

@@ -39,7 +39,7 @@ def test_check_prints_a_passport(root: Path) -> None:
     code, text = run("data", "check", "landmarks/*", "--data-root", root, "--format", "json", "--quick")
     assert code == 0
     [one] = json.loads(text)
-    assert (one["task"], one["sound"], one["differences"]) == ("landmarks/300w v1", True, {})
+    assert (one["task"], one["sound"], one["differences"]) == ("landmarks/300w v2", True, {})
 
 
 def test_own_folders_are_checked_and_described(root: Path, tmp_path: Path) -> None:

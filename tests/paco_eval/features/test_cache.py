@@ -170,7 +170,7 @@ def test_an_evaluation_keeps_the_cache_to_its_limit_and_its_own_features(address
         assert evaluate_all(["pixels"], tasks, out=tmp_path / "out", say=lambda _: None) == []
     assert not address_of("old").folder.exists()
     rows = [stored.row for stored in load_rows([tmp_path / "out"]).rows]
-    assert len(rows) == 2 and len(entries()) == 2  # its two blocks; they were in use to the end
+    assert len(rows) == 2 and len(entries()) == 4  # its four blocks; they were in use to the end
 
 
 def test_a_damaged_part_is_put_aside_and_never_served(address, capsys):

@@ -80,7 +80,8 @@ def test_the_learning_rate_is_stated(faces, tmp_path):
     )
 
 
-def test_numbers_while_it_runs(faces, tmp_path, capfd):
+def test_numbers_while_it_runs(faces, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     out = pretrain(config_on(faces), tmp_path / "run", progress=True)
     line = last(out)
     assert line["images_per_second"] > 0 and 0 <= line["waiting"] <= 1 and line["host_gb"] > 0
