@@ -63,7 +63,7 @@ def read_celebamask(data_root: str | Path, folder: str = FOLDER) -> Dataset:
             raise FormatError(path, line, f"{quoted(text)} is not a number, a number and a name", REMEDY)
         number = once(seen, fields[0], path, line, REMEDY)
         if fields[2] not in parts:
-            raise FormatError(path, line, f"{fields[2]} has no part in {partition.name}", REMEDY)
+            raise FormatError(path, line, f"{quoted(fields[2])} has no part in {partition.name}", REMEDY)
         rows.append({"image": str(images / f"{number}.jpg"), "image_id": number, "group": number,
                      "mask_classes": list(CLASSES), "split": parts[fields[2]]})  # fmt: skip
     for at in range(0, len(rows), ROWS):

@@ -183,7 +183,7 @@ def _templates(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
             continue  # the header
         if len(fields) < 2 or not all(is_whole(field) for field in fields[:2]):
             raise FormatError(
-                path, number, f"expected template and subject first, found {fields[:2]}", REMEDY
+                path, number, f"expected template and subject first, found {quoted(fields[:2])}", REMEDY
             )
         template, subject = int(fields[0]), int(fields[1])
         if found.setdefault(template, subject) != subject:

@@ -46,7 +46,7 @@ def measured(encoder: Any, out: Path, **given: Any) -> Any:
 def test_a_class_is_shown_its_own_crop(tmp_path: Path) -> None:
     """No --crop could express a box with a margin of 0.03 at 150 pixels; beside it others keep the task's crop."""
     encoder = Seeing()
-    with pytest.raises(PacoError, match=r"margin of 0.03 at 150 pixels, .* Add --crop encoder"):
+    with pytest.raises(PacoError, match=r"box with a margin of 0.03 at 150 pixels, .* Add --crop encoder"):
         measured(encoder, tmp_path)
     encoder.shown.clear()
     frame = measured([encoder, "pixels"], tmp_path, crop="encoder").set_index("encoder")
