@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import rankdata
 
 from paco_eval.analysis.bootstrap import Interval, coded, percentile_interval, resamples
 from paco_fr.contracts import content_hash
@@ -262,7 +261,7 @@ def mean_rank(
         where = f"{scores.index[row]} has no score on {scores.columns[column]}"
         raise PacoError(f"{where}; rank only what every encoder was scored on.")
     signs = np.array([-1.0 if higher_is_better[task] else 1.0 for task in scores.columns])
-    ranks = rankdata(scores.to_numpy(dtype=np.float64) * signs, axis=0).T
+    ranks = (scores.astype(np.float64) * signs).rank().to_numpy().T
     draws = [weights @ ranks / len(ranks) for weights in resamples(len(ranks), replicates, seed)]
     replicated = np.concatenate(draws)
     rows = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from inspect import signature
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -18,15 +18,12 @@ from paco_eval.encoders import load_encoder
 from paco_eval.encoders._contract_check import check_contract
 from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders._identity import identified, structure_of
-from paco_eval.encoders.timm import TimmEncoder, class_token_trained, contract_of
 from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.features.cache import size_of
 from paco_eval.features.cache_locks import keeping
 from paco_eval.features.forward import set_up
 from paco_eval.features.processes import use_device
-from paco_eval.finetune.margin import MarginName
-from paco_eval.finetune.model import TunedHead
 from paco_fr.checkpoint import weight_hash
 from paco_fr.contracts import Encoder, PixelContract
 from paco_fr.utils.errors import MissingDataError, PacoError, unknown_name
@@ -35,6 +32,10 @@ from tasks.registry import select
 from tasks.registry import tasks_from as read_tasks
 from tasks.task import Task
 from tasks.user_tasks import own_task
+
+if TYPE_CHECKING:  # what only some calls need takes seconds to import
+    from paco_eval.finetune.margin import MarginName
+    from paco_eval.finetune.model import TunedHead
 
 Evaluated = str | nn.Module | Encoder
 
@@ -316,6 +317,8 @@ def as_encoder(
     digest = weight_hash(found)
     given, name = name, name or f"module:{type(found).__name__}"
     if hasattr(found, "pretrained_cfg") and hasattr(found, "forward_intermediates"):
+        from paco_eval.encoders.timm import TimmEncoder, class_token_trained, contract_of
+
         contract = pixels or contract_of(found)
         made: Encoder = TimmEncoder(name, found, contract, has_global=class_token_trained(found))
         return _titled(identified(made, own=False), given)

@@ -144,9 +144,10 @@ def follow(graph: Any, picture: str) -> Path:
 def _reverses(node: Any, constant: Any, axis: int) -> bool:
     """Say whether a Slice turns the whole axis of channels round."""
     parts = [constant(name) if name else None for name in node.input[1:]]
-    if len(parts) != 4 or any(part is None or part.size != 1 for part in parts):
+    given = [part for part in parts if part is not None and part.size == 1]
+    if len(parts) != 4 or len(given) != 4:
         return False
-    start, end, along, step = (float(np.ravel(part)[0]) for part in parts)
+    start, end, along, step = (float(part.reshape(-1)[0]) for part in given)
     return step == -1 and along in (axis, axis - 4) and start in (-1, 2) and end < -3
 
 

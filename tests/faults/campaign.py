@@ -14,6 +14,7 @@ import numpy as np
 
 from tests.faults.commands import (
     COMMANDS,
+    OUT,
     Command,
     Ended,
     call,
@@ -100,12 +101,12 @@ class Campaign:
         out, cache = self._places()
         self._before(command, out, cache)
         killed = 0
-        words = filled(command.calls[0], out, self.data)
+        words = filled(command.calls[0], self.data)
         for attempt in range(30):
             moment = float(self.rng.uniform(0.02, 1.0)) * seconds if attempt < 4 else None
-            ended = self._call(words, cache, seconds=moment)
+            ended = self._call(words, out, cache, seconds=moment)
             killed += ended.status == -9
-            words = filled((*command.calls[0], *command.again), out, self.data)
+            words = filled((*command.calls[0], *command.again), self.data)
             if ended.status != -9:
                 break
         self.outcome.count("kills", command.name, killed)
@@ -130,24 +131,24 @@ class Campaign:
                     )
                     if not made:
                         break
-                    out, cache = (disk / place.name for place in self._places())
+                    out, cache = disk / OUT, disk / "cache"
                     self._before(command, out, cache)
                     with filling(disk, left):
                         self._without_room(command, out, cache, f"{left} bytes left")
-                    words = filled((*command.calls[0], *command.again), out, self.data)
+                    words = filled((*command.calls[0], *command.again), self.data)
                     name = f"{command.name} after {left} bytes were left"
-                    self._finished(name, command, self._call(words, cache), out, cache, whole)
+                    self._finished(name, command, self._call(words, out, cache), out, cache, whole)
             for limit in LIMITS:
                 out, cache = self._places()
                 self._before(command, out, cache)
                 self._without_room(command, out, cache, f"files of at most {limit} bytes", largest=limit)
-                words = filled((*command.calls[0], *command.again), out, self.data)
+                words = filled((*command.calls[0], *command.again), self.data)
                 name = f"{command.name} after files of at most {limit} bytes"
-                self._finished(name, command, self._call(words, cache), out, cache, whole)
+                self._finished(name, command, self._call(words, out, cache), out, cache, whole)
         self.outcome.seconds["full disks"] = time.monotonic() - began
 
     def _without_room(self, command: Command, out: Path, cache: Path, how: str, **limits: Any) -> None:
-        ended = self._call(filled(command.calls[0], out, self.data), cache, **limits)
+        ended = self._call(filled(command.calls[0], self.data), out, cache, **limits)
         self.outcome.count("full disks", f"{command.name}: status {ended.status}")
         if ended.status not in (0, 1, 2):
             self._finding(f"{command.name}, {how}: status {ended.status}: {ended.said[-500:]}")
@@ -172,7 +173,7 @@ class Campaign:
             self._before(command, out, cache)
         at = time.monotonic()
         started = [
-            start(filled(command.calls[0], out, self.data), cache, log)
+            start(filled(command.calls[0], self.data), cache, log, out.parent)
             for out, log in zip(outs, logs, strict=True)
         ]
         name = f"{command.name}, {TOGETHER} on one {shared}"
@@ -214,7 +215,7 @@ class Campaign:
         if command.name not in self._whole:
             out, cache = self._places()
             self._before(command, out, cache)
-            ended = self._call(filled(command.calls[0], out, self.data), cache)
+            ended = self._call(filled(command.calls[0], self.data), out, cache)
             if ended.status:
                 raise RuntimeError(f"{command.name} does not work at all: {ended.said}")
             made = products(command, out)
@@ -225,10 +226,11 @@ class Campaign:
         return self._whole[command.name]
 
     def _before(self, command: Command, out: Path, cache: Path) -> None:
-        for place in filled(command.outside, out, self.data):
-            Path(place).mkdir(parents=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for place in filled(command.outside, self.data):
+            (out.parent / place).mkdir(parents=True)
         for words in command.before:
-            self._call(filled(words, out, self.data), cache)
+            self._call(filled(words, self.data), out, cache)
 
     def _finished(
         self, name: str, command: Command, ended: Ended, out: Path, cache: Path, whole: dict[str, Any]
@@ -245,13 +247,14 @@ class Campaign:
         self.outcome.count("compared", command.name)
         self._done(out, cache)
 
-    def _call(self, words: Sequence[str], cache: Path, **limits: Any) -> Ended:
-        return call(words, cache, self.folder / "said.log", **limits)
+    def _call(self, words: Sequence[str], out: Path, cache: Path, **limits: Any) -> Ended:
+        return call(words, cache, self.folder / "said.log", out.parent, **limits)
 
     def _places(self) -> tuple[Path, Path]:
-        """Return folders for results and cache. The name of the results is of one length: rows hold it."""
+        """Return folders for results and cache."""
         self._number += 1
-        return self.folder / f"out-{self._number:05d}", self.folder / f"cache-{self._number:05d}"
+        place = self.folder / f"{self._number:05d}"
+        return place / OUT, place / "cache"
 
     def _done(self, *places: Path) -> None:
         for place in places:

@@ -32,6 +32,9 @@ SETTINGS = {
     "decoder.dim": 24, "decoder.heads": 2, "belief.dim": 24, "belief.heads": 2, "codebook.tokens": 8,
     "optimiser.batch": 8, "optimiser.presentations": 96, "run.save_seconds": 0,
 }  # fmt: skip
+OUT = "out"
+"""Name of the folder of results, in a folder of its own for each call."""
+
 PICTURES = 24
 CLOCK = (
     "images_per_second",
@@ -128,7 +131,7 @@ def make_inputs(folder: Path) -> None:
     cache, log = folder / "cache", folder / "made.log"
     for words in (("data", "mimic", "expression/rafdb", "{data}/mimic", "--faces", "24"),
                   ("evaluate", "constant", "pixels", "--folder", "classes={data}/classes", "--out", "{data}/run")):  # fmt: skip
-        ended = call(filled(words, folder, folder), cache, log)
+        ended = call(filled(words, folder), cache, log, folder)
         if ended.status:
             raise RuntimeError(ended.said)
     for manifest in (folder / "mimic").rglob(
@@ -146,13 +149,14 @@ class Ended:
     seconds: float
 
 
-def start(words: Sequence[str], cache: Path, log: Path, *, largest: int = 0) -> int:
+def start(words: Sequence[str], cache: Path, log: Path, where: Path, *, largest: int = 0) -> int:
     """Start a command in a child and return its number.
 
     Args:
         words: of the command.
         cache: its ``PACO_CACHE``.
         log: what it says goes here.
+        where: the folder that it is called in.
         largest: bytes that a file may have; 0 for no limit.
 
     """
@@ -166,6 +170,7 @@ def start(words: Sequence[str], cache: Path, log: Path, *, largest: int = 0) -> 
     status = 70
     try:
         os.setpgid(0, 0)
+        os.chdir(where)
         os.close(heard)
         for stream in (1, 2):
             os.dup2(number, stream)
@@ -223,11 +228,17 @@ def wait(pid: int, log: Path, began: float, *, seconds: float | None = None) -> 
 
 
 def call(
-    words: Sequence[str], cache: Path, log: Path, *, seconds: float | None = None, largest: int = 0
+    words: Sequence[str],
+    cache: Path,
+    log: Path,
+    where: Path,
+    *,
+    seconds: float | None = None,
+    largest: int = 0,
 ) -> Ended:
     """Run a command to its end, or until it is killed."""
     began = time.monotonic()
-    return wait(start(words, cache, log, largest=largest), log, began, seconds=seconds)
+    return wait(start(words, cache, log, where, largest=largest), log, began, seconds=seconds)
 
 
 @contextlib.contextmanager
@@ -264,9 +275,9 @@ def filling(disk: Path, left: int) -> Iterator[None]:
         filler.unlink()
 
 
-def filled(words: Sequence[str], out: Path, data: Path) -> list[str]:
-    """Return the words of a call with its folders."""
-    return [word.replace("{out}", str(out)).replace("{data}", str(data)) for word in words]
+def filled(words: Sequence[str], data: Path) -> list[str]:
+    """Return the words of a call with its folders; results have one name, as rows and cards repeat it."""
+    return [word.replace("{out}", OUT).replace("{data}", str(data)) for word in words]
 
 
 def products(command: Command, out: Path) -> dict[str, Any]:
@@ -284,6 +295,10 @@ def _content(path: Path) -> Any:
         return _timeless(json.loads(path.read_text(encoding="utf-8")))
     if path.suffix == ".jsonl":
         return [_timeless(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    if path.suffix == ".csv":  # of an ablation, which tells the seconds of each line, too
+        return [
+            line for line in path.read_text(encoding="utf-8").splitlines() if "cost/pretraining" not in line
+        ]
     if path.suffix == ".npz":  # an archive says when it was written
         with zipfile.ZipFile(path) as archive:
             return {name: archive.read(name) for name in archive.namelist()}

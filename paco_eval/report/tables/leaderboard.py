@@ -16,7 +16,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from paco_eval.analysis.bootstrap import Interval
 from paco_eval.analysis.columns import Column, column_of, line_label, line_order, methods_with_seeds
@@ -451,7 +450,7 @@ def _task(
         )
         scores[label] = replace(score, low=ends[0], high=ends[1])
     sign = -1.0 if column.higher_is_better else 1.0
-    ranks = rankdata([sign * float(scores[label].value or 0.0) for label in alike])
+    ranks = pd.Series([sign * float(scores[label].value or 0.0) for label in alike], dtype=float).rank()
     for label, rank in zip(alike, ranks, strict=True):
         delta = None
         if base in alike and label != base:
@@ -626,7 +625,7 @@ def _ranked(tasks: Sequence[_Task], labels: Sequence[str]) -> dict[str, Score]:
     values = {task.column.task: [task.scores[label].value for label in labels] for task in tasks}
     directions = {task.column.task: bool(task.column.higher_is_better) for task in tasks}
     table = mean_rank(pd.DataFrame(values, index=list(labels), dtype=float), directions)
-    order = dict(zip(table.index, rankdata(table["mean_rank"]), strict=True))
+    order = dict(zip(table.index, table["mean_rank"].rank(), strict=True))
     found = {}
     for label in labels:
         value, low, high = map(float, table.loc[label, ["mean_rank", "low", "high"]])
