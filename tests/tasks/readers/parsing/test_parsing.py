@@ -96,7 +96,7 @@ def test_celebamask_paints_what_the_masks_hold(celebamask: Path) -> None:
         ("CelebA-HQ-to-CelebA-mapping.txt", "idx orig_idx orig_file\n5 1\n", "line 2: '5 1' is not"),
         ("CelebA-HQ-to-CelebA-mapping.txt", "idx orig_idx orig_file\n5 1 119614.jpg\n5 1 119614.jpg\n",
          "line 3: 5 stands already in line 2"),
-        ("CelebA-HQ-to-CelebA-mapping.txt", "idx orig_idx orig_file\n5 1 000009.jpg\n", "line 2: 000009.jpg has no part"),
+        ("CelebA-HQ-to-CelebA-mapping.txt", "idx orig_idx orig_file\n5 1 000009.jpg\n", "line 2: '000009.jpg' has no part"),
         ("list_eval_partition.txt", "119614.jpg 4\n", "line 1: .* is not a name with 0, 1 or 2"),
     ],
 )  # fmt: skip
