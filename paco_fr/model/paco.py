@@ -68,7 +68,7 @@ class PaCo(Objective):
 
         # Believe: which tokens do the hidden patches show, judged by the visible ones (paper)?
         if self.place == "trunk":
-            states = self.decode(features, self.unknown(batch, take(matter, hidden)), batch)  # (B, M, dim)
+            states = self.decode(features, self.unknown(batch, matter), batch)  # (B, M, dim)
             embedded = self.token_embed(book.tokens)  # (S, K, dim)
             logits = self.belief(states, hidden, embedded)  # (B, M, K)
         else:
@@ -111,15 +111,15 @@ class PaCo(Objective):
             terms |= belief_health(logits, nearest, *errors, weights)
         return Output(loss, terms, predicted, filling, matter, assigned, chosen[..., 0], tokens).detached()
 
-    def unknown(self, batch: Batch, truth: Tensor) -> Tensor:
-        """Return what stands for hidden patches (B, M, D) before anything is believed, (B, M, dim).
+    def unknown(self, batch: Batch, matter: Tensor) -> Tensor:
+        """Return what stands for hidden ones of all patches (B, N, D) before anything is believed, (B, M, dim).
 
         That is one mask token, or during incubation, where a patch is let through, what it would be as a token (paper).
         """
         blank = self.mask_token.expand(*batch.hidden.shape, -1)
         if batch.shown is None:
             return blank
-        return torch.where(batch.shown[..., None], self.token_embed(truth), blank)
+        return torch.where(batch.shown[..., None], self.token_embed(take(matter, batch.hidden)), blank)
 
     def decode(self, features: Tensor, others: Tensor | None, batch: Batch) -> Tensor:
         """Return the decoder's states (B, M, dim) of hidden places.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 from datasets import Dataset
@@ -18,8 +17,8 @@ def records_of(
 ) -> Dataset:
     """Return the face records of a task.
 
-    A reader ``read_x`` whose pictures cost something to have may take ``limit`` and leave out what lies beyond, and may
-    have a function ``plan_read_x`` beside it, which gives the same records without the pictures that are not there yet.
+    A reader whose pictures cost something to have may take ``limit`` and leave out what lies beyond, and ``planned`` and
+    give the same records without the pictures that are not there yet.
 
     Points of ``landmarks.parquet`` in the folder of the set, see :mod:`paco_fr.data.points`, join them where faces are
     cut by a template and come without points. The other columns, and so all other crops, are what they are without it.
@@ -32,11 +31,9 @@ def records_of(
 
     """
     read: Callable[..., Dataset] = resolve(task.reader)
-    if planned:
-        module, _, name = task.reader.partition(":")
-        read = getattr(import_module(module), f"plan_{name}", read)
-    takes = "limit" in inspect.signature(read).parameters and "limit" not in task.reader_options
-    records = read(data_root, **task.reader_options, **({"limit": limit} if takes else {}))
+    takes = inspect.signature(read).parameters.keys() - task.reader_options.keys()
+    asked = {name: value for name, value in (("limit", limit), ("planned", planned)) if name in takes}
+    records = read(data_root, **task.reader_options, **asked)
     if task.crop.rule != "template" or "landmarks" in records.column_names:
         return records
     folder = folder_of(task, data_root)

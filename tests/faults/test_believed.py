@@ -21,6 +21,7 @@ from paco_eval.cli import main
 from paco_fr.contracts import PixelContract
 from paco_fr.utils.errors import PacoError
 from tasks.user_tasks import own_task
+from tests.fixtures.own_encoder import own_encoder
 
 PIXELS = PixelContract(size=16)
 
@@ -115,25 +116,6 @@ def test_replaced_pictures_are_measured_again(faces, tmp_path):
     assert scores("pixels", faces, tmp_path / "out")[0] < 90
 
 
-ENCODER = """
-import sys, torch
-from paco_fr.contracts import PixelContract, Tokens
-class Own:
-    name, pixels, weight_hash = "own", PixelContract(size=16), "0" * 16
-    blocks, default_block, reductions = ("a",), "a", ("flat",)
-    required_crop, adapter_version, parameters = None, 1, 1
-    def tokens(self, images, blocks):
-        values = images.mean((2, 3))[:, None]
-        return {block: Tokens(VALUES) for block in blocks}
-"""
-
-
-def own(folder: Path, values: str) -> str:
-    path = folder / "own.py"
-    path.write_text(ENCODER.replace("VALUES", values))
-    return f"{path}:Own"
-
-
 @pytest.mark.parametrize("values", [
     "torch.cat([values, values[:1]])", "values[:-1]", "values[:, 0]", "values + torch.rand_like(values)",
     "values - values.mean(0)",
@@ -144,7 +126,7 @@ def test_misaligned_and_chance_features_are_refused_in_words(values, faces, tmp_
     status, said = called(
         "evaluate",
         "--encoder-from",
-        own(tmp_path, values),
+        own_encoder(tmp_path, values),
         "--trust",
         "--folder",
         where,
@@ -157,7 +139,7 @@ def test_misaligned_and_chance_features_are_refused_in_words(values, faces, tmp_
 
 def test_an_encoder_that_ends_the_process_ends_no_run(faces, tmp_path):
     """``sys.exit(0)`` in ``tokens()`` ended the evaluation with status 0 and no row."""
-    status, said = called("evaluate", "--encoder-from", own(tmp_path, "sys.exit(0)"), "--trust", "pixels", "--folder",
+    status, said = called("evaluate", "--encoder-from", own_encoder(tmp_path, "sys.exit(0)"), "--trust", "pixels", "--folder",
                           f"classes={faces}", "--out", tmp_path / "out")  # fmt: skip
     assert status == 1 and "own" in said
     assert len(list((tmp_path / "out").glob("rows/*.json"))) == 1
@@ -166,7 +148,7 @@ def test_an_encoder_that_ends_the_process_ends_no_run(faces, tmp_path):
 def test_a_collapsed_encoder_says_so_in_row_table_and_console(faces, tmp_path):
     """A score of features that are the same for all pictures stood without a word."""
     told = "features do not depend on the picture"
-    _, said = called("evaluate", "--encoder-from", own(tmp_path, "values * 0 + 1"), "--trust", "--folder",
+    _, said = called("evaluate", "--encoder-from", own_encoder(tmp_path, "values * 0 + 1"), "--trust", "--folder",
                      f"classes={faces}", "--out", tmp_path / "out")  # fmt: skip
     (row,) = (tmp_path / "out").glob("rows/*.json")
     assert told in said and told in row.read_text()
@@ -176,7 +158,7 @@ def test_a_collapsed_encoder_says_so_in_row_table_and_console(faces, tmp_path):
 def test_chance_that_was_allowed_stands_in_row_and_table(faces, tmp_path):
     """Nothing told a number that chance had made from others."""
     values = "values + 1e-3 * torch.rand_like(values)"
-    status, said = called("evaluate", "--encoder-from", own(tmp_path, values), "--trust", "--folder", f"classes={faces}",
+    status, said = called("evaluate", "--encoder-from", own_encoder(tmp_path, values), "--trust", "--folder", f"classes={faces}",
                           "--out", tmp_path / "out", "--allow-random")  # fmt: skip
     assert status == 0, said
     assert "depend on chance" in called("report", tmp_path / "out", "--format", "md")[1]

@@ -45,6 +45,7 @@ def read_faces(
     validation: int,
     test: int,
     limit: int | None = None,
+    planned: bool = False,
     **look: Any,
 ) -> Dataset:
     """Return the face records of all three parts.
@@ -57,29 +58,14 @@ def read_faces(
         validation: people of this part.
         test: people of this part.
         limit: so many pictures of each part are wanted: only people who are in them are drawn.
+        planned: draw nothing: sets that are not there yet have stand-ins for pictures, boxes and points.
         look: further fields of ``FaceSpec``.
 
     """
-    from paco_fr.synthetic.dataset import stored_records
+    from paco_fr.synthetic.dataset import planned_records, stored_records
 
-    return _joined(_parts(seed, images_per_identity, (train, validation, test), look), limit, stored_records)
-
-
-def plan_read_faces(
-    data_root: Path | None,
-    *,
-    seed: int,
-    images_per_identity: int,
-    train: int,
-    validation: int,
-    test: int,
-    limit: int | None = None,
-    **look: Any,
-) -> Dataset:
-    """Return the same records, those of sets that are not drawn yet with stand-ins for pictures, boxes and points."""
-    from paco_fr.synthetic.dataset import planned_records
-
-    return _joined(_parts(seed, images_per_identity, (train, validation, test), look), limit, planned_records)
+    parts = _parts(seed, images_per_identity, (train, validation, test), look)
+    return _joined(parts, limit, planned_records if planned else stored_records)
 
 
 def _parts(seed: int, images: int, people: tuple[int, ...], look: dict[str, Any]) -> list[FaceSpec]:

@@ -20,6 +20,7 @@ from paco_eval.evaluation.runner import evaluate_all
 from paco_eval.rows.store import load_rows
 from paco_fr.contracts import PixelContract
 from paco_fr.utils.errors import PacoError
+from tests.fixtures.own_encoder import own_encoder
 from tests.paco_eval.conftest import blob_task
 
 PIXELS = PixelContract(size=32)
@@ -199,37 +200,16 @@ def test_another_activation_of_a_shipped_network_is_another_network():
     assert identified(TimmEncoder("other", other, own.pixels)).weight_hash != own.weight_hash
 
 
-FILE = """
-import sys
-import torch
-from paco_fr.contracts import PixelContract, Tokens
-
-class Own:
-    name, pixels, weight_hash = "own", PixelContract(size=16), "0" * 16
-    blocks, default_block, reductions = ("a",), "a", ("flat",)
-    required_crop, adapter_version, parameters = None, 1, 1
-
-    def tokens(self, images, blocks):
-        values = images.mean((2, 3))[:, None]
-        return {{block: Tokens({values}) for block in blocks}}
-"""
-
-
-def written(folder: Path, values: str) -> str:
-    path = folder / f"own{abs(hash(values))}.py"
-    path.write_text(FILE.format(values=values))
-    return f"file:{path}:Own"
-
-
 def failures(folder: Path, values: str, **options) -> list[str]:
-    encoder = load_encoder(written(folder, values), trust=True)
+    encoder = load_encoder("file:" + own_encoder(folder, values), trust=True)
     return evaluate_all([encoder], [TASK], out=folder / "out", say=lambda _: None, **options)
 
 
 def test_code_from_a_file_is_told_apart_whatever_weight_hash_it_states(tmp_path):
     """A user's weight_hash was believed."""
     one, other = (
-        load_encoder(written(tmp_path, values), trust=True) for values in ("values", "values.square()")
+        load_encoder("file:" + own_encoder(tmp_path, values), trust=True)
+        for values in ("values", "values.square()")
     )
     assert one.weight_hash != other.weight_hash and "0" * 16 not in (one.weight_hash, other.weight_hash)
 
