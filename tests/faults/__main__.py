@@ -29,7 +29,7 @@ def main() -> int:
     deadline = time.monotonic() + 60 * given.minutes
     with tempfile.TemporaryDirectory(prefix="paco-faults-") as name:
         os.environ["PACO_CACHE"] = f"{name}/cache"
-        warm()
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # of all children
         from tests.faults.campaign import Campaign
 
         only = [each for each in given.only.split(",") if each]
@@ -52,14 +52,6 @@ def main() -> int:
                 campaign.kills(given.kills, deadline)
             write()
     return 1 if campaign.outcome.findings else 0
-
-
-def warm() -> None:
-    """Import what the commands import: their children begin with it, and are killed at work, not while importing."""
-    import torch
-
-    torch.set_num_threads(1)
-    import tasks.user_tasks  # noqa: F401
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ import contextlib
 import io
 import json
 import os
-import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +14,8 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from PIL import Image
 from paco_fr.checkpoint import SHIPPED
 from paco_fr.faces.records import features
 from tasks.task import MANIFEST
+from tests.faults import child
 
 SETTINGS = {
     "encoder.size": 32, "encoder.dim": 24, "encoder.heads": 2, "encoder.depth": 1, "data.crops": {"whole": 1.0},
@@ -149,8 +150,10 @@ class Ended:
     seconds: float
 
 
-def start(words: Sequence[str], cache: Path, log: Path, where: Path, *, largest: int = 0) -> int:
-    """Start a command in a child and return its number.
+def start(
+    words: Sequence[str], cache: Path, log: Path, where: Path, *, largest: int = 0
+) -> ForkServerProcess:
+    """Start a command in a child.
 
     Args:
         words: of the command.
@@ -160,71 +163,31 @@ def start(words: Sequence[str], cache: Path, log: Path, where: Path, *, largest:
         largest: bytes that a file may have; 0 for no limit.
 
     """
-    heard, number = os.pipe()  # a limit on files must not cut what the command says
-    pid = os.fork()
-    if pid:
-        os.close(number)
-        _listeners[log] = threading.Thread(target=_listen, args=(heard, log))
-        _listeners[log].start()
-        return pid
-    status = 70
-    try:
-        os.setpgid(0, 0)
-        os.chdir(where)
-        os.close(heard)
-        for stream in (1, 2):
-            os.dup2(number, stream)
-        sys.stdout, sys.stderr = (os.fdopen(os.dup(stream), "w") for stream in (1, 2))
-        os.environ["PACO_CACHE"] = str(cache)
-        if largest:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-        from paco_eval.cli import main
-
-        try:
-            main(args=list(words), prog_name="paco-eval")
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        else:
-            status = 0
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(status)
+    process, heard = child.start(words, where, environment={"PACO_CACHE": str(cache)}, largest=largest)
+    _listeners[log] = threading.Thread(target=_listen, args=(heard, log))
+    _listeners[log].start()
+    return process
 
 
 _listeners: dict[Path, threading.Thread] = {}
 
 
-def _listen(heard: int, log: Path) -> None:
+def _listen(heard: Connection, log: Path) -> None:
     """Write what a child says into its log until it ends."""
-    with os.fdopen(heard, "rb") as said, log.open("wb") as file:
-        shutil.copyfileobj(said, file)
+    log.write_text(child.read(heard), encoding="utf-8")
 
 
-def wait(pid: int, log: Path, began: float, *, seconds: float | None = None) -> Ended:
+def wait(process: ForkServerProcess, log: Path, began: float, *, seconds: float | None = None) -> Ended:
     """Wait for a child, at most so many seconds, after which it is killed with all of its own children."""
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            break
-        if seconds is not None and time.monotonic() - began > seconds:
-            for kill in (os.killpg, os.kill):
-                try:
-                    kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-                break
-            _, status = os.waitpid(pid, 0)
-            break
-        time.sleep(0.002)
+    process.join(None if seconds is None else max(0.0, began + seconds - time.monotonic()))
+    if process.exitcode is None:
+        try:
+            os.killpg(process.pid or 0, signal.SIGKILL)
+        except ProcessLookupError:  # it has no group of its own yet
+            process.kill()
+        process.join()
     _listeners.pop(log).join(10)
-    code = os.waitstatus_to_exitcode(status)
-    return Ended(code, log.read_text(encoding="utf-8", errors="replace"), time.monotonic() - began)
+    return Ended(process.exitcode or 0, log.read_text(encoding="utf-8"), time.monotonic() - began)
 
 
 def call(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
-import signal
-import sys
 import time
 from pathlib import Path
 
@@ -17,10 +14,10 @@ from PIL import Image
 from torch import nn
 
 import paco_eval
-from paco_eval.cli import main
 from paco_fr.contracts import PixelContract
 from paco_fr.utils.errors import PacoError
 from tasks.user_tasks import own_task
+from tests.faults.child import called, read, start
 from tests.fixtures.own_encoder import own_encoder
 
 PIXELS = PixelContract(size=16)
@@ -57,35 +54,6 @@ def measured(encoder: object, faces: Path, out: Path) -> paco_eval.Results:
 def scores(encoder: object, faces: Path, out: Path) -> list[float]:
     frame = measured(encoder, faces, out).frame
     return sorted(frame[frame["main"]]["value"].tolist())
-
-
-def called(*words: object) -> tuple[int, str]:
-    """Call the program in a child, where no file may grow beyond ``PACO_LARGEST`` bytes, and return status and words."""
-    heard, said = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.dup2(said, 1), os.dup2(said, 2)
-        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-        status = 70
-        try:
-            if largest := int(os.environ.get("PACO_LARGEST", "0")):
-                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-            main(args=[str(word) for word in words], prog_name="paco-eval")
-            status = 0
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush(), sys.stderr.flush()
-            os._exit(status)
-    os.close(said)
-    with os.fdopen(heard, "rb") as file:
-        told = file.read().decode(errors="replace")
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), told
 
 
 def evaluate(faces: Path, out: Path, *more: object) -> tuple[int, str]:
@@ -224,13 +192,13 @@ def test_a_row_whose_files_are_not_its_own_is_measured_again(kind, harm, faces, 
     assert len(again.read_bytes()) >= len(whole) - 9 and again.read_bytes()[-9:] == whole[-9:]
 
 
-def test_a_report_on_a_full_disk_leaves_whole_tables_or_none(faces, tmp_path, monkeypatch):
+def test_a_report_on_a_full_disk_leaves_whole_tables_or_none(faces, tmp_path):
     """A cut ``results.csv`` looked whole."""
     measured("pixels", faces, tmp_path / "out")
     called("report", tmp_path / "out", "--format", "csv", "--out", tmp_path / "report")
     before = (tmp_path / "report" / "results.csv").read_bytes()
-    monkeypatch.setenv("PACO_LARGEST", "100")
-    status, said = called("report", tmp_path / "out", "--format", "csv", "--out", tmp_path / "report")
+    words = ("report", tmp_path / "out", "--format", "csv", "--out", tmp_path / "report")
+    status, said = called(*words, largest=100)
     assert status and "Traceback" not in said
     assert (tmp_path / "report" / "results.csv").read_bytes() == before
 
@@ -302,12 +270,11 @@ def test_a_refused_pack_goes_on_once_its_pictures_are_mended(remedy, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["embed", "export"])
-def test_a_full_disk_is_one_line(command, faces, tmp_path, monkeypatch):
+def test_a_full_disk_is_one_line(command, faces, tmp_path):
     """It was a traceback."""
     words = ["pixels", faces] if command == "embed" else [weights(tmp_path), "--to", "half"]
     evaluate(faces, tmp_path / "out")  # so that the cache needs no room
-    monkeypatch.setenv("PACO_LARGEST", "2000")
-    status, said = called(command, *words, "--out", tmp_path / "new.parquet")
+    status, said = called(command, *words, "--out", tmp_path / "new.parquet", largest=2000)
     assert status and "Traceback" not in said and "Cannot write" in said
 
 
@@ -326,12 +293,7 @@ def test_what_is_written_is_forced_to_the_disk(faces, tmp_path, monkeypatch):
 
 def test_four_processes_share_a_cache(faces, tmp_path):
     """Lists of who uses what were removed under the hands of others: FileNotFoundError, now and then."""
-    started = []
-    for number in range(4):
-        pid = os.fork()
-        if not pid:
-            status, _ = evaluate(faces, tmp_path / f"out-{number}")
-            os._exit(status)
-        started.append(pid)
-    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in started] == [0] * 4
+    words = ("evaluate", "pixels", "--folder", f"classes={faces}", "--out")
+    started = [start((*words, str(tmp_path / f"out-{number}")), tmp_path) for number in range(4)]
+    assert [(read(heard), process.join(), process.exitcode)[2] for process, heard in started] == [0] * 4
     assert len({str(load(tmp_path / f"out-{number}")) for number in range(4)}) == 1
