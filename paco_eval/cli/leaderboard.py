@@ -19,7 +19,8 @@ from paco_fr.utils import progress
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("site"), show_default=True
 )
 @click.option("--tasks", default="", shell_complete=completion.tasks,
-              help="Names or globs, separated by commas; derived tasks where a pattern begins with their factor.")  # fmt: skip
+              help="Names or globs, separated by commas; derived tasks where a pattern begins with their factor. By default "
+                   "all tasks, derived ones in tables of their own.")  # fmt: skip
 @click.option("--title", default="Leaderboard", show_default=True)
 @click.option("--replicates", type=click.IntRange(min=50), default=300, show_default=True,
               help="Bootstrap replicates behind what is claimed.")  # fmt: skip
@@ -44,7 +45,7 @@ def command(
         progress.say(f"Note: {problem}")
     boards = leaderboards(
         loaded.rows, metric_of=registered_metrics(), tasks=tasks, names=names_of(names), columns="tasks",
-        replicates=replicates,
+        parts=True, replicates=replicates,
     )  # fmt: skip
     written = build_site(
         boards,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from paco_eval.analysis.names import metric_title
 from paco_eval.report.charts.panels import slug
@@ -36,6 +37,19 @@ SIZES = ((1e6, "below 1 M"), (30e6, "1 to 30 M"), (100e6, "30 to 100 M"), (float
 """Classes of encoders by parameters: up to, and in words."""
 
 UNKNOWN = "unknown"
+
+PARTS = {
+    "": "as they are",
+    "occlusion": "occluders",
+    "illumination": "bad light",
+    "quality": "bad quality",
+    "perturbed-occlusion": "occluders painted over",
+    "perturbed-illumination": "bad light painted over",
+    "codebook": "diagnostics of codebooks",
+}
+"""Parts of the first page, see :class:`paco_eval.report.tables.leaderboard.Leaderboard`, in words."""
+
+BREAKS = re.compile(r"(?<=[/=_,.\-])(?=\w)")
 
 
 @dataclass(frozen=True)
@@ -80,13 +94,14 @@ def build_site(
             "No rows to make a leaderboard of. Give the --out folder of an evaluation, or an archive."
         )
     out = Path(out)
-    pages = _Pages(boards)
-    environment = _environment(title)
     literature = _published() if published else {}
+    pages = _Pages(boards, [name for name in literature if name in tasks])
+    environment = _environment(title)
     texts = {
         "index.html": environment.get_template("index.html").render(
             root="", boards=[pages.board(board) for board in boards], families=pages.families, problems=problems,
-            sizes=pages.sizes, licences=pages.licences, several=len(boards) > 1,
+            sizes=pages.sizes, licences=pages.licences, parts=pages.parts,
+            printed=[(name, pages.tasks[name], _family(name), len(literature[name])) for name in pages.printed],
         ),
         "submit.html": environment.get_template("submit.html").render(root=""),
         "table.json": to_json(boards),
@@ -110,6 +125,7 @@ def _environment(title: str) -> Environment:
         loader=PackageLoader("paco_eval.report", "site"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters["breaks"] = lambda name: Markup("<wbr>").join(map(escape, BREAKS.split(name)))
     # Only this script may run: one that came in with rows would be refused by the browser as well.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment.globals.update(
@@ -122,12 +138,16 @@ def _environment(title: str) -> Environment:
 class _Pages:
     """The boards by encoder and by task, with an address for each."""
 
-    def __init__(self, boards: Sequence[Leaderboard]) -> None:
+    def __init__(self, boards: Sequence[Leaderboard], literature: Sequence[str]) -> None:
         self.boards = boards
+        measured = {head.key: None for board in boards for head in board.heads}
+        self.printed = sorted(set(literature) - set(measured))
         names = dict.fromkeys(entry.name for board in boards for entry in board.entries)
         self.encoders = _addresses("encoders", names)
-        self.tasks = _addresses("tasks", {head.key: None for board in boards for head in board.heads})
-        self.families = sorted({_family(head.key) for board in boards for head in board.heads})
+        self.tasks = _addresses("tasks", measured | dict.fromkeys(self.printed))
+        self.families = sorted({_family(name) for name in self.tasks})
+        held_parts = {board.part for board in boards}
+        self.parts = [words for part, words in PARTS.items() if part in held_parts]
         facts = [_facts(entry) for board in boards for entry in board.entries]
         self.licences = sorted({fact["licence"] for fact in facts})
         held = {fact["size"] for fact in facts}
@@ -137,9 +157,12 @@ class _Pages:
         """Return what the first page shows of a table."""
         return {
             "protocol": board.protocol,
+            "part": PARTS[board.part],
+            "heading": _heading(board),
             "mimic": board.mimic,
             "heads": [
-                {"title": head.title, "metric": head.metric, "arrow": head.arrow, "family": _family(head.key),
+                {"title": head.title.removeprefix(f"{board.part}/"), "metric": head.metric, "arrow": head.arrow,
+                 "family": _family(head.key),
                  "up": head.higher_is_better, "page": self.tasks[head.key]}
                 for head in board.heads
             ],
@@ -177,7 +200,7 @@ class _Pages:
                     for head, score in zip(board.heads, entry.scores, strict=True)
                     if (number := _number(head, score)) is not None
                 ]
-                parts.append((board.protocol, lines))
+                parts.append((_heading(board), lines))
                 rows |= {stored.row.key: stored.row for _, _, number in lines for stored in number.rows}
         return {
             "name": name,
@@ -190,7 +213,7 @@ class _Pages:
         """Return what the page of a task shows: who stands where under every protocol."""
         parts = []
         rows: dict[str, Row] = {}
-        heads = []
+        heads: list[Head] = []
         for board in self.boards:
             for place, head in enumerate(board.heads):
                 if head.key != name:
@@ -207,7 +230,7 @@ class _Pages:
                 )
                 rows |= {stored.row.key: stored.row for _, score in scored for stored in score.rows}
         return {
-            "name": name, "head": heads[0], "parts": parts, "declared": declared,
+            "name": name, "head": next(iter(heads), None), "parts": parts, "declared": declared,
             "sources_list": [_source(row) for row in rows.values()],
         }  # fmt: skip
 
@@ -225,7 +248,11 @@ def _addresses(folder: str, names: Mapping[str, object] | dict[str, None]) -> di
 
 
 def _family(task: str) -> str:
-    return task.rpartition("/")[0] or task
+    return task.rpartition("/")[0].rpartition("/")[2] or task
+
+
+def _heading(board: Leaderboard) -> str:
+    return f"{board.protocol}, {PARTS[board.part]}" if board.part else board.protocol
 
 
 def _order(head: Head, score: Score) -> float:

@@ -3,18 +3,19 @@ const form = document.querySelector("#filters");
 if (form) {
   const apply = () => {
     const wanted = Object.fromEntries([...form.querySelectorAll("select")].map((s) => [s.dataset.filter, s.value]));
-    let shown = 0;
+    const shown = new Set();
     for (const board of document.querySelectorAll(".board")) {
-      board.hidden = Boolean(wanted.protocol) && board.dataset.protocol !== wanted.protocol;
-      for (const cell of board.querySelectorAll("[data-family]"))
-        cell.hidden = Boolean(wanted.family) && cell.dataset.family !== wanted.family;
+      board.hidden = ["protocol", "part"].some((key) => wanted[key] && board.dataset[key] !== wanted[key])
+        || Boolean(wanted.family) && ![...board.querySelectorAll("thead [data-family]")].some((head) => head.dataset.family === wanted.family);
       for (const row of board.querySelectorAll("tbody tr")) {
         row.hidden = ["size", "licence"].some((key) => wanted[key] && row.dataset[key] !== wanted[key]);
-        shown += !row.hidden && !board.hidden;
+        if (!row.hidden && !board.hidden) shown.add(row.querySelector("a").getAttribute("href"));
       }
     }
+    for (const one of document.querySelectorAll("[data-family]"))
+      one.hidden = Boolean(wanted.family) && one.dataset.family !== wanted.family;
     const any = Object.values(wanted).some(Boolean);
-    document.querySelector("#count").textContent = any ? `${shown} encoder${shown === 1 ? "" : "s"}. Ranks and claims are those among all.` : "";
+    document.querySelector("#count").textContent = any ? `${shown.size} encoder${shown.size === 1 ? "" : "s"}. Ranks and claims are those among all.` : "";
     const said = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value));
     try { history.replaceState(null, "", said.size ? `?${said}` : location.pathname); } catch { /* from a file */ }
   };

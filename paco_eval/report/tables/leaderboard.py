@@ -163,6 +163,8 @@ class Leaderboard:
         entries: the encoders by mean rank, best first.
         claims: what may be said, one a task.
         definitions: sentences that say what the numbers are.
+        part: what all tasks begin with where these have a table of their own: the factor of derived ones, the family of
+            diagnostics. Empty of all others.
 
     """
 
@@ -172,6 +174,7 @@ class Leaderboard:
     entries: tuple[Entry, ...]
     claims: tuple[Claim, ...]
     definitions: tuple[str, ...]
+    part: str = ""
 
     @property
     def baseline(self) -> str:
@@ -227,6 +230,7 @@ def leaderboards(
     own: Iterable[str] | None = None,
     columns: Columns = "auto",
     include_mimic: bool = False,
+    parts: bool = False,
     replicates: int = 1000,
 ) -> list[Leaderboard]:
     """Return the one table of each protocol, that of most rows first; those of miniatures apart, last.
@@ -244,6 +248,7 @@ def leaderboards(
         columns: ``tasks``, ``families`` (mean ranks where a family has several tasks), or ``auto``: tasks where
             they are few.
         include_mimic: whether miniatures are shown, too.
+        parts: whether derived tasks and diagnostics that no pattern asks for have tables of their own, behind the others.
         replicates: bootstrap replicates of every interval.
 
     Raises:
@@ -255,14 +260,20 @@ def leaderboards(
     found = [stored for stored in rows if include_mimic or stored.row.data_kind != "mimic"]
     if baseline:
         _baseline(baseline, _plain(found, several), titles)
-    found = _of_encoders(_of_tasks(found, tasks), encoders, several)
-    groups: dict[tuple[str, bool], list[Stored]] = defaultdict(list)
+    parts = parts and not tasks
+    found = _of_encoders(found if parts else _of_tasks(found, tasks), encoders, several)
+    groups: dict[tuple[str, bool, str], list[Stored]] = defaultdict(list)
     for stored in found:
-        groups[stored.row.protocol, stored.row.data_kind == "mimic"].append(stored)
-    order = sorted(groups, key=lambda key: (key[1], -len(groups[key]), key[0]))
+        part = stored.row.task.partition("/")[0] if parts and _apart(stored.row) else ""
+        groups[stored.row.protocol, stored.row.data_kind == "mimic", part].append(stored)
+    after = ("", *NAMES, CODEBOOK)
+    order = sorted(groups, key=lambda key: (key[1], after.index(key[2]), -len(groups[key]), key[0]))
     made = [
-        _leaderboard(protocol, mimic, groups[protocol, mimic], several, metric_of, baseline, titles, own, columns, replicates)
-        for protocol, mimic in order
+        replace(
+            _leaderboard(key[0], key[1], groups[key], several, metric_of, baseline, titles, own, columns, replicates),
+            part=key[2],
+        )
+        for key in order
     ]  # fmt: skip
     return [board for board in made if board.heads]
 
@@ -345,6 +356,7 @@ def _leaderboard(
     lines, plain = _lines(rows, several), _plain(rows, several)
     base = _baseline(baseline, plain, titles, here=False) if baseline else ""
     tasks = _tasks(lines, titles, base, metric_of, replicates)
+    lines = {label: found for label, found in lines.items() if any(label in task.scores for task in tasks)}
     said = claims([task.scored for task in tasks if task.scored is not None])
     ahead = {(claim.task, claim.label) for claim in said if claim.ahead}
     marked = [_marked(task, ahead) for task in tasks]

@@ -40,7 +40,8 @@ def run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def site(run, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("site")
-    build_site(leaderboards(load_rows(run).rows, columns="tasks", replicates=50), out, tasks=all_tasks())
+    boards = leaderboards(load_rows(run).rows, columns="tasks", replicates=50)
+    build_site(boards, out, tasks=all_tasks(), published=False)
     return out
 
 
@@ -109,6 +110,36 @@ def test_filters_in_an_address_hide_what_does_not_fit(site):
     assert set(cells) - set(hidden) == {"pose"}
 
 
+def test_derived_tasks_and_diagnostics_stand_in_tables_of_their_own_without_being_asked_for(run, tmp_path):
+    """They were on the site only where a pattern of ``--tasks`` began with their factor."""
+    for encoder in ("paco-tiny", "constant", "pixels"):
+        for kind, level in (("clean", 0), ("box", 1), ("box", 2)):
+            row, items = make_row(
+                encoder,
+                TASKS[2],
+                task=f"occlusion/{TASKS[2].task}",
+                family="occlusion/pose",
+                subset=kind,
+                level=level,
+            )
+            write_row(tmp_path / "rows", row, items)
+    boards = leaderboards(load_rows([run, tmp_path]).rows, columns="tasks", parts=True, replicates=50)
+    assert [(board.protocol, board.part) for board in boards] == [
+        ("frozen", ""),
+        ("knn", ""),
+        ("frozen", "occlusion"),
+    ]
+    assert {entry.encoder for entry in boards[-1].entries} == {"paco-tiny", "pixels"}, (
+        "constant has nothing to lose"
+    )
+    assert all(entry.rank is not None for entry in boards[-1].entries)
+    build_site(boards, tmp_path / "s", tasks=all_tasks(), published=False)
+    text = (tmp_path / "s" / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'data-part="([^"]+)"', text) == ["as they are", "as they are", "occluders"]
+    pictures = text.split('data-filter="part">')[1].split("</select>")[0]
+    assert re.findall(r"<option>([^<]+)</option>", pictures) == ["as they are", "occluders"]
+
+
 def test_what_a_row_says_is_text_and_never_runs(site):
     for path in site.rglob("*.html"):
         assert Page(path).scripts == 1 and EVIL not in path.read_text(encoding="utf-8"), path
@@ -121,7 +152,10 @@ def test_numbers_of_the_literature_stand_on_the_page_of_their_task_apart(site, r
     text = (tmp_path / "s" / "tasks" / "landmarks-wflw.html").read_text(encoding="utf-8")
     told = text.split("In the literature")[1]
     assert "FacePerceiver" in told and "wizwand.com" not in told  # whose crop nobody tells
-    assert "wizwand.com" not in (tmp_path / "s" / "index.html").read_text(encoding="utf-8")
+    first = (tmp_path / "s" / "index.html").read_text(encoding="utf-8")
+    listed = Page(tmp_path / "s" / "index.html").links
+    assert "wizwand.com" not in first and "tasks/landmarks-300w.html" in listed, "measured by nobody here"
+    assert all((tmp_path / "s" / link.partition("#")[0]).is_file() for link in listed)
 
 
 def test_the_command_writes_the_site_and_the_tables_as_data(run, tmp_path):
