@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,8 @@ from datasets import Dataset
 
 from paco_fr.contracts import CropContract
 from paco_fr.faces.crop import CropError, crop_image, crop_transform, enlarged, onto_canvas
-from paco_fr.faces.decode import ImageError, Pixels, image_size
+from paco_fr.faces.decode import Pixels
+from paco_fr.faces.records import cells_of, picture_contents, picture_sizes
 from paco_fr.utils.types import Array
 from tasks.task import Task
 
@@ -32,6 +34,7 @@ class Units:
         labels: one line per unit: the record's columns without the picture, ``unit_id``, ``transform``,
             ``canvas``, and ``warp`` where there is one.
         warp: of the canvas, see :func:`paco_fr.faces.crop.warped`.
+        contents: sha256 of the picture of each record, None where it cannot be read; empty where nobody asked yet.
 
     """
 
@@ -42,9 +45,14 @@ class Units:
     labels: pd.DataFrame
     excluded: int = 0
     warp: float = 0.0
+    contents: Sequence[bytes | None] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def known(self) -> Units:
+        """Return the units with the contents of their pictures."""
+        return self if self.contents else replace(self, contents=picture_contents(cells_of(self.records)))
 
     def only(self, keep: npt.NDArray[np.intp]) -> Units:
         """Return the units at ``keep``."""
@@ -84,16 +92,11 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
     """
     records, excluded = _without_excluded(records)
     labels = records.remove_columns("image").to_pandas().apply(_unnested)
-    cells = records.select_columns(["image"]) if crop.rule == "whole" else None
+    masked = "mask" in records.column_names
+    sizes = picture_sizes(cells_of(records)) if crop.rule == "whole" or masked else [None] * len(records)
     rows, transforms, names = [], [], []
     some = crop.rule == "template" and "landmarks" in labels and labels["landmarks"].notna().any()
     for row, known in enumerate(labels.to_dict("records")):
-        size = None
-        if cells is not None:
-            try:
-                size = image_size(cells[row]["image"])
-            except ImageError:
-                size = (1, 1)  # extraction meets the same error and counts the failure
         for copy in range(crop.copies):
             rows.append(row)
             names.append(known["image_id"] if crop.copies == 1 else f"{known['image_id']}#{copy}")
@@ -105,7 +108,8 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
                     landmarks=known.get("landmarks"),
                     scheme=known.get("scheme"),
                     box=known.get("box"),
-                    image_size=size,
+                    image_size=sizes[row]
+                    or (1, 1),  # extraction meets what cannot be read and counts the failure
                     image_key=known["image_id"],
                     copy=copy,
                 )
@@ -114,20 +118,12 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
             transforms.append(transform)
     table = labels.iloc[rows].reset_index(drop=True)
     stacked = np.stack(transforms)
-    if "mask" in records.column_names:
-        sizes = [_size(cell["image"]) for cell in records.select_columns(["image"])]
+    if masked:
         table[PHOTO_SIZE] = pd.Series([sizes[row] for row in rows], dtype=object)
     table["unit_id"], table["transform"], table["canvas"] = names, list(stacked), crop.canvas
     if crop.warp:
         table["warp"] = crop.warp
     return Units(records, np.array(rows, dtype=np.intp), stacked, crop.canvas, table, excluded, crop.warp)
-
-
-def _size(cell: dict[str, object]) -> tuple[int, int] | None:
-    try:
-        return image_size(cell)
-    except ImageError:
-        return None  # extraction meets the same error and counts the failure
 
 
 def _without_excluded(records: Dataset) -> tuple[Dataset, int]:

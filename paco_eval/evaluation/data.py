@@ -13,6 +13,7 @@ from datasets import Dataset
 from paco_eval.evaluation.protocols import FROZEN, OWN_CROP, Protocol
 from paco_eval.rows.former import note_records
 from paco_fr.contracts import CropContract, Encoder, content_hash
+from paco_fr.faces.contents import one_look
 from paco_fr.faces.crop import crop_of
 from paco_fr.faces.records import fingerprint
 from paco_fr.utils.errors import PacoError, unknown_name
@@ -81,6 +82,20 @@ class Data:
             planned: nobody is going to look at the pictures: what is not drawn yet stays so, nothing is noted.
 
         """
+        with one_look():
+            return cls._load(task, data_root, protocol, train_identities, crop, planned=planned)
+
+    @classmethod
+    def _load(
+        cls,
+        task: Task,
+        data_root: Path | None,
+        protocol: Protocol,
+        train_identities: Path | None,
+        crop: CropContract | None,
+        *,
+        planned: bool,
+    ) -> Data:
         limit = protocol.limit
         task = bind(task, data_root)
         if crop is not None:
@@ -92,7 +107,7 @@ class Data:
         missing = shortfall(task, records) if kind == "official" else ""
         if limit is not None:
             records = _limited(records, limit)
-        units = units_of(records, task.crop)
+        units = units_of(records, task.crop).known()
         if limit is not None:
             task = restrict(task, units.labels)
         people = None
@@ -184,7 +199,7 @@ class TrainPeople:
         if task.kind not in PEOPLE_KINDS:
             raise PacoError(f"{task.name} is no task of recognition; --train-identities means nothing to it.")
         records = read_people(folder, ".")
-        units = units_of(records, CropContract("whole", canvas=task.crop.canvas))
+        units = units_of(records, CropContract("whole", canvas=task.crop.canvas)).known()
         return cls(units, fingerprint(records), folder.name)
 
     def refuse_shared(self, labels: pd.DataFrame) -> None:

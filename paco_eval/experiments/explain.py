@@ -37,7 +37,7 @@ from paco_eval.probes.solvers import load_solver
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import find_row
 from paco_fr.contracts import Encoder, PixelContract
-from paco_fr.faces.decode import ImageError, image_size
+from paco_fr.faces.records import cells_of, picture_sizes
 from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.utils.errors import MissingDataError, PacoError
 from paco_fr.utils.progress import tracked
@@ -474,14 +474,8 @@ def _mirrored_poses(labels: pd.DataFrame, look: _Look) -> Iterator[tuple[str, pd
 def _mirrored_points(labels: pd.DataFrame, look: _Look) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield labels mirrored in their photographs, points named as they are and as their partners."""
     units = look.data.views["all"][0]
-    widths: dict[int, float] = {}
-    cells = units.records.select_columns(["image"])
-    for row in units.rows.tolist():
-        if row not in widths:
-            try:
-                widths[row] = float(image_size(cells[row]["image"])[1])
-            except ImageError:
-                widths[row] = math.nan
+    sizes = picture_sizes(cells_of(units.records))
+    widths = [math.nan if size is None else float(size[1]) for size in sizes]
     points = [np.stack(list(cell)).astype(float) for cell in labels["landmarks"]]
     across = [
         np.stack([widths[row] - 1 - own[:, 0], own[:, 1]], axis=1)

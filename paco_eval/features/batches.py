@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from paco_eval.features.perturbed import CLEAN_PICTURE, Condition, changed, faces_of
 from paco_fr.contracts import PixelContract
-from paco_fr.faces.decode import Pixels, read_image
+from paco_fr.faces.decode import Pixels, read_bytes, read_image
 from paco_fr.faces.pixels import prepare
 from paco_fr.utils.errors import PacoError
 from tasks.perturbations.apply import Face
@@ -29,6 +30,10 @@ BATCH = 64
 """Pictures that are decoded and encoded together."""
 Canvases = dict[int, Pixels | str]
 """Of each unit, or why there is none."""
+
+
+class ChangedError(PacoError):
+    """A picture was replaced while it was being evaluated."""
 
 
 class Prepared(NamedTuple):
@@ -128,11 +133,24 @@ def _cut(
 
 
 def cut_batch(batch: list[int], sources: list[dict[str, Any]], units: Units) -> Canvases:
-    """Return the canvas of each unit, or why there is none: an unreadable picture, or a box that cannot be cut."""
+    """Return the canvas of each unit, or why there is none: an unreadable picture, or a box that cannot be cut.
+
+    Raises:
+        PacoError: a file is another than when the units were read, and would be taken for it.
+
+    """
     canvases: Canvases = {}
     for unit, source in zip(batch, sources, strict=True):
         try:
+            if units.contents and source["bytes"] is None:
+                source = {**source, "bytes": read_bytes(source)}
+                if hashlib.sha256(source["bytes"]).digest() != units.contents[units.rows[unit]]:
+                    raise ChangedError(
+                        f"{source['path']}: changed since it was looked at. Evaluate it again."
+                    )
             canvases[unit] = units.cut(read_image(source), unit)
+        except ChangedError:
+            raise
         except PacoError as error:
             canvases[unit] = str(error)
     return canvases

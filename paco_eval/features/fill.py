@@ -32,7 +32,6 @@ from paco_eval.features.perturbed import Condition, changed_keys
 from paco_eval.features.processes import together
 from paco_fr.contracts import Encoder
 from paco_fr.faces.decode import ImageError, read_bytes
-from paco_fr.faces.records import ROWS, picture_contents
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.progress import stage
 from tasks.kinds.shared.labels import finite_rows
@@ -167,19 +166,12 @@ def unit_keys(units: Units) -> tuple[Keys, dict[int, str]]:
     """Return the key (n, 16) of each unit, content and transform, and the units without readable content."""
     keys = np.zeros((len(units), 16), dtype=np.uint8)
     failures: dict[int, str] = {}
-    cells = units.records.select_columns(["image"])
-    content: dict[int, bytes | str] = {}
-    rows = list(dict.fromkeys(units.rows.tolist()))
-    for at in range(0, len(rows), ROWS):
-        asked = rows[at : at + ROWS]
-        images = cells[asked]["image"]
-        for row, image, digest in zip(asked, images, picture_contents(images), strict=True):
-            content[row] = _why_unreadable(image) if digest is None else digest
+    contents = units.known().contents
     warp = f"warp {units.warp}".encode() if units.warp else b""
     for unit, row in enumerate(units.rows.tolist()):
-        known = content[row]
-        if isinstance(known, str):
-            failures[unit] = known
+        known = contents[row]
+        if known is None:
+            failures[unit] = _why_unreadable(units.records[row]["image"])
             continue
         digest = hashlib.sha256(known + units.transforms[unit].tobytes() + warp).digest()
         keys[unit] = np.frombuffer(digest[:16], dtype=np.uint8)

@@ -21,7 +21,6 @@ beforehand that both read them alike (:func:`_plain_jpeg`).
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
@@ -239,11 +238,6 @@ def encode_png(pixels: Pixels) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def content_hash(data: bytes) -> str:
-    """Return the sha256 of encoded bytes as 64 hex digits: the name of a picture in the cache."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def _locate(source: Source) -> tuple[bytes | str, str]:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from datasets import Dataset, Features, Image, List, Value
 
-from paco_fr.faces.contents import contents_of
-from paco_fr.faces.listing import as_path
+from paco_fr.faces.contents import contents_of, sizes_of
+from paco_fr.faces.decode import ImageError, image_size
 from paco_fr.utils.errors import PacoError
 
 EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
@@ -101,22 +101,50 @@ def record_digests(records: Dataset) -> dict[str, str]:
     return found
 
 
-def picture_contents(cells: Sequence[Mapping[str, Any] | None]) -> list[bytes | None]:
+Cell = Mapping[str, Any] | None
+"""Of a column of pictures: encoded bytes or a path, or nothing."""
+Told = TypeVar("Told")
+
+
+def picture_contents(cells: Iterable[Cell]) -> list[bytes | None]:
     """Return the sha256 (32 bytes) of the encoded pictures in cells of a record, None of those that cannot be read."""
-    paths = [
-        as_path(cell["path"])
-        if cell is not None and cell["bytes"] is None and cell["path"] is not None
-        else None
-        for cell in cells
-    ]
-    told = iter(contents_of([path for path in paths if path is not None]))
-    found: list[bytes | None] = []
-    for cell, path in zip(cells, paths, strict=True):
-        held = None if cell is None else cell["bytes"]
-        found.append(
-            next(told) if path is not None else None if held is None else hashlib.sha256(held).digest()
-        )
+    return _told(cells, lambda held: hashlib.sha256(held).digest(), contents_of)
+
+
+def picture_sizes(cells: Iterable[Cell]) -> list[tuple[int, int] | None]:
+    """Return (height, width) of the upright pictures in cells of a record, None of those that cannot be read."""
+    return _told(cells, _size, sizes_of)
+
+
+def _size(held: bytes) -> tuple[int, int] | None:
+    try:
+        return image_size(held)
+    except ImageError:
+        return None
+
+
+def _told(
+    cells: Iterable[Cell],
+    of_bytes: Callable[[bytes], Told | None],
+    of_files: Callable[[list[str]], list[Told | None]],
+) -> list[Told | None]:
+    """Return what is told of each picture: of bytes one by one, of files together."""
+    found: list[Told | None] = []
+    files: dict[int, str] = {}
+    for cell in cells:
+        held, path = (None, None) if cell is None else (cell["bytes"], cell["path"])
+        if held is None and path is not None:
+            files[len(found)] = path
+        found.append(None if held is None else of_bytes(held))
+    for place, told in zip(files, of_files(list(files.values())), strict=True):
+        found[place] = told
     return found
+
+
+def cells_of(records: Dataset, column: str = "image") -> Iterator[Cell]:
+    """Yield the cells of a column of pictures, a thousand at once in memory."""
+    for part in records.select_columns([column]).iter(batch_size=ROWS):
+        yield from part[column]
 
 
 def digests_of_parts(records: Dataset, size: int) -> list[str]:

@@ -18,7 +18,7 @@ from datasets import Dataset
 
 from paco_fr.utils.types import Array
 from tasks.readers.files import FormatError, inside, part_groups, require, require_folder, to_records
-from tasks.readers.landmarks.boxes import box_to_cut
+from tasks.readers.landmarks.boxes import with_boxes
 from tasks.readers.matlab import read_matlab
 
 FOLDER = "AFLW19"
@@ -61,7 +61,7 @@ def read_aflw19(
                 "image": image,
                 "image_id": f"{names[face]}#{face + 1}",
                 "group": names[face],
-                "box": box_to_cut(box, points, [left, top, right, bottom], image),
+                "box": [left, top, right, bottom],
                 "landmarks": points.tolist(),
                 "visible": visible.tolist(),
                 "scheme": "aflw19",
@@ -70,7 +70,8 @@ def read_aflw19(
             }
         )
     groups = part_groups([row["group"] for row in rows], [row["split"] for row in rows])
-    return to_records([row | {"group": group} for row, group in zip(rows, groups, strict=True)], str(root))
+    grouped = [row | {"group": group} for row, group in zip(rows, groups, strict=True)]
+    return to_records(with_boxes(box, grouped), str(root))
 
 
 def _content(path: Path) -> tuple[list[str], dict[str, Array], npt.NDArray[np.int64]]:

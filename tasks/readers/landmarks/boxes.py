@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from paco_fr.faces.decode import ImageError, image_size
 from paco_fr.faces.landmarks import box_of, whole_box_of
+from paco_fr.faces.records import picture_sizes
 from paco_fr.utils.errors import unknown_name
 from paco_fr.utils.types import Array
 
+Size = tuple[int, int] | None
+"""Height and width of a picture, None where it cannot be read: reading it fails later and is counted."""
 
-def clipped(box: npt.ArrayLike, image: Any) -> Array:
-    """Return a box that does not reach beyond its picture; as it is where the picture cannot be read."""
-    found = np.asarray(box, np.float64)
-    cell = image if isinstance(image, dict) else {"bytes": None, "path": str(image)}
-    try:
-        height, width = image_size(cell)
-    except ImageError:  # reading it fails later and is counted
-        return found
-    return np.clip(found, 0, [width - 1, height - 1] * 2)
+
+def _clipped(box: Array, size: Size) -> Array:
+    """Return a box that does not reach beyond its picture."""
+    return box if size is None else np.clip(box, 0, [size[1] - 1, size[0] - 1] * 2)
 
 
 def _whole(box: Array) -> Array:
@@ -35,22 +31,22 @@ def _grown(box: Array, scale: float) -> Array:
     return np.asarray(box + np.array([-aside, -above, aside, above]))
 
 
-def _pipnet_300w(points: Array, box: Array, image: Any) -> Array:
-    return _whole(clipped(_grown(np.trunc(box_of(points)), 1.1), image))
+def _pipnet_300w(points: Array, box: Array, size: Size) -> Array:
+    return _whole(_clipped(_grown(np.trunc(box_of(points)), 1.1), size))
 
 
-def _pipnet_wflw(points: Array, box: Array, image: Any) -> Array:
-    return _whole(clipped(_grown(box, 1.2), image))
+def _pipnet_wflw(points: Array, box: Array, size: Size) -> Array:
+    return _whole(_clipped(_grown(box, 1.2), size))
 
 
-def _pipnet(points: Array, box: Array, image: Any) -> Array:
-    return _whole(clipped(box, image))
+def _pipnet(points: Array, box: Array, size: Size) -> Array:
+    return _whole(_clipped(box, size))
 
 
-BOXES: dict[str, Callable[[Array, Array, Any], Array]] = {
-    "points": lambda points, box, image: box_of(points),
-    "whole points": lambda points, box, image: whole_box_of(points),
-    "supplied": lambda points, box, image: box,
+BOXES: dict[str, Callable[[Array, Array, Size], Array]] = {
+    "points": lambda points, box, size: box_of(points),
+    "whole points": lambda points, box, size: whole_box_of(points),
+    "supplied": lambda points, box, size: box,
     "pipnet 300w": _pipnet_300w,
     "pipnet wflw": _pipnet_wflw,
     "pipnet": _pipnet,
@@ -60,9 +56,17 @@ out to whole pixels, which HRNet and FaRL take; the supplied one; and PIPNet's, 
 points' box 1.1 times as large, of WFLW the supplied one 1.2 times, of COFW and AFLW the supplied one."""
 
 
-def box_to_cut(name: str, points: npt.ArrayLike, box: npt.ArrayLike, image: Any) -> list[float]:
-    """Return the box of a record by one of :data:`BOXES`."""
+def with_boxes(name: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows of records with the box of a name of :data:`BOXES` in place of the supplied one."""
     if name not in BOXES:
         raise unknown_name("box", name, BOXES)
-    found = BOXES[name](np.asarray(points, np.float64), np.asarray(box, np.float64), image)
-    return [float(value) for value in found]
+    cells = [
+        row["image"] if isinstance(row["image"], dict) else {"bytes": None, "path": str(row["image"])}
+        for row in rows
+    ]
+    sizes = picture_sizes(cells) if name.startswith("pipnet") else [None] * len(rows)
+    found = [
+        BOXES[name](np.asarray(row["landmarks"], np.float64), np.asarray(row["box"], np.float64), size)
+        for row, size in zip(rows, sizes, strict=True)
+    ]
+    return [row | {"box": [float(value) for value in box]} for row, box in zip(rows, found, strict=True)]

@@ -15,7 +15,7 @@ import numpy as np
 from datasets import Dataset
 
 from tasks.readers.files import FormatError, require, require_folder, to_records
-from tasks.readers.landmarks.boxes import box_to_cut
+from tasks.readers.landmarks.boxes import with_boxes
 from tasks.readers.matlab73 import read_pictures
 
 FOLDER = "COFW"
@@ -38,7 +38,7 @@ def read_cofw(data_root: str | Path, folder: str = FOLDER, box: str = "supplied"
     root = require_folder(Path(data_root) / folder, OBTAIN)
     rows = [row for split in PARTS for row in _rows(root, split)]
     if box != "supplied":
-        rows = [row | {"box": box_to_cut(box, row["landmarks"], row["box"], row["image"])} for row in rows]
+        rows = with_boxes(box, rows)
     return to_records(rows, str(root))
 
 

@@ -18,7 +18,7 @@ from paco_fr.faces.listing import files_in, suffixes
 from paco_fr.utils.errors import PacoError
 from tasks.readers.dataset_info import PTS_300W
 from tasks.readers.files import require_folder, to_records
-from tasks.readers.landmarks.boxes import box_to_cut
+from tasks.readers.landmarks.boxes import with_boxes
 from tasks.readers.landmarks.pts import read_pts
 
 FOLDER = "300W"
@@ -51,7 +51,6 @@ def read_300w(data_root: str | Path, folder: str = FOLDER, box: str = "points") 
             points = read_pts(path)
             image = str(images.get(path.stem, path.with_suffix(".jpg")))
             ident = f"{part}/{path.stem}"
-            own = box_to_cut(box, points, box_of(points), image)
-            rows.append({"image": image, "image_id": ident, "group": ident, "box": own, "landmarks": points.tolist(),
+            rows.append({"image": image, "image_id": ident, "group": ident, "box": box_of(points), "landmarks": points.tolist(),
                          "scheme": "ibug68", "subsets": subsets, "split": split})  # fmt: skip
-    return to_records(rows, str(root))
+    return to_records(with_boxes(box, rows), str(root))

@@ -23,7 +23,7 @@ from tasks.readers.files import (
     require_folder,
     to_records,
 )
-from tasks.readers.landmarks.boxes import box_to_cut
+from tasks.readers.landmarks.boxes import with_boxes
 
 FOLDER = "WFLW"
 OBTAIN = (
@@ -43,7 +43,7 @@ def read_wflw(data_root: str | Path, folder: str = FOLDER, box: str = "supplied"
     rows = [row for split in ("train", "test") for row in read_list(root, split)]
     groups = part_groups([row["group"] for row in rows], [row["split"] for row in rows])
     if box != "supplied":
-        rows = [row | {"box": box_to_cut(box, row["landmarks"], row["box"], row["image"])} for row in rows]
+        rows = with_boxes(box, rows)
     return to_records([row | {"group": group} for row, group in zip(rows, groups, strict=True)], str(root))
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from statistics import median
 from typing import Any
 
-from paco_fr.faces.decode import ImageError, content_hash, image_size, read_bytes
-from paco_fr.faces.listing import as_path
+from paco_fr.faces.contents import contents_of, sizes_of
 from paco_fr.utils.errors import advise, quoted
 
 FEW = 30
@@ -52,10 +50,7 @@ def about_people(rows: Sequence[Row], source: str) -> None:
             "conditions do. Make one folder for each person: PERSON/PICTURE."
         )
     step = max(1, len(rows) // LOOKED_AT)
-    sizes = []
-    for row in rows[::step]:
-        with suppress(ImageError):
-            sizes.append(image_size(row["image"]))
+    sizes = [size for size in sizes_of([row["image"] for row in rows[::step]]) if size is not None]
     if sizes and (median(map(max, sizes)) > LARGE or median(max(s) / min(s) for s in sizes) > WIDE):
         height, width = sizes[0]
         advise(
@@ -89,22 +84,11 @@ def _beginning(name: str) -> str:
 
 def _shared(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Return (picture of another part, test picture) of every test picture that is there byte by byte."""
-    by_size: dict[int, list[Row]] = defaultdict(list)
-    for row in rows:
-        with suppress(OSError):
-            by_size[Path(as_path(row["image"])).stat().st_size].append(row)
-    found = []
-    for alike in by_size.values():
-        if len({row["split"] for row in alike}) < 2:
-            continue
-        learned: dict[str, str] = {}
-        tested: list[tuple[str, str]] = []
-        for row in alike:
-            with suppress(ImageError):
-                digest = content_hash(read_bytes(row["image"]))
-                if row["split"] == "test":
-                    tested.append((digest, row["image_id"]))
-                else:
-                    learned.setdefault(digest, row["image_id"])
-        found += [(learned[digest], name) for digest, name in tested if digest in learned]
-    return found
+    learned: dict[bytes, str] = {}
+    tested: list[tuple[bytes, str]] = []
+    for row, digest in zip(rows, contents_of([row["image"] for row in rows]), strict=True):
+        if digest is not None and row["split"] == "test":
+            tested.append((digest, row["image_id"]))
+        elif digest is not None:
+            learned.setdefault(digest, row["image_id"])
+    return [(learned[digest], name) for digest, name in tested if digest in learned]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+from datasets import Dataset
+from PIL import Image
 
 from paco_eval.features.batches import BATCH, batch_of, batches_of, cut_batch, prepared_batches, resize
-from paco_fr.contracts import PixelContract
+from paco_fr.contracts import CropContract, PixelContract
+from paco_fr.faces.records import features
+from paco_fr.utils.errors import PacoError
 from tasks.units import units_of
 from tests.paco_eval.conftest import blob_records, blob_task
 
@@ -27,6 +32,21 @@ def test_prepared_pictures_are_those_of_each_unit_alone_and_failures_are_told():
         for unit, picture in zip(members, pictures, strict=True):
             canvas = cut_batch([unit], [made.records[int(made.rows[unit])]["image"]], made)[unit]
             assert torch.equal(picture, batch_of([resize(canvas, contract)], contract)[0])
+
+
+def test_a_picture_that_is_replaced_meanwhile_is_not_taken_for_the_one_of_before(tmp_path):
+    """Features of the new picture were kept under the contents of the old one."""
+    path = tmp_path / "a.png"
+    Image.new("RGB", (9, 9)).save(path)
+    columns = {"image": [str(path)], "image_id": ["a"], "group": ["a"]}
+    made = units_of(
+        Dataset.from_dict(columns, features=features(columns)), CropContract("whole", canvas=9)
+    ).known()
+    cell = made.records[0]["image"]
+    assert cut_batch([0], [cell], made)[0].shape == (9, 9, 3)
+    Image.new("RGB", (9, 9), "white").save(path)
+    with pytest.raises(PacoError, match=r"a\.png: changed since it was looked at"):
+        cut_batch([0], [cell], made)
 
 
 def test_a_canvas_of_the_right_size_is_not_resampled():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from datasets import Dataset
+from PIL import Image
 
 from paco_fr.faces import contents, records
 
@@ -60,12 +61,47 @@ def test_a_damaged_memory_is_not_believed(tmp_path, harm):
     memory = contents._file()
     if harm == "bit":
         with sqlite3.connect(memory) as connection:
-            connection.execute("UPDATE files SET digest = ?", (sha(b"false"),))
+            connection.execute("UPDATE files SET seen = ?", (sha(b"false") + bytes(8),))
         connection.close()
     else:
         memory.write_bytes(memory.read_bytes()[:100] if harm == "cut" else b"noise" * 1000)
     assert contents.contents_of([path])[0] == sha(b"true")
     assert contents.contents_of([path])[0] == sha(b"true")
+
+
+def test_headers_are_read_once_and_again_when_they_change(tmp_path, monkeypatch):
+    """Every start opened every picture again for its size and for which way up it is."""
+    paths = [tmp_path / f"{number}.png" for number in range(contents.MANY)]
+    for number, path in enumerate(paths):
+        Image.new("L", (number + 1, 7)).save(path)
+    paths[-1].write_bytes(b"no picture")
+    time.sleep(contents.TICK / 1e9 * 1.2)
+    expected = [*((7, number + 1) for number in range(len(paths) - 1)), None]
+    assert contents.contents_of(paths) == [sha(path.read_bytes()) for path in paths]
+    assert contents.sizes_of(paths) == expected
+    read: list[str] = []
+    truly = contents._read
+    monkeypatch.setattr(contents, "_read", lambda place, *more: read.append(place) or truly(place, *more))
+    assert contents.sizes_of(paths) == expected and read == [str(paths[-1])]
+    assert contents.sizes_of(paths[:3]) == expected[:3] and len(read) == 1
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("L", (5, 9)).save(paths[0], exif=turned)
+    time.sleep(contents.TICK / 1e9 * 1.2)
+    assert contents.sizes_of(paths)[:2] == [(5, 9), expected[1]] and {*read[1:]} == {
+        str(paths[0]),
+        str(paths[-1]),
+    }
+
+
+def test_within_one_look_a_file_is_what_it_was_at_first(tmp_path):
+    path = settled(tmp_path / "a", b"first")
+    with contents.one_look():
+        assert contents.contents_of([path]) == [sha(b"first")]
+        settled(path, b"second")
+        with contents.one_look():
+            assert contents.contents_of([path]) == [sha(b"first")]
+    assert contents.contents_of([path]) == [sha(b"second")]
 
 
 def of(folder: Path) -> str:
