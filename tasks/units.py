@@ -14,6 +14,7 @@ from paco_fr.contracts import CropContract
 from paco_fr.faces.crop import CropError, crop_image, crop_transform, enlarged, onto_canvas
 from paco_fr.faces.decode import Pixels
 from paco_fr.faces.records import cells_of, picture_contents, picture_sizes
+from paco_fr.utils.progress import tracked
 from paco_fr.utils.types import Array
 from tasks.task import Task
 
@@ -96,7 +97,7 @@ def units_of(records: Dataset, crop: CropContract) -> Units:
     sizes = picture_sizes(cells_of(records)) if crop.rule == "whole" or masked else [None] * len(records)
     rows, transforms, names = [], [], []
     some = crop.rule == "template" and "landmarks" in labels and labels["landmarks"].notna().any()
-    for row, known in enumerate(labels.to_dict("records")):
+    for row, known in enumerate(tracked(labels.to_dict("records"), "placing crops", unit="face")):
         for copy in range(crop.copies):
             rows.append(row)
             names.append(known["image_id"] if crop.copies == 1 else f"{known['image_id']}#{copy}")

@@ -6,11 +6,6 @@ as the product of its identities' multiplicities, thresholds are chosen anew. In
 intervals (Efron and Tibshirani 1993, chapter 13). Replicates in which a metric is undefined are left out;
 where more than one in twenty is, where there is one group only, or where a metric warns that its value rests on too
 little, the interval is undefined (NaN), because it would be a guess.
-
-The draws are compiled, because they cost more than all sums over them. Their numbers come from SplitMix64
-(Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"): a counter, so they are a
-function of the seed alone. Compiled with its counting loop it is several times as fast as numpy's generator
-followed by ``bincount``.
 """
 
 from __future__ import annotations
@@ -19,10 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from paco_fr.utils.jit import compiled
 from paco_fr.utils.progress import stage
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
@@ -30,11 +23,6 @@ from tasks.metrics.metric import COMPUTE_CELLS, Metric, group_codes
 
 MOST_UNDEFINED = 0.05
 """Largest share of undefined replicates that an interval may rest on."""
-
-GAMMA = np.uint64(0x9E3779B97F4A7C15)
-FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-S27, S30, S31, S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
-"""Constants of SplitMix64: its step, its two factors, its shifts."""
 
 
 class Interval(NamedTuple):
@@ -50,6 +38,8 @@ def resamples(groups: int, replicates: int, seed: int) -> Iterator[Array]:
 
     Row r is the same for any later number of replicates.
     """
+    from paco_eval.analysis.draws import count_draws  # imported late: compiled code is heavy
+
     state = generator("bootstrap", seed).integers(0, 2**64, dtype=np.uint64)
     step = max(1, COMPUTE_CELLS // groups)
     for start in range(0, replicates, step):
@@ -110,27 +100,3 @@ def percentile_interval(value: float, values: Array, groups: int, level: float) 
         return Interval(value, np.nan, np.nan)
     low, high = np.quantile(defined, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return Interval(value, float(low), float(high))
-
-
-@compiled
-def count_draws(state: np.uint64, counts: npt.NDArray[np.float64]) -> np.uint64:
-    """Fill each row of counts (R, G) with how often each of G groups is drawn in G draws.
-
-    Args:
-        state: of the generator, any 64 bits.
-        counts: overwritten.
-
-    Returns:
-        The state to go on from.
-
-    """
-    groups = np.uint64(counts.shape[1])
-    for row in range(counts.shape[0]):
-        counts[row] = 0.0
-        for _ in range(counts.shape[1]):
-            state += GAMMA
-            mixed = (state ^ (state >> S30)) * FIRST
-            mixed = (mixed ^ (mixed >> S27)) * SECOND
-            mixed = mixed ^ (mixed >> S31)
-            counts[row, ((mixed >> S32) * groups) >> S32] += 1.0  # even to one part in 2^32 / G
-    return state

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torch import Tensor, nn
 
 from paco_eval.analysis.names import names_of
-from paco_eval.api.results import Results
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders._contract_check import check_contract
 from paco_eval.encoders._function import FunctionEncoder
@@ -34,6 +33,7 @@ from tasks.task import Task
 from tasks.user_tasks import own_task
 
 if TYPE_CHECKING:  # what only some calls need takes seconds to import
+    from paco_eval.api.results import Results
     from paco_eval.finetune.margin import MarginName
     from paco_eval.finetune.model import TunedHead
 
@@ -248,6 +248,8 @@ def measure_call(**call: Any) -> Run:
             module.train(training)
             for parameter, wanted in zip(module.parameters(), grads, strict=True):
                 parameter.requires_grad_(wanted)
+    from paco_eval.api.results import Results
+
     own = tuple((one.name, one.weight_hash) for one in loaded)
     results = Results(out, own, measured, aliases, asked["baseline"] or "")
     return Run(results, loaded, chosen.usable, failed, chosen.absent)

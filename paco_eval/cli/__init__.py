@@ -16,7 +16,6 @@ import click
 from paco_fr import __version__
 from paco_fr.utils import progress
 from paco_fr.utils.errors import MissingDataError, PacoError, PacoWarning, unknown_name
-from paco_fr.utils.files import full_disk
 
 COMMANDS = {
     "quickstart": "quickstart",
@@ -74,6 +73,8 @@ class LazyGroup(click.Group):
         except PacoError as error:
             _fail(ctx, error, 2)
         except OSError as error:
+            from paco_fr.utils.files import full_disk
+
             if (said := full_disk(error)) is None:
                 raise
             _fail(ctx, said, 2)

@@ -27,6 +27,7 @@ from paco_eval.rows.artefacts import checkpoints, pretrainings
 from paco_eval.rows.store import load_rows
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import write_text, writing
+from paco_fr.utils.progress import tracked
 
 Format = Literal["html", "text", "md", "csv", "latex", "json", "svg", "figures", "archive"]
 Style = Literal["families", "paper"]
@@ -160,7 +161,7 @@ def _write(
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             written.append(write_text(out / name, text))
-        for chart in charts:
+        for chart in tracked(charts, "drawing figures", unit="figure"):
             figure = draw(relabelled(chart, titles), look)
             written += save(figure, out / "figures" / slug(chart.name))
     return written

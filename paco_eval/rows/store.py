@@ -34,6 +34,7 @@ from paco_eval.rows.schema import SCHEMA, Metric, Row, upgraded
 from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError, one_line, quoted
 from paco_fr.utils.files import atomic_file, put_aside, write_text, writing
+from paco_fr.utils.progress import tracked
 from paco_fr.utils.untrusted import ARRAYS, first_problem, parse_parquet, read_bounded, read_json
 
 AGAIN = "Evaluate it again."
@@ -369,7 +370,7 @@ def load_rows(paths: str | Path | Iterable[str | Path]) -> Loaded:
         if not files and not is_archive(path):
             problems.append(f"{path}: no rows. Is it the --out folder of an evaluation?")
         for read, places in ((_archived, [path] if is_archive(path) else []), (_of_file, files)):
-            for place in places:
+            for place in tracked(places, "reading rows", unit="row"):
                 try:
                     found += read(place)
                 except PacoError as error:

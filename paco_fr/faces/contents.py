@@ -26,6 +26,7 @@ from paco_fr.faces.decode import ImageError, image_size
 from paco_fr.faces.listing import as_path
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import cache_folder
+from paco_fr.utils.progress import tracked
 
 NAME = "files-2.sqlite"
 """The memory. Its number is that of the format, and of what a header was understood to say."""
@@ -108,7 +109,8 @@ def _seen(names: list[str], *, sized: bool) -> list[Seen | None]:
     if wanted:
         with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)) + 1)) as pool:
             told = pool.map(lambda place: _read(place, known.get(place), sized), wanted, chunksize=64)
-            for place, seen in zip(wanted, told, strict=True):
+            read = zip(wanted, told, strict=True)
+            for place, seen in tracked(read, "reading files", len(wanted), "file"):
                 if seen is None or seen == known.get(place):
                     continue
                 known[place] = seen

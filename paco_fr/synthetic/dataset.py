@@ -13,8 +13,6 @@ from PIL import Image
 
 from paco_fr.faces.records import EXPRESSIONS, check, features
 from paco_fr.faces.rotation import angles_from_rotation
-from paco_fr.synthetic.rendering.renderer import render
-from paco_fr.synthetic.sampling import face_parameters
 from paco_fr.synthetic.spec import FaceSpec
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import atomic_folder, cache_folder, file_checksum, hold, put_aside
@@ -56,6 +54,10 @@ _known: set[Path] = set()
 
 def record(spec: FaceSpec, index: int) -> dict[str, Any]:
     """Return one face record: the photo as PNG bytes and the truth about it."""
+    # Imported late: the renderer is compiled, and sets that are stored or planned need none.
+    from paco_fr.synthetic.rendering.renderer import render
+    from paco_fr.synthetic.sampling import face_parameters
+
     face = face_parameters(spec, index)
     drawn = render(face, spec.photo_size)
     encoded = io.BytesIO()

@@ -131,7 +131,7 @@ def stage(
             yield bar
         finally:
             _told.bars -= seen
-    if shown and (_told.verbose or _told.log is not None):
+    if shown and total != 0 and (_told.verbose or _told.log is not None):
         amount = "" if total is None else f", {total:,} {unit or 'steps'}"
         detail(f"{title}: {time.monotonic() - started:.1f} s{amount}")
 

@@ -23,7 +23,6 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
 from tasks.perturbations.catalogue import Perturbation, perturbation
-from tasks.perturbations.linear import F32, luminance, to_linear, to_srgb
 
 if TYPE_CHECKING:
     from tasks.perturbations.head import Head
@@ -146,5 +145,7 @@ def _is_grey(image: Pixels) -> bool:
 
 
 def _grey(image: Pixels) -> Pixels:
-    light: F32 = luminance(to_linear(image))
+    from tasks.perturbations.linear import luminance, to_linear, to_srgb  # compiled code is heavy
+
+    light = luminance(to_linear(image))
     return np.repeat(to_srgb(light)[..., None], 3, axis=2)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from datasets import Dataset
@@ -14,7 +14,10 @@ from paco_fr.faces import records
 from paco_fr.faces.listing import LINKS
 from paco_fr.utils.errors import FormatError as FormatError
 from paco_fr.utils.errors import MissingDataError, PacoError, quoted
+from paco_fr.utils.progress import tracked
 from paco_fr.utils.untrusted import LINE, RESTORE, read_text
+
+One = TypeVar("One")
 
 
 def require(path: Path, obtain: str) -> Path:
@@ -68,6 +71,11 @@ def part_groups(photos: Sequence[str], parts: Sequence[str]) -> list[str]:
         photo if len(where[photo]) == 1 else f"{part}:{photo}"
         for photo, part in zip(photos, parts, strict=True)
     ]
+
+
+def reading(files: Sequence[One]) -> Iterator[One]:
+    """Yield one label file after the other, under a bar: official sets hold up to hundreds of thousands."""
+    return tracked(files, "reading label files", unit="file")
 
 
 def read_lines(path: Path, *, obtain: str = "Restore it.") -> list[str]:

@@ -25,6 +25,7 @@ from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
 from paco_fr.checkpoint import SHIPPED
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.progress import tracked
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,8 @@ def _with_charts(
     ]
     taken: set[str] = set()
     shown = []
-    for table, short in zip(tables, condensed, strict=True):
+    both = list(zip(tables, condensed, strict=True))
+    for table, short in tracked(both, "drawing figures of families", unit="family"):
         charts = [
             *table_charts(table, items, metric_of, say, axis_title),
             *sweep_charts(table, say, axis_title),

@@ -18,6 +18,7 @@ from paco_eval.report.page.faces import data_address
 from paco_eval.report.plots.pictures import perplexity, tile
 from paco_eval.rows.artefacts import Pretraining, load_arrays
 from paco_fr.utils.errors import PacoError
+from paco_fr.utils.progress import tracked
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -90,7 +91,7 @@ def look_inside(
 
     """
     made = []
-    for place, (label, name, run) in enumerate(runs):
+    for place, (label, name, run) in enumerate(tracked(runs, "looking into checkpoints", unit="checkpoint")):
         try:
             card = run.card()
         except PacoError as error:

@@ -21,7 +21,6 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import PchipInterpolator
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,6 +66,8 @@ def _column_angles() -> Floats:
 
 def _curve(points: dict[float, float], at: Floats) -> Floats:
     """Return a monotone cubic through ``points`` (height: value), constant beyond its ends."""
+    from scipy.interpolate import PchipInterpolator  # imported late: names of shapes need none
+
     knots = np.array(sorted(points.items()))
     return np.asarray(PchipInterpolator(knots[:, 0], knots[:, 1])(np.clip(at, knots[0, 0], knots[-1, 0])))
 

@@ -28,6 +28,7 @@ from tasks.readers.files import (
     once,
     read_lines,
     read_numbers,
+    reading,
     require_folder,
     to_records,
 )
@@ -57,7 +58,7 @@ def read_affectnet(data_root: str | Path, folder: str = FOLDER, classes: int = 8
         found = [path for path in annotations if path.name.endswith("_exp.npy")]
         if not found:
             raise PacoError(f"{root / part}/annotations: no N_exp.npy. {obtain}")
-        for path in sorted(found, key=lambda file: (len(file.name), file.name)):
+        for path in reading(sorted(found, key=lambda file: (len(file.name), file.name))):
             label, name = read_label(path), path.name.removesuffix("_exp.npy")
             ident = f"{part}/{name}"
             rows.append({"image": str(images / f"{name}.jpg"), "image_id": ident, "group": ident, "expression": label,

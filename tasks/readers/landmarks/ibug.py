@@ -17,7 +17,7 @@ from paco_fr.faces.landmarks import box_of
 from paco_fr.faces.listing import files_in, suffixes
 from paco_fr.utils.errors import PacoError
 from tasks.readers.dataset_info import PTS_300W
-from tasks.readers.files import require_folder, to_records
+from tasks.readers.files import reading, require_folder, to_records
 from tasks.readers.landmarks.boxes import with_boxes
 from tasks.readers.landmarks.pts import read_pts
 
@@ -47,7 +47,7 @@ def read_300w(data_root: str | Path, folder: str = FOLDER, box: str = "points") 
         if not found:
             raise PacoError(f"{root / part}: no .pts files. {obtain}")
         images = {path.stem: path for path in reversed(files_in(root / part, *suffixes()))}
-        for path in found:
+        for path in reading(found):
             points = read_pts(path)
             image = str(images.get(path.stem, path.with_suffix(".jpg")))
             ident = f"{part}/{path.stem}"

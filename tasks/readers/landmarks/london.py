@@ -24,7 +24,7 @@ from paco_fr.faces.decode import image_size
 from paco_fr.faces.landmarks import box_of
 from paco_fr.faces.listing import files_in
 from paco_fr.utils.errors import PacoError
-from tasks.readers.files import require_folder, to_records
+from tasks.readers.files import reading, require_folder, to_records
 from tasks.readers.landmarks.psychomorph import read_tem
 
 FOLDER = "london_set"
@@ -74,7 +74,7 @@ def read_landmarks(data_root: str | Path) -> Dataset:
     photos = _photos(root, "neutral")
     selection = selection_people(photos)
     rows = []
-    for person, path in photos.items():
+    for person, path in reading(list(photos.items())):
         points = _points(path)
         truth = {"landmarks": points.tolist(), "scheme": "london189", "box": box_of(points).tolist()}
         rows.append(_row(path, person, "neutral", selection) | truth)

@@ -26,7 +26,7 @@ from paco_fr.utils.errors import quoted
 from paco_fr.utils.files import atomic_file, cache_folder, hold, put_aside
 from tasks.readers.attributes.celeba import SPLITS
 from tasks.readers.dataset_info import CELEBAMASK, CELEBAMASK_CLASSES
-from tasks.readers.files import FormatError, is_whole, once, read_lines, require_folder, to_records
+from tasks.readers.files import FormatError, is_whole, once, read_lines, reading, require_folder, to_records
 
 FOLDER = "CelebAMask-HQ"
 OBTAIN: str = CELEBAMASK["obtain"]
@@ -66,7 +66,7 @@ def read_celebamask(data_root: str | Path, folder: str = FOLDER) -> Dataset:
             raise FormatError(path, line, f"{quoted(fields[2])} has no part in {partition.name}", REMEDY)
         rows.append({"image": str(images / f"{number}.jpg"), "image_id": number, "group": number,
                      "mask_classes": list(CLASSES), "split": parts[fields[2]]})  # fmt: skip
-    for at in range(0, len(rows), ROWS):
+    for at in reading(range(0, len(rows), ROWS)):
         files = [_part_masks(masks, int(row["image_id"])) for row in rows[at : at + ROWS]]
         contents = iter(contents_of([file for each in files for file in each.values()]))
         for row, each in zip(rows[at : at + ROWS], files, strict=True):

@@ -18,7 +18,7 @@ from paco_fr.faces.landmarks import box_of
 from paco_fr.faces.listing import files_in
 from paco_fr.utils.errors import PacoError
 from tasks.readers.dataset_info import LAPA, LAPA_CLASSES
-from tasks.readers.files import FormatError, read_lines, read_numbers, require_folder, to_records
+from tasks.readers.files import FormatError, read_lines, read_numbers, reading, require_folder, to_records
 
 FOLDER = "LaPa"
 OBTAIN: str = LAPA["obtain"]
@@ -42,7 +42,7 @@ def read_lapa(data_root: str | Path, folder: str = FOLDER) -> Dataset:
         found = files_in(require_folder(root / part / "images", OBTAIN))
         if not found:
             raise PacoError(f"{root / part}/images: no pictures. {OBTAIN}")
-        for image in found:
+        for image in reading(found):
             points = read_points(root / part / "landmarks" / f"{image.stem}.txt")
             ident = f"{part}/{image.stem}"
             rows.append({"image": str(image), "image_id": ident, "group": ident, "box": box_of(points).tolist(),

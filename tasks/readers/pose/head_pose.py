@@ -51,7 +51,15 @@ from paco_fr.utils.random import generator
 from paco_fr.utils.types import Array
 from paco_fr.utils.untrusted import read_npz
 from tasks.readers.dataset_info import OBTAIN_CUT
-from tasks.readers.files import FormatError, read_lines, read_numbers, require, require_folder, to_records
+from tasks.readers.files import (
+    FormatError,
+    read_lines,
+    read_numbers,
+    reading,
+    require,
+    require_folder,
+    to_records,
+)
 from tasks.readers.pose.aflw2000 import read_fields, read_mat, within
 
 OBTAIN_300W_LP = "Download 300W-LP (Zhu et al. 2016) into <data root>/300W_LP."
@@ -205,7 +213,7 @@ def _points(points: Array) -> dict[str, Any]:
 def _rows_300w_lp(data_root: Path, rule: str) -> list[dict[str, Any]]:
     root, rows = require_folder(data_root / "300W_LP", OBTAIN_300W_LP), []
     for part in (f"{name}{flip}" for name in PARTS_300W_LP for flip in ("", "_Flip")):
-        for path in files_in(require_folder(root / part, OBTAIN_300W_LP), ".mat"):
+        for path in reading(files_in(require_folder(root / part, OBTAIN_300W_LP), ".mat")):
             fields = read_fields(path, {"Pose_Para": (1, 7), "pt2d": (2, 68)})
             pitch, yaw, roll = np.degrees(fields["Pose_Para"][0, :3])
             photo = re.sub(r"_\d+$", "", path.stem)  # the number says how far the photograph was turned
@@ -223,7 +231,7 @@ def _rows_300w_lp(data_root: Path, rule: str) -> list[dict[str, Any]]:
 
 def _rows_aflw2000(data_root: Path, rule: str) -> list[dict[str, Any]]:
     root, rows = require_folder(data_root / "AFLW2000", OBTAIN_AFLW2000), []
-    for path in files_in(root, ".mat"):
+    for path in reading(files_in(root, ".mat")):
         face = read_mat(path)
         name = f"AFLW2000/{path.stem}"
         if rule == "landmarks":
@@ -245,7 +253,7 @@ def _rows_biwi(data_root: Path, choose: Any) -> list[dict[str, Any]]:
     if not sequences:
         raise PacoError(f"{root}: no folders 01 to 24. {OBTAIN_BIWI}")
     test, rows = choose(sequences), []
-    for name in sequences:
+    for name in reading(sequences):
         camera = read_camera(root / name / "rgb.cal")
         for path in _poses(root / name):
             angles, place = read_biwi_pose(path)
