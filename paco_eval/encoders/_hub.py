@@ -33,12 +33,14 @@ class Public:
         url: where.
         licence: their terms.
         md5: how their checksum begins, as far as the authors print it; empty where they print none.
+        by_hand: whether the address leads to a page that asks something of people, so that nothing is fetched.
 
     """
 
     url: str
     licence: str
     md5: str = ""
+    by_hand: bool = False
 
 
 _FARL = "https://github.com/FacePerceiver/FaRL/releases/download/pretrained_weights/FaRL-Base-Patch16-LAIONFace20M"
@@ -50,23 +52,35 @@ PUBLIC: dict[str, dict[str, Public]] = {
         name: Public(f"{_MAE}_{name}.pth", "CC BY-NC 4.0", md5)
         for name, md5 in (("base", "8cad7c"), ("large", "b8b06e"), ("huge", "9bdbb0"))
     },
-    "mcf": {},  # its authors link to a drive whose address and terms are not stable
+    "mcf": {
+        "ep16": Public(
+            "https://drive.google.com/file/d/1hZqMKUfc2J6zGMDLPB4m32fIzi0TSecU/view",
+            "none stated",
+            by_hand=True,
+        )
+    },
 }
-"""By scheme and name. FaRL's and MCF's authors print no checksums."""
+"""By scheme and name, from the pages of their authors. FaRL's and MCF's print no checksums."""
 
 
 def weight_file(scheme: str, file: str) -> str:
     """Return the file that ``farl:``, ``mcf:`` or ``mae:`` is followed by; a known name is fetched once, into the cache.
 
     Raises:
-        PacoError: neither a file nor a known name; or what was fetched is not what it should be.
+        PacoError: neither a file nor a known name; known ones that people have to fetch by hand; or what was fetched is
+            not what it should be.
 
     """
     known = PUBLIC[scheme]
     if Path(file).exists() or Path(file).suffix or "/" in file:
         return file
     if file not in known:
-        raise unknown_name(f"file or name behind {scheme}:", file, known or ["a file of weights"])
+        raise unknown_name(f"file or name behind {scheme}:", file, known)
+    if known[file].by_hand:
+        raise PacoError(
+            f"{scheme}:{file} is not fetched: its authors keep it behind a page, {known[file].url} (licence "
+            f"{known[file].licence}, no checksum). Save it from there in a browser and give the file, {scheme}:FILE."
+        )
     return str(_fetched(f"{scheme}-{file}", known[file]))
 
 

@@ -174,7 +174,7 @@ def tensor_files(path: Path) -> list[Path]:
     try:
         import onnx
     except ImportError as error:
-        raise PacoError(f"onnx: encoders need {error.name}: pip install 'paco-fr[onnx]'.") from error
+        raise PacoError(f"onnx: encoders need {error.name}: pip install 'paco-eval[onnx]'.") from error
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf raises classes of its own

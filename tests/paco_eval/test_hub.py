@@ -167,6 +167,15 @@ def test_kept_weights_that_were_damaged_are_fetched_again(hub, public):
     assert Path(weight_file("mae", "base")).read_bytes() == public and len(hub.asked) == 2
 
 
+def test_weights_behind_a_page_are_told_in_a_line_with_what_to_do(monkeypatch, tmp_path):
+    """``mcf:`` knew no name at all, so that its weights were an unknown file."""
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("nothing is fetched"))
+    with pytest.raises(PacoError, match=r"drive\.google\.com.*none stated, no checksum.*mcf:FILE") as refused:
+        load_encoder("mcf:ep16")
+    assert "\n" not in str(refused.value) and not list(tmp_path.rglob("*.pth"))
+
+
 def test_a_name_that_nobody_knows_is_told_with_those_that_are():
     with pytest.raises(PacoError, match="Did you mean ep64"):
         weight_file("farl", "ep63")
