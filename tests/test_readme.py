@@ -16,7 +16,7 @@ from tasks.readers.synthetic.drawn import BENCHMARK
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BY_EXAMPLE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+BY_EXAMPLE = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md")))
 
 
 def commands(page: str) -> list[str]:

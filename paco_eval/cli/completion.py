@@ -33,6 +33,10 @@ def _behind(scheme: str, rest: str) -> Iterator[tuple[str, str]]:
         yield from ((f"random:{path.stem}", "") for path in sorted(_package("recipes").glob("*.toml")))
     if scheme not in _PLACES:
         return
+    if scheme in ("farl", "mae", "mcf"):
+        from paco_eval.encoders._hub import PUBLIC
+
+        yield from ((f"{scheme}:{name}", public.licence) for name, public in PUBLIC[scheme].items())
     above, _, _ = rest.rpartition("/")
     folder, wanted = Path(above or ("/" if rest.startswith("/") else ".")), _PLACES[scheme]
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -63,6 +67,12 @@ def tasks(_context: click.Context, _parameter: click.Parameter, incomplete: str)
     elif "@" in last:
         names = [*variants()]
     return [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(last)]
+
+
+def listed(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer what ``list WHAT`` tells all of."""
+    offer = {"tasks": tasks, "datasets": tasks, "encoders": encoders}.get(context.params.get("what", ""))
+    return offer(context, parameter, incomplete) if offer else []
 
 
 def _package(folder: str) -> Path:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from paco_eval.cli import completion
 from paco_eval.cli.options import data_root as data_root_option
 
 
 @click.command("align")
 @click.argument("source", required=False)
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False), required=False)
-@click.option("--for", "task_name", metavar="TASK",
+@click.option("--for", "task_name", metavar="TASK", shell_complete=completion.tasks,
               help="In place of SOURCE and OUT: find points in the pictures of a task, or FAMILY=PATH, that has none, and "
                    "keep them as landmarks.parquet in its folder.")  # fmt: skip
 @data_root_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paco_eval.cli import completion
 from paco_eval.cli.options import data_root as data_root_option
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.argument("names", metavar="NAME")
+@click.argument("names", metavar="NAME", shell_complete=completion.tasks)
 @data_root_option
 @click.option("--quick", is_flag=True, help="Do not decode every picture; see only whether it is there.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)

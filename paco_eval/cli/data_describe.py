@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from paco_eval.cli import completion
 from paco_eval.cli.options import data_root as data_root_option
 
 
 @click.command("describe")
-@click.argument("what", metavar="[SOURCE_OR_TASK]", default="synthetic:n=8")
+@click.argument("what", metavar="[SOURCE_OR_TASK]", default="synthetic:n=8", shell_complete=completion.tasks)
 @click.option("--perturb", metavar="NAME", help="Show instead each level of a perturbation, a factor or all.")
 @click.option(
     "--out",

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from paco_eval.cli import completion
+
 
 @click.command("mimic")
-@click.argument("names", metavar="NAME")
+@click.argument("names", metavar="NAME", shell_complete=completion.tasks)
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--faces",

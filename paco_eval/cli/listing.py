@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from paco_eval.cli import completion
 from paco_eval.cli.options import data_root as data_root_option
 from paco_eval.cli.options import screen_width
 
@@ -26,7 +27,7 @@ KINDS = ("tasks", "encoders", "datasets", "recipes", "fields")
 
 @click.command("list")
 @click.argument("what", metavar=f"{{{','.join(KINDS)}}}")
-@click.argument("name", required=False, metavar="[NAME]")
+@click.argument("name", required=False, metavar="[NAME]", shell_complete=completion.listed)
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @data_root_option
 def command(what: str, name: str | None, style: str, data_root: Path | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from paco_eval.cli import completion
 from paco_eval.cli.options import bold, columns_option, names_option, screen_width
 from paco_fr.utils import progress
 
@@ -24,7 +25,8 @@ PRINTED = ("text", "md", "latex", "csv", "json", "svg")
               type=click.Choice(["html", *PRINTED, "figures", "archive"]),
               help="text, md, latex, csv, json, svg print the one table, unless --out is given; archive: all rows in few files. "
                    "May be given several times.  [default: html, md, csv, latex, into files]")  # fmt: skip
-@click.option("--tasks", default="", help="Show these: names or globs, separated by commas.  [default: all]")
+@click.option("--tasks", default="", shell_complete=completion.tasks,
+              help="Show these: names or globs, separated by commas.  [default: all]")  # fmt: skip
 @click.option(
     "--encoders", default="", help="Show these: encoders, methods or names, likewise.  [default: all]"
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,6 +91,8 @@ def _fetched(name: str, public: Public) -> Path:
         if said.get("checksum") == file_checksum(path):
             return path
         progress.say(f"Note: {path} is damaged; it is fetched again.")
+    import urllib.request  # here: names of weights are completed without it
+
     sure = f"md5 {public.md5}..." if public.md5 else "no checksum printed by its authors"
     progress.say(f"Fetching {public.url}\n  licence {public.licence}; {sure}; kept in {path}")
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()

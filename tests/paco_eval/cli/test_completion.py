@@ -19,6 +19,10 @@ def test_schemes_shipped_names_and_recipes_complete():
     assert offered("evaluate", "mae-") == ["mae-tiny"]
     assert "random:tiny" in offered("evaluate", "pixels", "random:")
     assert offered("embed", "const") == ["constant"]
+    assert offered("evaluate", "farl:ep") == ["farl:ep16", "farl:ep64"] and offered("evaluate", "mcf:e") == [
+        "mcf:ep16"
+    ]
+    assert offered("list", "encoders", "mae-") == ["mae-tiny"]
 
 
 def test_checkpoints_and_files_on_disk_complete(tmp_path, monkeypatch):
@@ -34,7 +38,18 @@ def test_checkpoints_and_files_on_disk_complete(tmp_path, monkeypatch):
     assert offered("evaluate", f"onnx:{tmp_path}/n") == [f"onnx:{tmp_path}/net.onnx"]
 
 
-@pytest.mark.parametrize("command", [["evaluate", "pixels"], ["ablate"]])
+@pytest.mark.parametrize(
+    "command",
+    ["list tasks", "list datasets", "data check", "data mimic", "data align --for", "data describe"],
+)
+def test_tasks_complete_wherever_a_command_takes_one(command):
+    """They did behind ``--tasks`` of evaluations alone."""
+    assert offered(*command.split(), "landmarks/wf") == ["landmarks/wflw"]
+
+
+@pytest.mark.parametrize(
+    "command", [["evaluate", "pixels"], ["ablate"], ["report", "run"], ["leaderboard", "run"]]
+)
 def test_tasks_complete_also_behind_a_comma_and_behind_a_factor(command):
     assert offered(*command, "--tasks", "landmarks/wf") == ["landmarks/wflw"]
     assert offered(*command, "--tasks", "pose/biwi,landmarks/wf") == ["pose/biwi,landmarks/wflw"]
