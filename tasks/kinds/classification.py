@@ -52,12 +52,10 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
 
     """
     rows, finite = np.asarray(outputs, dtype=np.float64), finite_rows(outputs)
-    table = start_items(labels, finite)
-    table["truth"] = targets(labels, task)
-    table["prediction"] = np.where(finite, rows.argmax(axis=1), -1)
-    table["error"] = (table["truth"] != table["prediction"]).astype(np.float64)
-    table["confidence"] = np.where(finite, rows.max(axis=1), np.nan)
-    return table
+    truth, prediction = targets(labels, task), np.where(finite, rows.argmax(axis=1), -1)
+    confidence = np.where(finite, rows.max(axis=1), np.nan)
+    found = {"truth": truth, "prediction": prediction, "error": (truth != prediction).astype(np.float64)}
+    return pd.DataFrame(start_items(labels, finite) | found | {"confidence": confidence})
 
 
 def metrics(task: Task) -> tuple[Metric, ...]:

@@ -50,7 +50,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     table["nearest"] = list(nearest.astype(np.int64))
     table["tokens"] = np.where(finite, rows[:, 0], -1).astype(np.int64)
     table["tokens_per_codebook"] = np.where(finite, rows[:, 1], -1).astype(np.int64)
-    return table
+    return pd.DataFrame(table)
 
 
 def position_entropy(items: pd.DataFrame, column: str = "nearest") -> Array:

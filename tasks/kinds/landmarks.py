@@ -122,13 +122,14 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     for column, length in lengths.items():
         usable = np.isfinite(length) & (length > 0)
         if len(usable) and not usable.any():
-            raise PacoError(f"Unit '{table['id'].iloc[0]}': the length that {column} divides by is 0.")
+            raise PacoError(f"Unit '{table['id'][0]}': the length that {column} divides by is 0.")
         table[column] = _nme(measured, ends, np.where(usable, length, 1.0), finite & usable)
         if column == main_error(task) and not usable.all():
-            table.loc[~usable, "failure"] = f"the length that {column} divides by is 0"
+            told = f"the length that {column} divides by is 0"
+            table["failure"] = np.where(usable, table["failure"], told)
     table["error"] = table[main_error(task)]
     if "yaw" in table:
-        table["frontal"] = table["yaw"].abs().le(float(task.options.get("frontal", 30.0)))
+        table["frontal"] = np.abs(table["yaw"]) <= float(task.options.get("frontal", 30.0))
     if task.options.get("visibility"):
         visible = stacked(labels, "visible", true.shape[1]) > 0
         for column, points in (("visible", visible), ("hidden", ~visible)):
@@ -138,7 +139,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
             table[f"has_{column}"] = np.asarray(points.any(axis=1))
     # Kept to draw them, so to a hundredth of a pixel; the errors above are exact.
     table["prediction"], table["truth"] = list(predicted.round(2)), list(true.round(2))
-    return table
+    return pd.DataFrame(table)
 
 
 def _nme(

@@ -40,7 +40,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     table = start_items(labels, finite)
     table["error"] = (predicted != truth).mean(axis=1)
     table["truth"], table["prediction"] = list(truth.astype(np.int64).tolist()), list(predicted.tolist())
-    return table
+    return pd.DataFrame(table)
 
 
 def metrics(task: Task) -> tuple[Metric, ...]:

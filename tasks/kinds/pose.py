@@ -80,7 +80,9 @@ def _unit(vectors: Array) -> tuple[Array, Array]:
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Return a line per unit: true and predicted angles, their errors, the mean error, the geodesic error."""
     truth, predicted, finite = true_angles(labels), rotation_from_6d(outputs), finite_rows(outputs)
-    table = start_items(labels, finite).drop(columns=["yaw", "pitch"], errors="ignore")
+    table = start_items(labels, finite)
+    for carried in ("yaw", "pitch"):
+        table.pop(carried, None)
     read_back = angles_from_rotation(predicted)
     guess = scores.nearest_branch(read_back, truth)
     largest = failures.angle_errors(truth, float(task.options.get("filter", failures.HALF_TURN)))
@@ -97,7 +99,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     table["error"] = errors.mean(axis=1)
     table["error_lenient"] = folded.mean(axis=1)
     table["geodesic"] = np.where(finite, turned, failures.HALF_TURN)
-    return table
+    return pd.DataFrame(table)
 
 
 def metrics(task: Task) -> tuple[Metric, ...]:

@@ -125,7 +125,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     table = start_items(labels, np.array(finite, dtype=bool))
     table["confusion"] = [counts.ravel().tolist() for counts in confusions]
     table["error"] = [1.0 - np.trace(counts) / max(counts.sum(), 1) for counts in confusions]
-    return table
+    return pd.DataFrame(table)
 
 
 def _painted(output: Any, row: Any, mask: Classes, task: Task) -> npt.NDArray[np.integer] | None:

@@ -45,7 +45,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
         )  # where nothing is covered, no failure covers anything
         table[name] = np.where(finite, part.sum(1), lost)
         table[f"same_{name}"] = (part & (same > 0)).sum(1)
-    return table
+    return pd.DataFrame(table)
 
 
 def metrics(task: Task) -> tuple[Metric, ...]:

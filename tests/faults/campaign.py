@@ -25,9 +25,8 @@ from tests.faults.commands import (
     make_inputs,
     products,
     small_disk,
-    start,
-    wait,
 )
+from tests.fixtures import child
 
 Say = Callable[[str], None]
 LIMITS = (4096,)
@@ -168,21 +167,17 @@ class Campaign:
         places = [self._places() for _ in range(TOGETHER)]
         cache = places[0][1]
         outs = [place[0] if shared == "cache" else places[0][0] for place in places]
-        logs = [self.folder / f"together-{at}.log" for at in range(TOGETHER)]
         for out in dict.fromkeys(outs):
             self._before(command, out, cache)
-        at = time.monotonic()
-        started = [
-            start(filled(command.calls[0], self.data), cache, log, out.parent)
-            for out, log in zip(outs, logs, strict=True)
-        ]
+        words = filled(command.calls[0], self.data)
+        started = [child.start(words, out.parent, environment={"PACO_CACHE": str(cache)}) for out in outs]
         name = f"{command.name}, {TOGETHER} on one {shared}"
-        for pid, log in zip(started, logs, strict=True):
-            ended = wait(pid, log, at)
-            busy = shared == "out" and ended.status == 2 and any(word in ended.said for word in TAKEN)
+        for each in started:
+            status, said = each.ended()
+            busy = shared == "out" and status == 2 and any(word in said for word in TAKEN)
             self.outcome.count(f"together on one {shared}", "refused as taken" if busy else "ended")
-            if not busy and (ended.status or "Traceback" in ended.said):
-                self._finding(f"{name}: status {ended.status}: {ended.said[-500:]}")
+            if not busy and (status or "Traceback" in said):
+                self._finding(f"{name}: status {status}: {said[-500:]}")
         for out in dict.fromkeys(outs):
             for line in differences(whole, products(command, out)):
                 self._finding(f"{name}: {line}")
@@ -248,7 +243,7 @@ class Campaign:
         self._done(out, cache)
 
     def _call(self, words: Sequence[str], out: Path, cache: Path, **limits: Any) -> Ended:
-        return call(words, cache, self.folder / "said.log", out.parent, **limits)
+        return call(words, cache, out.parent, **limits)
 
     def _places(self) -> tuple[Path, Path]:
         """Return folders for results and cache."""

@@ -6,16 +6,12 @@ import contextlib
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +22,7 @@ from PIL import Image
 from paco_fr.checkpoint import SHIPPED
 from paco_fr.faces.records import features
 from tasks.task import MANIFEST
-from tests.faults import child
+from tests.fixtures import child
 
 SETTINGS = {
     "encoder.size": 32, "encoder.dim": 24, "encoder.heads": 2, "encoder.depth": 1, "data.crops": {"whole": 1.0},
@@ -129,10 +125,9 @@ def make_data(folder: Path) -> None:
 
 def make_inputs(folder: Path) -> None:
     """Write what some commands read that others write: a miniature of a benchmark, and measured rows."""
-    cache, log = folder / "cache", folder / "made.log"
     for words in (("data", "mimic", "expression/rafdb", "{data}/mimic", "--faces", "24"),
                   ("evaluate", "constant", "pixels", "--folder", "classes={data}/classes", "--out", "{data}/run")):  # fmt: skip
-        ended = call(filled(words, folder), cache, log, folder)
+        ended = call(filled(words, folder), folder / "cache", folder)
         if ended.status:
             raise RuntimeError(ended.said)
     for manifest in (folder / "mimic").rglob(
@@ -150,58 +145,13 @@ class Ended:
     seconds: float
 
 
-def start(
-    words: Sequence[str], cache: Path, log: Path, where: Path, *, largest: int = 0
-) -> ForkServerProcess:
-    """Start a command in a child.
-
-    Args:
-        words: of the command.
-        cache: its ``PACO_CACHE``.
-        log: what it says goes here.
-        where: the folder that it is called in.
-        largest: bytes that a file may have; 0 for no limit.
-
-    """
-    process, heard = child.start(words, where, environment={"PACO_CACHE": str(cache)}, largest=largest)
-    _listeners[log] = threading.Thread(target=_listen, args=(heard, log))
-    _listeners[log].start()
-    return process
-
-
-_listeners: dict[Path, threading.Thread] = {}
-
-
-def _listen(heard: Connection, log: Path) -> None:
-    """Write what a child says into its log until it ends."""
-    log.write_text(child.read(heard), encoding="utf-8")
-
-
-def wait(process: ForkServerProcess, log: Path, began: float, *, seconds: float | None = None) -> Ended:
-    """Wait for a child, at most so many seconds, after which it is killed with all of its own children."""
-    process.join(None if seconds is None else max(0.0, began + seconds - time.monotonic()))
-    if process.exitcode is None:
-        try:
-            os.killpg(process.pid or 0, signal.SIGKILL)
-        except ProcessLookupError:  # it has no group of its own yet
-            process.kill()
-        process.join()
-    _listeners.pop(log).join(10)
-    return Ended(process.exitcode or 0, log.read_text(encoding="utf-8"), time.monotonic() - began)
-
-
 def call(
-    words: Sequence[str],
-    cache: Path,
-    log: Path,
-    where: Path,
-    *,
-    seconds: float | None = None,
-    largest: int = 0,
+    words: Sequence[str], cache: Path, where: Path, *, seconds: float | None = None, largest: int = 0
 ) -> Ended:
-    """Run a command to its end, or until it is killed."""
+    """Run a command to its end, or until it is killed after so many seconds; see :func:`tests.fixtures.child.start`."""
     began = time.monotonic()
-    return wait(start(words, cache, log, where, largest=largest), log, began, seconds=seconds)
+    started = child.start(words, where, environment={"PACO_CACHE": str(cache)}, largest=largest)
+    return Ended(*started.ended(seconds), time.monotonic() - began)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import paco_eval
 from paco_fr.contracts import PixelContract
 from paco_fr.utils.errors import PacoError
 from tasks.user_tasks import own_task
-from tests.faults.child import called, read, start
+from tests.fixtures.child import called, start
 from tests.fixtures.own_encoder import own_encoder
 
 PIXELS = PixelContract(size=16)
@@ -295,5 +295,5 @@ def test_four_processes_share_a_cache(faces, tmp_path):
     """Lists of who uses what were removed under the hands of others: FileNotFoundError, now and then."""
     words = ("evaluate", "pixels", "--folder", f"classes={faces}", "--out")
     started = [start((*words, str(tmp_path / f"out-{number}")), tmp_path) for number in range(4)]
-    assert [(read(heard), process.join(), process.exitcode)[2] for process, heard in started] == [0] * 4
+    assert [child.ended()[0] for child in started] == [0] * 4
     assert len({str(load(tmp_path / f"out-{number}")) for number in range(4)}) == 1

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
-from socket import socket
 from typing import Any
 
 import numpy as np
@@ -80,50 +76,6 @@ def blob_task(kind: str, **changes: Any) -> Task:
         "data_kind": "synthetic", "options": options,
     }  # fmt: skip
     return Task(**{**fields, **changes})
-
-
-GROUP = """
-import atexit, os
-import torch.distributed
-atexit.register(lambda: torch.distributed.is_initialized() and os._exit(3))  # registered first, called last
-from paco_eval.features.processes import use_device
-use_device('auto')
-from accelerate import PartialState
-assert PartialState().num_processes == {number}
-"""
-
-
-def in_processes(number: int, script: str, **environment: str) -> str:
-    """Run a script in several processes of one group, as a launcher starts them; return what the first printed.
-
-    A process that has not left the group at its end exits with 3.
-    """
-    script = GROUP.format(number=number) + script
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    started = []
-    for rank in range(number):
-        own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(number), "LOCAL_WORLD_SIZE": str(number),
-               "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1",
-               "PYTHONPATH": "."}  # fmt: skip
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-c", script],
-                env={**os.environ, **own, **environment},
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        )
-    try:
-        ends = [process.communicate(timeout=240) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    for process, (_, errors) in zip(started, ends, strict=True):
-        assert process.returncode == 0, errors
-    return ends[0][0]
 
 
 @pytest.fixture(autouse=True)

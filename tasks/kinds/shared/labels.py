@@ -43,15 +43,18 @@ def _plain(cell: Any) -> Any:
     return cell
 
 
-def start_items(labels: pd.DataFrame, finite: npt.NDArray[np.bool_]) -> pd.DataFrame:
-    """Return an item table with id, group, failure reason, subset flags and what plots are drawn against."""
+def start_items(labels: pd.DataFrame, finite: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the first columns of an item table: id, group, failure reason, subset flags and what plots are drawn against.
+
+    A table is made of all columns at once: choosing makes hundreds, and pandas takes longest to add a column.
+    """
     columns: dict[str, Any] = {
         "id": labels["unit_id"].to_numpy(),
         "group": labels["group"].to_numpy(),
         "failure": np.where(finite, "", NO_OUTPUT),
     }
     columns |= {name: labels[name].to_numpy() for name in CARRIED if name in labels}
-    return pd.DataFrame(columns | subset_flags(labels))
+    return columns | subset_flags(labels)
 
 
 def subset_flags(labels: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:

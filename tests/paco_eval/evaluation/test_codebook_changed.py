@@ -34,7 +34,8 @@ from tasks.readers.synthetic.rendered import read_cell
 from tasks.registry import all_tasks, derived
 from tasks.testing import check_task
 from tasks.units import units_of
-from tests.paco_eval.conftest import blob_task, in_processes
+from tests.fixtures.child import in_processes
+from tests.paco_eval.conftest import blob_task
 from tests.paco_eval.evaluation.test_codebook import checkpoint
 from tests.paco_eval.evaluation.test_derived import swept as swept_heads
 
@@ -183,9 +184,9 @@ def measured(run: Path, out: Path) -> list[Row]:
 IN_PROCESSES = """
 import os
 from pathlib import Path
-import torch
+from paco_eval.features.processes import use_device
 from tests.paco_eval.evaluation.test_codebook_changed import measured
-torch.set_num_threads(1)
+use_device("auto")
 measured(Path(os.environ["RUN_FOLDER"]), Path(os.environ["OUT_FOLDER"]))
 """
 

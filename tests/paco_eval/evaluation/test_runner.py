@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from ast import literal_eval
 from dataclasses import replace
 
@@ -20,7 +17,8 @@ from paco_fr.contracts import CROPS
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import owned_folder
 from tasks.derived import derived_tasks
-from tests.paco_eval.conftest import blob_task, in_processes
+from tests.fixtures.child import in_processes, python
+from tests.paco_eval.conftest import blob_task
 
 
 def quiet(_: str) -> None:
@@ -199,12 +197,14 @@ from paco_eval.encoders.baselines import Pixels
 from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
 from tasks.derived import derived_tasks
-from tests.paco_eval.conftest import blob_task, in_processes
+from paco_eval.features.processes import use_device
+from tests.paco_eval.conftest import blob_task
 
 class Faulty(Pixels):
     def tokens(self, images, blocks):
         return images + blocks if PartialState().process_index == 1 else super().tokens(images, blocks)
 
+use_device("auto")
 encoders = [Faulty(name="theirs", weight_hash="f" * 16), "constant"]
 failed = evaluate_all(encoders, [blob_task("pose")], out=Path(OUT), say=lambda _: None)
 assert len(failed) == 1, failed
@@ -241,7 +241,9 @@ grid(Path(OUT))
 """
 AGAIN = """
 from pathlib import Path
+from paco_eval.features.processes import use_device
 from tests.paco_eval.evaluation.test_runner import grid
+use_device("auto")
 print(grid(Path(OUT)))
 """
 
@@ -257,9 +259,8 @@ def grid(out):
 def test_after_a_kill_one_cell_is_measured_again_and_three_processes_print_the_same(tmp_path):
     whole = grid(tmp_path / "whole")
     cut, cache = repr(str(tmp_path / "cut")), str(tmp_path / "cache")
-    environment = {**os.environ, "PACO_CACHE": cache, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", KILLED.replace("OUT", cut)], env=environment)
-    assert done.returncode == -signal.SIGKILL
+    status, told = python(KILLED.replace("OUT", cut), environment={"PACO_CACHE": cache}).ended()
+    assert status == -signal.SIGKILL, told
     assert len(load_rows([tmp_path / "cut"])[0]) == 2
     said = in_processes(3, AGAIN.replace("OUT", cut), PACO_CACHE=cache)
     lines = literal_eval(said.splitlines()[-1])

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +10,7 @@ from paco_eval.features.cache import Address, entries, find, keep_to_limit, prun
 from paco_eval.features.cache_locks import keeping
 from paco_eval.rows.store import load_rows
 from paco_fr.utils.errors import PacoError
+from tests.fixtures.child import python
 
 
 @pytest.fixture
@@ -62,10 +61,7 @@ while True:
 
 def test_killed_writers_spoil_nothing(address, tmp_path):
     """Two writers are killed at work; every part that stands is whole."""
-    environment = {**os.environ, "PACO_CACHE": str(tmp_path), "PYTHONPATH": "."}
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(seed)], env=environment) for seed in range(2)
-    ]
+    writers = [python(WRITER, seed) for seed in range(2)]
     import time
 
     deadline = time.monotonic() + 60
@@ -73,7 +69,7 @@ def test_killed_writers_spoil_nothing(address, tmp_path):
         time.sleep(0.05)
     for writer in writers:
         writer.kill()
-        writer.wait()
+        writer.process.join()
     from safetensors import safe_open
 
     parts = list(address.folder.glob("[0-9a-f]*.safetensors"))
@@ -121,14 +117,14 @@ def test_a_limit_may_come_from_the_environment_and_a_wrong_one_is_told(address, 
 
 
 USER = """
-import sys
+import signal
 from paco_eval.features.cache import find
 from paco_eval.features.cache_locks import keeping
 from tests.paco_eval.features.test_cache import address_of, keys_of
 with keeping():
     assert find(address_of("used"), keys_of(1))[1].all()
-    print("using", flush=True)
-    sys.stdin.read()
+    print("using")
+    signal.pause()
 """
 
 
@@ -140,21 +136,14 @@ def test_what_another_process_uses_stays_until_it_ends_or_dies(address, tmp_path
     """Two evaluations share the cache; the one that makes room leaves the other its features."""
     for name in ("used", "unused"):
         fill(address, name, 100)
-    environment = {**os.environ, "PACO_CACHE": str(tmp_path), "PYTHONPATH": "."}
-    other = subprocess.Popen(
-        [sys.executable, "-c", USER],
-        env=environment,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+    other = python(USER)
     try:
-        assert other.stdout is not None and other.stdout.readline() == "using\n"
+        assert other.lines.readline() == "using\n"
         prune(entries(), 0)
         assert [entry.folder for entry in entries()] == [address_of("used").folder]
     finally:
         other.kill()
-        other.wait()
+        other.process.join()
     prune(entries(), 0)
     assert not entries()
 
@@ -245,20 +234,9 @@ print(rounds)
 
 def test_processes_that_come_and_go_do_not_trip_over_each_other(address, tmp_path):
     """Lists of users of the cache vanished between being seen and being opened or removed: FileNotFoundError."""
-    environment = {**os.environ, "PACO_CACHE": str(tmp_path), "PYTHONPATH": "."}
-    users = [
-        subprocess.Popen(
-            [sys.executable, "-c", USERS, "4"],
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(4)
-    ]
-    for user in users:
-        out, said = user.communicate()
-        assert user.returncode == 0 and int(out) > 0, said
+    for user in [python(USERS, 1.5) for _ in range(4)]:
+        status, said = user.ended()
+        assert status == 0 and int(said) > 0, said
     assert not list((tmp_path / "users").glob("*.list"))
 
 

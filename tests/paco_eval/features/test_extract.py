@@ -23,7 +23,8 @@ from paco_fr.contracts import PixelContract, Tokens
 from paco_fr.faces.decode import read_image
 from paco_fr.utils.errors import PacoError
 from tasks.units import units_of
-from tests.paco_eval.conftest import SIDE, blob_records, blob_task, in_processes
+from tests.fixtures.child import in_processes
+from tests.paco_eval.conftest import SIDE, blob_records, blob_task
 
 
 def units(**options):
@@ -155,15 +156,14 @@ def test_tokens_are_kept_as_a_table_each_and_only_within_the_limit(monkeypatch):
 SPREAD = """
 import json
 import numpy as np
-import torch
-torch.set_num_threads(1)
 from accelerate import PartialState
 from paco_eval.encoders import load_encoder
 from paco_eval.encoders.baselines import Pixels
 from paco_eval.features.extract import extract
-from paco_eval.features.processes import gather
+from paco_eval.features.processes import gather, use_device
 from paco_fr.utils.errors import PacoError
 from tests.paco_eval.features.test_extract import units
+use_device("auto")
 found = extract(load_encoder("random:tiny"), units(people=7, broken=1), ("mean",))
 np.save(OUT, found.layers["4", "mean"])
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -15,11 +11,13 @@ from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import measure
+from paco_eval.features.cache import Address, find, store
 from paco_eval.features.extract import extract
 from paco_eval.features.forward import Forward, precision_of, set_up
 from paco_eval.features.processes import use_device
 from paco_fr.contracts import PixelContract
 from paco_fr.utils.errors import PacoError
+from tests.fixtures.full_disk import files_no_larger_than
 from tests.paco_eval.conftest import blob_task
 from tests.paco_eval.features.test_extract import units
 
@@ -113,29 +111,12 @@ def test_a_gpu_that_is_not_there_is_an_error():
     assert use_device("cpu").type == use_device("auto").type == "cpu"
 
 
-FULL = """
-import resource, signal, sys
-import numpy as np
-from paco_eval.features.cache import Address, find, store
-from paco_fr.utils.errors import PacoError
-address = Address("weights", 1, "pixels", 112, "4", "mean")
-keys = np.arange(64, dtype=np.uint8).reshape(4, 16)
-store(address, keys, np.ones((4, 8), dtype=np.float32))
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-try:
-    store(address, keys + 1, np.ones((4, 8000), dtype=np.float32))
-except PacoError as error:
-    print(error)
-assert len(list(address.folder.iterdir())) == 1
-assert find(address, keys)[1].all()
-"""
-
-
-def test_a_full_disk_is_told_and_spoils_nothing(tmp_path):
-    """A limit on the size of files stands for the full disk: the write itself fails."""
-    environment = {**os.environ, "PACO_CACHE": str(tmp_path), "PYTHONPATH": "."}
-    done = subprocess.run(
-        [sys.executable, "-c", FULL], env=environment, capture_output=True, text=True, check=True
-    )
-    assert "Cannot write features" in done.stdout and "cache prune" in done.stdout
+def test_a_full_disk_is_told_and_spoils_nothing():
+    """The write itself fails."""
+    address = Address("weights", 1, "pixels", 112, "4", "mean")
+    keys = np.arange(64, dtype=np.uint8).reshape(4, 16)
+    store(address, keys, np.ones((4, 8), dtype=np.float32))
+    with files_no_larger_than(2000), pytest.raises(PacoError, match=r"Cannot write features.* cache prune"):
+        store(address, keys + 1, np.ones((4, 8000), dtype=np.float32))
+    assert len(list(address.folder.iterdir())) == 1
+    assert find(address, keys)[1].all()

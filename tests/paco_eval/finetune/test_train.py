@@ -27,7 +27,8 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
 from tasks.derived import derived_tasks
 from tasks.user_tasks import own_task
-from tests.paco_eval.conftest import blob_records, blob_task, in_processes, under
+from tests.fixtures.child import in_processes
+from tests.paco_eval.conftest import blob_records, blob_task, under
 
 QUICK = Settings(epochs=4, batch=18, rate=1e-2)
 
@@ -270,14 +271,13 @@ def test_what_cannot_be_fine_tuned_is_said(tmp_path):
 
 
 SPREAD = """
-import sys
 from pathlib import Path
-import torch
-torch.set_num_threads(1)
 from paco_eval.evaluation.runner import measure
 from paco_eval.evaluation.data import Data
+from paco_eval.features.processes import use_device
 from tests.paco_eval.conftest import blob_task
 from tests.paco_eval.finetune.test_train import QUICK, small_encoder, tuned
+use_device("auto")
 data = tuned(Data.load(blob_task("pose", reader_options={"broken": 1}), None))
 for row in measure(small_encoder(), data, settings=QUICK, out=Path(OUT), say=lambda _: None):
     print(row.main.value)

@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -24,19 +20,18 @@ from paco_fr.train.pretrain import pretrain
 from paco_fr.train.resume import load_state, save_state, state_files
 from paco_fr.train.signals import Interrupted
 from paco_fr.utils.errors import PacoError
+from tests.fixtures.child import group, in_processes, python
+from tests.fixtures.full_disk import files_no_larger_than
 from tests.paco_fr.conftest import config_on, small_config
 
 RUN = """
-import atexit, json, os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
 from types import SimpleNamespace
 import torch
-atexit.register(lambda: torch.distributed.is_initialized() and os._exit(3))  # registered first, called last
 import paco_fr.train.pretrain as loop
 import paco_fr.train.resume as states
 from paco_fr.config import parse_config
-from paco_fr.utils.files import atomic_file
-torch.set_num_threads(1)
 config, out, moment = parse_config(json.loads(sys.argv[1]), "test"), Path(sys.argv[2]), sys.argv[3]
 
 def die(*_, **__):
@@ -67,30 +62,8 @@ loop.pretrain(config, out, resume=True)
 REPOSITORY = Path(__file__).parents[3]
 
 
-def run(script: Path, config, out: Path, moment: str = "", processes: int = 1) -> subprocess.Popen:
-    launch = [sys.executable]
-    if processes > 1:
-        port = str(random.randint(20_000, 60_000))
-        launch += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", port]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY),
-        "OMP_NUM_THREADS": "1",
-    }
-    return subprocess.Popen(
-        [*launch, str(script), config.model_dump_json(), str(out), moment],
-        env=environment,
-        start_new_session=True,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@pytest.fixture
-def script(tmp_path: Path) -> Path:
-    path = tmp_path / "run.py"
-    path.write_text(RUN)
-    return path
+def words(config, out: Path, moment: str = "") -> tuple[object, ...]:
+    return RUN, config.model_dump_json(), out, moment
 
 
 def curve(out: Path) -> list[dict[str, float]]:
@@ -109,13 +82,6 @@ def same(first: Path, second: Path) -> bool:
     )
 
 
-def kill(process: subprocess.Popen) -> None:
-    """Kill a launcher and its workers, which torchrun puts in sessions of their own."""
-    launcher = psutil.Process(process.pid)
-    for member in [launcher, *launcher.children(recursive=True)]:
-        member.kill()
-
-
 def newest_step(out: Path) -> int:
     files = state_files(out)
     return int(files[-1].stem.split("-")[1]) if files else 0
@@ -125,14 +91,13 @@ MOMENTS = ["between steps", "inside a checkpoint write", "between weights and ca
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_run_ends_in_the_same_bits(faces, tmp_path, script, moment):
+def test_a_killed_run_ends_in_the_same_bits(faces, tmp_path, moment):
     """Killed at step 6, in the write of a state right after a log line, or with weights and no card; saved after every step."""
     config = config_on(faces, run={"save_seconds": 0.0}, optimiser={"presentations": 16 * 22})
     whole = pretrain(config, tmp_path / "whole")
     cut = tmp_path / "cut"
-    process = run(script, config, cut, moment)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL, said
+    status, said = python(*words(config, cut, moment)).ended()
+    assert status == -signal.SIGKILL, said
     assert state_files(cut) and not (cut / "card.json").exists()
     if moment == "inside a checkpoint write":
         assert len(list(cut.glob(".state-*.tmp"))) == 1
@@ -143,28 +108,27 @@ def test_a_killed_run_ends_in_the_same_bits(faces, tmp_path, script, moment):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("processes", [1, 2])
-def test_twenty_kills_at_random_moments(faces, tmp_path, script, processes):
+def test_twenty_kills_at_random_moments(faces, tmp_path, processes):
     """SIGKILL to all processes, twenty times all over the run; PACO_RECORD names a file for the outcome."""
     config = config_on(faces, run={"save_seconds": 0.0}, optimiser={"presentations": 16 * 400})
     reference = tmp_path / "whole"
-    process = run(script, config, reference, processes=processes)
-    assert process.wait(timeout=1200) == 0
+    in_processes(processes, *words(config, reference))
     out, chance, steps = tmp_path / "cut", random.Random(processes), []
     for moment in sorted(chance.sample(range(1, 390), 20)):
-        process = run(script, config, out, processes=processes)
+        children = group(processes, *words(config, out))
         due = max(moment, newest_step(out) + 1)
-        while process.poll() is None and newest_step(out) < due:
+        while children[0].process.exitcode is None and newest_step(out) < due:
             time.sleep(0.01)
         time.sleep(chance.uniform(0.0, 0.1))
-        if process.poll() is not None:
+        if children[0].process.exitcode is not None:
             break
-        kill(process)
-        process.communicate()
+        for child in children:
+            child.kill()
+        for child in children:
+            child.ended()
         steps.append(newest_step(out))
     kills = len(steps)
-    process = run(script, config, out, processes=processes)
-    _, said = process.communicate(timeout=1200)
-    assert process.returncode == 0, said
+    in_processes(processes, *words(config, out))
     equal = same(out, reference)
     record = os.environ.get("PACO_RECORD")
     if record:
@@ -201,17 +165,6 @@ def test_a_signal_saves_and_says_how_to_continue(faces, tmp_path, monkeypatch, n
     assert stop.value.number == number
     assert signal.getsignal(number) == before
     assert same(pretrain(config, tmp_path / "cut", resume=True), whole)
-
-
-@contextmanager
-def files_no_larger_than(size: int):
-    """Let the system refuse to write more, as a full disk does."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_full_disk_leaves_the_last_good_state(faces, tmp_path):
@@ -267,21 +220,17 @@ def test_a_batch_that_the_processes_cannot_share_is_refused_before_anything_is_t
     assert not (tmp_path / "run").exists()
 
 
-def test_two_processes_learn_what_one_does_and_the_other_can_continue(faces, tmp_path, script):
+def test_two_processes_learn_what_one_does_and_the_other_can_continue(faces, tmp_path):
     """One effective batch, one and two processes, also in parts and continued alone: one curve to 1e-5."""
     config = config_on(faces, optimiser={"batch": 16, "presentations": 96})
     one = pretrain(config, tmp_path / "one")
-    process = run(script, config, tmp_path / "two", processes=2)
-    _, said = process.communicate(timeout=240)
-    assert process.returncode == 0, said
+    in_processes(2, *words(config, tmp_path / "two"))
     stopped = tmp_path / "stopped"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("paco_fr.train.pretrain.highest", lambda values, device: [0.0, 15.0, 0.0])
         with pytest.raises(Interrupted):
             pretrain(config, stopped)
-    process = run(script, config, stopped, processes=2)
-    _, said = process.communicate(timeout=240)
-    assert process.returncode == 0, said
+    in_processes(2, *words(config, stopped))
     parts = pretrain(
         config_on(faces, optimiser={"batch": 16, "presentations": 96, "accumulate": 4}), tmp_path / "parts"
     )

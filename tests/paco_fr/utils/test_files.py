@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -27,6 +24,8 @@ from paco_fr.utils.files import (
     unheld,
     writing,
 )
+from tests.fixtures.child import python
+from tests.fixtures.full_disk import files_no_larger_than
 
 
 @pytest.fixture
@@ -80,7 +79,7 @@ with atomic_file(Path(sys.argv[1]) / "file"), atomic_folder(Path(sys.argv[1]) / 
 
 def test_what_a_killed_writer_left_goes_and_what_others_write_stays(tmp_path):
     """Temporary files of killed writers stayed for ever."""
-    subprocess.run([sys.executable, "-c", DYING, str(tmp_path)], check=False)
+    python(DYING, tmp_path).ended()
     left = list(tmp_path.iterdir())
     elsewhere = tmp_path / ".x.another-host.1.00000000.tmp"
     elsewhere.write_text("written by another machine")
@@ -118,9 +117,7 @@ WRITERS = {
 def test_a_full_disk_is_one_line_whatever_library_writes(kind, tmp_path):
     """Libraries hide the file system's error in errors of their own, which ended as tracebacks."""
     (tmp_path / "kept").write_text("old")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    try:
+    with files_no_larger_than(4096):
         with pytest.raises(WriteError) as caught, atomic_file(tmp_path / "kept") as path:
             WRITERS[kind](path)
         with (
@@ -129,8 +126,6 @@ def test_a_full_disk_is_one_line_whatever_library_writes(kind, tmp_path):
             atomic_file(tmp_path / "kept") as path,
         ):
             WRITERS[kind](path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(caught.value) and f"Cannot write {tmp_path / 'kept'}: " in str(caught.value)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept", "old")]
 
@@ -165,29 +160,24 @@ def test_nothing_is_written_onto_what_it_is_made_of(tmp_path):
 
 
 HOLDER = """
-import sys
+import signal, sys
 from pathlib import Path
 from paco_fr.utils.files import hold
 hold(Path(sys.argv[1]))
-print("holds", flush=True)
-sys.stdin.read()
+print("holds")
+signal.pause()
 """
 
 
 def test_what_a_process_holds_is_not_pruned_until_it_ends(tmp_path):
     path = tmp_path / "faces" / "set"
     path.mkdir(parents=True)
-    other = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert other.stdout.readline() == "holds\n"
+    other = python(HOLDER, path)
+    assert other.lines.readline() == "holds\n"
     with unheld(path) as free:
         assert not free
     other.kill()
-    other.wait()
+    other.process.join()
     with unheld(path) as free:
         assert free
     assert not list((tmp_path / "users").iterdir())
