@@ -189,10 +189,9 @@ def main() -> None:
         weights = Path(name) / "weights.safetensors"
         save_file(encoder.model.state_dict(), weights)
         pictures(Path(name) / "faces", options.pictures)
-        starts = {
-            each: warm(each, Path(name) / "faces", options.repeats)
-            for each in ("pixels", f"timm:{options.model}?weights={weights}")
-        }
+        mean, std = (",".join(map(str, values)) for values in (encoder.pixels.mean, encoder.pixels.std))
+        own = f"timm:{options.model}?weights={weights}&mean={mean}&std={std}"
+        starts = {each: warm(each, Path(name) / "faces", options.repeats) for each in ("pixels", own)}
     for what, took in parts.items():
         print(f"{what:28}{took:9.3f} s")
     whole = forward * options.pictures

@@ -29,6 +29,7 @@ from paco_eval.encoders import load_encoder
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.frozen import decide_elsewhere
 from paco_eval.evaluation.protocols import Protocol
+from paco_eval.experiments.repro import encoder_of, task_of
 from paco_eval.features.extract import Features, extract
 from paco_eval.features.processes import use_device
 from paco_eval.probes.probe import Choice, choose
@@ -39,7 +40,7 @@ from paco_eval.rows.store import find_row
 from paco_fr.contracts import Encoder, PixelContract
 from paco_fr.faces.records import cells_of, picture_sizes
 from paco_fr.faces.rotation import rotation_from_angles
-from paco_fr.utils.errors import MissingDataError, PacoError
+from paco_fr.utils.errors import PacoError
 from paco_fr.utils.progress import tracked
 from paco_fr.utils.types import Array
 from tasks import splits
@@ -206,10 +207,9 @@ def explain(
     """
     extra = [*(tasks_of(Path(tasks_from)) if tasks_from else ()), *([own_task(folder)] if folder else ())]
     use_device("auto")
-    encoder = load_encoder(f"file:{encoder_from}", trust=trust) if encoder_from is not None else None
     return explain_row(
-        row, all_tasks(extra), encoder=encoder, limit=limit, out=None if out is None else Path(out), trust=trust,
-        data_root=None if data_root is None else Path(data_root),
+        row, all_tasks(extra), encoder_from=encoder_from, limit=limit, out=None if out is None else Path(out),
+        trust=trust, data_root=None if data_root is None else Path(data_root),
     )  # fmt: skip
 
 
@@ -218,6 +218,7 @@ def explain_row(
     known: Mapping[str, Task],
     *,
     encoder: Encoder | None = None,
+    encoder_from: str | None = None,
     data_root: Path | None = None,
     limit: int = LIMIT,
     out: Path | None = None,
@@ -229,6 +230,7 @@ def explain_row(
         place: file of the row, or ``FOLDER#KEY`` of an archive.
         known: tasks by name.
         encoder: in place of the one that the row names.
+        encoder_from: ``FILE:CLASS`` that gives it.
         data_root: folder of the data sets.
         limit: at most so many pictures of each part are looked at.
         out: folder for a sheet of the worst faces; none without it.
@@ -243,19 +245,12 @@ def explain_row(
     stored = find_row(place)
     row = stored.row
     protocol = Protocol.parse(row.protocol)
-    task = known.get(row.task)
-    if task is None:
-        raise PacoError(
-            f"{stored.path}: its task '{row.task}' is not known here; declare it with --folder or --tasks-from."
-        )
+    task = task_of(stored.path, row, known, data_root)
     if task.sweep is not None:
         raise PacoError(f"{row.task} is a derived task. Explain the row of {task.sweep.base} instead.")
     if protocol.name != "frozen" or load_kind(task.kind).HEAD in ("diagnostics", "token_ridge"):
         raise PacoError(f"{stored.path}: only frozen features with one head a picture are explained.")
-    if absent := task.missing(data_root):
-        where = data_root or "--data-root (not given)"
-        raise MissingDataError(f"{row.task}: {', '.join(absent)} not under {where}. {task.obtain}")
-    own = encoder if encoder is not None else load_encoder(row.encoder, trust=trust)
+    own = encoder or encoder_of(stored.path, row, encoder_from=encoder_from, trust=trust)
     asked = replace(
         Protocol(crop=protocol.crop), limit=limit if protocol.limit is None else min(limit, protocol.limit)
     )

@@ -122,17 +122,10 @@ def reproduce(
     """
     stored = find_row(place)
     row, path = stored.row, stored.path
-    task = known.get(row.task) or _own_task(row)
-    if task is None:
-        raise PacoError(
-            f"{path}: its task '{row.task}' is not known here; declare it with --folder or --tasks-from. "
-            f"The row was made by: {row.command or 'an unknown command'}"
-        )
-    if absent := task.missing(data_root):
-        where = data_root or "--data-root (not given)"
-        raise MissingDataError(f"{row.task}: {', '.join(absent)} not under {where}. {task.obtain}")
+    task = task_of(path, row, known, data_root)
     protocol = protocol_of(path, row, train_identities)
-    encoder = encoder_of(path, row, checkpoint, encoder_from, trust=trust)
+    then = f"Then: paco-eval repro {path} --checkpoint FOLDER"
+    encoder = encoder_of(path, row, checkpoint, encoder_from, trust=trust, then=then)
     state, said = PartialState(), [""]
 
     def tell(text: str) -> None:
@@ -159,6 +152,26 @@ def reproduce(
     return judge(row, measured, seeds_beside(stored))
 
 
+def task_of(path: Path, row: Row, known: Mapping[str, Task], data_root: Path | None) -> Task:
+    """Return the task of a row; one on own pictures is made again as the row says, if it is not among those known.
+
+    Raises:
+        MissingDataError: its data is not under ``data_root``.
+        PacoError: it is not known here.
+
+    """
+    task = known.get(row.task) or _own_task(row)
+    if task is None:
+        raise PacoError(
+            f"{path}: its task '{row.task}' is not known here; declare it with --folder or --tasks-from. "
+            f"The row was made by: {row.command or 'an unknown command'}"
+        )
+    if absent := task.missing(data_root):
+        where = data_root or "--data-root (not given)"
+        raise MissingDataError(f"{row.task}: {', '.join(absent)} not under {where}. {task.obtain}")
+    return task
+
+
 def _own_task(row: Row) -> Task | None:
     """Return the task on own pictures that the command of a row declares; None where it declares none."""
     words = shlex.split(row.command)
@@ -168,9 +181,23 @@ def _own_task(row: Row) -> Task | None:
 
 
 def encoder_of(
-    path: Path, row: Row, checkpoint: Path | None, encoder_from: str | None, *, trust: bool
+    path: Path,
+    row: Row,
+    checkpoint: Path | None = None,
+    encoder_from: str | None = None,
+    *,
+    trust: bool = False,
+    then: str = "",
 ) -> Encoder:
     """Return the encoder to measure a row again with: its own where it can be had, else what stands in for it.
+
+    Args:
+        path: of the row.
+        row: what it holds.
+        checkpoint: folder of weights trained again.
+        encoder_from: ``FILE:CLASS`` that gives the encoder of a row that was measured from Python.
+        trust: whether code that comes with an encoder may run.
+        then: what to do once weights were trained again.
 
     Raises:
         PacoError: the weights are not at hand (the message says how they are trained or given), or what stands in
@@ -187,12 +214,11 @@ def encoder_of(
         return load_encoder(f"paco:{checkpoint}")
     if row.repro == "retrain":
         folder = row.encoder.removeprefix("paco:")
-        then = f"Then: paco-eval repro {path} --checkpoint FOLDER"
         if not Path(folder).is_dir():
-            raise PacoError(f"{path}: {training(row)} {then}")
+            raise PacoError(f"{path}: {training(row)} {then}".rstrip())
         loaded = load_encoder(row.encoder)
         if row.weight_hash not in (loaded.weight_hash, getattr(loaded, "stated_hash", "")):
-            raise PacoError(f"{path}: {folder} holds other weights now; {training(row)} {then}")
+            raise PacoError(f"{path}: {folder} holds other weights now; {training(row)} {then}".rstrip())
         return loaded
     if row.encoder.startswith("module:"):
         raise PacoError(

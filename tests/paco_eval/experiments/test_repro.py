@@ -21,6 +21,7 @@ from paco_eval.encoders import load_encoder
 from paco_eval.encoders.paco import retrain_command
 from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
+from paco_eval.experiments.explain import explain_row
 from paco_eval.experiments.repro import Reproduction, changed_fields, judge, reproduce, seed_interval
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import load_rows, read_items, read_row, write_row
@@ -203,6 +204,8 @@ def test_a_checkpoint_that_still_lies_where_the_row_says_is_measured(tmp_path: P
     checkpoint(folder, 1)
     with pytest.raises(PacoError, match=r"holds other weights now.*--checkpoint FOLDER"):
         reproduce(stored.path, KNOWN, say=quiet)
+    with pytest.raises(PacoError, match="holds other weights now"):  # whose faults are not those of the row
+        explain_row(stored.path, KNOWN)
 
 
 def test_rows_of_derived_tasks_are_measured_again(tmp_path: Path) -> None:
