@@ -1,6 +1,6 @@
 """Weight, printed pages and first paint of a report's page, beside those of an earlier checkout.
 
-Run it from the root of the repository: ``python -m benchmarks.report RUN [--before TREE]``. It needs Chromium. RUN is a
+Run it from the root of the repository: ``python -m benchmarks.report RUN [--against TREE]``. It needs Chromium. RUN is a
 folder of rows, as quickstart leaves; without one, rows of 50 encoders on 100 tasks are made up. Aims: 3 MB and 12
 printed pages for the rows of quickstart, first paint under 1 s.
 """
@@ -56,9 +56,19 @@ def measured(browser: str, run: Path, tree: Path, folder: Path) -> str:
     subprocess.run(
         [sys.executable, "-c", BUILD, str(run), str(folder)], check=True, env=environment, cwd=tree
     )
-    seconds = time.perf_counter() - start
-    page = folder / "report.html"
-    size = page.stat().st_size
+    return f"{weighed(browser, folder / 'report.html', folder)}, made in {time.perf_counter() - start:.0f} s"
+
+
+def browser_here() -> str:
+    """Return the program of a Chromium; without one there is nothing to measure."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        raise SystemExit("No Chromium on this machine.")
+    return found
+
+
+def weighed(browser: str, page: Path, folder: Path) -> str:
+    """Say what a page weighs, how many pages it is on paper, and how long after an empty one it is seen."""
     headless = [
         browser,
         "--headless",
@@ -77,7 +87,7 @@ def measured(browser: str, run: Path, tree: Path, folder: Path) -> str:
     # A browser without a screen reports no paints, so a picture of the page is held against one of an empty page.
     paint = _pictured(headless, page, folder) - _pictured(headless, empty, folder)
     seen = f"painted {paint:.2f} s after an empty page"
-    return f"{size / 1e6:.2f} MB, {pages} printed pages, {seen}, made in {seconds:.0f} s"
+    return f"{page.stat().st_size / 1e6:.2f} MB, {pages} printed pages, {seen}"
 
 
 def _pictured(headless: list[str], page: Path, folder: Path) -> float:
@@ -96,17 +106,13 @@ def _pictured(headless: list[str], page: Path, folder: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", nargs="?", type=Path, help="folder of rows")
-    parser.add_argument(
-        "--before", type=Path, help="checkout of an earlier version, measured on the same rows"
-    )
+    parser.add_argument("--against", type=Path, help="another tree, measured on the same rows")
     asked = parser.parse_args()
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        raise SystemExit("No Chromium on this machine.")
+    browser = browser_here()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run = (asked.run or made_up(folder / "run")).resolve()
-        for what, tree in (("now", Path(__file__).parents[1]), ("before", asked.before)):
+        for what, tree in (("here", Path(__file__).parents[1]), ("there", asked.against)):
             if tree is not None:
                 print(f"{what:7} {measured(browser, run, tree.resolve(), folder / what)}", flush=True)
 

@@ -7,7 +7,6 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +146,8 @@ def _task_lines(rows: Rows, width: int) -> list[str]:
 
 
 def _encoders(data_root: Path | None) -> Rows:
+    from importlib.metadata import entry_points  # takes as long as a list
+
     from paco_eval.encoders import ADAPTERS
 
     folder = Path(__file__).parents[2] / "paco_fr" / "weights"  # not by import: that would bring in torch

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -63,13 +64,15 @@ def measure_frozen(encoder: Encoder, data: Data, wanted: Sequence[str]) -> Itera
             decision = decide(task, features, units.labels, split, memo)
         chose = time.monotonic()
         scorer = Scorer.fitted(task, split, decision, features.layers, units.labels)
-        items = scorer.items(features.layers[decision.choice.layer], units.labels)
+        table = features.layers[decision.choice.layer]
+        items = scorer.items(table, units.labels)
         timings = {"extract": features.seconds, "choose": chose - started, "score": time.monotonic() - chose}
         for part, held, members in shares_of(data, view, items):
             failed = sum(unit in features.failures for unit in held.tolist())
             yield Measured(
                 part, members, len(held), failed, decision, timings, {"labelled": _labelled(split)},
                 images_per_s=features.images_per_s, shown=units if part == view else None,
+                outputs=partial(scorer.outputs, table),
             )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from paco_eval.evaluation.cells import drawn_fingerprint
 from paco_eval.evaluation.data import Data
 from paco_eval.features.forward import flops_of, precision_of
 from paco_eval.probes.scorer import Decision
+from paco_eval.rows.samples import OutputsOf
 from paco_eval.rows.schema import Definition, Row, Unit, row_key
 from paco_eval.rows.schema import Interval as RowInterval
 from paco_eval.rows.schema import Metric as RowMetric
@@ -64,6 +65,7 @@ class Measured:
         chosen: joins what the row says was chosen.
         images_per_s: rate of the encoder, where it was measured now.
         shown: the units, where a few faces of the row are kept for the report.
+        outputs: what the head says of some of them, by number, for kinds whose items do not hold what was predicted.
         achieved: what a change achieved, by id of a picture, where the items cannot say it.
 
     """
@@ -77,6 +79,7 @@ class Measured:
     chosen: Mapping[str, str | float | None] = field(default_factory=dict)
     images_per_s: float | None = None
     shown: Units | None = None
+    outputs: OutputsOf | None = None
     achieved: pd.Series | None = None
 
 

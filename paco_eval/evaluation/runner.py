@@ -300,7 +300,9 @@ def _share(encoders: Sequence[Encoder], data: Data, out: Path, overwrite: str) -
 def _write(folder: Path, row: Row, measured: Measured, task: Task, clean: str) -> None:
     """Write a row, its items, and what is kept beside them; what they share with the row of key ``clean`` but once."""
     beside: dict[str, bytes] = {}
-    if measured.shown is not None and (samples := samples_of(task, measured.items, measured.shown)):
+    if measured.shown is not None and (
+        samples := samples_of(task, measured.items, measured.shown, measured.outputs)
+    ):
         beside[SAMPLES] = samples
     if measured.achieved is not None:
         beside[ACHIEVED] = achieved_table(measured.achieved)

@@ -90,7 +90,7 @@ def score_fitted(
     """Return the items of the test parts for features (n, D) that the heads need not have been fitted on."""
     kind, parts = load_kind(task.kind), []
     for head, fold in zip(heads, folds, strict=True):
-        outputs = _outputs(head, table[fold.held.indices], choice.strength)
+        outputs = outputs_of(head, table[fold.held.indices], choice.strength)
         parts.append(kind.items(outputs, labels.iloc[fold.held.indices], task))
     return pd.concat(parts, ignore_index=True)
 
@@ -116,7 +116,10 @@ def _path_outputs(path: FittedPath, table: npt.NDArray[np.float32]) -> list[npt.
     return [_spread(output, finite) for output in path.all_outputs(table[finite])]
 
 
-def _outputs(path: FittedPath, table: npt.NDArray[np.float32], strength: Strength) -> npt.NDArray[np.float64]:
+def outputs_of(
+    path: FittedPath, table: npt.NDArray[np.float32], strength: Strength
+) -> npt.NDArray[np.float64]:
+    """Return the outputs of a head for features (n, D), NaN for units without them."""
     finite = finite_rows(table)
     return _spread(path.outputs(table[finite], strength), finite)
 

@@ -14,7 +14,7 @@ from paco_eval.features.extract import Features
 from paco_eval.features.layers import Layer
 from paco_eval.probes.borrowed import score_elsewhere
 from paco_eval.probes.choice_cache import chosen_once
-from paco_eval.probes.probe import Choice, choose, fit, score_fitted
+from paco_eval.probes.probe import Choice, choose, fit, outputs_of, score_fitted
 from paco_eval.probes.solvers import FittedPath
 from paco_fr.utils.errors import PacoError
 from tasks.splits import Fold, ScoredOnly, Split, Test, Train
@@ -90,6 +90,22 @@ class Scorer:
         if isinstance(self.split, ScoredOnly):
             return self._as_a_whole(table, labels, self.split.test)
         return score_fitted(self.task, self.heads, table, labels, self.split.score, self.decision.choice)
+
+    def outputs(
+        self, table: npt.NDArray[np.float32], units: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.floating]:
+        """Return what the heads say of units (U,) of the test part, of features (n, D) of all units."""
+        if isinstance(self.split, ScoredOnly):
+            return table[units]
+        found: npt.NDArray[np.floating] | None = None
+        for head, fold in zip(self.heads, self.split.score, strict=True):
+            own = np.isin(units, fold.held.indices)
+            said = outputs_of(head, table[units[own]], self.decision.choice.strength)
+            if found is None:
+                found = np.full((len(units), *said.shape[1:]), np.nan)
+            found[own] = said
+        assert found is not None
+        return found
 
     def items_apart(self, table: npt.NDArray[np.float32], labels: pd.DataFrame) -> pd.DataFrame:
         """Return the items of units (n, D) that stand for the test part and are all held."""

@@ -7,8 +7,10 @@
 ``pretrain/NAME/sheets/STEP.npz``    the same, after so many steps
 ``pretrain/NAME/codebook.npz``       ``tokens``: (N, K, P, P, 3) uint8; ``usage``: (N, K) float
 ``rows/KEY.HASH.samples.npz``        of a row: ``images`` (n, H, W, 3) uint8, ``ids`` (n,) of their units,
-                                     ``roles`` (n,), why they are kept, ``transforms`` (n, 2, 3) from
-                                     photograph to image, ``visible`` (n, L) bool of points
+                                     ``roles`` (n,), why they are kept, ``items`` (n,), of which item, ``sides``
+                                     (n,), on which side of a comparison, ``transforms`` (n, 2, 3) from
+                                     photograph to image, ``visible`` (n, L) bool of points; of class maps also
+                                     ``masks`` (n, 2, S, S) uint8, the truth and what was predicted
 ==================================== ==============================================================
 
 A run that an encoder ``paco:FOLDER`` of the rows names is shown as well where its folder is at hand.
@@ -36,10 +38,13 @@ SHAPES: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "reconstruction": {"original": (4, "u"), "corrupted": (4, "u"), "reconstructed": (4, "u")},
     "codebook": {"tokens": (5, "u"), "usage": (2, "f")},
     "samples": {
-        "images": (4, "u"), "ids": (1, "U"), "roles": (1, "U"), "transforms": (3, "f"), "visible": (2, "b"),
+        "images": (4, "u"), "ids": (1, "U"), "roles": (1, "U"), "items": (1, "U"), "sides": (1, "i"),
+        "transforms": (3, "f"), "visible": (2, "b"),
     },
 }  # fmt: skip
 """Arrays of each kind of file: number of axes and kind of type."""
+PERHAPS: Mapping[str, tuple[int, str]] = {"masks": (4, "u")}
+"""Those that a file need not have."""
 
 LIMITS = {"reconstruction": 100_000_000, "codebook": ARRAYS, "samples": 100_000_000}
 """Bytes of each kind of file, unpacked."""
@@ -113,7 +118,8 @@ def load_arrays(path: Path, kind: str) -> Arrays | None:
 
 
 def _check(path: Path | str, kind: str, arrays: Arrays) -> None:
-    for name, (axes, type_kind) in SHAPES[kind].items():
+    perhaps = {name: shape for name, shape in PERHAPS.items() if name in arrays}
+    for name, (axes, type_kind) in {**SHAPES[kind], **perhaps}.items():
         if name not in arrays:
             raise PacoError(f"{path}: no array '{name}'; a {kind} file has {', '.join(SHAPES[kind])}.")
         array = arrays[name]

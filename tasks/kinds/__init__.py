@@ -33,7 +33,12 @@ PEOPLE_KINDS = ("verification", "identification", "templates")
 
 
 class Kind(Protocol):
-    """What the module of a kind offers."""
+    """What the module of a kind offers.
+
+    Besides, where people can see on pictures what was scored: ``shown(items, labels, task)``, which pictures those are
+    (:mod:`tasks.kinds.shared.shown`), and ``painted(outputs, labels, task)`` (n, 2, S, S), truth and prediction as class
+    maps over the canvas, where the items do not hold what was predicted.
+    """
 
     @property
     def HEAD(self) -> HeadName:  # noqa: N802 - a constant of the module

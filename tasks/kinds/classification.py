@@ -14,11 +14,13 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import finite_rows, start_items
+from tasks.kinds.shared.shown import faces_shown
 from tasks.metrics import classification as scores
 from tasks.metrics.metric import Metric
 from tasks.task import Task
 
 HEAD: HeadName = "logistic"
+shown = faces_shown
 
 
 def class_names(task: Task) -> tuple[str, ...]:

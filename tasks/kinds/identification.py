@@ -29,8 +29,15 @@ import pandas as pd
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.shared.embeddings import as_embeddings, pooled, template_columns, without_rounding
+from tasks.kinds.shared.embeddings import (
+    as_embeddings,
+    pooled,
+    template_columns,
+    template_pictures,
+    without_rounding,
+)
 from tasks.kinds.shared.labels import NO_OUTPUT, subset_flags
+from tasks.kinds.shared.shown import PAIR, PAIRS, PICTURES, Shown
 from tasks.kinds.verification import targets
 from tasks.lists import SearchList, positions
 from tasks.metrics.failures import pair_scores
@@ -38,7 +45,7 @@ from tasks.metrics.identification import FPIRS, METRICS, POOLED_SHARE, tpir_nonm
 from tasks.metrics.metric import Metric
 from tasks.task import Task
 
-__all__ = ["HEAD", "items", "metrics", "perfect", "targets"]
+__all__ = ["HEAD", "items", "metrics", "perfect", "shown", "targets"]
 
 HEAD: HeadName = "whitening"
 
@@ -222,3 +229,38 @@ def chance(items: pd.DataFrame, task: Task) -> float | None:
         return None
     enrolled = items.loc[items["mated"], "truth"].nunique()
     return 100.0 / enrolled if enrolled else None
+
+
+def shown(items: pd.DataFrame, labels: pd.DataFrame, task: Task) -> list[Shown]:
+    """Return the searches, one a person, that put most others above the mate: probe, best match, and the mate."""
+    known = items[(items["failure"] == "") & items["mated"].astype(bool)]
+    known = known.sort_values(["above", "mate_score"], ascending=[False, True], kind="stable")
+    known = known.drop_duplicates("truth").head(2 * PAIRS)
+    searched, enrolled = _pictures(labels, task)
+    found = []
+    for name, taken, mate in known[["id", "prediction", "truth"]].astype(str).itertuples(index=False):
+        people = (taken, mate) if taken != mate else (mate,)
+        found.append(Shown(PAIR, name, (searched[name], *(enrolled[person] for person in people))))
+    return found
+
+
+def _pictures(
+    labels: pd.DataFrame, task: Task
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Return the units of every probe by its id, and those of every person of the gallery by name."""
+    enrolled: dict[str, tuple[str, ...]] = {}
+    if "search_list" in task.options:
+        listed, of_template = task.options["search_list"], template_pictures(labels)
+        for number, subject in zip(listed.gallery.tolist(), listed.gallery_subject.tolist(), strict=True):
+            enrolled[str(subject)] = (*enrolled.get(str(subject), ()), *of_template.get(str(number), ()))
+        searched = {str(number): of_template[str(number)] for number in listed.probe.tolist()}
+    else:
+        units, who = (
+            labels[name].to_numpy(dtype=str)
+            for name in ("unit_id", "identity" if "identity" in labels else "group")
+        )
+        gallery = labels["media"].isin([str(value) for value in task.options["gallery_media"]]).to_numpy()
+        for unit, person in zip(units[gallery], who[gallery], strict=True):
+            enrolled[person] = (*enrolled.get(person, ()), unit)
+        searched = {unit: (unit,) for unit in units[~gallery].tolist()}
+    return searched, {person: found[:PICTURES] for person, found in enrolled.items()}

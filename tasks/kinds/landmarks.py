@@ -35,12 +35,14 @@ from paco_fr.utils.errors import PacoError, unknown_name
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import finite_rows, stacked, start_items
+from tasks.kinds.shared.shown import faces_shown
 from tasks.metrics import failures
 from tasks.metrics import landmarks as scores
 from tasks.metrics.metric import Metric, mean_of
 from tasks.task import Task
 
 HEAD: HeadName = "ridge"
+shown = faces_shown
 
 MAIN = {
     "box": "nme_box",

@@ -15,11 +15,13 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import finite_rows, stacked, start_items
+from tasks.kinds.shared.shown import faces_shown
 from tasks.metrics.classification import ATTRIBUTES
 from tasks.metrics.metric import Metric
 from tasks.task import Task
 
 HEAD: HeadName = "ridge"
+shown = faces_shown
 
 THRESHOLD = 0.5
 

@@ -17,12 +17,14 @@ from paco_fr.faces.rotation import angles_from_rotation, rotation_from_angles
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import finite_rows, stacked, start_items
+from tasks.kinds.shared.shown import faces_shown
 from tasks.metrics import failures
 from tasks.metrics import pose as scores
 from tasks.metrics.metric import Metric
 from tasks.task import Task
 
 HEAD: HeadName = "ridge"
+shown = faces_shown
 
 ANGLES = ("yaw", "pitch", "roll")
 STORED = 1e-3

@@ -27,12 +27,14 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.labels import start_items
+from tasks.kinds.shared.shown import faces_shown
 from tasks.metrics import segmentation as scores
 from tasks.metrics.metric import Metric
 from tasks.task import Task
 from tasks.units import PHOTO_SIZE
 
 HEAD: HeadName = "token_ridge"
+shown = faces_shown
 
 GRID = 112
 """Cells of a side of the class maps that heads are fitted to."""
@@ -158,3 +160,17 @@ def perfect(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.object_]:
     found = np.empty(len(labels), dtype=object)
     found[:] = masks(labels, task)
     return found
+
+
+def painted(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> Classes:
+    """Return (n, 2, GRID, GRID) classes on the canvas for people to look at: the truth, and scores (n, N, C) of tokens.
+
+    Units without finite scores are background.
+    """
+    scored = torch.from_numpy(np.nan_to_num(np.asarray(outputs, dtype=np.float32)))
+    count, tokens, classes = scored.shape
+    side = round(tokens**0.5)
+    grid = scored.transpose(1, 2).reshape(count, classes, side, side)
+    drawn = F.interpolate(grid, size=(GRID, GRID), mode="bilinear", align_corners=False)
+    said = drawn.argmax(dim=1).numpy().astype(np.uint8)
+    return np.stack([targets(labels, task), said], axis=1)

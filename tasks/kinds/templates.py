@@ -20,10 +20,11 @@ import pandas as pd
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
-from tasks.kinds.shared.embeddings import pooled, scores_of_pairs, template_columns
+from tasks.kinds.shared.embeddings import pooled, scores_of_pairs, template_columns, template_pictures
 from tasks.kinds.shared.labels import NO_OUTPUT
+from tasks.kinds.shared.shown import PAIR, Shown, hardest_pairs
 from tasks.kinds.verification import pair_list
-from tasks.lists import PairList, linked
+from tasks.lists import PairList, linked, positions
 from tasks.metrics.failures import pair_scores
 from tasks.metrics.metric import Metric, group_codes, share
 from tasks.metrics.verification import SAME_SCORE, Falling, falling, far_name, rates_at, weakly_founded
@@ -32,6 +33,8 @@ from tasks.task import Task
 HEAD: HeadName = "whitening"
 
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+LOOKED_AT = 200_000
+"""Pairs of two subjects among which the hardest are looked for, spread evenly over the list."""
 
 
 def targets(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.int64]:
@@ -165,3 +168,28 @@ def perfect(labels: pd.DataFrame, task: Task) -> Array:
             f"{task.name}: a perfect prediction of {codes.max() + 1} people is too large to make."
         )
     return np.eye(codes.max() + 1)[codes]
+
+
+def shown(items: pd.DataFrame, labels: pd.DataFrame, task: Task) -> list[Shown]:
+    """Return the hardest pairs of templates, of those of two subjects among :data:`LOOKED_AT`, with their pictures."""
+    listed, numbers = pair_list(task), items["id"].to_numpy(dtype=str).astype(np.int64)
+    others = np.flatnonzero(~listed.same)
+    looked = np.concatenate([np.flatnonzero(listed.same), others[:: max(1, -(-len(others) // LOOKED_AT))]])
+    first, second = (
+        positions(numbers, side[looked], listed.source) for side in (listed.first, listed.second)
+    )
+    lost = items["failure"].to_numpy() != ""
+    pairs = pd.DataFrame(
+        {
+            "id_a": items["id"].to_numpy()[first],
+            "id_b": items["id"].to_numpy()[second],
+            "truth": listed.same[looked],
+            "score": scores_of_pairs(np.stack(items["embedding"].to_list()), first, second),
+            "failure": np.where(lost[first] | lost[second], NO_OUTPUT, ""),
+        }
+    )
+    pictures = template_pictures(labels)
+    return [
+        Shown(PAIR, f"{a} {b}", (pictures[a], pictures[b]))
+        for a, b in hardest_pairs(pairs)[["id_a", "id_b"]].itertuples(index=False)
+    ]

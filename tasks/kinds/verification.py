@@ -29,6 +29,7 @@ from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
 from tasks.kinds.shared.embeddings import as_embeddings, scores_of_pairs, without_rounding
 from tasks.kinds.shared.labels import NO_OUTPUT
+from tasks.kinds.shared.shown import PAIR, Shown, hardest_pairs
 from tasks.lists import PairList, linked
 from tasks.metrics.folds import FOLD_ACCURACY, GRID_ACCURACY, GRID_STD, consecutive_folds, val_at_far
 from tasks.metrics.metric import Metric
@@ -189,3 +190,9 @@ def chance(items: pd.DataFrame, task: Task) -> float | None:
     """Return the main metric of a guess: AUC 0.5; accuracy over folds that of the larger of two classes."""
     genuine = float(items["truth"].mean())
     return {"auc": 0.5, "accuracy_10fold": 100.0 * max(genuine, 1.0 - genuine)}.get(task.main_metric)
+
+
+def shown(items: pd.DataFrame, labels: pd.DataFrame, task: Task) -> list[Shown]:
+    """Return the hardest pairs."""
+    pairs = hardest_pairs(items)[["id", "id_a", "id_b"]].astype(str)
+    return [Shown(PAIR, name, ((a,), (b,))) for name, a, b in pairs.itertuples(index=False)]

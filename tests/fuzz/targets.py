@@ -169,6 +169,7 @@ class Stored:
         samples = self.folder / "samples.npz"
         save_arrays(
             samples, "samples", images=np.zeros((2, 8, 8, 3), np.uint8), ids=["a", "b"], roles=["shared", "worst"],
+            items=["a", "b"], sides=[0, 0], masks=np.zeros((2, 2, 4, 4), np.uint8),
             transforms=np.zeros((2, 2, 3)), visible=np.ones((2, 5), bool),
         )  # fmt: skip
         book = self.folder / "codebook.npz"

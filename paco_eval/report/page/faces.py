@@ -1,4 +1,4 @@
-"""The face matrix: the same faces in columns, encoders in rows, and for recognition the hardest pairs.
+"""The face matrix: the same faces in columns, encoders in rows; of recognition the hardest pairs and searches.
 
 Pictures come from the samples of rows, what was predicted on them from their items, so an encoder is shown on faces
 that another's row kept. All of it is plain data, drawn by the page's script when it is looked at.
@@ -7,6 +7,7 @@ that another's row kept. All of it is plain data, drawn by the page's script whe
 from __future__ import annotations
 
 import base64
+import colorsys
 import io
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -20,18 +21,22 @@ from PIL import Image
 
 from paco_eval.report.charts.scores import Items
 from paco_eval.rows.artefacts import load_arrays
-from paco_eval.rows.samples import PAIR, SHARED, WORST, hardest_pairs
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import SAMPLES, Stored
 from paco_fr.faces.crop import apply
 from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.utils.errors import PacoError
+from tasks.kinds.shared.shown import SHARED, WORST
 
 ANGLES = ("yaw", "pitch", "roll")
 FAR = 0.01
 """Rate of false accepts at which a pair is called accepted, where the main metric names no other."""
 SIDE = 112
 """Pixels of a face on the page."""
+NAMED = 4
+"""Attributes that are named under a face."""
+TEMPLATES = 600
+"""Templates whose pairs of two subjects say how alike strangers are."""
 
 
 class Pictures:
@@ -62,24 +67,75 @@ def data_address(image: Image.Image, quality: int = 82) -> str:
 
 @dataclass
 class Face:
-    """A kept picture: its number on the page, its side in pixels, and the way from the photograph to it."""
+    """A kept picture, its number on the page, and the way from the photograph to it."""
 
+    pixels: npt.NDArray[np.uint8]
     picture: int
-    side: int
     transform: npt.NDArray[np.float64]
-    visible: npt.NDArray[np.bool_]
+
+    @property
+    def side(self) -> int:
+        """Of the picture in pixels."""
+        return len(self.pixels)
 
 
 @dataclass
 class _Kept:
-    """What rows of one task on the same data keep."""
+    """What rows of one task on the same data keep.
+
+    Attributes:
+        faces: by unit.
+        shared: units that every encoder is shown on.
+        worst: of each line, the units that it did worst on.
+        sides: of each line, the comparisons that it did worst on: by item the units of each side.
+        masks: truth and prediction (2, S, S) by line and unit, where the kind of task has class maps.
+        older: files of an earlier version, which are not shown.
+
+    """
 
     faces: dict[str, Face] = field(default_factory=dict)
     shared: dict[str, None] = field(default_factory=dict)
     worst: dict[str, list[str]] = field(default_factory=dict)
+    sides: dict[str, dict[str, list[list[str]]]] = field(default_factory=dict)
+    masks: dict[tuple[str, str], npt.NDArray[np.uint8]] = field(default_factory=dict)
+    older: int = 0
+
+    def read(self, label: str, stored: Stored, pictures: Pictures) -> None:
+        """Add what lies beside a row.
+
+        Raises:
+            PacoError: the file cannot be read.
+
+        """
+        place = stored.beside(SAMPLES)
+        try:
+            arrays = None if place is None else load_arrays(place, "samples")
+        except PacoError as error:
+            if "no array" not in str(error):
+                raise
+            self.older += 1
+            return
+        if arrays is None:
+            return
+        columns = (arrays[name] for name in ("images", "ids", "roles", "items", "sides", "transforms"))
+        for at, (image, unit, role, item, side, transform) in enumerate(zip(*columns, strict=True)):
+            name = str(unit)
+            if name not in self.faces:
+                self.faces[name] = Face(image, pictures.add(image), transform)
+            if "masks" in arrays:
+                self.masks[label, name] = arrays["masks"][at]
+            if role == SHARED:
+                self.shared[name] = None
+            elif role == WORST:
+                self.worst.setdefault(label, []).append(name)
+            else:
+                sides = self.sides.setdefault(label, {}).setdefault(str(item), [])
+                sides += [[] for _ in range(len(sides), min(int(side), 8) + 1)]
+                sides[min(int(side), 8)].append(name)
 
 
 Sentence = Callable[[str], None]
+Item = Mapping[str, Any]
 
 
 def matrices(
@@ -101,20 +157,18 @@ def matrices(
     made = []
     older = 0
     for (task, _, _), found in tasks.items():
-        kept, unread = _kept(found, pictures, problem)
-        older += unread
+        kept = _Kept()
+        for label, stored in found:
+            try:
+                kept.read(label, stored, pictures)
+            except PacoError as error:
+                problem(str(error))
+        older += kept.older
         if not kept.faces:
             continue
         try:
-            tables = {label: items(stored) for label, stored in found}
-            needed = next(
-                (need for need in NEEDED if any(need <= set(frame) for frame in tables.values())), None
-            )
-            if needed is None:
-                continue
-            tables = {label: frame for label, frame in tables.items() if needed <= set(frame)}
-            matrix = _matrix(task, [each for each in found if each[0] in tables], tables, kept)
-        except (PacoError, KeyError) as error:
+            matrix = _matrix(task, found, {label: items(stored) for label, stored in found}, kept, pictures)
+        except (PacoError, KeyError, IndexError) as error:
             problem(f"{task}: its faces cannot be shown: {error}")
             continue
         if matrix is not None:
@@ -124,74 +178,98 @@ def matrices(
     return made
 
 
-def _kept(found: Sequence[tuple[str, Stored]], pictures: Pictures, problem: Sentence) -> tuple[_Kept, int]:
-    kept, older = _Kept(), 0
-    for label, stored in found:
-        try:
-            place = stored.beside(SAMPLES)
-            arrays = None if place is None else load_arrays(place, "samples")
-        except PacoError as error:
-            if "no array 'ids'" in str(error):
-                older += 1
-            else:
-                problem(str(error))
-            continue
-        if arrays is None:
-            continue
-        columns = (arrays[name] for name in ("images", "ids", "roles", "transforms", "visible"))
-        for image, name, role, transform, visible in zip(*columns, strict=True):
-            if str(name) not in kept.faces:
-                kept.faces[str(name)] = Face(pictures.add(image), image.shape[0], transform, visible)
-            if role == SHARED:
-                kept.shared[str(name)] = None
-            elif role == WORST:
-                kept.worst.setdefault(label, []).append(str(name))
-            else:
-                assert role == PAIR or role
-    return kept, older
-
-
 def _matrix(
-    task: str, found: Sequence[tuple[str, Stored]], tables: Mapping[str, pd.DataFrame], kept: _Kept
+    task: str,
+    found: Sequence[tuple[str, Stored]],
+    tables: Mapping[str, pd.DataFrame],
+    kept: _Kept,
+    pictures: Pictures,
 ) -> dict[str, Any] | None:
-    first = next(iter(tables.values()))
-    if set(first) >= PAIRED:
-        return _pairs(task, found, tables, kept)
-    kind = next((kind for kind, (needed, _) in KINDS.items() if needed <= set(first)), None)
-    if kind is None:
-        return None
-    cell = KINDS[kind][1]
-    indexed = {label: frame.set_index("id", drop=False) for label, frame in tables.items()}
-    shared = [name for name in kept.shared if all(name in frame.index for frame in indexed.values())]
-    lines = []
-    for label, stored in found:
-        frame = indexed[label]
-        own = [name for name in kept.worst.get(label, []) if name in frame.index]
-        cells = [cell(_item(frame, name), kept.faces[name], stored.row) for name in [*shared, *own]]
-        if kind == "classification":  # these stand under no column that says what is true
-            for name, said in zip(own, cells[len(shared) :], strict=True):
-                said["t"] += f" for {class_name(stored.row, int(_item(frame, name)['truth']))}"
-        pictures = [kept.faces[name].picture for name in own]
-        lines.append({"label": label, "cells": cells, "own": pictures})
-    columns = [
-        {
-            "img": kept.faces[name].picture,
-            "id": name,
-            **_truth(kind, _item(indexed[found[0][0]], name), kept.faces[name], found[0][1].row),
-        }
-        for name in shared
-    ]
-    sides = [kept.faces[name].side for name in kept.faces]
-    return {"task": task, "kind": kind, "side": max(sides), "columns": columns, "rows": lines}
-
-
-Item = Mapping[str, Any]
+    """Return the matrix of a task by the kind whose items its rows have; rows with other items are left out."""
+    for kind, (needed, _) in {**KINDS, **COMPARED}.items():
+        told = [(label, stored.row) for label, stored in found if needed <= set(tables[label])]
+        if told:
+            sides = [face.side for face in kept.faces.values()]
+            matrix: dict[str, Any] = {"task": task, "kind": kind, "side": max(sides)}
+            frames = {label: tables[label].set_index("id", drop=False) for label, _ in told}
+            more = (
+                _faces(kind, told, frames, kept, pictures)
+                if kind in KINDS
+                else _comparisons(kind, told, frames, kept)
+            )
+            return matrix | more if more else None
+    return None
 
 
 def _item(frame: pd.DataFrame, name: str) -> Item:
     """Return one line of items that are indexed by their ids."""
     place = int(np.flatnonzero(frame.index == name)[0])
     return {str(column): frame[column].iloc[place] for column in frame}
+
+
+# One face after the other
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face with what was said of it.
+
+    Attributes:
+        item: of the face.
+        face: as it is kept.
+        row: of the encoder.
+        masks: truth and prediction (2, S, S), where they are kept.
+        pictures: of the page.
+
+    """
+
+    item: Item
+    face: Face
+    row: Row
+    masks: npt.NDArray[np.uint8] | None
+    pictures: Pictures
+
+    def painted(self, which: int) -> dict[str, Any]:
+        """Return the picture with the truth (0) or the prediction (1) painted over it; nothing where none is kept."""
+        if self.masks is None:
+            return {}
+        return {"img": self.pictures.add(paint(self.face.pixels, self.masks[which]))}
+
+
+Drawn = Callable[[Seen], dict[str, Any]]
+
+
+def _faces(
+    kind: str,
+    told: Sequence[tuple[str, Row]],
+    frames: Mapping[str, pd.DataFrame],
+    kept: _Kept,
+    pictures: Pictures,
+) -> dict[str, Any]:
+    """Return the shared faces in columns, and what each line makes of them and of those it did worst on."""
+    _, (truth, said) = KINDS[kind]
+
+    def seen(label: str, row: Row, name: str) -> Seen:
+        masks = kept.masks.get((label, name))
+        return Seen(_item(frames[label], name), kept.faces[name], row, masks, pictures)
+
+    shared = [name for name in kept.shared if all(name in frame.index for frame in frames.values())]
+    lines = []
+    for label, row in told:
+        own = [name for name in kept.worst.get(label, []) if name in frames[label].index]
+        cells = [said(seen(label, row, name)) for name in shared]
+        for name in own:  # these stand under no column that says what is true
+            one = seen(label, row, name)
+            cells.append(said(one))
+            if kind == "classification":
+                cells[-1]["t"] += f" for {class_name(row, int(one.item['truth']))}"
+        lines.append({"label": label, "cells": cells, "own": [kept.faces[name].picture for name in own]})
+    label, row = told[0]
+    columns = [
+        {"img": kept.faces[name].picture, "id": name, **truth(seen(label, row, name))} for name in shared
+    ]
+    more = {"keys": keys_of(classes_of(row))} if kind == "segmentation" and kept.masks else {}
+    return {"columns": columns, "rows": lines, "bare": kind in BARE, **more}
 
 
 def _points(values: Any, face: Face) -> list[int]:
@@ -212,122 +290,188 @@ def _axes(angles: Sequence[float], face: Face) -> list[int]:
     return [int(value) for value in (face.side / 3 * 10 * (ends @ turn.T)).round().ravel()]
 
 
-def _of_pose(item: Item, face: Face, row: Row) -> dict[str, Any]:
-    said = [float(item[f"{angle}_pred"]) for angle in ANGLES]
+def _true_pose(seen: Seen) -> dict[str, Any]:
+    angles = [float(seen.item[f"{angle}_true"]) for angle in ANGLES]
+    shown = " / ".join(f"{angle:.0f}°" for angle in angles).replace("-", "−")
+    return {"a": _axes(angles, seen.face), "t": shown}
+
+
+def _said_pose(seen: Seen) -> dict[str, Any]:
+    said = [float(seen.item[f"{angle}_pred"]) for angle in ANGLES]
     if not np.isfinite(said).all():
         return {"t": "failed"}
-    return {"a": _axes(said, face), "t": f"{float(item['error']):.1f}° off"}
+    return {"a": _axes(said, seen.face), "t": f"{float(seen.item['error']):.1f}° off"}
 
 
-def _of_points(item: Item, face: Face, row: Row) -> dict[str, Any]:
+def _true_points(seen: Seen) -> dict[str, Any]:
+    yaw = f"yaw {float(seen.item['yaw']):.0f}°".replace("-", "−") if "yaw" in seen.item else ""
+    return {"q": _points(seen.item["truth"], seen.face), "t": yaw}
+
+
+def _said_points(seen: Seen) -> dict[str, Any]:
+    item = seen.item
     if item["failure"] or item["prediction"] is None:
         return {"t": "failed"}
-    return {
-        "p": _points(item["prediction"], face),
-        "q": _points(item["truth"], face),
-        "t": f"{float(item['error']):.1f} %",
-    }
+    points = {"p": _points(item["prediction"], seen.face), "q": _points(item["truth"], seen.face)}
+    return {**points, "t": f"{float(item['error']):.1f} %"}
 
 
-def _of_class(item: Item, face: Face, row: Row) -> dict[str, Any]:
+def _true_class(seen: Seen) -> dict[str, Any]:
+    return {"t": class_name(seen.row, int(seen.item["truth"]))}
+
+
+def _said_class(seen: Seen) -> dict[str, Any]:
+    item = seen.item
     right = int(item["prediction"]) == int(item["truth"])
-    sure = f", {100 * float(item['confidence']):.0f} % sure" if "confidence" in item else ""
-    return {
-        "t": class_name(row, int(item["prediction"])),
-        "s": ("right" if right else "wrong") + sure,
-        "ok": right,
-    }
+    sure = f"{100 * float(item['confidence']):.0f} % sure" if "confidence" in item else ""
+    return {"t": class_name(seen.row, int(item["prediction"])), "s": sure, "ok": right}
 
 
-Cell = Callable[[Item, Face, Row], dict[str, Any]]
-
-KINDS: dict[str, tuple[set[str], Cell]] = {
-    "pose": ({"yaw_pred", "pitch_pred", "roll_pred"}, _of_pose),
-    "landmarks": ({"prediction", "truth", "error", "nme_box"}, _of_points),
-    "classification": ({"prediction", "truth", "confidence"}, _of_class),
-}
-"""By kind of task the columns of items that it needs, and what is shown of one face."""
+def _true_attributes(seen: Seen) -> dict[str, Any]:
+    names = [class_name(seen.row, code) for code in np.flatnonzero(np.asarray(seen.item["truth"]) == 1)]
+    return {"t": _some(names) or "none of them"}
 
 
-PAIRED = {"id_a", "id_b", "score", "truth"}
-NEEDED = (PAIRED, *(needed for needed, _ in KINDS.values()))
+def _said_attributes(seen: Seen) -> dict[str, Any]:
+    truth, said = (np.asarray(seen.item[name]) for name in ("truth", "prediction"))
+    wrong = np.flatnonzero(truth != said)
+    if (said < 0).all():
+        return {"t": "failed"}
+    names = [f"{'no ' if truth[code] else ''}{class_name(seen.row, code)}" for code in wrong]
+    return {"t": f"{len(wrong)} of {len(truth)} wrong" if names else "all right", "s": _some(names)}
 
 
-def _truth(kind: str, item: Item, face: Face, row: Row) -> dict[str, Any]:
-    """Return what is true of a face, for the head of its column."""
-    if kind == "pose":
-        angles = [float(item[f"{angle}_true"]) for angle in ANGLES]
-        return {
-            "a": _axes(angles, face),
-            "t": " / ".join(f"{angle:.0f}°" for angle in angles).replace("-", "−"),
-        }
-    if kind == "landmarks":
-        yaw = f"yaw {float(item['yaw']):.0f}°".replace("-", "−") if "yaw" in item else ""
-        return {"q": _points(item["truth"], face), "t": yaw}
-    return {"t": class_name(row, int(item["truth"]))}
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _true_mask(seen: Seen) -> dict[str, Any]:
+    return {"t": "as annotated" if seen.masks is not None else "", **seen.painted(0)}
+
+
+def _said_mask(seen: Seen) -> dict[str, Any]:
+    return {"t": f"{100 * float(seen.item['error']):.1f} % wrong", **seen.painted(1)}
+
+
+def paint(picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return a picture (H, W, 3) with the classes of a mask (S, S) laid over it; the background stays as it is."""
+    y, x = (np.arange(new) * old // new for new, old in zip(picture.shape[:2], mask.shape, strict=True))
+    placed = mask[np.ix_(y, x)]
+    colours = np.array([hue(code) for code in range(256)])[placed]
+    share = np.where(placed == 0, 0.0, 0.6)[..., None]
+    return np.asarray(picture * (1 - share) + colours * share).round().astype(np.uint8)
+
+
+def hue(code: int) -> tuple[int, int, int]:
+    """Return the colour of a class: hues a golden section apart, in turns light and dark."""
+    red, green, blue = colorsys.hls_to_rgb(0.618034 * code % 1.0, 0.62 if code % 2 else 0.42, 0.75)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def keys_of(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the name and the colour of every class but the background."""
+    return [
+        (str(name).replace("_", " "), "#{:02x}{:02x}{:02x}".format(*hue(code)))
+        for code, name in enumerate(classes)
+        if code
+    ]
+
+
+def classes_of(row: Row) -> Sequence[str]:
+    """Return the names of a row's classes: from its definition, else the seven expressions, else none."""
+    from paco_fr.faces.records import EXPRESSIONS
+
+    options = row.definition.options if row.definition is not None else {}
+    return options.get("classes") or (EXPRESSIONS if row.family.endswith("expression") else ())
 
 
 def class_name(row: Row, code: int) -> str:
-    """Return a class as people call it: from the row's definition, else the seven expressions, else its number."""
-    from paco_fr.faces.records import EXPRESSIONS
-
-    definition = getattr(row, "definition", None)
-    options = definition.options if definition is not None else {}
-    names = options.get("classes") or (EXPRESSIONS if row.family.endswith("expression") else ())
+    """Return a class as people call it, its number where nobody named it."""
+    names = classes_of(row)
     if code < 0:
         return "none"
     return str(names[code]).replace("_", " ") if code < len(names) else str(code)
 
 
-def _pairs(
-    task: str, found: Sequence[tuple[str, Stored]], tables: Mapping[str, pd.DataFrame], kept: _Kept
-) -> dict[str, Any] | None:
-    """Return for each line its hardest pairs, and what every line makes of them."""
-    indexed = {label: frame.set_index("id", drop=False) for label, frame in tables.items()}
-    far = _far(found[0][1].row)
-    impostors = {}
-    for label, frame in tables.items():
-        scores = frame.loc[~frame["truth"].astype(bool), "score"].to_numpy(dtype=np.float64)
-        impostors[label] = np.sort(scores[np.isfinite(scores)])
+KINDS: dict[str, tuple[set[str], tuple[Drawn, Drawn]]] = {
+    "pose": ({"yaw_pred", "pitch_pred", "roll_pred"}, (_true_pose, _said_pose)),
+    "landmarks": ({"prediction", "truth", "error", "nme_box"}, (_true_points, _said_points)),
+    "classification": ({"prediction", "truth", "confidence"}, (_true_class, _said_class)),
+    "segmentation": ({"confusion", "error"}, (_true_mask, _said_mask)),
+    "multilabel": ({"prediction", "truth", "error"}, (_true_attributes, _said_attributes)),
+}
+"""By kind of task the columns of items by which it is known, what is true of a face, and what was said of it."""
+BARE = ("classification", "multilabel")
+"""Kinds of which nothing is drawn on the face."""
+
+
+# Comparisons
+
+
+Verdicts = Callable[[pd.DataFrame, Sequence[str], Row], dict[str, dict[str, Any]]]
+"""What an encoder makes of comparisons, by item."""
+
+
+def _comparisons(
+    kind: str, told: Sequence[tuple[str, Row]], frames: Mapping[str, pd.DataFrame], kept: _Kept
+) -> dict[str, Any]:
+    """Return for each line the comparisons that it did worst on, and what every line makes of them."""
+    _, (verdicts, over) = COMPARED[kind]
     sets = []
-    for label, _ in found:
-        pairs = hardest_pairs(tables[label])
-        shown = [
-            pair
-            for pair in pairs.to_dict("records")
-            if {pair["id_a"], pair["id_b"]} <= set(kept.faces)
-            and all(pair["id"] in f.index for f in indexed.values())
-        ]
+    for label, _ in told:
+        shown = kept.sides.get(label, {})
+        said = {other: verdicts(frames[other], list(shown), row) for other, row in told}
+        shown = {
+            item: sides for item, sides in shown.items() if all(item in cells for cells in said.values())
+        }
         if not shown:
             continue
         columns = [
             {
-                "img": kept.faces[pair["id_a"]].picture,
-                "img2": kept.faces[pair["id_b"]].picture,
-                "same": bool(pair["truth"]),
-                "id": pair["id"],
+                "id": item,
+                "sides": [[kept.faces[name].picture for name in side] for side in sides],
+                **over(said[label][item], len(sides)),
             }
-            for pair in shown
+            for item, sides in shown.items()
         ]
-        lines = [
-            {
-                "label": other,
-                "cells": [
-                    _verdict(_item(indexed[other], pair["id"]), impostors[other], far) for pair in shown
-                ],
-            }
-            for other, _ in found
-        ]
+        lines = [{"label": other, "cells": [cells[item] for item in shown]} for other, cells in said.items()]
         sets.append({"label": label, "columns": columns, "rows": lines})
-    if not sets:
-        return None
+    return {"sets": sets, "far": f"{100 * _far(told[0][1]):g} %"} if sets else {}
+
+
+def _over_pair(cell: Mapping[str, Any], sides: int) -> dict[str, Any]:
+    return {"t": "one person" if cell["same"] else "two people", "same": cell["same"], "heads": []}
+
+
+def _over_search(cell: Mapping[str, Any], sides: int) -> dict[str, Any]:
+    heads = ["searched", "taken for", "itself"] if sides > 2 else ["searched", "found"]
+    return {"t": "", "same": sides < 3, "heads": heads}
+
+
+def _of_pairs(frame: pd.DataFrame, items: Sequence[str], row: Row) -> dict[str, dict[str, Any]]:
+    scores = frame.loc[~frame["truth"].astype(bool), "score"].to_numpy(dtype=np.float64)
+    strangers = np.sort(scores[np.isfinite(scores)])
+    told = {name: _item(frame, name) for name in items if name in frame.index}
+    far = _far(row)
     return {
-        "task": task,
-        "kind": "pairs",
-        "side": max(face.side for face in kept.faces.values()),
-        "sets": sets,
-        "far": f"{100 * far:g} %",
+        name: _verdict(float(item["score"]), bool(item["truth"]), strangers, far)
+        for name, item in told.items()
     }
+
+
+def _of_templates(frame: pd.DataFrame, items: Sequence[str], row: Row) -> dict[str, dict[str, Any]]:
+    some = frame.iloc[np.unique(np.linspace(0, len(frame) - 1, min(TEMPLATES, len(frame))).astype(int))]
+    units, group = np.stack(some["embedding"].to_list()), some["group"].to_numpy(dtype=str)
+    strangers = np.sort((units @ units.T)[group[:, None] < group])
+    far, found = _far(row), {}
+    for name in items:
+        pair = name.split(" ")
+        if len(pair) == 2 and set(pair) <= set(frame.index):
+            one, other = (_item(frame, side) for side in pair)
+            score = float(np.dot(one["embedding"], other["embedding"]))
+            found[name] = _verdict(score, one["group"] == other["group"], strangers, far)
+    return found
 
 
 def _far(row: Row) -> float:
@@ -335,16 +479,38 @@ def _far(row: Row) -> float:
     return float(rate) if rate and name.startswith("tar") else FAR
 
 
-def _verdict(item: Item, impostors: npt.NDArray[np.float64], far: float) -> dict[str, Any]:
-    score = float(item["score"])
-    if not np.isfinite(score) or not len(impostors):
-        return {"t": "failed"}
-    threshold = impostors[min(len(impostors) - 1, int(np.ceil((1 - far) * len(impostors))))]
+def _verdict(score: float, same: bool, strangers: npt.NDArray[np.floating], far: float) -> dict[str, Any]:
+    """Return what is said of a pair beside the scores of pairs of two people, sorted."""
+    if not np.isfinite(score) or not len(strangers):
+        return {"t": "failed", "same": same}
+    threshold = strangers[min(len(strangers) - 1, int(np.ceil((1 - far) * len(strangers))))]
     accepted = bool(score > threshold)
-    above = 100 * np.searchsorted(impostors, score) / len(impostors)
+    above = 100 * np.searchsorted(strangers, score) / len(strangers)
     return {
         "t": "accepted" if accepted else "rejected",
-        "ok": accepted == bool(item["truth"]),
+        "ok": accepted == same,
         "v": round(float(above), 1),
         "s": f"above {above:.0f} % of impostors",
+        "same": same,
     }
+
+
+def _of_searches(frame: pd.DataFrame, items: Sequence[str], row: Row) -> dict[str, dict[str, Any]]:
+    found = {}
+    for name in (name for name in items if name in frame.index):
+        item = _item(frame, name)
+        right, place = item["prediction"] == item["truth"], int(item["above"] + item["equal"]) + 1
+        found[name] = {
+            "t": "found" if right else f"takes {item['prediction']}" if item["prediction"] else "failed",
+            "ok": bool(right),
+            "s": "" if right else f"itself at place {place:,}",
+        }
+    return found
+
+
+COMPARED: dict[str, tuple[set[str], tuple[Verdicts, Callable[[Mapping[str, Any], int], dict[str, Any]]]]] = {
+    "verification": ({"id_a", "id_b", "score", "truth"}, (_of_pairs, _over_pair)),
+    "templates": ({"embedding", "pictures"}, (_of_templates, _over_pair)),
+    "identification": ({"mated", "above", "prediction"}, (_of_searches, _over_search)),
+}
+"""By kind of task the columns of items by which it is known, what is said of comparisons, and what stands over them."""

@@ -49,7 +49,7 @@
     if (table === $("table.board")) follow();
   };
   const follow = () => {
-    const order = new Map(all("table.board tbody tr").map((row, i) => [row.dataset.e, i]));
+    const order = new Map(all("tbody tr", $("table.board")).map((row, i) => [row.dataset.e, i]));
     for (const body of all("[data-follows] tbody")) {
       body.append(...[...body.rows].sort((a, b) => (order.get(a.dataset.e) ?? 1e9) - (order.get(b.dataset.e) ?? 1e9)));
     }
@@ -154,7 +154,11 @@
     pose: "White, dashed: the true axes of the head. Orange: where the nose is said to point; blue: to its side and down. Head of a column: true yaw / pitch / roll. The last columns show where each encoder was worst.",
     landmarks: "Orange: predicted points; the white line leads to the true one. Under each face its error. The last columns show where each encoder was worst.",
     classification: "What each encoder says of the face above, and how sure it is. The last columns show where each was surest of something wrong.",
-    pairs: (far) => `Bar: how many impostor pairs are less alike. Accepted: above the threshold at which ${far} of impostor pairs are accepted.`,
+    multilabel: "What each encoder gets wrong of the face above: what it sees that is not there, or with “no” misses. The last columns show the faces on which it is wrong most often.",
+    segmentation: "Above: the annotated parts, painted over the face. Below: what each encoder predicts, and the share of wrong pixels. The last columns show where each was worst.",
+    verification: "Bar: how many impostor pairs are less alike. Accepted: above the threshold at which FAR of impostor pairs are accepted.",
+    templates: "Two sets of pictures a column. Bar: how many pairs of two people, of a sample of the templates, are less alike. Accepted: above the threshold at which FAR of them are accepted.",
+    identification: "Over each column the picture that was searched for, whom this encoder took it for, and the pictures of the same person in the gallery. A place is where these stand in the list of the gallery.",
   };
   const title = (column) => {
     const th = element("th", "");
@@ -162,7 +166,7 @@
     return th;
   };
   const drawFaces = (task) => {
-    const table = element("table", "faces " + task.kind), top = table.createTHead().insertRow(), body = table.createTBody();
+    const table = element("table", `faces ${task.kind} ${task.bare ? "bare" : ""}`), top = table.createTHead().insertRow(), body = table.createTBody();
     table.dataset.follows = "";
     const corner = element("th"); corner.scope = "col"; corner.append(element("span", "vh", "Encoder")); top.append(corner);
     for (const column of task.columns) {
@@ -180,23 +184,29 @@
         const td = line.insertCell(), mine = i - task.columns.length;
         if (mine === 0) td.className = "apart";
         const picture = mine >= 0 ? row.own[mine] : task.columns[i].img;
-        if (task.kind !== "classification" || mine >= 0) td.append(face(picture, task.side, cell, mine >= 0 ? null : task.columns[i]));
+        if (!task.bare || mine >= 0) td.append(face(cell.img ?? picture, task.side, cell, mine >= 0 ? null : task.columns[i]));
         const words = element("span", "said" + (cell.ok === undefined ? "" : cell.ok ? " yes" : " no"), cell.t);
         td.append(words);
-        if (cell.s) td.append(element("span", "", cell.s.replace(/^(right|wrong),? ?/, "")));
+        if (cell.s) td.append(element("span", "", cell.s));
       });
     }
     return table;
   };
   const drawPairs = (task) => {
     const shown = task.sets.find((set) => set.name === asked.get("pairs")) || task.sets[0];
-    const table = element("table", "faces"), top = table.createTHead().insertRow(), body = table.createTBody();
+    const table = element("table", "faces " + task.kind), top = table.createTHead().insertRow(), body = table.createTBody();
     table.dataset.follows = "";
     const corner = element("th"); corner.scope = "col"; corner.append(element("span", "vh", "Encoder")); top.append(corner);
     for (const [i, column] of shown.columns.entries()) {
       const th = title(), pair = element("div", "pair");
-      pair.append(face(column.img, task.side), face(column.img2, task.side));
-      th.append(pair, element("span", "said", column.same ? "one person" : "two people"));
+      for (const [place, pictures] of column.sides.entries()) {
+        const side = element("div", pictures.length > 1 ? "side several" : "side");
+        side.append(...pictures.map((picture) => face(picture, task.side)));
+        if (column.heads[place]) side.append(element("span", "", column.heads[place]));
+        pair.append(side);
+      }
+      th.append(pair);
+      if (column.t) th.append(element("span", "said", column.t));
       if (i && column.same !== shown.columns[i - 1].same) th.className = "apart";
       top.append(th);
     }
@@ -214,18 +224,31 @@
           meter.append(bar);
           meter.title = cell.s;
           td.append(meter);
-        }
+        } else if (cell.s) td.append(element("span", "", cell.s));
       }
     }
     return table;
   };
+  let shown = null;
   const drawMatrix = (task) => {
     const place = $("#matrix");
-    place.replaceChildren(task.kind === "pairs" ? drawPairs(task) : drawFaces(task));
-    $("#legend").textContent = task.kind === "pairs" ? LEGENDS.pairs(task.far) : LEGENDS[task.kind];
+    shown = task;
+    place.replaceChildren(task.sets ? drawPairs(task) : drawFaces(task));
+    $("#legend").textContent = LEGENDS[task.kind].replace("FAR", task.far);
+    for (const [name, colour] of task.keys || []) {
+      const key = element("span", "key"), swatch = element("i");
+      swatch.style.background = colour;
+      key.append(swatch, name);
+      $("#legend").append(" ", key);
+    }
     for (const tab of all("[role=tab]")) tab.setAttribute("aria-selected", String(tab.dataset.task === task.task));
     const choice = $(".tabs label");
-    if (choice) choice.hidden = task.kind !== "pairs";
+    choice.hidden = !task.sets;
+    if (task.sets) {
+      const select = $(".tabs select");
+      select.replaceChildren(...task.sets.map((set) => Object.assign(element("option", "", set.name), { value: set.name })));
+      select.value = (task.sets.find((set) => set.name === asked.get("pairs")) || task.sets[0]).name;
+    }
     follow();
     if (asked.get("filter")) filter();
   };
@@ -238,14 +261,9 @@
       tab.addEventListener("click", () => { put("faces", task.task); drawMatrix(task); });
       tabs.append(tab);
     }
-    const pairs = data.faces.find((task) => task.kind === "pairs");
-    if (pairs) {
-      const label = element("label", "", "hardest for "), select = element("select");
-      for (const set of pairs.sets) select.append(Object.assign(element("option", "", set.name), { value: set.name }));
-      select.value = asked.get("pairs") || pairs.sets[0].name;
-      select.addEventListener("input", () => { put("pairs", select.value); drawMatrix(pairs); });
-      label.append(select); label.hidden = true; tabs.append(label);
-    }
+    const label = element("label", "", "hardest for "), select = element("select");
+    select.addEventListener("input", () => { put("pairs", select.value); drawMatrix(shown); });
+    label.append(select); label.hidden = true; tabs.append(label);
     let drawn = false;
     const once = () => { if (!drawn) { drawn = true; drawMatrix(wanted); } };
     if ("IntersectionObserver" in window) {

@@ -708,6 +708,7 @@ def _plural(unit: str) -> str:
         "person": "people",
         "identity": "people",
         "group of related pictures": "groups of related pictures",
+        "subject with all its templates": "subjects with all their templates",
     }
     return special.get(unit, f"{unit}s")
 

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds.shared.labels import finite_rows
+from tasks.kinds.shared.shown import PICTURES
 
 Real = TypeVar("Real", bound=np.floating)
 
@@ -94,6 +95,13 @@ def template_columns(
         labels["media"].to_numpy().astype(np.int64),
         labels["detector_score"].to_numpy(dtype=np.float64),
     )
+
+
+def template_pictures(labels: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Return the first units of each template, by its number."""
+    firsts = labels.groupby("template", sort=False).head(PICTURES)
+    names = firsts["unit_id"].astype(str).groupby(firsts["template"].astype(np.int64))
+    return {str(number): tuple(found) for number, found in names}
 
 
 def pair_products(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from paco_eval.report.build import Report, build_report
-from paco_eval.rows.samples import hardest_pairs
 from paco_eval.rows.store import write_row
+from tasks.kinds.shared.shown import hardest_pairs
 from tests.fixtures.made_artefacts import write_pretraining, write_samples
 from tests.fixtures.made_rows import QUALITY, TASKS, make_row, write_run
 
@@ -60,7 +60,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         row, items = make_row(encoder, TASKS[0])
         path = write_row(run / "rows", row, items.assign(id_a="a" + items.id, id_b="b" + items.id))
         hardest = hardest_pairs(items.assign(id_a="a" + items.id, id_b="b" + items.id))
-        write_samples(path, [*hardest.id_a, *hardest.id_b], ["pair"] * 2 * len(hardest))
+        count = len(hardest)
+        write_samples(path, [*hardest.id_a, *hardest.id_b], ["pair"] * 2 * count, [*hardest.id] * 2,
+                      [0] * count + [1] * count)  # fmt: skip
     write_pretraining(run)
     write_pretraining(run, "mae-tiny", codebook=False)
     write_row(run / "rows", *make_row(HOSTILE, TASKS[2]))

@@ -57,7 +57,14 @@ def test_samples_do_not_inflate(tmp_path: Path) -> None:
     """``samples.npz`` of 3.4 MB inflated to 3.4 GB in ``report``; pictures have bounds, too."""
     path = tmp_path / "a.samples.npz"
     seen = np.ones((1, 5), bool)
-    beside = {"ids": ["a"], "roles": ["shared"], "transforms": np.zeros((1, 2, 3)), "visible": seen}
+    beside = {
+        "ids": ["a"],
+        "roles": ["shared"],
+        "items": ["a"],
+        "sides": [0],
+        "transforms": np.zeros((1, 2, 3)),
+        "visible": seen,
+    }
     save_arrays(path, "samples", images=np.zeros((1, 8, 8, 3), np.uint8), **beside)
     assert load_arrays(path, "samples") is not None
     with pytest.raises(PacoError, match="holds pictures of"):

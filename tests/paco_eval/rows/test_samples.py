@@ -14,8 +14,9 @@ from paco_eval.encoders.baselines import Constant, Pixels
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import measure
 from paco_eval.rows.artefacts import load_arrays
-from paco_eval.rows.samples import hardest_pairs, samples_of
+from paco_eval.rows.samples import samples_of
 from paco_eval.rows.store import SAMPLES, find_row, read_items
+from tasks.kinds.shared.shown import hardest_pairs
 from tests.paco_eval.conftest import blob_task
 
 
@@ -63,4 +64,4 @@ def test_pairs_that_an_encoder_does_worst_on_are_kept(tmp_path: Path) -> None:
 
 
 def test_kinds_that_do_not_show_on_a_face_keep_none() -> None:
-    assert samples_of(replace(blob_task("pose"), kind="multilabel"), pd.DataFrame(), None) is None  # type: ignore[arg-type]
+    assert samples_of(replace(blob_task("pose"), kind="codebook"), pd.DataFrame(), None) is None  # type: ignore[arg-type]

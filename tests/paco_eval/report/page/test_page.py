@@ -84,7 +84,7 @@ def test_the_page_is_light(built: Built) -> None:
 
 def test_points_are_laid_over_their_face() -> None:
     turn = np.array([[0.0, -2.0, 50.0], [2.0, 0.0, 5.0]])
-    face = Face(0, 112, turn, np.ones(0, bool))
+    face = Face(np.zeros((112, 112, 3), np.uint8), 0, turn)
     points = np.array([[1.0, 2.0], [3.5, 4.0]])
     np.testing.assert_allclose(
         np.array(_points(points, face)).reshape(-1, 2) / 10, apply(turn, points), atol=0.06
@@ -96,15 +96,14 @@ def test_points_are_laid_over_their_face() -> None:
 )
 def test_the_nose_points_where_the_angles_say(angles: tuple[float, float, float], x: int, y: int) -> None:
     """Positive yaw: the nose to the left of the picture; positive pitch: up."""
-    upright = Face(0, 90, np.array([[1.5, 0, 0], [0, 1.5, 0]]), np.ones(0, bool))
+    pixels = np.zeros((90, 90, 3), np.uint8)
+    upright = Face(pixels, 0, np.array([[1.5, 0, 0], [0, 1.5, 0]]))
     *_, nose_x, nose_y = _axes(angles, upright)
     assert (np.sign(nose_x), np.sign(nose_y)) == (x, y)
     assert np.hypot(nose_x, nose_y) == pytest.approx(
         300 * np.sin(np.radians(abs(angles[0] + angles[1]))), abs=1
     )
-    turned = Face(
-        0, 90, np.array([[0, -1.5, 0], [1.5, 0, 0]]), np.ones(0, bool)
-    )  # a crop turned by 90 degrees
+    turned = Face(pixels, 0, np.array([[0, -1.5, 0], [1.5, 0, 0]]))  # a crop turned by 90 degrees
     *_, other_x, other_y = _axes(angles, turned)
     assert (np.sign(other_x), np.sign(other_y)) == (-y, x)
 
