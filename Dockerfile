@@ -1,5 +1,5 @@
 # The quickstart in a container, on CPUs: docker build -t paco-eval . && docker run --rm -v "$PWD/out:/out" paco-eval
-FROM python:3.12-slim
+FROM python:3.12-slim-bookworm
 # What opencv links to.
 RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 && rm -rf /var/lib/apt/lists/*
 WORKDIR /src

@@ -35,7 +35,7 @@ CHAIN = [line for line in commands(README) if line.startswith("paco-eval ")]
 def test_the_two_commands_of_the_readme_are_what_ci_runs():
     assert COMMANDS[:2] == ["pip install . && paco-eval quickstart", 'pip install ".[test]" && pytest']
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    for step in ('pip install -q ".[test]"', "paco-eval quickstart", "\npytest"):
+    for step in ('pip install -q ".[test]"', "paco-eval quickstart", "stage tests pytest"):
         assert step in script
 
 

@@ -46,7 +46,7 @@ def true_angles(labels: pd.DataFrame) -> Array:
     """
     if not all(angle in labels for angle in ANGLES):
         return angles_from_rotation(true_rotation(labels))
-    stored = labels[list(ANGLES)].to_numpy(dtype=np.float64)
+    stored = np.stack([labels[angle].to_numpy(dtype=np.float64) for angle in ANGLES], axis=1)
     if "rotation" not in labels:
         return stored
     exact = scores.nearest_branch(angles_from_rotation(true_rotation(labels)), stored)

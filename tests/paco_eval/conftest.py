@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 from datasets import Dataset
 
+from paco_eval.encoders.baselines import Pixels
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import variants
@@ -78,8 +81,22 @@ def blob_task(kind: str, **changes: Any) -> Task:
     return Task(**{**fields, **changes})
 
 
+def small_pixels() -> Pixels:
+    """Return pixels at 4 x 4, to measure in less time than at 16 x 16 and 32 x 32, where the score does not matter."""
+    return Pixels(blocks=("4x4",), default_block="4x4")
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test a cache of its own, and one thread: the machines that test are small."""
     monkeypatch.setenv("PACO_CACHE", str(tmp_path_factory.mktemp("cache")))
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_ships(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the shipped weights out of pages: running them on faces takes seconds, and one test does it."""
+    with pytest.MonkeyPatch.context() as patch:
+        contents = import_module("paco_eval.report.page.contents")  # paco_eval.report is a function, too
+        patch.setattr(contents, "SHIPPED", tmp_path_factory.mktemp("none"))
+        yield

@@ -37,6 +37,7 @@ def hub(server: Hub, monkeypatch, tmp_path) -> Hub:
     server.files.clear()
     server.asked.clear()
     monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)  # what the library read when it was loaded
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("PACO_CACHE", str(tmp_path / "cache"))

@@ -15,8 +15,8 @@ from sklearn.metrics import roc_auc_score
 from paco_fr.synthetic import FaceSpec, face_parameters, render
 
 SIDE, WIDTH, IMAGES = 64, 4, 4
-TRAIN = 160
-SPEC = FaceSpec(identities=300, images_per_identity=IMAGES, seed=11)
+TRAIN = 90
+SPEC = FaceSpec(identities=170, images_per_identity=IMAGES, seed=11)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,14 @@ def stacked(labels: pd.DataFrame, column: str, *shape: int) -> Array:
     """
     if column not in labels:
         raise PacoError(f"The labels have no column '{column}', which this kind of task needs.")
-    cells = [np.asarray(_plain(cell), dtype=np.float64) for cell in labels[column]]
+    values = labels[column].tolist()
+    with suppress(ValueError, TypeError):  # of unequal or nested cells, which the lines below take one by one
+        found = np.array(values, dtype=np.float64)
+        if found.ndim == len(shape) + 1 and all(
+            side in (-1, own) for side, own in zip(shape, found.shape[1:], strict=True)
+        ):
+            return found
+    cells = [np.asarray(_plain(cell), dtype=np.float64) for cell in values]
     length = cells[0].shape[0] if cells and cells[0].ndim else 0
     expected = tuple(length if side < 0 else side for side in shape)
     for unit, cell in zip(labels["unit_id"], cells, strict=True):

@@ -166,6 +166,7 @@ def test_a_job_that_was_killed_keeps_its_rows_and_goes_on(evaluation, tmp_path, 
     assert measured == ["landmarks/blobs", "pose/blobs"]
 
 
+@pytest.mark.slow  # in short, jobs run in this process, and those of Slurm in processes of their own
 @pytest.mark.timeout(240)
 def test_a_job_on_this_machine_runs_in_a_process_of_its_own(evaluation, tmp_path):
     done = call("evaluate", "constant", "--tasks", "pose/blobs", *evaluation, "--jobs", "local",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,11 +20,11 @@ from paco_eval.probes.solvers.heatmap import STRENGTHS
 from paco_eval.rows.store import load_rows
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
-from tests.paco_eval.conftest import blob_task, under
+from tests.claims.reference import reference
+from tests.paco_eval.conftest import blob_task, small_pixels, under
 from tests.paco_eval.finetune.test_train import small_encoder
 
 PEOPLE = {"people": 60}
-REFERENCE = Path(__file__).parents[3] / "results" / "reference"
 
 
 def loaded(kind="pose", **options):
@@ -61,7 +60,7 @@ def test_a_protocol_is_read_and_written_as_rows_have_it(text):
 
 
 def test_every_protocol_of_the_reference_rows_is_read_and_written():
-    texts = {stored.row.protocol for stored in load_rows(REFERENCE).rows}
+    texts = {stored.row.protocol for stored in reference()[0]}
     assert texts and {str(Protocol.parse(text)) for text in texts} == texts
 
 
@@ -139,7 +138,7 @@ def test_rows_of_few_shot_and_neighbours_stand_apart(tmp_path):
     task, said = blob_task("pose", reader_options=PEOPLE), []
     for protocol in ("frozen", "few-shot", "knn"):
         failed = evaluate_all(
-            [Pixels()], [task, blob_task("verification", split="test_only")][: 1 + (protocol != "frozen")],
+            [small_pixels()], [task, blob_task("verification", split="test_only")][: 1 + (protocol != "frozen")],
             Protocol.asked(protocol, shots=("10%",), seeds=3), out=tmp_path, say=said.append,
         )  # fmt: skip
         assert not failed
@@ -158,7 +157,7 @@ def test_rows_of_few_shot_and_neighbours_stand_apart(tmp_path):
 @pytest.mark.parametrize("kind", ["pose", "classification", "landmarks"])
 def test_neighbours_beat_the_constant(kind, tmp_path):
     task = blob_task(kind, reader_options=PEOPLE)
-    evaluate_all([Pixels(), Constant()], [task], Protocol("knn"), out=tmp_path, say=lambda _: None)
+    evaluate_all([small_pixels(), Constant()], [task], Protocol("knn"), out=tmp_path, say=lambda _: None)
     rows = {stored.row.encoder: stored.row for stored in load_rows([tmp_path]).rows}
     better = 1 if rows["pixels"].main.higher_is_better else -1
     assert better * rows["pixels"].main.value > better * rows["constant"].main.value

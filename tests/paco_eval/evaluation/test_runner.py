@@ -18,7 +18,7 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import owned_folder
 from tasks.derived import derived_tasks
 from tests.fixtures.child import in_processes, python
-from tests.paco_eval.conftest import blob_task
+from tests.paco_eval.conftest import blob_task, small_pixels
 
 
 def quiet(_: str) -> None:
@@ -43,16 +43,16 @@ def test_every_kind_runs_to_a_row_and_pixels_beat_the_constant(kind, floor, reac
 
 def test_rows_are_found_again_and_overwrite_is_obeyed(tmp_path):
     data = Data.load(blob_task("pose"), None)
-    assert measure(Pixels(), data, out=tmp_path, say=quiet)
-    assert measure(Pixels(), data, out=tmp_path, say=quiet) == []
-    assert measure(Pixels(), data, out=tmp_path, overwrite="always", say=quiet)
+    assert measure(small_pixels(), data, out=tmp_path, say=quiet)
+    assert measure(small_pixels(), data, out=tmp_path, say=quiet) == []
+    assert measure(small_pixels(), data, out=tmp_path, overwrite="always", say=quiet)
     with pytest.raises(PacoError, match="never"):
-        measure(Pixels(), data, out=tmp_path, overwrite="never", say=quiet)
+        measure(small_pixels(), data, out=tmp_path, overwrite="never", say=quiet)
 
 
 def test_the_same_measurement_gives_the_same_numbers(tmp_path):
     rows = [
-        measure(Pixels(), Data.load(blob_task("pose"), None), out=tmp_path / name, say=quiet)[0]
+        measure(small_pixels(), Data.load(blob_task("pose"), None), out=tmp_path / name, say=quiet)[0]
         for name in "ab"
     ]
     assert (
@@ -62,7 +62,7 @@ def test_the_same_measurement_gives_the_same_numbers(tmp_path):
 
 def test_broken_pictures_are_counted_and_scored_by_the_rule(tmp_path):
     task = blob_task("pose", reader_options={"broken": 2})
-    (row,) = measure(Pixels(), Data.load(task, None), out=tmp_path, say=quiet)
+    (row,) = measure(small_pixels(), Data.load(task, None), out=tmp_path, say=quiet)
     assert (row.n_expected, row.n_scored) == (18, 16)
     items = read_items(tmp_path / "rows" / f"{row.key}.json")
     assert len(items) == 18 and (items["failure"] != "").sum() == 2
@@ -75,7 +75,7 @@ def test_choosing_never_sees_the_test_part(tmp_path):
     units, split = data.views["all"]
     from paco_eval.features.extract import extract
 
-    tables = extract(Pixels(), units, task.reductions).layers
+    tables = extract(small_pixels(), units, task.reductions).layers
     test = split.score[0].held.indices
     scrambled = {layer: table.copy() for layer, table in tables.items()}
     for table in scrambled.values():
@@ -86,7 +86,9 @@ def test_choosing_never_sees_the_test_part(tmp_path):
 
 
 def test_a_limit_is_marked_in_the_row(tmp_path):
-    (row,) = measure(Pixels(), Data.load(blob_task("pose"), None, Protocol(limit=6)), out=tmp_path, say=quiet)
+    (row,) = measure(
+        small_pixels(), Data.load(blob_task("pose"), None, Protocol(limit=6)), out=tmp_path, say=quiet
+    )
     assert row.protocol == "frozen, limit 6" and row.n_expected == 6
 
 
@@ -137,8 +139,8 @@ def test_two_evaluations_into_one_folder_are_refused_and_rows_stay(tmp_path):
 def test_rate_is_told_only_where_pictures_were_encoded_now(tmp_path, monkeypatch):
     monkeypatch.setattr("paco_eval.features.extract.BATCH", 8)
     data = Data.load(blob_task("pose"), None)
-    (first,) = measure(Pixels(), data, out=tmp_path / "a", say=quiet)
-    (again,) = measure(Pixels(), data, out=tmp_path / "b", say=quiet)
+    (first,) = measure(small_pixels(), data, out=tmp_path / "a", say=quiet)
+    (again,) = measure(small_pixels(), data, out=tmp_path / "b", say=quiet)
     assert first.cost["images_per_s"] > 0
     assert "images_per_s" not in again.cost
     assert first.cost["flops"] == again.cost["flops"] == 0
@@ -174,7 +176,7 @@ def test_a_bug_that_all_encoders_share_pictures_with_spares_the_others(tmp_path)
         "quality/pose/blobs"
     ]
     task = replace(task, sweep=replace(task.sweep, kinds=("blur",), levels=(3,)))
-    encoders = [Faulty(name="theirs", weight_hash="f" * 16), Pixels(), Constant()]
+    encoders = [Faulty(name="theirs", weight_hash="f" * 16), small_pixels(), Constant()]
     failed = evaluate_all(encoders, [task], out=tmp_path, say=quiet)
     assert len(failed) == 1 and "theirs: TypeError" in failed[0]
     assert {stored.row.encoder for stored in load_rows([tmp_path])[0]} == {"pixels", "constant"}

@@ -171,9 +171,12 @@ def test_an_evaluation_that_fails_is_told(measured: Path) -> None:
         reproduce(measured, {POSE.name: broken}, say=quiet)
 
 
-def checkpoint(folder: Path, seed: int) -> Path:
+SMALL = {"encoder.size": 32, "encoder.dim": 24, "encoder.heads": 2, "encoder.depth": 1}
+
+
+def checkpoint(folder: Path, seed: int, **changes: object) -> Path:
     """Write untrained weights as a checkpoint, as if that had been all the training."""
-    config = load_recipe("tiny", {"seed": seed})
+    config = load_recipe("tiny", {"seed": seed, **changes})
     torch.manual_seed(seed)
     whole = torch.nn.ModuleDict({"encoder": build_encoder(config.encoder)})
     folder.mkdir(parents=True)
@@ -182,7 +185,7 @@ def checkpoint(folder: Path, seed: int) -> Path:
 
 
 def test_a_checkpoint_stands_in_for_weights_that_were_trained(tmp_path: Path) -> None:
-    first, second = checkpoint(tmp_path / "a", 0), checkpoint(tmp_path / "b", 1)
+    first, second = checkpoint(tmp_path / "a", 0, **SMALL), checkpoint(tmp_path / "b", 1, **SMALL)
     assert evaluate_all([f"paco:{first}"], [POSE], out=tmp_path, say=quiet) == []
     (stored,) = load_rows(tmp_path / "rows").rows
     assert stored.row.repro == "retrain"
@@ -195,13 +198,13 @@ def test_a_checkpoint_stands_in_for_weights_that_were_trained(tmp_path: Path) ->
 
 def test_a_checkpoint_that_still_lies_where_the_row_says_is_measured(tmp_path: Path) -> None:
     """It was refused, with the command that trains it again, though the very weights were on the disk."""
-    folder = checkpoint(tmp_path / "a", 0)
+    folder = checkpoint(tmp_path / "a", 0, **SMALL)
     assert evaluate_all([f"paco:{folder}"], [POSE], out=tmp_path, say=quiet) == []
     (stored,) = load_rows(tmp_path / "rows").rows
     found = reproduce(stored.path, KNOWN, say=quiet)
     assert found is not None and found.answer == "same" and found.fields == {}
     shutil.rmtree(folder)
-    checkpoint(folder, 1)
+    checkpoint(folder, 1, **SMALL)
     with pytest.raises(PacoError, match=r"holds other weights now.*--checkpoint FOLDER"):
         reproduce(stored.path, KNOWN, say=quiet)
     with pytest.raises(PacoError, match="holds other weights now"):  # whose faults are not those of the row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,14 +22,6 @@ class Built(NamedTuple):
     out: Path
     report: Report
     html: str
-
-
-@pytest.fixture(scope="session", autouse=True)
-def nothing_ships(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the shipped weights out of pages: running them on faces takes seconds, and one test does it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("paco_eval.report.page.contents.SHIPPED", tmp_path_factory.mktemp("none"))
-        yield
 
 
 @pytest.fixture

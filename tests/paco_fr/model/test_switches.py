@@ -16,9 +16,10 @@ from paco_fr.train.batches import Views, shown_share
 from paco_fr.train.log import alarms
 from paco_fr.train.pretrain import pretrain
 from paco_fr.utils.errors import PacoError
+from tests.fixtures.child import in_processes
 from tests.paco_fr.conftest import batch_of, config_on, pool_of, small_config
 from tests.paco_fr.model.test_paco import PLACES, model_of, other_hidden_pixels
-from tests.paco_fr.train.test_resume import RUN, curve, run
+from tests.paco_fr.train.test_resume import curve, words
 
 SWITCHES = {
     "belief with blocks of its own": {"belief": {"place": "visible"}},
@@ -226,9 +227,6 @@ def test_two_processes_learn_what_one_does_with_switches_on(faces, tmp_path):
         optimiser={"batch": 16, "presentations": 64},
     )
     one = pretrain(config, tmp_path / "one")
-    (tmp_path / "run.py").write_text(RUN)
-    process = run(tmp_path / "run.py", config, tmp_path / "two", processes=2)
-    _, said = process.communicate(timeout=240)
-    assert process.returncode == 0, said
+    in_processes(2, *words(config, tmp_path / "two"))
     for term in ("reconstruction", "belief", "spatial", "perplexity", "token_error"):
         assert curve(tmp_path / "two")[-1][term] == pytest.approx(curve(one)[-1][term], rel=1e-4), term

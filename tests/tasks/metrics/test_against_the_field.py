@@ -12,7 +12,7 @@ from paco_fr.faces.landmarks import whole_box_of
 from paco_fr.faces.rotation import rotation_from_angles
 from tasks.kinds import landmarks, pose
 from tasks.metrics import landmarks as scores
-from tasks.readers.landmarks.boxes import box_to_cut
+from tasks.readers.landmarks.boxes import BOXES
 from tasks.registry import all_tasks, variants
 from tests.oracles import angles, crops, points
 
@@ -86,7 +86,7 @@ def faces(count: int, name: str) -> tuple[pd.DataFrame, np.ndarray]:
     for n in range(count):
         true = RNG.uniform([40, 60], [140, 220], (98, 2))
         box = [true[:, 0].min() - 7, true[:, 1].min() - 3, true[:, 0].max() + 5, true[:, 1].max() + 11]
-        cut = box_to_cut(task.reader_options.get("box", "supplied"), true, box, "no picture")
+        cut = BOXES[task.reader_options.get("box", "supplied")](true, np.array(box), None).tolist()
         transform = crop_transform(task.crop, box=cut)
         rows.append({"unit_id": str(n), "group": str(n), "landmarks": true.tolist(), "box": cut, "transform": transform,
                      "canvas": task.crop.canvas})  # fmt: skip
