@@ -76,7 +76,7 @@ class MaskingConfig(Section):
     """Which patches are hidden. Structured masking is the paper's, the rule is ours."""
 
     strategy: Literal["random", "block", "region"] = Field(
-        "region", description="what is hidden together: nothing, rectangles, or parts of a face (paper)"
+        "random", description="what is hidden together: nothing, rectangles, or parts of a face (paper)"
     )
     ratio: float = Field(0.6, gt=0, lt=1, description="share of hidden patches, met exactly")
     region_share: float = Field(0.5, ge=0, le=1, description="share of the budget for whole regions")
@@ -89,10 +89,10 @@ class CodebookConfig(Section):
         "position", description="each grid cell has a codebook of its own, or all share one"
     )
     content: Literal["raw", "structure"] = Field(
-        "raw",
+        "structure",
         description="structure: free of mean and contrast, which visible neighbours lend to a chosen token",
     )
-    tokens: int = Field(64, gt=1, description="K, tokens per codebook")
+    tokens: int = Field(32, gt=1, description="K, tokens per codebook")
     candidates: int = Field(4, gt=0, description="k, tokens mixed for one hidden patch (paper: several)")
     temperature: float = Field(0.5, gt=0, description="tau of the belief's softmax; 1 blurs")
     incubation_rate: float = Field(0.1, ge=0, le=1, description="EMA rate in the first epoch; 0: off")
@@ -120,7 +120,7 @@ class BeliefConfig(Section):
     dim: int = Field(96, gt=0, description="of blocks of its own")
     depth: int = Field(1, ge=1, description="of blocks of its own")
     heads: int = Field(3, gt=0, description="of blocks of its own")
-    incubation_epochs: float = Field(1.0, ge=0, description="length of incubation (paper: 1); 0: none")
+    incubation_epochs: float = Field(0.0, ge=0, description="length of incubation (paper: 1); 0: none")
     sees: Literal["context", "pixels"] = Field(
         "context", description="after incubation; pixels: hidden ones for the whole run, the leak ablation"
     )
@@ -135,9 +135,11 @@ class BeliefConfig(Section):
 class LossConfig(Section):
     """Terms of the loss."""
 
-    target: Literal["pixels", "normalised"] = Field("pixels", description="normalised: each patch by itself")
-    belief: float = Field(0.5, ge=0, description="weight of the cross-entropy; off means collapse")
-    spatial: float = Field(1.0, ge=0, description="weight of the region-pair consistency; 0: off")
+    target: Literal["pixels", "normalised"] = Field(
+        "normalised", description="normalised: each patch by itself"
+    )
+    belief: float = Field(1.0, ge=0, description="weight of the cross-entropy; off means collapse")
+    spatial: float = Field(0.0, ge=0, description="weight of the region-pair consistency; 0: off")
     spatial_on: Literal["pixels", "features"] = Field(
         "pixels",
         description="what region pairs are compared on: the repaired and the true picture, or the encoder's tokens "
@@ -182,7 +184,7 @@ class DataConfig(Section):
 class OptimiserConfig(Section):
     """AdamW with warm-up and cosine decay."""
 
-    learning_rate: float = Field(1e-3, gt=0, description="at batch 64; scaled linearly with the batch")
+    learning_rate: float = Field(2e-3, gt=0, description="at batch 64; scaled linearly with the batch")
     batch: int = Field(64, gt=0, description="pictures per step over all processes")
     presentations: int = Field(200_000, gt=0, description="pictures shown in the whole run")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the run")

@@ -12,6 +12,12 @@ from paco_fr.config import load_recipe
 from tests.claims.reference import FAMILIES, FOLDER, difference, gain, stored
 
 TUNED = ["paco", "mae", "simmim"]
+FORMER = {"masking.strategy": "region", "loss.target": "pixels", "optimiser.learning_rate": 1e-3}
+FORMER_PACO = {
+    "codebook.content": "raw", "codebook.tokens": 64, "belief.place": "visible", "belief.incubation_epochs": 1.0,
+    "loss.belief": 0.5, "loss.spatial": 1.0,
+}  # fmt: skip
+"""The recipe `tiny` of the version that was tuned: what the trials changed one by one."""
 
 
 @pytest.mark.parametrize("objective", TUNED)
@@ -21,12 +27,12 @@ def test_settings_are_the_best_of_twelve_trials_on_validation_people(objective):
     assert len(gains) == 12 and set(trials.split) == {"validation"}
     chosen = dict(part.split("=") for part in str(gains.idxmax()).split(", ")[1:])
     tuned = load_recipe(str(FOLDER / "recipes" / f"{objective}.toml"))
-    plain = {
+    plain = FORMER | {
         "name": "tuned", "objective": objective, "data.source": tuned.data.source,
         "optimiser.presentations": 400_000, "optimiser.precision": "bf16",
     }  # fmt: skip
     if objective == "paco":
-        plain["belief.place"] = "visible"  # the default of the version that was tuned
+        plain |= FORMER_PACO
     assert tuned == load_recipe("tiny", plain | chosen)
 
 

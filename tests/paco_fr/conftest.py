@@ -19,11 +19,14 @@ from paco_fr.utils.random import generator
 SMALL: dict[str, Any] = {
     "encoder": {"size": 32, "patch": 8, "dim": 24, "depth": 2, "heads": 2},
     "decoder": {"dim": 24, "depth": 1, "heads": 2},
-    "belief": {"dim": 24, "depth": 1, "heads": 2},
-    "codebook": {"tokens": 8, "candidates": 4},
+    "masking": {"strategy": "region"},
+    "belief": {"dim": 24, "depth": 1, "heads": 2, "incubation_epochs": 1.0},
+    "codebook": {"tokens": 8, "candidates": 4, "content": "raw"},
+    "loss": {"target": "pixels", "belief": 0.5, "spatial": 1.0},
     "data": {"crops": {"aligned": 1.0}},
-    "optimiser": {"batch": 16, "presentations": 128},
+    "optimiser": {"batch": 16, "presentations": 128, "learning_rate": 1e-3},
 }
+"""A model in which every part is at work, those too that the default leaves out."""
 
 
 def small_config(**changes: Any) -> PretrainConfig:
