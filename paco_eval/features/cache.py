@@ -139,8 +139,6 @@ def _misfit(address: Address, keys: npt.NDArray[Any], values: npt.NDArray[Any]) 
     rank = 3 if address.reduction == "tokens" else 2
     if values.ndim != rank or 0 in values.shape[1:]:
         return f"its features are {values.shape}, expected {rank} dimensions of {address.reduction}"
-    if len(set(_as_scalars(keys))) < len(keys):
-        return "two of its features are of one picture"
     return ""
 
 
@@ -159,7 +157,10 @@ def store(address: Address, keys: Keys, features: npt.NDArray[np.float32]) -> No
 
     """
     folder = address.folder
-    if problem := _misfit(address, keys, features):
+    problem = _misfit(address, keys, features)
+    if not problem and len(set(_as_scalars(keys))) < len(keys):
+        problem = "two of its features are of one picture"
+    if problem:
         raise PacoError(f"Features of block {address.block} ({address.reduction}) are not stored: {problem}.")
     path = folder / f"{content_hash(keys.tobytes().hex())}.safetensors"
     with using(folder):
