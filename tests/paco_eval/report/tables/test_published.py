@@ -79,14 +79,18 @@ def test_lines_without_a_variant_stand_in_tables_of_their_own() -> None:
 
 
 def test_values_that_everyone_knows() -> None:
-    frame = load_published().set_index(["method", "epoch_rule", "task", "subset", "metric"]).value
-    assert frame["PaCo-FR", "unknown", "landmarks/wflw", "all", "nme_interocular"] == "3.99"
-    assert frame["FaRL", "best on test", "landmarks/300w", "all", "nme_interocular"] == "2.93"
-    assert frame["FaRL", "last", "landmarks/300w", "all", "nme_interocular"] == "2.944"
-    assert frame["6DRepNet", "unknown", "pose/aflw2000", "all", "mae_lenient180"] == "3.97"  # folded at 180
-    assert frame["FaRL", "best on test", "landmarks/aflw19", "all", "auc_box7_grid702"] == "81.3"
+    said: dict[tuple[str, ...], set[str]] = {}
+    for line in load_published().itertuples():
+        said.setdefault((line.method, line.epoch_rule, line.task, line.subset, line.metric), set()).add(
+            line.value
+        )
+    assert said["PaCo-FR", "unknown", "landmarks/wflw", "all", "nme_interocular"] == {"3.99"}
+    assert said["FaRL", "best on test", "landmarks/300w", "all", "nme_interocular"] == {"2.93"}
+    assert said["FaRL", "last", "landmarks/300w", "all", "nme_interocular"] == {"2.944"}
+    assert said["6DRepNet", "unknown", "pose/aflw2000", "all", "mae_lenient180"] == {"3.97"}  # folded at 180
+    assert said["FaRL", "best on test", "landmarks/aflw19", "all", "auc_box7_grid702"] == {"81.3"}
     key = "Faceptor", "unknown", "recognition/lfw_aligned", "all", "accuracy_10fold_grid"
-    assert frame[key] == "99.40"  # aligned pictures, thresholds 0.01 apart
+    assert said[key] == {"99.40"}  # aligned pictures, thresholds 0.01 apart
 
 
 def test_numbers_stand_in_the_column_of_what_measured_them() -> None:
