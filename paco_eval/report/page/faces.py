@@ -328,13 +328,15 @@ def _said_class(seen: Seen) -> dict[str, Any]:
 
 
 def _true_attributes(seen: Seen) -> dict[str, Any]:
-    names = [class_name(seen.row, code) for code in np.flatnonzero(np.asarray(seen.item["truth"]) == 1)]
+    names = [
+        class_name(seen.row, code) for code in np.flatnonzero(np.asarray(seen.item["truth"]) == 1).tolist()
+    ]
     return {"t": _some(names) or "none of them"}
 
 
 def _said_attributes(seen: Seen) -> dict[str, Any]:
     truth, said = (np.asarray(seen.item[name]) for name in ("truth", "prediction"))
-    wrong = np.flatnonzero(truth != said)
+    wrong = np.flatnonzero(truth != said).tolist()
     if (said < 0).all():
         return {"t": "failed"}
     names = [f"{'no ' if truth[code] else ''}{class_name(seen.row, code)}" for code in wrong]
