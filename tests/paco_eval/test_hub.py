@@ -37,7 +37,10 @@ def hub(server: Hub, monkeypatch, tmp_path) -> Hub:
     server.files.clear()
     server.asked.clear()
     monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)  # what the library read when it was loaded
+    # What the library read when it was loaded, and some versions believe rather than what they are told.
+    address = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, server.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("PACO_CACHE", str(tmp_path / "cache"))
