@@ -17,8 +17,8 @@ def command(out: Path) -> None:
     from paco_eval.experiments.quickstart import Scale, gains, quickstart
 
     report = quickstart(out, scale=Scale(), say=progress.say)
-    click.echo((report / "tables.md").read_text(encoding="utf-8"))
-    click.echo("What the short training changed:")
+    click.echo((report / "table.txt").read_text(encoding="utf-8"))
+    click.echo("What a minute of training changed:")
     for line in gains(out):
         click.echo(f"  {line}")
     click.echo(f"Look at {report / 'report.html'}")
