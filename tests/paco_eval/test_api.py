@@ -23,6 +23,7 @@ from paco_eval.experiments.sensitivity import contracts, sensitivity
 from paco_eval.features import cache
 from paco_eval.rows.store import load_rows
 from paco_fr.contracts import CROPS, PixelContract
+from paco_fr.faces.contents import contents_of
 from paco_fr.utils.errors import MissingDataError, PacoError
 from tasks.derived import derived_tasks
 from tasks.readers.synthetic.drawn import BENCHMARK
@@ -268,6 +269,7 @@ def test_evaluate_takes_classes_of_ones_own_only_with_trust(tmp_path):
 def test_the_cache_is_listed_and_pruned_by_last_use(tmp_path):
     for name in ("random:tiny", "pixels"):
         paco_eval.evaluate(name, [blob_task("pose")], out=tmp_path)
+    contents_of([__file__])
     found = cache.entries()
     assert {entry.address["weight_hash"] for entry in found} == {
         load_encoder("random:tiny").weight_hash, load_encoder("pixels").weight_hash}  # fmt: skip

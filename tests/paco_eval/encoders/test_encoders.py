@@ -108,12 +108,12 @@ def test_a_shipped_name_stands_for_its_architecture_untrained():
 
 def test_encoders_of_installed_packages_are_listed(monkeypatch):
     """Schemes that other packages add were missing from `list encoders`."""
-    from importlib.metadata import EntryPoint
+    from importlib import metadata
 
     from paco_eval.cli import listing
 
-    entry = EntryPoint("mine", "package.module:load", "paco_eval.encoders")
-    monkeypatch.setattr(listing, "entry_points", lambda group: [entry])
+    entry = metadata.EntryPoint("mine", "package.module:load", "paco_eval.encoders")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry])
     assert any(row["name"] == "mine:..." for row in listing._encoders(None))
 
 

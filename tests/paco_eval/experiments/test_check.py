@@ -85,7 +85,8 @@ def test_an_edited_row_and_edited_items_are_refused(tmp_path, measured):
 
 def test_one_name_is_one_encoder_and_one_task_one_set_of_pictures(tmp_path, measured):
     write(tmp_path / "trusted", measured)
-    write(tmp_path / "new", measured, weight_hash="0" * 16, data_fingerprint="1" * 16)
+    other = {"weight_hash": "0" * 16, "network": {"stated": "0" * 16}}
+    write(tmp_path / "new", measured, **other, data_fingerprint="1" * 16)
     said = problems(tmp_path / "new", against=[tmp_path / "trusted"])
     assert len(said) == 2 and all(str(tmp_path / "trusted") in one for one in said)
     assert "encoder pixels is 0000" in said[0] and "data of pose/synthetic" in said[1]
