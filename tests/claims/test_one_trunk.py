@@ -47,7 +47,7 @@ def verdicts(*methods: str) -> dict[tuple[str, str], str]:
 
 
 def test_at_equal_time_paco_wins_landmarks_from_both_and_pose_from_simmim_and_loses_nothing():
-    """332,800 pictures take PaCo-FR less long than 400,000 take MAE, and 228,000 SimMIM, by ``benchmarks/model.py``."""
+    """332,800 pictures take PaCo-FR about as long as 400,000 take MAE, and 228,000 SimMIM, by ``benchmarks/model.py``."""
     said = verdicts("paco/trunk", "mae/tuned", "simmim/tuned-228k")
     lost = {("mae/tuned", "landmarks"), ("simmim/tuned-228k", "landmarks"), ("simmim/tuned-228k", "pose")}
     assert {key for key, verdict in said.items() if verdict == "worse"} == lost
