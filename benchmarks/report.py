@@ -56,7 +56,8 @@ def measured(browser: str, run: Path, tree: Path, folder: Path) -> str:
     subprocess.run(
         [sys.executable, "-c", BUILD, str(run), str(folder)], check=True, env=environment, cwd=tree
     )
-    return f"{weighed(browser, folder / 'report.html', folder)}, made in {time.perf_counter() - start:.0f} s"
+    seconds = time.perf_counter() - start
+    return f"{weighed(browser, folder / 'report.html', folder)}, made in {seconds:.0f} s"
 
 
 def browser_here() -> str:

@@ -61,6 +61,7 @@ class Data:
     planned: bool = False
 
     @classmethod
+    @one_look()
     def load(
         cls,
         task: Task,
@@ -82,20 +83,6 @@ class Data:
             planned: nobody is going to look at the pictures: what is not drawn yet stays so, nothing is noted.
 
         """
-        with one_look():
-            return cls._load(task, data_root, protocol, train_identities, crop, planned=planned)
-
-    @classmethod
-    def _load(
-        cls,
-        task: Task,
-        data_root: Path | None,
-        protocol: Protocol,
-        train_identities: Path | None,
-        crop: CropContract | None,
-        *,
-        planned: bool,
-    ) -> Data:
         limit = protocol.limit
         task = bind(task, data_root)
         if crop is not None:

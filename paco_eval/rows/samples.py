@@ -6,7 +6,7 @@ encoder's can be laid over the same pictures; class maps, which items do not hol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ def samples_of(
     show, paint = getattr(kind, "shown", None), getattr(kind, "painted", None)
     if show is None:
         return None
-    found = [cut for one in show(items, units.labels, task) for cut in _cut(one, units)]
+    places = {name: unit for unit, name in enumerate(units.labels["unit_id"].astype(str))}
+    found = [cut for one in show(items, units.labels, task) for cut in _cut(one, units, places)]
     if not found:
         return None
     arrays = {name: [cut[name] for cut in found] for name in found[0]}
@@ -43,10 +44,9 @@ def samples_of(
     return packed_arrays(f"samples of {task.name}", "samples", **arrays)
 
 
-def _cut(one: Shown, units: Units) -> Iterator[dict[str, Any]]:
-    place = {name: unit for unit, name in enumerate(units.labels["unit_id"].astype(str))}
+def _cut(one: Shown, units: Units, places: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     for side, name in ((side, name) for side, names in enumerate(one.sides) for name in names):
-        if (unit := place.get(str(name))) is None:
+        if (unit := places.get(str(name))) is None:
             continue
         source = units.records[int(units.rows[unit])]["image"]
         try:
