@@ -88,8 +88,13 @@ def small_pixels() -> Pixels:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test a cache of its own, and one thread: the machines that test are small."""
+    """Give each test a cache of its own."""
     monkeypatch.setenv("PACO_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Compute with one thread, in what modules share as well: the machines that test are small, and rows say it."""
     torch.set_num_threads(1)
 
 
