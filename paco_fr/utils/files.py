@@ -388,7 +388,7 @@ def _refused(error: BaseException, written: Path) -> object | None:
                 return cause
         cause = cause.__cause__ or cause.__context__
     kind = type(error).__name__
-    if (kind == "SafetensorError" and ("os error" in str(error) or "I/O" in str(error))) or (
+    if (kind == "SafetensorError" and any(word in str(error) for word in ("os error", "I/O", "IoError"))) or (
         kind == "RuntimeError" and ("PytorchStreamWriter" in str(error) or "inline_container" in str(error))
     ):
         return one_line(error)
