@@ -51,7 +51,7 @@ def optional_formats() -> dict[str, tuple[str, ...]]:
     from PIL import features
 
     found: dict[str, tuple[str, ...]] = {}
-    if "avif" in features.modules and features.check("avif"):  # before Pillow 11.2 it is a feature unknown, with a warning
+    if "avif" in features.modules and features.check("avif"):  # older Pillows warn of a name they do not know
         found["AVIF"] = (".avif",)
     if find_spec("pillow_heif") is not None:
         from pillow_heif import register_heif_opener
