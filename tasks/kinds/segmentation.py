@@ -26,6 +26,7 @@ from paco_fr.faces.decode import read_labels
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
+from tasks.kinds.shared.class_maps import resized
 from tasks.kinds.shared.labels import start_items
 from tasks.kinds.shared.shown import faces_shown
 from tasks.metrics import segmentation as scores
@@ -133,9 +134,8 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
 def _painted(output: Any, row: Any, mask: Classes, task: Task) -> npt.NDArray[np.integer] | None:
     """Return the class (H, W) of every pixel of a mask, or None without finite scores."""
     output = np.asarray(output)
-    if output.dtype.kind in "iu":  # a class map, taken to the size of the mask
-        y, x = (np.arange(new) * old // new for new, old in zip(mask.shape, output.shape, strict=True))
-        return np.asarray(output[np.ix_(y, x)])
+    if output.dtype.kind in "iu":  # a class map
+        return resized(output, mask.shape)
     if not np.isfinite(output).all():
         return None
     side = round(len(output) ** 0.5)

@@ -26,6 +26,7 @@ from paco_eval.rows.store import SAMPLES, Stored
 from paco_fr.faces.crop import apply
 from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.utils.errors import PacoError
+from tasks.kinds.shared.class_maps import resized
 from tasks.kinds.shared.shown import SHARED, WORST
 
 ANGLES = ("yaw", "pitch", "roll")
@@ -358,17 +359,19 @@ def _said_mask(seen: Seen) -> dict[str, Any]:
 
 def paint(picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Return a picture (H, W, 3) with the classes of a mask (S, S) laid over it; the background stays as it is."""
-    y, x = (np.arange(new) * old // new for new, old in zip(picture.shape[:2], mask.shape, strict=True))
-    placed = mask[np.ix_(y, x)]
-    colours = np.array([hue(code) for code in range(256)])[placed]
+    placed = resized(mask, picture.shape[:2])
     share = np.where(placed == 0, 0.0, 0.6)[..., None]
-    return np.asarray(picture * (1 - share) + colours * share).round().astype(np.uint8)
+    return np.asarray(picture * (1 - share) + PALETTE[placed] * share).round().astype(np.uint8)
 
 
 def hue(code: int) -> tuple[int, int, int]:
     """Return the colour of a class: hues a golden section apart, in turns light and dark."""
     red, green, blue = colorsys.hls_to_rgb(0.618034 * code % 1.0, 0.62 if code % 2 else 0.42, 0.75)
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+PALETTE = np.array([hue(code) for code in range(256)])
+"""The colour (256, 3) of every class that a mask can hold."""
 
 
 def keys_of(classes: Sequence[str]) -> list[tuple[str, str]]:

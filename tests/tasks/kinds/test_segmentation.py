@@ -11,6 +11,7 @@ from paco_fr.contracts import CROPS
 from paco_fr.faces.decode import encode_png
 from paco_fr.utils.errors import PacoError
 from tasks.kinds import segmentation
+from tasks.kinds.shared.class_maps import resized
 from tasks.task import Task
 
 CLASSES = ("background", "skin", "hair")
@@ -161,3 +162,9 @@ def test_bad_masks_are_named(tmp_path: Path) -> None:
     labels["mask"] = [{"bytes": None, "path": str(tmp_path / "absent.png")}]
     with pytest.raises(PacoError, match=r"absent\.png"):
         segmentation.items(np.zeros((1, 4, 3)), labels, task())
+
+
+def test_a_class_map_is_taken_to_another_size():
+    cells = np.array([[1, 2], [3, 4]], np.uint8)
+    assert resized(cells, (2, 4)).tolist() == [[1, 1, 2, 2], [3, 3, 4, 4]]
+    assert resized(cells, (3, 1)).tolist() == [[1], [1], [3]]
