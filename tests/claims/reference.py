@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from paco_eval.analysis.bootstrap import Interval
+from paco_eval.analysis.compare import compare
+from paco_eval.analysis.significance import registered_metrics
 from paco_eval.analysis.statistics import over_seeds
 from paco_eval.rows.store import load_rows
 from tasks.kinds import load_kind
@@ -44,3 +46,11 @@ def gain(task: str, ours: str, baseline: str) -> Interval:
     """Return the difference over seeds and people, positive is better."""
     found = difference(task, ours, baseline)
     return found if main_metric(task).higher_is_better else Interval(-found.value, -found.high, -found.low)
+
+
+def verdicts(baseline: str, *others: str) -> dict[tuple[str, str], str]:
+    """Return what is said of the others against the baseline, by method and family."""
+    tasks = [f"{family}/synthetic" for family in FAMILIES]
+    rows = [found for task in tasks for method in (baseline, *others) for found in stored(task, method)]
+    found = compare(rows, baseline, metric_of=registered_metrics(), replicates=2000)
+    return {(family.encoder, family.family): family.verdict for family in found.families}

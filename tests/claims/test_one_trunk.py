@@ -5,11 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from paco_eval.analysis.compare import compare
-from paco_eval.analysis.significance import registered_metrics
 from paco_eval.encoders.paco import retrain_command
 from paco_fr.config import load_recipe
-from tests.claims.reference import FAMILIES, FOLDER, difference, gain, stored
+from tests.claims.reference import FAMILIES, FOLDER, difference, gain, stored, verdicts
 
 RECIPE = load_recipe(str(FOLDER / "recipes" / "trunk.toml"))
 
@@ -38,12 +36,6 @@ def test_rows_are_of_this_recipe():
         for found in rows:
             seeded = RECIPE.model_copy(update={"seed": found.row.pretrain_seed})
             assert found.row.retrain == retrain_command(seeded)
-
-
-def verdicts(*methods: str) -> dict[tuple[str, str], str]:
-    rows = [s for family in FAMILIES for method in methods for s in stored(f"{family}/synthetic", method)]
-    found = compare(rows, "paco/trunk", metric_of=registered_metrics(), replicates=2000)
-    return {(family.encoder, family.family): family.verdict for family in found.families}
 
 
 def test_at_equal_time_paco_wins_landmarks_from_both_and_pose_from_simmim_and_loses_nothing():
