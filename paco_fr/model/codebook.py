@@ -135,7 +135,7 @@ class Codebook(nn.Module):
             pictures = torch.from_numpy(rng.integers(0, B, size=len(books))).to(patches.device)
             if self.config.scope == "shared":
                 places = torch.from_numpy(rng.random((len(books), N)).argmax(1)).to(patches.device)
-            self.tokens[books, tokens] = patches[pictures, places]
+            self.tokens[books, tokens] = patches[pictures, places].to(self.tokens)  # bf16 under autocast
             self.usage[books, tokens] = 1.0 / self.config.tokens
         return len(books)
 

@@ -31,6 +31,16 @@ def test_bf16_learns_about_the_same(faces, tmp_path, objective):
     assert all(tensor.dtype == torch.float32 for tensor in load_file(half / "model.safetensors").values())
 
 
+@pytest.mark.parametrize("content", ["raw", "structure"])
+def test_dead_tokens_are_revived_in_bf16(faces, tmp_path, content):
+    config = config_on(
+        faces,
+        codebook={"content": content, "revive": "always", "revive_below": 1.0},
+        optimiser={"precision": "bf16"},
+    )
+    assert last(pretrain(config, tmp_path / "run"))["revived"] > 0
+
+
 @pytest.mark.slow
 def test_compiled_blocks_change_rounding_only(faces, tmp_path):
     config = config_on(faces, objective="mae", optimiser={"presentations": 48})
