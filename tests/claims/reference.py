@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from paco_eval.analysis.bootstrap import Interval
-from paco_eval.analysis.compare import compare
+from paco_eval.analysis.compare import FamilyDifference, compare
 from paco_eval.analysis.significance import registered_metrics
 from paco_eval.analysis.statistics import over_seeds
 from paco_eval.rows.store import load_rows
@@ -48,9 +48,13 @@ def gain(task: str, ours: str, baseline: str) -> Interval:
     return found if main_metric(task).higher_is_better else Interval(-found.value, -found.high, -found.low)
 
 
-def verdicts(baseline: str, *others: str) -> dict[tuple[str, str], str]:
-    """Return what is said of the others against the baseline, by method and family."""
+def compared(baseline: str, *others: str) -> list[FamilyDifference]:
+    """Return the differences of others from the baseline, corrected over all of them, with 10,000 replicates."""
     tasks = [f"{family}/synthetic" for family in FAMILIES]
     rows = [found for task in tasks for method in (baseline, *others) for found in stored(task, method)]
-    found = compare(rows, baseline, metric_of=registered_metrics(), replicates=2000)
-    return {(family.encoder, family.family): family.verdict for family in found.families}
+    return compare(rows, baseline, metric_of=registered_metrics(), replicates=10_000).families
+
+
+def verdicts(baseline: str, *others: str) -> dict[tuple[str, str], str]:
+    """Return what is said of the others against the baseline, by method and family."""
+    return {(found.encoder, found.family): found.verdict for found in compared(baseline, *others)}

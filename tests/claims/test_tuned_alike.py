@@ -7,7 +7,7 @@ import pytest
 
 from paco_eval.encoders.paco import retrain_command
 from paco_fr.config import load_recipe
-from tests.claims.reference import FAMILIES, FOLDER, difference, gain, stored, verdicts
+from tests.claims.reference import FAMILIES, FOLDER, compared, difference, gain, stored, verdicts
 
 TUNED = ["paco", "mae", "simmim"]
 FORMER = {"masking.strategy": "region", "loss.target": "pixels", "optimiser.learning_rate": 1e-3}
@@ -39,18 +39,17 @@ def test_tuned_rows_are_of_these_recipes():
         recipe = load_recipe(str(FOLDER / "recipes" / f"{objective}.toml"))
         for task in FAMILIES:
             rows = stored(f"{task}/synthetic", f"{objective}/tuned")
-            assert [found.row.pretrain_seed for found in rows] == [0, 1, 2]
+            assert [found.row.pretrain_seed for found in rows] == list(range(5 if objective == "mae" else 3))
             for found in rows:
                 seeded = recipe.model_copy(update={"seed": found.row.pretrain_seed})
                 assert found.row.retrain == retrain_command(seeded)
 
 
-def test_at_equal_steps_tuned_paco_wins_landmarks_from_both_and_pose_from_simmim():
+def test_at_equal_steps_tuned_paco_wins_pose_and_landmarks_from_both():
     said = verdicts("paco/tuned", "mae/tuned", "simmim/tuned")
-    lost = {("mae/tuned", "landmarks"), ("simmim/tuned", "landmarks"), ("simmim/tuned", "pose")}
-    assert {key for key, verdict in said.items() if verdict == "worse"} == lost
-    assert {verdict for key, verdict in said.items() if key not in lost} == {"not distinguishable"}
-    assert difference("pose/synthetic", "paco/tuned", "mae/tuned").high < 0, "beyond its own interval"
+    won = {(rival, family) for rival in ("mae/tuned", "simmim/tuned") for family in ("pose", "landmarks")}
+    assert {key for key, verdict in said.items() if verdict == "worse"} == won
+    assert {verdict for key, verdict in said.items() if key not in won} == {"not distinguishable"}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -61,10 +60,11 @@ def test_tuned_paco_beats_the_untrained_encoder_and_pixels_but_in_recognition(fa
     assert pixels.high < 0 if family == "recognition" else pixels.low > 0
 
 
-def test_at_equal_time_mae_wins_every_family():
-    """195,000 pictures take PaCo-FR as long as MAE's 400,000, by ``benchmarks/model.py``."""
-    said = verdicts("mae/tuned", "paco/tuned-195k")
-    assert said == {("paco/tuned-195k", family): "worse" for family in FAMILIES}
+def test_at_equal_time_the_former_design_loses_every_family_to_mae():
+    """195,000 pictures took it as long as MAE's 400,000, by ``benchmarks/model.py``. Two families survive Holm."""
+    found = compared("mae/tuned", "paco/tuned-195k")
+    assert all(family.interval.high < 0 for family in found) and len(found) == 4
+    assert {family.family for family in found if family.verdict == "worse"} == {"pose", "landmarks"}
 
 
 def test_at_equal_time_simmim_leads_in_pose():
