@@ -136,10 +136,14 @@ class PaCo(Objective):
         return states[:, batch.visible.shape[1] :]
 
     def matter(self, patches: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return what tokens are likened to (B, N, D), and the colour (B, N, 4) that it leaves out, if it does."""
-        if self.config.codebook.content == "structure":
+        """Return what tokens are likened to (B, N, D), and the colour (B, N, 4) that it leaves out, if it does.
+
+        Never in half precision, in which sums of patches would lose what moves a token.
+        """
+        if self.config.codebook.content == "raw":
+            return patches, None
+        with torch.autocast(patches.device.type, enabled=False):
             return split_colour(patches)
-        return patches, None
 
     def start(self, batch: Batch, rng: np.random.Generator) -> None:
         """Fill the codebook with real patches of each place."""

@@ -109,6 +109,17 @@ def test_the_trunk_mixes_pictures_of_tokens_only_where_somebody_looks():
     assert torch.equal(plain.loss, watched.loss), "looking changes nothing that is learned"
 
 
+@pytest.mark.parametrize("content", ["raw", "structure"])
+def test_tokens_are_likened_to_patches_in_single_precision_under_autocast(content):
+    config = small_config(codebook={"content": content})
+    model, batch = model_of(config), batch_of(config)
+    plain = model(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model(batch)
+    assert half.matter.dtype == torch.float32
+    assert torch.equal(half.matter, plain.matter) and torch.equal(half.assigned, plain.assigned)
+
+
 def test_data2vec_teaches_the_mean_of_normalised_blocks_without_a_gradient():
     config = small_config(objective="data2vec")
     model, batch = model_of(config), batch_of(config)
