@@ -293,7 +293,7 @@ def _finish(
         "skipped": [*pool.skipped, *broken][:100],
         "skipped_count": len(pool.skipped) + len(broken),
         "presentations": step_count(config) * config.optimiser.batch,
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 3),
         "processes": accelerator.num_processes,
         "device": str(accelerator.device),
         "torch": torch.__version__,
