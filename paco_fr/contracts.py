@@ -129,6 +129,11 @@ class CropContract:
 _LATER = ("points", "warp")
 """Fields that came after rows had been stored: empty ones leave the hash as it was."""
 
+EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
+"""Canonical order of expression labels; datasets map their own codes onto it."""
+BASIC_EXPRESSIONS = EXPRESSIONS[:7]
+"""Those of sets that know no contempt."""
+
 CROPS: dict[str, CropContract] = {
     "farl": CropContract("template", template="farl"),
     "arcface": CropContract("template", template="arcface"),

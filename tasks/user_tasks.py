@@ -33,7 +33,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from paco_fr.contracts import CROPS, CropContract
+from paco_fr.contracts import CROPS, EXPRESSIONS, CropContract
 from paco_fr.utils.errors import MissingDataError, PacoError, unknown_name
 from tasks.registry import all_tasks
 from tasks.task import FromData, Task
@@ -121,8 +121,6 @@ def classes(path: str, name: str, options: Options) -> Task:
 
 def expression(path: str, name: str, options: Options) -> Task:
     """Return the task of a folder of expression folders."""
-    from paco_fr.faces.records import EXPRESSIONS
-
     for found in _class_names(Path(path)):
         if found not in EXPRESSIONS:
             raise unknown_name("expression folder", found, EXPRESSIONS)

@@ -14,7 +14,7 @@ from paco_fr.utils import progress
 
 @click.command("ablate")
 @click.option("--recipe", default="tiny", show_default=True, help="A recipe's name or a TOML file.")
-@click.option("--vary", "pairs", multiple=True, required=True, metavar="KEY=A,B,C",
+@click.option("--vary", "pairs", multiple=True, metavar="KEY=A,B,C",
               help="Values of a field, e.g. codebook.candidates=1,4,8 or objective=paco,simmim,untrained.")  # fmt: skip
 @click.option("--one-at-a-time", is_flag=True, help="The recipe and each value alone, not all combinations.")
 @click.option("--line", "lines", multiple=True, metavar="KEY=A,KEY=B",
@@ -49,6 +49,8 @@ def command(
     from paco_fr.train.signals import Interrupted
     from tasks.registry import select
 
+    if not pairs and not lines:
+        raise click.UsageError("Nothing to vary: give --vary KEY=A,B,C or --line KEY=A,KEY=B.")
     changes = set_fields(fixed)
     if presentations is not None:
         changes["optimiser.presentations"] = presentations

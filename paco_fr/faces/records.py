@@ -21,9 +21,6 @@ from paco_fr.faces.contents import contents_of, sizes_of
 from paco_fr.faces.decode import ImageError, image_size
 from paco_fr.utils.errors import PacoError
 
-EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
-"""Canonical order of expression labels; datasets map their own codes onto it."""
-
 COLUMNS = {
     "image": Image(decode=False),
     "image_id": Value("string"),

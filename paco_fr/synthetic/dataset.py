@@ -11,7 +11,8 @@ from typing import Any
 from datasets import Dataset, load_from_disk
 from PIL import Image
 
-from paco_fr.faces.records import EXPRESSIONS, check, features
+from paco_fr.contracts import EXPRESSIONS
+from paco_fr.faces.records import check, features
 from paco_fr.faces.rotation import angles_from_rotation
 from paco_fr.synthetic.spec import FaceSpec
 from paco_fr.utils.errors import PacoError

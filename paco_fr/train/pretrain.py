@@ -47,6 +47,11 @@ CHECK_EVERY_STEPS = {"cpu": 1}
 """How often the processes agree on stopping, saving and whether all is finite; 10 on devices, whose queue of
 work this empties. In between a loss that is not finite can spoil weights in memory, but no saved state."""
 
+EMULATED = (
+    "This processor has no AVX-512, so that half precision is imitated and many times slower than single precision. "
+    "Stop, and set optimiser.precision=fp32."
+)
+
 
 def pretrain(
     config: PretrainConfig,
@@ -141,6 +146,12 @@ def _train(
     start_trackers(config, accelerator)
     steps, check_every = step_count(config), CHECK_EVERY_STEPS.get(device.type, 10)
     say(describe_schedule(config, accelerator.num_processes))
+    if (
+        device.type == "cpu"
+        and config.optimiser.precision == "bf16"
+        and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    ):
+        say(EMULATED)
     if step:
         say(f"Continuing {out} at step {step} of {steps}.")
 

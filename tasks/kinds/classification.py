@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from paco_fr.contracts import EXPRESSIONS
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Array
 from tasks.kinds import HeadName
@@ -25,11 +26,7 @@ shown = faces_shown
 
 def class_names(task: Task) -> tuple[str, ...]:
     """Return the names of the classes, in the order of their codes."""
-    if "classes" in task.options:
-        return tuple(task.options["classes"])
-    from paco_fr.faces.records import EXPRESSIONS
-
-    return EXPRESSIONS
+    return tuple(task.options.get("classes", EXPRESSIONS))
 
 
 def targets(labels: pd.DataFrame, task: Task) -> npt.NDArray[np.int64]:

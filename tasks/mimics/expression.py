@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from paco_fr.faces.records import EXPRESSIONS
+from paco_fr.contracts import EXPRESSIONS
 from tasks.mimics.faces import Cast, Face, face_crop, save, write_lines
 from tasks.readers.expression import fer2013, ferplus, rafdb
 

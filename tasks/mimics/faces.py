@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from paco_fr.contracts import EXPRESSIONS
 from paco_fr.faces.decode import Pixels, read_image
 from paco_fr.faces.landmarks import box_of
-from paco_fr.faces.records import EXPRESSIONS
 from paco_fr.synthetic import FaceSpec
 from paco_fr.synthetic.dataset import stored_records
 from paco_fr.utils.types import Array

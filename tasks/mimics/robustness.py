@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from paco_fr.contracts import EXPRESSIONS
 from paco_fr.faces.crop import apply
 from paco_fr.faces.decode import encode_png
-from paco_fr.faces.records import EXPRESSIONS
 from tasks.mimics.expression import write_ferplus, write_rafdb
 from tasks.mimics.faces import Cast, Face, face_crop, face_transform, save, write_lines
 from tasks.mimics.recognition import FOLDS, PER_KIND, pairs_of, write_points

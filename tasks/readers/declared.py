@@ -85,12 +85,15 @@ def of_box(box: str, whose: str) -> dict[str, Any]:
     return {"reader_options": {"box": box}, "crop": crop, "cut": f"of {whose}"}
 
 
-def challenge(of: str, files: tuple[str, ...], expected: dict[str, int]) -> dict[str, Any]:
+def challenge(
+    of: str, files: tuple[str, ...], classes: tuple[str, ...], expected: dict[str, int]
+) -> dict[str, Any]:
     """Return what the declarations share that score an expression set by RAN's lists (tasks/readers/expression/challenge.py).
 
     Args:
         of: key of :data:`CHALLENGE_FILES`.
         files: those of the set itself.
+        classes: names, in the order of their codes.
         expected: its official counts.
 
     """
@@ -101,6 +104,7 @@ def challenge(of: str, files: tuple[str, ...], expected: dict[str, int]) -> dict
         "main_metric": "accuracy",
         "options": {
             "label": "expression",
+            "classes": classes,
             "lists": FromData("tasks.readers.expression.challenge:read_lists", {"of": of}),
             "expected": expected,
         },

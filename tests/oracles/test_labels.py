@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sklearn
 
-from paco_fr.contracts import CROPS
+from paco_fr.contracts import CROPS, EXPRESSIONS
 from paco_fr.faces.decode import encode_png
-from paco_fr.faces.records import EXPRESSIONS
 from tasks.kinds import load_kind
 from tasks.readers.dataset_info import CHALLENGE_FILES
 from tasks.readers.expression.ferplus import SPLITS, majority, read_labels

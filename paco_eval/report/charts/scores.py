@@ -20,7 +20,9 @@ from paco_eval.analysis.significance import MetricOf
 from paco_eval.evaluation.protocols import apart
 from paco_eval.report.charts.panels import Cells, Chart, Curve, Dots, Lines, few, thinned
 from paco_eval.report.tables.table import Cell, Line, Table
+from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
+from paco_fr.contracts import EXPRESSIONS
 from paco_fr.utils.errors import PacoError
 
 Problem = Callable[[str], None]
@@ -141,7 +143,7 @@ def _of_items(
             f"{task}-confusion",
             task,
             f"{label}: rows are true classes and sum to 100 %.",
-            (_confusion(f"{head}, {label}", first, task),),
+            (_confusion(f"{head}, {label}", first, rows[0][1].row),),
         )
     elif "error" in columns and table.family.endswith("landmarks"):
         panel = _cumulative(head, items, title(column), _failure_threshold(rows[0][1], items))
@@ -216,13 +218,24 @@ def _failure_threshold(stored: Stored, items: Mapping[str, pd.DataFrame]) -> flo
     return max(limits) if limits else float(np.ceil(np.nanquantile(next(iter(items.values())).error, 0.97)))
 
 
-def _confusion(head: str, items: pd.DataFrame, task: str) -> Cells:
-    from paco_fr.faces.records import EXPRESSIONS  # brings in a large library, needed here only
+def classes_of(row: Row) -> Sequence[str]:
+    """Return the names of a row's classes: from its definition, else the expressions, else none."""
+    options = row.definition.options if row.definition is not None else {}
+    return options.get("classes") or (EXPRESSIONS if row.family.endswith("expression") else ())
 
+
+def class_name(row: Row, code: int) -> str:
+    """Return a class as people call it, its number where nobody named it."""
+    names = classes_of(row)
+    if code < 0:
+        return "none"
+    return str(names[code]).replace("_", " ") if code < len(names) else str(code)
+
+
+def _confusion(head: str, items: pd.DataFrame, row: Row) -> Cells:
     scored = items[items.prediction >= 0]
     codes = sorted(set(scored.truth) | set(scored.prediction))
-    known = task.rpartition("/")[0].endswith("expression") and max(codes, default=0) < len(EXPRESSIONS)
-    names = tuple(EXPRESSIONS[code] if known else str(code) for code in codes)
+    names = tuple(class_name(row, code) for code in codes)
     place = {code: i for i, code in enumerate(codes)}
     counts = np.zeros((len(codes), len(codes)))
     np.add.at(counts, (scored.truth.map(place), scored.prediction.map(place)), 1)

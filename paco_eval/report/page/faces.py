@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from paco_eval.report.charts.scores import Items
+from paco_eval.report.charts.scores import Items, class_name, classes_of
 from paco_eval.rows.artefacts import load_arrays
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import SAMPLES, Stored
@@ -381,22 +381,6 @@ def keys_of(classes: Sequence[str]) -> list[tuple[str, str]]:
         for code, name in enumerate(classes)
         if code
     ]
-
-
-def classes_of(row: Row) -> Sequence[str]:
-    """Return the names of a row's classes: from its definition, else the seven expressions, else none."""
-    from paco_fr.faces.records import EXPRESSIONS
-
-    options = row.definition.options if row.definition is not None else {}
-    return options.get("classes") or (EXPRESSIONS if row.family.endswith("expression") else ())
-
-
-def class_name(row: Row, code: int) -> str:
-    """Return a class as people call it, its number where nobody named it."""
-    names = classes_of(row)
-    if code < 0:
-        return "none"
-    return str(names[code]).replace("_", " ") if code < len(names) else str(code)
 
 
 KINDS: dict[str, tuple[set[str], tuple[Drawn, Drawn]]] = {

@@ -1,6 +1,6 @@
 """FER+ by majority with RAN's subsets of its test part: occluded faces, and faces turned beyond 30 and 45 degrees."""
 
-from paco_fr.contracts import CropContract
+from paco_fr.contracts import EXPRESSIONS, CropContract
 from tasks.readers.dataset_info import CHALLENGE_LISTS
 from tasks.readers.declared import challenge
 from tasks.task import Task
@@ -16,6 +16,7 @@ TASK = Task(
     **challenge(
         "ferplus",
         tuple(f"ferplus/FER2013{part}/label.csv" for part in ("Train", "Valid", "Test")),
+        EXPRESSIONS,
         {"total": 35_710},
     ),
 )

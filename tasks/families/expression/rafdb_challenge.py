@@ -1,13 +1,13 @@
 """RAF-DB basic with RAN's subsets of its test part: occluded faces, and faces turned beyond 30 and 45 degrees."""
 
-from paco_fr.contracts import CROPS
+from paco_fr.contracts import BASIC_EXPRESSIONS, CROPS
 from tasks.readers.dataset_info import CHALLENGE_LISTS, RESEARCH
 from tasks.readers.declared import challenge
 from tasks.task import Task
 
 TASK = Task(
     name="expression/rafdb_challenge",
-    version=1,
+    version=2,
     crop=CROPS["whole"],
     licence=RESEARCH,
     obtain=f"Ask whdeng.cn/RAF for RAF-DB and unpack its basic folder to <data root>/RAF-DB/basic. {CHALLENGE_LISTS}",
@@ -15,6 +15,7 @@ TASK = Task(
     **challenge(
         "rafdb",
         ("RAF-DB/basic/EmoLabel/list_patition_label.txt", "RAF-DB/basic/Image/aligned"),
+        BASIC_EXPRESSIONS,
         {"train": 12_271, "test": 3_068, "occlusion": 734, "pose30": 1_247, "pose45": 558},
     ),
 )

@@ -1,5 +1,6 @@
 """Seven expressions of synthetic faces."""
 
+from paco_fr.contracts import BASIC_EXPRESSIONS
 from tasks.readers.synthetic.drawn import BENCHMARK, LICENCE, LOOSE_BOX, OBTAIN
 from tasks.task import Task
 
@@ -11,7 +12,7 @@ TASK = Task(
     reader_options=BENCHMARK,
     crop=LOOSE_BOX,
     main_metric="accuracy",
-    options={"label": "expression"},
+    options={"label": "expression", "classes": BASIC_EXPRESSIONS},
     licence=LICENCE,
     obtain=OBTAIN,
     data_kind="synthetic",

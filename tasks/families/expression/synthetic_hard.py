@@ -1,5 +1,6 @@
 """Seven expressions of synthetic faces, on the hard level."""
 
+from paco_fr.contracts import BASIC_EXPRESSIONS
 from tasks.readers.synthetic.drawn import HARD, LICENCE, LOOSER_BOX, OBTAIN
 from tasks.task import Task
 
@@ -11,7 +12,7 @@ TASK = Task(
     reader_options=HARD,
     crop=LOOSER_BOX,
     main_metric="accuracy",
-    options={"label": "expression"},
+    options={"label": "expression", "classes": BASIC_EXPRESSIONS},
     licence=LICENCE,
     obtain=OBTAIN,
     data_kind="synthetic",

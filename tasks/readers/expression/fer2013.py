@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
+from paco_fr.contracts import EXPRESSIONS
 from paco_fr.faces.decode import encode_png
-from paco_fr.faces.records import EXPRESSIONS
 from paco_fr.utils.errors import quoted
 from paco_fr.utils.untrusted import read_csv
 from tasks.readers.files import FormatError, read_lines, require_folder, to_records

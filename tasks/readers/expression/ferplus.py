@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from datasets import Dataset
 
-from paco_fr.faces.records import COLUMNS, EXPRESSIONS
+from paco_fr.contracts import EXPRESSIONS
+from paco_fr.faces.records import COLUMNS
 from paco_fr.utils.errors import quoted
 from paco_fr.utils.untrusted import read_csv
 from tasks.readers.files import FormatError, is_whole, read_lines, require_folder, to_records

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from paco_fr.faces.records import EXPRESSIONS
+from paco_fr.contracts import EXPRESSIONS
 from paco_fr.utils.errors import quoted
 from tasks.readers.files import FormatError, inside, is_whole, once, read_lines, require_folder, to_records
 

@@ -163,5 +163,11 @@ def test_the_command_shows_its_grid_and_refuses_what_it_cannot_read():
     assert "paco/tiny, codebook.candidates=8  x 3 seeds" in shown.output
     assert "9 runs of 500 pictures" in shown.output and "Tasks: pose/synthetic" in shown.output
     assert runner.invoke(main, ["ablate", "--vary", "codebook.candidates"]).exit_code == 2
+    alone = runner.invoke(
+        main,
+        ["ablate", "--one-at-a-time", "--line", "codebook.scope=shared,codebook.candidates=1", "--dry-run"],
+    )
+    assert "2 runs" in alone.output
+    assert "--line" in runner.invoke(main, ["ablate", "--dry-run"]).output
     wrong = runner.invoke(main, ["ablate", "--vary", "codebook.token=8,16", "--dry-run"])
     assert wrong.exit_code == 2 and "codebook.token" in wrong.output

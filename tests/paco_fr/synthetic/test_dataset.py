@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from paco_fr.contracts import EXPRESSIONS
 from paco_fr.faces.decode import read_image
-from paco_fr.faces.records import COLUMNS, EXPRESSIONS
+from paco_fr.faces.records import COLUMNS
 from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.synthetic import FaceSpec, records
 

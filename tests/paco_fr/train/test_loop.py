@@ -90,6 +90,17 @@ def test_the_learning_rate_is_stated(faces, tmp_path):
     )
 
 
+@pytest.mark.parametrize(("capability", "told"), [("AVX2", True), ("AVX512", False)])
+def test_half_precision_that_a_processor_only_imitates_is_told(
+    faces, tmp_path, monkeypatch, capability, told
+):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    said: list[str] = []
+    config = config_on(faces, optimiser={"batch": 16, "presentations": 16, "precision": "bf16"})
+    pretrain(config, tmp_path / "run", say=said.append)
+    assert any("optimiser.precision=fp32" in line for line in said) is told
+
+
 def test_numbers_while_it_runs(faces, tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     out = pretrain(config_on(faces), tmp_path / "run", progress=True)

@@ -14,6 +14,7 @@ from paco_fr.faces.rotation import rotation_from_angles
 from tasks.kinds import load_kind, main_metric
 from tasks.lists import PairList, SearchList
 from tasks.metrics.failures import angle_errors, pair_scores, predicted_in_all
+from tasks.registry import all_tasks
 from tasks.task import Task
 
 
@@ -213,6 +214,17 @@ def test_ties_in_a_search_are_ties_however_products_round() -> None:
     pooled = declare("identification", "rank1", search_list=listed)
     same = np.tile(np.linspace(0.1, 1, 8, dtype=np.float32), (4, 1))
     assert main_metric(pooled).value(kind.items(same, labels, pooled)) == pytest.approx(100 / 3)
+
+
+@pytest.mark.parametrize("name", ["affectnet7", "fer2013", "rafdb", "rafdb_challenge", "synthetic"])
+def test_a_lost_picture_costs_no_class_that_the_set_does_not_have(name: str) -> None:
+    """Sets without contempt had eight classes, so that a lost picture was a false alarm in the F1 of contempt."""
+    task, labels = all_tasks()[f"expression/{name}"], faces().head(7).assign(expression=range(7))
+    outputs = np.eye(7)
+    outputs[0] = np.nan
+    found = load_kind("classification").items(outputs, labels, task)
+    (macro_f1,) = (m for m in load_kind("classification").metrics(task) if m.name == "macro_f1")
+    assert macro_f1.value(found) == pytest.approx(100 * 6 * (2 / 3) / 7)
 
 
 def test_the_rule_by_hand() -> None:

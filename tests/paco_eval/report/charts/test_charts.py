@@ -29,8 +29,10 @@ from paco_eval.report.charts.panels import (
 from paco_eval.report.charts.training import compared_runs, read_metrics, run_charts
 from paco_eval.report.page.svg import Ids, panel_svg
 from paco_eval.rows.artefacts import Pretraining
+from paco_eval.rows.schema import Definition
 from paco_fr.utils.errors import PacoError
 from tasks.metrics.metric import Metric
+from tests.fixtures.made_rows import TASKS, make_row
 
 NAN = float("nan")
 
@@ -60,9 +62,14 @@ def test_cumulative_error_counts_failures() -> None:
 
 def test_rows_of_a_confusion_matrix_sum_to_100() -> None:
     items = pd.DataFrame({"truth": [0, 0, 0, 1, 1], "prediction": [0, 0, 1, 1, -1]})
-    panel = scores._confusion("t", items, "attributes/x")
-    assert panel.texts == (("67", "33"), ("", "100")) and panel.rows == ("0", "1")
+    row, _ = make_row(made=next(made for made in TASKS if made.main == "accuracy"))
+    panel = scores._confusion("t", items, row)
+    assert panel.texts == (("67", "33"), ("", "100")) and panel.rows == ("neutral", "happiness")
     np.testing.assert_allclose(panel.shades.sum(1), 1)
+    own = Definition(kind="classification", options={"classes": ["bare", "with_hat"]})
+    changed = row.model_copy(update={"family": "hats", "definition": own})
+    assert scores._confusion("t", items, changed).rows == ("bare", "with hat")
+    assert scores._confusion("t", items, changed.model_copy(update={"definition": None})).rows == ("0", "1")
 
 
 def test_groups_of_few_items_have_no_score() -> None:

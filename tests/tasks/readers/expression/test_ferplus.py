@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from paco_fr.contracts import EXPRESSIONS
 from paco_fr.faces.decode import encode_png
-from paco_fr.faces.records import EXPRESSIONS
 from paco_fr.utils.errors import PacoError
 from tasks.readers.expression.ferplus import majority, read_ferplus, read_labels
 
