@@ -13,8 +13,9 @@ import pandas as pd
 from paco_eval.analysis.columns import line_order
 from paco_eval.analysis.compare import Comparison, compare
 from paco_eval.analysis.significance import registered_metrics
-from paco_eval.report.tables.leaderboard import Asked, Columns, Leaderboard, one_table, titles_of
-from paco_eval.report.tables.writers import written
+from paco_eval.report.leaderboard.board import Leaderboard
+from paco_eval.report.leaderboard.layout import Asked, Columns, one_table, titles_of
+from paco_eval.report.leaderboard.writers import written
 from paco_eval.rows.store import Stored, load_results, load_rows
 
 
@@ -63,7 +64,7 @@ class Results:
     def leaderboards(
         self, *, baseline: str | None = None, columns: str = "auto", include_mimic: bool = True
     ) -> list[Leaderboard]:
-        """Return the one table of each protocol as a value, see :mod:`paco_eval.report.tables.leaderboard`."""
+        """Return the one table of each protocol as a value, see :mod:`paco_eval.report.leaderboard.layout`."""
         rows = self.rows
         asked_for = [name for name, _ in self.encoders]
         own = tuple(name for name in asked_for if line_order(name)[0] == 0) if asked_for else None

@@ -131,7 +131,7 @@ def command(
     if PartialState().is_main_process:
         boards = run.results.leaderboards()
         if boards:
-            from paco_eval.report.tables.writers import written
+            from paco_eval.report.leaderboard.writers import written
 
             click.echo(f"\n{written(boards, 'text', width=screen_width(), bold=bold)}")
     _end(out, run.failed, run.absent, "cells")

@@ -35,8 +35,8 @@ def command(
     """
     from paco_eval.analysis.names import names_of
     from paco_eval.analysis.significance import registered_metrics
+    from paco_eval.report.leaderboard.layout import leaderboards
     from paco_eval.report.site.build import build_site
-    from paco_eval.report.tables.leaderboard import leaderboards
     from paco_eval.rows.store import load_rows
     from tasks.registry import named_tasks
 

@@ -13,7 +13,7 @@ from paco_fr.utils import progress
 
 if TYPE_CHECKING:
     from paco_eval.report.build import Format, Style
-    from paco_eval.report.tables.leaderboard import Columns
+    from paco_eval.report.leaderboard.layout import Columns
 
 PRINTED = ("text", "md", "latex", "csv", "json", "svg")
 """Formats of the one table."""
@@ -53,8 +53,8 @@ def command(
     from paco_eval.analysis.names import names_of
     from paco_eval.analysis.significance import registered_metrics
     from paco_eval.report.charts.leaders import to_svg
-    from paco_eval.report.tables.leaderboard import Asked, one_table
-    from paco_eval.report.tables.writers import written
+    from paco_eval.report.leaderboard.layout import Asked, one_table
+    from paco_eval.report.leaderboard.writers import written
 
     asked = Asked(tasks, encoders, baseline, names_of(names), None, cast("Columns", columns), cost)
     if formats and out is None and set(formats) <= set(PRINTED):

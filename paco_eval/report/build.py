@@ -10,18 +10,18 @@ from paco_eval.analysis.compare import Comparison
 from paco_eval.analysis.significance import MetricOf, registered_metrics, seed_intervals
 from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.charts.panels import Chart, relabelled, slug
+from paco_eval.report.leaderboard.layout import Asked, ahead_of, one_table, titled, titles_of
+from paco_eval.report.leaderboard.writers import ENDINGS, LATEX_NEEDS, written
 from paco_eval.report.page.contents import collect
 from paco_eval.report.page.render import render
 from paco_eval.report.plots.draw import draw
 from paco_eval.report.plots.style import looks, save
 from paco_eval.report.tables.comparison import comparison_tables
 from paco_eval.report.tables.formats import to_csv, to_latex, to_markdown
-from paco_eval.report.tables.leaderboard import Asked, ahead_of, one_table, titled, titles_of
 from paco_eval.report.tables.presets import preset_tables
 from paco_eval.report.tables.published import beside_measured, load_published, published_apart
 from paco_eval.report.tables.robustness import over_levels
 from paco_eval.report.tables.table import Table, family_tables
-from paco_eval.report.tables.writers import ENDINGS, LATEX_NEEDS, written
 from paco_eval.rows.archive import write_archive
 from paco_eval.rows.artefacts import checkpoints, pretrainings
 from paco_eval.rows.store import load_rows

@@ -17,8 +17,9 @@ from paco_eval.analysis.names import names_of
 from paco_eval.analysis.significance import registered_metrics
 from paco_eval.cli import main
 from paco_eval.report.charts.leaders import to_svg
-from paco_eval.report.tables.leaderboard import Asked, Leaderboard, one_table
-from paco_eval.report.tables.writers import written
+from paco_eval.report.leaderboard.board import Leaderboard
+from paco_eval.report.leaderboard.layout import Asked, one_table
+from paco_eval.report.leaderboard.writers import written
 from tests.claims.reference import reference
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from paco_eval.cli import COMMANDS, main
 from paco_eval.rows.store import load_rows
 from paco_fr.utils.errors import PacoError
 from tests.paco_eval.conftest import blob_task
-from tests.paco_eval.report.tables.test_leaderboard import scored
+from tests.paco_eval.report.leaderboard.test_leaderboard import scored
 
 FUNCTIONS = [
     name
@@ -181,7 +181,7 @@ def test_results_are_a_table_a_comparison_a_frame_and_a_page_in_a_notebook(measu
 
 def test_names_of_people_cannot_break_a_notebook():
     from paco_eval.api.results import _html
-    from paco_eval.report.tables.leaderboard import leaderboards
+    from paco_eval.report.leaderboard.layout import leaderboards
 
     (board,) = leaderboards([scored("<script>x</script>", 5), scored("b", 6)])
     assert "<script>" not in _html(board)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from paco_eval.report.tables.leaderboard import Entry, Head, Leaderboard, Score
+from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score
 
 NAMES, PANEL, GAP, ROW, TOP = 132, 150, 22, 22, 46
 """Pixels: width of the names and of a panel, space between panels, height of a row, space above them."""

@@ -15,9 +15,9 @@ from paco_eval.report.charts.panels import Chart, slug
 from paco_eval.report.charts.scores import Items, few_shot_charts, table_charts
 from paco_eval.report.charts.sweeps import breaking, overview_charts, sweep_charts
 from paco_eval.report.charts.training import compared_runs
+from paco_eval.report.leaderboard.board import Leaderboard
 from paco_eval.report.page.faces import Pictures, matrices
 from paco_eval.report.page.inside import MOST, Inside, checkpoint_of, look_inside
-from paco_eval.report.tables.leaderboard import Leaderboard
 from paco_eval.report.tables.presets import ROBUSTNESS
 from paco_eval.report.tables.table import Table, family_tables
 from paco_eval.rows.artefacts import Pretraining

@@ -16,13 +16,13 @@ from markupsafe import Markup
 
 from paco_eval.analysis.columns import line_order
 from paco_eval.report.charts.panels import Chart, Lines, limits, slug
+from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score
 from paco_eval.report.page.contents import Contents
 from paco_eval.report.page.inside import Inside
 from paco_eval.report.page.record import MOST_SOURCES, licences, origin_key, sources, versions
 from paco_eval.report.page.svg import Ids, panel_svg, strip, strip_axis, swatch
 from paco_eval.report.page.theme import themed, variables
 from paco_eval.report.plots.style import looks
-from paco_eval.report.tables.leaderboard import Entry, Head, Leaderboard, Score
 from paco_eval.report.tables.table import Cell, Table
 from paco_eval.rows.schema import Row
 from paco_fr import __version__

@@ -1,4 +1,4 @@
-"""Writes the site from rows: all that stands on it is the one table's, see :mod:`paco_eval.report.tables.leaderboard`.
+"""Writes the site from rows: all that stands on it is the one table's, see :mod:`paco_eval.report.leaderboard.layout`.
 
 Every page is a file that needs nothing from outside and runs one script, named by its hash; what comes from rows is escaped.
 """
@@ -20,11 +20,11 @@ from markupsafe import Markup, escape
 
 from paco_eval.analysis.names import metric_title
 from paco_eval.report.charts.panels import slug
+from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score
+from paco_eval.report.leaderboard.writers import to_csv, to_json
 from paco_eval.report.page.record import provenance
 from paco_eval.report.page.theme import variables
-from paco_eval.report.tables.leaderboard import Entry, Head, Leaderboard, Score
 from paco_eval.report.tables.published import EVIDENCE, METRICS, load_published, measured_as
-from paco_eval.report.tables.writers import to_csv, to_json
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
 from paco_fr import __version__
@@ -47,7 +47,7 @@ PARTS = {
     "perturbed-illumination": "bad light painted over",
     "codebook": "diagnostics of codebooks",
 }
-"""Parts of the first page, see :class:`paco_eval.report.tables.leaderboard.Leaderboard`, in words."""
+"""Parts of the first page, see :class:`paco_eval.report.leaderboard.board.Leaderboard`, in words."""
 
 BREAKS = re.compile(r"(?<=[/=_,.\-])(?=\w)")
 
@@ -78,7 +78,7 @@ def build_site(
 
     Args:
         boards: with a column for each task, best with definitions, see
-            :func:`paco_eval.report.tables.leaderboard.leaderboards`.
+            :func:`paco_eval.report.leaderboard.layout.leaderboards`.
         out: folder, made if need be; files of an earlier site that are not written again stay.
         tasks: declarations by name, for what a task is and how to obtain it.
         published: whether pages of tasks show numbers of the literature, apart.

@@ -136,7 +136,7 @@ def family_tables(
     Args:
         rows: as :func:`paco_eval.rows.store.load_rows` returns them.
         intervals: of means over seeds, see :mod:`paco_eval.analysis.significance`.
-        ahead: what is printed bold, see :func:`paco_eval.report.tables.leaderboard.ahead_of`.
+        ahead: what is printed bold, see :func:`paco_eval.report.leaderboard.layout.ahead_of`.
         include_mimic: whether rows of miniatures get tables too; else they are left out.
         heading: puts all rows into one table of this name instead of one per family.
 

@@ -15,7 +15,7 @@ from paco_eval.analysis.significance import (
     seed_intervals,
     widest_ends,
 )
-from paco_eval.report.tables.leaderboard import ahead_of, leaderboards
+from paco_eval.report.leaderboard.layout import ahead_of, leaderboards
 from paco_eval.report.tables.table import family_tables
 from paco_eval.rows.schema import Definition, Metric
 from paco_eval.rows.store import Stored, items_path, read_row, write_row

@@ -21,7 +21,7 @@ from paco_eval.encoders import load_encoder
 from paco_eval.encoders.paco import retrain_command
 from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import evaluate_all
-from paco_eval.experiments.explain import explain_row
+from paco_eval.experiments.explain.explain import explain_row
 from paco_eval.experiments.repro import Reproduction, changed_fields, judge, reproduce, seed_interval
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import load_rows, read_items, read_row, write_row

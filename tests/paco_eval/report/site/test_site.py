@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from paco_eval.cli import main
+from paco_eval.report.leaderboard.layout import leaderboards
 from paco_eval.report.site.build import build_site
-from paco_eval.report.tables.leaderboard import leaderboards
 from paco_eval.rows.store import load_rows, write_row
 from paco_fr.utils.errors import PacoError
 from tasks.registry import all_tasks

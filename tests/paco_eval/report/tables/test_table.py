@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from paco_eval.report.leaderboard.layout import ahead_of, leaderboards
 from paco_eval.report.tables.formats import escape_latex, to_csv, to_latex, to_markdown
-from paco_eval.report.tables.leaderboard import ahead_of, leaderboards
 from paco_eval.report.tables.table import Cell, Line, Table, family_tables, place_of
 from paco_eval.rows.schema import Metric
 from paco_eval.rows.store import Stored, load_rows

@@ -15,8 +15,9 @@ from scipy.stats import rankdata
 from paco_eval.analysis.names import encoder_titles, metric_title, names_of
 from paco_eval.analysis.robustness import sweeps
 from paco_eval.analysis.significance import metrics_of_tasks
-from paco_eval.report.tables.leaderboard import Leaderboard, leaderboards
-from paco_eval.report.tables.writers import to_csv, to_json, to_latex, to_markdown, to_text
+from paco_eval.report.leaderboard.board import Leaderboard
+from paco_eval.report.leaderboard.layout import leaderboards
+from paco_eval.report.leaderboard.writers import to_csv, to_json, to_latex, to_markdown, to_text
 from paco_eval.rows.schema import Definition, Metric
 from paco_eval.rows.store import Stored, load_rows
 from paco_fr.utils.errors import PacoError

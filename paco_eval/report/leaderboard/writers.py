@@ -1,4 +1,4 @@
-"""The one table as text for a terminal, Markdown, LaTeX, CSV and JSON; see :mod:`paco_eval.report.tables.leaderboard`."""
+"""The one table as text for a terminal, Markdown, LaTeX, CSV and JSON; see :mod:`paco_eval.report.leaderboard.layout`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score
 from paco_eval.report.tables.formats import escape_latex, plain_cells, to_pipe
-from paco_eval.report.tables.leaderboard import Entry, Head, Leaderboard, Score
 
 LONGEST_NAME = 34
 """Characters of an encoder's name in a terminal; of a longer one the middle is left out."""
