@@ -169,11 +169,6 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         )
         for metric in known
     }
-    units = (
-        items["group"].nunique()
-        if "group" in items
-        else pd.unique(items[["group_a", "group_b"]].to_numpy().ravel()).size
-    )
     return Row(
         **identity,
         family=task.family,
@@ -189,7 +184,7 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         metrics=metrics,
         main_metric=task.main_metric,
         definition=Definition(kind=task.kind, options=plain_options(task)),
-        interval=RowInterval(method=_how(items, task), unit=_resampled(items, main[0].labels, task), n_units=int(units),
+        interval=RowInterval(method=_how(items, task), unit=_resampled(items, main[0].labels, task), n_units=groups_of(items),
                              replicates=REPLICATES),
         n_expected=measured.expected,
         n_scored=measured.expected - measured.failed,
@@ -208,6 +203,12 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         network=network_of(encoder),
         probe=probe_of(encoder),
     )  # fmt: skip
+
+
+def groups_of(items: pd.DataFrame) -> int:
+    """Return how many groups are resampled; a pair has two."""
+    sides = [name for name in ("group", "group_a", "group_b") if name in items]
+    return int(pd.unique(items[sides].to_numpy().ravel()).size)
 
 
 def resolution_of(encoder: Encoder, units: Units) -> str:

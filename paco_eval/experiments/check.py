@@ -6,16 +6,23 @@ the tasks of this version, and the rows that it wants to stand beside.
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+from packaging.version import InvalidVersion, Version
+
 from paco_eval.analysis.significance import MetricOf, registered_metrics
 from paco_eval.evaluation.protocols import Protocol
+from paco_eval.evaluation.record import groups_of, plain_options
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored, load_rows
+from paco_fr import __version__
 from paco_fr.utils.errors import PacoError, in_a_line
 from tasks.registry import named_tasks
 from tasks.task import Task
@@ -28,6 +35,9 @@ NEEDED = ("paco-fr", "torch", "python")
 
 WHOLE = ("official", "synthetic")
 """Kinds of data that others can measure on, too."""
+
+COMMIT = re.compile(r"unknown|[0-9a-f]{7,40}(\+changes)?")
+"""How a row names the source that made it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,8 @@ def check_rows(
 
     Digests of rows, hashes of items and of what else lies beside them are verified as they are read; keys have to fit
     the identifying fields; every main metric has to come out of its items again; task, task version and protocol have to be
-    those of this version, the data whole; and one name has to mean one encoder, one task one set of pictures.
+    those of this version, the data whole; and one name has to mean one encoder, one task one set of pictures and one list
+    of items. Intervals are not drawn again.
 
     Args:
         paths: row files, folders searched through, archives.
@@ -76,10 +87,8 @@ def check_rows(
 def _of_row(row: Row, known: dict[str, Task]) -> Iterator[str]:
     if row.task not in known:
         yield f"task '{row.task}' is not known here."
-    elif row.task_version != (now := known[row.task].version):
-        yield f"of version {row.task_version} of {row.task}, which is at {now}. Evaluate it again."
-    elif row.main_metric != (main := known[row.task].main_metric):
-        yield f"its main metric is {row.main_metric}, that of {row.task} is {main}."
+    else:
+        yield from _of_task(row, known[row.task])
     if row.data_kind not in WHOLE:
         yield f"on {row.data_kind} data; others cannot measure on the same."
     try:
@@ -87,10 +96,58 @@ def _of_row(row: Row, known: dict[str, Task]) -> Iterator[str]:
             yield f"protocol '{row.protocol}' scores a part of the pictures."
     except PacoError:
         yield f"protocol '{row.protocol}' is not known here."
-    if lacking := [name for name in NEEDED if not row.versions.get(name)]:
+    if lacking := [name for name in NEEDED if _version(row.versions.get(name, "")) is None]:
         yield f"does not say the version of {', '.join(lacking)}."
+    elif (own := _version(row.versions["paco-fr"])) is not None and own > Version(__version__):
+        yield f"made by version {own}, newer than this one ({__version__}). Upgrade."
+    if not COMMIT.fullmatch(row.commit):
+        yield f"'{row.commit}' is no commit."
     if not row.command:
         yield "does not say the command that made it."
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def _of_task(row: Row, task: Task) -> Iterator[str]:
+    if row.task_version != task.version:
+        yield f"of version {row.task_version} of {row.task}, which is at {task.version}. Evaluate it again."
+        return
+    if row.main_metric != task.main_metric:
+        yield f"its main metric is {row.main_metric}, that of {row.task} is {task.main_metric}."
+    if row.split != "test":
+        yield f"scores the split '{row.split}', not test."
+    parts = ("all", *task.subsets) if task.sweep is None else ("clean", *task.sweep.kinds)
+    if row.subset not in parts:
+        yield f"{row.task} has no part '{row.subset}', only {', '.join(parts)}."
+    if row.data_kind in WHOLE and row.data_kind != task.data_kind:
+        yield f"says {row.data_kind} data, those of {row.task} are {task.data_kind}."
+    official = task.options.get("expected", {}).get("test")
+    if row.subset == "all" and official not in (None, row.n_expected):
+        yield f"of {row.n_expected} test pictures; {row.task} has {official}."
+    options = plain_options(task)
+    told = row.definition.options if row.definition is not None else {}
+    if row.definition is not None and row.definition.kind != task.kind:
+        yield f"computed as {row.definition.kind}, {row.task} is {task.kind}."
+    for name in sorted(told):
+        if name not in options or options[name] != told[name]:
+            yield f"computed with {name} {told[name]!r}, {row.task} has {options.get(name)!r}."
+
+
+def _of_items(row: Row, items: pd.DataFrame) -> Iterator[str]:
+    """Yield what the counts of a row do not have in common with its items."""
+    if "id" in items and (twice := items["id"][items["id"].duplicated()]).size:
+        yield f"has item {twice.iloc[0]} more than once."
+    if row.n_items and len(items) != row.n_items:
+        yield f"says {row.n_items} items and has {len(items)}."
+    if row.item == "picture" and len(items) != row.n_expected:
+        yield f"says {row.n_expected} pictures and has items of {len(items)}."
+    if row.interval is not None and row.interval.n_units != (groups := groups_of(items)):
+        yield f"says {row.interval.n_units} resampled groups and has {groups}."
 
 
 def _of_files(stored: Stored, metric_of: MetricOf) -> Iterator[str]:
@@ -100,8 +157,7 @@ def _of_files(stored: Stored, metric_of: MetricOf) -> Iterator[str]:
     for kind in row.beside:
         stored.beside(kind)
     items = stored.items()
-    if stored.archive is None and row.n_items and len(items) != row.n_items:
-        yield f"says {row.n_items} items and has {len(items)}."
+    yield from _of_items(row, items)
     metric = metric_of(row, row.main_metric)
     if metric is None:
         yield f"{row.main_metric} of {row.task} cannot be computed again here."
@@ -123,16 +179,20 @@ def _of_all(rows: Sequence[Stored], trusted: Sequence[Stored]) -> list[str]:
     """Return the names that stand for two things; what is trusted is right."""
     encoders: dict[str, dict[str, str]] = defaultdict(dict)
     data: dict[str, dict[str, str]] = defaultdict(dict)
+    items: dict[str, dict[str, str]] = defaultdict(dict)
+    wanted, own = {_scored(stored.row) for stored in rows}, {id(stored) for stored in rows}
     for stored in (*trusted, *rows):
-        row = stored.row
-        encoders[row.encoder].setdefault(f"{row.stated_hash}, pixels {row.pixel_hash}", str(stored.path))
-        part = "" if row.level is None else f" at level {row.level}"
-        pictures = (
-            f"{row.task} version {row.task_version}, {row.split} {row.subset}{part}, crop {row.crop_hash}"
-        )
-        data[pictures].setdefault(row.data_fingerprint, str(stored.path))
+        row, place = stored.row, str(stored.path)
+        encoders[row.encoder].setdefault(f"{row.stated_hash}, pixels {row.pixel_hash}", place)
+        scored = _scored(row)
+        data[scored].setdefault(row.data_fingerprint, place)
+        if scored in wanted and (id(stored) in own or not items[scored]):
+            try:
+                items[scored].setdefault(_ids(stored.items()), place)
+            except PacoError:  # told where the row itself is checked
+                continue
     found = []
-    for what, names in (("encoder", encoders), ("data of", data)):
+    for what, names in (("encoder", encoders), ("data of", data), ("items of", items)):
         for name, hashes in names.items():
             if len(hashes) > 1:
                 (first, place), *others = hashes.items()
@@ -141,3 +201,15 @@ def _of_all(rows: Sequence[Stored], trusted: Sequence[Stored]) -> list[str]:
                     for found_hash, other in others
                 ]
     return found
+
+
+def _scored(row: Row) -> str:
+    """Return what a row scores, in words: all rows of it are of the same pictures."""
+    part = "" if row.level is None else f" at level {row.level}"
+    return f"{row.task} version {row.task_version}, {row.split} {row.subset}{part}, crop {row.crop_hash}"
+
+
+def _ids(items: pd.DataFrame) -> str:
+    """Return a hash of which items there are, in any order."""
+    names = sorted(items["id"].astype(str)) if "id" in items else []
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]

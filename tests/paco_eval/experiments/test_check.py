@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -66,11 +67,46 @@ def test_a_main_metric_that_its_items_do_not_give_is_refused(tmp_path, measured)
         ({"versions": {"torch": "2"}}, "version of paco-fr, python"),
         ({"command": ""}, "the command that made it"),
         ({"n_items": 3}, "says 3 items"),
+        ({"n_expected": 5, "n_scored": 5}, "says 5 pictures and has items of 960"),
+        ({"split": "train"}, "scores the split 'train'"),
+        ({"subset": "easy"}, "has no part 'easy', only all"),
+        ({"data_kind": "official"}, "says official data, those of pose/synthetic are synthetic"),
+        ({"definition": {"kind": "landmarks", "options": {}}}, "computed as landmarks"),
+        ({"definition": {"kind": "pose", "options": {"filter": 5}}}, "computed with filter 5"),
+        ({"versions": {"paco-fr": "banana", "torch": "2", "python": "3"}}, "version of paco-fr."),
+        (
+            {"versions": {"paco-fr": "99.0", "torch": "2", "python": "3"}},
+            "made by version 99.0, newer than this",
+        ),
+        ({"commit": "zzz"}, "'zzz' is no commit"),
+        (
+            {"interval": {"method": "m", "unit": "person", "n_units": 99, "replicates": 1}},
+            "says 99 resampled groups",
+        ),
     ],
 )
 def test_what_a_row_says_of_itself_has_to_be_known_and_whole(tmp_path, measured, changed, said):
     write(tmp_path, measured, **changed)
     assert any(said in problem for problem in problems(tmp_path)), problems(tmp_path)
+
+
+@pytest.mark.parametrize("best", [480, 5])
+def test_scoring_the_best_items_alone_or_over_and_over_is_refused(tmp_path, measured, best):
+    row, items = measured
+    kept = items.sort_values("error").head(best)
+    chosen = pd.concat([kept] * (len(items) // best if best < 100 else 1), ignore_index=True)
+    value = METRIC_OF(row, row.main_metric).value(chosen)
+    metrics = {**row.model_dump()["metrics"], row.main_metric: {**row.main.model_dump(), "value": value}}
+    interval = {**row.model_dump()["interval"], "n_units": chosen["group"].nunique()}
+    metrics[row.main_metric] |= {"low": None, "high": None}
+    liar = {"metrics": metrics, "interval": interval, "n_items": len(chosen), "n_items_failed": 0}
+    liar |= {"n_expected": len(chosen), "n_scored": len(chosen)}
+    write(tmp_path / "new", (row, chosen), **liar)
+    write(tmp_path / "trusted", measured)
+    said = problems(tmp_path / "new", against=[tmp_path / "trusted"])
+    assert any("items of pose/synthetic" in one for one in said), said
+    alone = problems(tmp_path / "new")
+    assert alone == [] if best == 480 else any("more than once" in one for one in alone), alone
 
 
 def test_an_edited_row_and_edited_items_are_refused(tmp_path, measured):
