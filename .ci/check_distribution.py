@@ -19,6 +19,16 @@ WANTED = (
     "paco_fr/recipes/tiny.toml", "paco_fr/weights/paco-tiny/model.safetensors", "paco_fr/weights/mae-tiny/card.json",
     "paco_fr/weights/simmim-tiny/card.json", "results/published/published.csv",
 )  # fmt: skip
+READ = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "SECURITY.md",
+    "docs/index.md",
+)
+"""What a source distribution has to hold, too."""
 UNWANTED = re.compile(r"(^|/)(tests|benchmarks|\.ci|\.github)/|__pycache__|results/reference")
 
 
@@ -55,11 +65,8 @@ def problems_of_sdist(path: Path) -> list[str]:
     """Return what is wrong with a source distribution, a sentence each."""
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    return [
-        f"{path.name} lacks {name}."
-        for name in (*WANTED, "pyproject.toml", "README.md", "LICENSE")
-        if name not in names
-    ]
+    found = [f"{path.name} lacks {name}." for name in (*WANTED, *READ) if name not in names]
+    return found + [f"{path.name} holds {name}." for name in sorted(names) if name.startswith("tests/")][:5]
 
 
 def problems(folder: Path) -> list[str]:

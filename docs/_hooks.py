@@ -9,6 +9,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 INCLUDE = re.compile(r"^<!-- include (\S+) -->$", flags=re.M)
+ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):(?=<code>)")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
 
 
@@ -18,6 +19,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
     repository = (config.repo_url or "").rstrip("/")
     included = INCLUDE.sub(lambda found: _included(found[1], here), markdown)
     return LINK.sub(lambda found: _link(found[1], found[2], here, repository), included)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Return a page whose docstrings name objects without the role that Sphinx would read."""
+    return ROLE.sub("", html)
 
 
 def _included(name: str, here: str) -> str:

@@ -55,7 +55,7 @@ def distributions(folder: Path, *, without: str = "", beside: str = "") -> Path:
         for name in names:
             wheel.writestr(name, "")
     with tarfile.open(folder / "paco_eval-9.tar.gz", "w:gz") as sdist:
-        for name in (*names, "pyproject.toml", "README.md", "LICENSE"):
+        for name in (*names, *check.READ):
             sdist.addfile(tarfile.TarInfo(f"paco_eval-9/{name}"), io.BytesIO())
     return folder
 

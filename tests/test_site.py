@@ -44,6 +44,12 @@ def test_links_of_an_included_page_hold_from_where_it_is_included():
         assert (ROOT / "docs" / "howto" / target).resolve().is_file(), target
 
 
+def test_names_in_docstrings_come_without_their_role():
+    assert hooks.on_page_content("<p>see :mod:<code>a.b</code> or a:<code>c</code></p>") == (
+        "<p>see <code>a.b</code> or a:<code>c</code></p>"
+    )
+
+
 def test_every_page_is_on_the_site_and_every_entry_of_it_is_a_page():
     listed = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), flags=re.M)
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
@@ -88,7 +94,7 @@ def test_the_site_is_built_without_a_warning(tmp_path):
 def test_the_notebooks_run(tmp_path):
     pytest.importorskip("nbmake")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-timeout=1200", "-q", "notebooks"],
+        [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-timeout=1200", "--timeout=1300", "-q", "notebooks"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

@@ -14,8 +14,6 @@ from typing import Literal, NamedTuple
 
 import click
 
-from paco_eval.cli.options import data_root as data_root_option
-
 DISTRIBUTION = "paco-eval"
 
 State = Literal["ok", "absent", "problem"]
@@ -113,7 +111,10 @@ def cache() -> Iterator[Finding]:
     from paco_fr.utils.files import cache_root
 
     folder = cache_root()
-    above = next(place for place in (folder, *folder.parents) if place.is_dir())
+    above = next(place for place in (folder, *folder.parents) if place.exists())
+    if not above.is_dir():
+        yield Finding("cache", str(folder), "problem", f"{above} is no folder", "Set PACO_CACHE.")
+        return
     free = f"{shutil.disk_usage(above).free / 1e9:.1f} GB free"
     try:
         with tempfile.TemporaryFile(dir=above):
@@ -165,7 +166,10 @@ def detectors() -> Iterator[Finding]:
 
 @click.command("doctor")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@data_root_option
+@click.option(
+    "--data-root", type=click.Path(path_type=Path), envvar="PACO_DATA", show_envvar=True,
+    help="Folder with the data sets.",
+)  # fmt: skip
 def command(style: str, data_root: Path | None) -> None:
     """Show versions, devices, cache, data roots and detector weights, with a remedy for what is not in order.
 

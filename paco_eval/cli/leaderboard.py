@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -9,6 +10,9 @@ import click
 from paco_eval.cli import completion
 from paco_eval.cli.options import names_option
 from paco_fr.utils import progress
+
+PUBLISHED = "published.csv"
+"""What a folder of numbers of the literature holds; ours are on the site without being named."""
 
 
 @click.command("leaderboard")
@@ -40,7 +44,7 @@ def command(
     from paco_eval.rows.store import load_rows
     from tasks.registry import named_tasks
 
-    loaded = load_rows(rows)
+    loaded = load_rows([path for path in rows if not (path / PUBLISHED).is_file()])
     for problem in loaded.problems:
         progress.say(f"Note: {problem}")
     boards = leaderboards(
@@ -53,6 +57,14 @@ def command(
         tasks=named_tasks(),
         published=not no_published,
         title=title,
-        problems=loaded.problems,
+        problems=[_without_parents(problem, rows) for problem in loaded.problems],
     )
     click.echo(f"{len(written)} files: {written[0]}")
+
+
+def _without_parents(text: str, paths: Iterable[Path]) -> str:
+    """Return a text that names files from the folders that were given: a site is nobody's machine."""
+    for path in paths:
+        for parent in {str(path.parent), str(path.parent.resolve())} - {".", "/"}:
+            text = text.replace(f"{parent}/", "")
+    return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,8 +11,9 @@ import click
 data_root = click.option(
     "--data-root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=lambda: os.environ.get("PACO_DATA"),
-    help="Folder with the data sets.  [default: $PACO_DATA]",
+    envvar="PACO_DATA",
+    show_envvar=True,  # in its error, too
+    help="Folder with the data sets.",
 )
 
 precision_option = click.option(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,6 +195,8 @@ def pushed(
 
 UNREACHABLE = "cannot be reached and is not in the cache. Check the network, HF_ENDPOINT and HF_HUB_OFFLINE."
 
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+
 UNREACHED = (
     "ConnectError",
     "ConnectTimeout",
@@ -210,6 +213,8 @@ def _speaking(repository: str) -> Iterator[None]:
     """Say in a line what went wrong between here and the hub."""
     from huggingface_hub import errors
 
+    if not REPOSITORY.fullmatch(repository):
+        raise PacoError(f"'{repository}' is no repository of the hub. A repository is OWNER/NAME.")
     where = f"{endpoint()}/{repository}"
     try:
         yield
@@ -232,8 +237,6 @@ def _speaking(repository: str) -> Iterator[None]:
         reached = not names & {*UNREACHED, "OfflineModeIsEnabled"} and not isinstance(
             error, ConnectionError | TimeoutError
         )
-        if reached and isinstance(error, ValueError):  # a name that cannot be one
-            raise PacoError(f"{repository}: {one_line(error)} A repository is OWNER/NAME.") from error
         if reached:
             raise
         raise PacoError(f"{where} {UNREACHABLE}") from error

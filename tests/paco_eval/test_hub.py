@@ -90,6 +90,8 @@ def test_what_was_pushed_loads_again_from_the_hub_with_the_same_weights(hub, pus
     [
         ("nobody/none", "is not there, or not for you"),
         ("three/parts/here", "A repository is OWNER/NAME"),
+        ("alone", "'alone' is no repository of the hub"),
+        ("me/", "A repository is OWNER/NAME"),
         ("me/other", "holds no checkpoint of this package. A model of timm's: timm:hf-hub:me/other"),
     ],
 )

@@ -100,7 +100,7 @@ def build_site(
     texts = {
         "index.html": environment.get_template("index.html").render(
             root="", boards=[pages.board(board) for board in boards], families=pages.families, problems=problems,
-            sizes=pages.sizes, licences=pages.licences, parts=pages.parts,
+            sizes=pages.sizes, licences=pages.licences, parts=pages.parts, protocols=pages.protocols,
             printed=[(name, pages.tasks[name], _family(name), len(literature[name])) for name in pages.printed],
         ),
         "submit.html": environment.get_template("submit.html").render(root=""),
@@ -147,6 +147,7 @@ class _Pages:
         self.tasks = _addresses("tasks", measured | dict.fromkeys(self.printed))
         self.families = sorted({_family(name) for name in self.tasks})
         held_parts = {board.part for board in boards}
+        self.protocols = list(dict.fromkeys(map(_way, boards)))
         self.parts = [words for part, words in PARTS.items() if part in held_parts]
         facts = [_facts(entry) for board in boards for entry in board.entries]
         self.licences = sorted({fact["licence"] for fact in facts})
@@ -156,7 +157,7 @@ class _Pages:
     def board(self, board: Leaderboard) -> dict[str, Any]:
         """Return what the first page shows of a table."""
         return {
-            "protocol": board.protocol,
+            "way": _way(board),
             "part": PARTS[board.part],
             "heading": _heading(board),
             "mimic": board.mimic,
@@ -245,6 +246,11 @@ def _addresses(folder: str, names: Mapping[str, object] | dict[str, None]) -> di
         for plain, alike in taken.items()
         for name in alike
     }
+
+
+def _way(board: Leaderboard) -> str:
+    """Return what the filter of protocols calls a table."""
+    return board.protocol + (" (miniatures)" if board.mimic else "")
 
 
 def _family(task: str) -> str:

@@ -70,3 +70,28 @@ def test_a_cache_that_cannot_be_written_is_a_problem(monkeypatch, tmp_path):
     monkeypatch.setenv("PACO_CACHE", str(tmp_path))
     (found,) = doctor.cache()
     assert found.state == "problem" and "Read-only" in found.found and "PACO_CACHE" in found.remedy
+
+
+def test_a_cache_that_is_a_file_is_a_problem(monkeypatch, tmp_path):
+    place = tmp_path / "file"
+    place.touch()
+    for named in (place, place / "below"):
+        monkeypatch.setenv("PACO_CACHE", str(named))
+        (found,) = doctor.cache()
+        assert found.state == "problem" and f"{place} is no folder" in found.found and found.remedy
+
+
+@pytest.mark.parametrize("named", ["file", "nowhere"])
+def test_a_data_root_that_is_none_is_told_beside_all_else(monkeypatch, tmp_path, named):
+    """The command ended at its option, with nothing else said."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PACO_DATA", str(tmp_path / named))
+    done = CliRunner().invoke(main, ["doctor"])
+    assert done.exit_code == 1 and "is no folder" in done.stdout and "PACO_DATA" in done.stdout
+    other = CliRunner().invoke(main, ["list", "tasks"])
+    assert "PACO_DATA" in other.output
+
+
+def test_an_empty_name_of_the_data_root_is_none(monkeypatch):
+    monkeypatch.setenv("PACO_DATA", "")
+    assert "none named" in CliRunner().invoke(main, ["doctor"]).stdout

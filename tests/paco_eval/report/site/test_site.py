@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -164,6 +165,26 @@ def test_the_command_writes_the_site_and_the_tables_as_data(run, tmp_path):
     boards = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
     assert [board["protocol"] for board in boards] == ["frozen", "knn"]
     assert "paco-eval rows check" in (tmp_path / "submit.html").read_text(encoding="utf-8")
+
+
+def test_published_numbers_may_be_named_and_no_page_names_a_folder_of_this_machine(run, tmp_path):
+    published, spoilt = tmp_path / "published", tmp_path / "spoilt"
+    published.mkdir()
+    (published / "published.csv").touch()
+    spoilt.mkdir()
+    words = ["leaderboard", run, published, spoilt, "--out", tmp_path / "s", "--replicates", 50]
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == 0 and f"{spoilt}: no rows" in done.stderr and str(published) not in done.stderr
+    text = (tmp_path / "s/index.html").read_text(encoding="utf-8")
+    assert "spoilt: no rows" in text and str(tmp_path) not in text
+
+
+def test_a_protocol_of_several_tables_is_one_choice(run, tmp_path):
+    boards = leaderboards(load_rows(run).rows, columns="tasks", replicates=50)
+    build_site([*boards, replace(boards[0], part="occlusion")], tmp_path, tasks=all_tasks(), published=False)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    (inside,) = re.findall(r'data-filter="protocol">(.*?)</select>', text)
+    assert re.findall("<option>(.*?)</option>", inside) == ["frozen", "knn"]
 
 
 def test_without_rows_there_is_no_site(tmp_path):
