@@ -15,7 +15,7 @@ from PIL import Image
 from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import measure
-from paco_eval.experiments import explain as experiment
+from paco_eval.experiments.explain import explain as experiment
 from paco_eval.experiments.explain.checks import zoomed
 from paco_eval.experiments.explain.explain import explain_row
 from paco_fr.contracts import CropContract, PixelContract
