@@ -1,0 +1,53 @@
+"""What each part is worth: one change of the recipe a line, in equal time, corrected over the lines and families."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from paco_eval.encoders.paco import retrain_command
+from paco_fr.config import load_recipe
+from tests.claims.reference import FAMILIES, FOLDER, reference, stored, verdicts
+
+RECIPE = "paco/parts"
+
+
+@cache
+def lines() -> list[str]:
+    return sorted({s.row.method for s in reference()[0] if s.row.method.startswith(f"{RECIPE}, ")})
+
+
+def test_lines_are_the_recipe_with_their_change():
+    assert len(lines()) == 9
+    for line in (RECIPE, *lines()):
+        changes = dict(text.split("=") for text in line.split(", ")[1:])
+        for family in FAMILIES:
+            rows = stored(f"{family}/synthetic", line)
+            assert [found.row.pretrain_seed for found in rows] in ([0, 1], [0, 1, 2])
+            for found in rows:
+                named = {"name": line.removeprefix("paco/"), "seed": found.row.pretrain_seed}
+                config = load_recipe(str(FOLDER / "recipes" / "parts.toml"), changes | named)
+                assert found.row.retrain == retrain_command(config.model_dump(mode="json"))
+
+
+def said(word: str) -> dict[str, set[str]]:
+    """Return the families in which a line is said to be better or worse than the recipe."""
+    found = verdicts(RECIPE, *lines())
+    assert len(found) == len(lines()) * len(FAMILIES)
+    kept: dict[str, set[str]] = {}
+    for (line, family), verdict in found.items():
+        if verdict == word:
+            change = line.removeprefix(f"{RECIPE}, ").partition(", optimiser")[0]
+            kept.setdefault(change, set()).add(family)
+    return kept
+
+
+def test_what_is_worse_than_the_recipe():
+    assert said("worse") == {
+        "belief.place=visible": {"pose", "landmarks", "recognition"},
+        "belief.place=two-pass": {"pose", "landmarks"},
+        "loss.belief=0": {"pose", "landmarks"},
+    }
+
+
+def test_nothing_is_better_than_the_recipe():
+    assert said("better") == {}
