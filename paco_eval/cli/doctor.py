@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple
 
 import click
 
+from paco_eval.cli.options import any_data_root
+
 DISTRIBUTION = "paco-eval"
 
 State = Literal["ok", "absent", "problem"]
@@ -131,19 +133,18 @@ def data(data_root: Path | None) -> Iterator[Finding]:
     """Yield the data root, and every task that needs files with whether they are there."""
     from tasks.registry import all_tasks
 
-    named = Path(os.environ["PACO_DATA"]) if data_root is None and os.environ.get("PACO_DATA") else data_root
-    if named is None:
+    if data_root is None:
         yield Finding("data", "data root", "absent", "none named", "Set PACO_DATA, or give --data-root.")
-    elif not named.is_dir():
+    elif not data_root.is_dir():
         yield Finding(
-            "data", "data root", "problem", f"{named} is no folder", "Mend PACO_DATA or --data-root."
+            "data", "data root", "problem", f"{data_root} is no folder", "Mend PACO_DATA or --data-root."
         )
     else:
-        yield Finding("data", "data root", "ok", str(named))
+        yield Finding("data", "data root", "ok", str(data_root))
     for task in all_tasks().values():
         if not task.files:
             continue
-        missing = task.missing(named)
+        missing = task.missing(data_root)
         words = f"missing {', '.join(missing)}" if missing else "found"
         yield Finding("data", task.name, "absent" if missing else "ok", words, task.obtain if missing else "")
 
@@ -166,10 +167,7 @@ def detectors() -> Iterator[Finding]:
 
 @click.command("doctor")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option(
-    "--data-root", type=click.Path(path_type=Path), envvar="PACO_DATA", show_envvar=True,
-    help="Folder with the data sets.",
-)  # fmt: skip
+@any_data_root
 def command(style: str, data_root: Path | None) -> None:
     """Show versions, devices, cache, data roots and detector weights, with a remedy for what is not in order.
 

@@ -11,9 +11,6 @@ from paco_eval.cli import completion
 from paco_eval.cli.options import names_option
 from paco_fr.utils import progress
 
-PUBLISHED = "published.csv"
-"""What a folder of numbers of the literature holds; ours are on the site without being named."""
-
 
 @click.command("leaderboard")
 @click.argument(
@@ -41,10 +38,12 @@ def command(
     from paco_eval.analysis.significance import registered_metrics
     from paco_eval.report.leaderboard.layout import leaderboards
     from paco_eval.report.site.build import build_site
+    from paco_eval.report.tables.published import FILE
     from paco_eval.rows.store import load_rows
     from tasks.registry import named_tasks
 
-    loaded = load_rows([path for path in rows if not (path / PUBLISHED).is_file()])
+    # Numbers of the literature are on the site without being named.
+    loaded = load_rows([path for path in rows if not (path / FILE).is_file()])
     for problem in loaded.problems:
         progress.say(f"Note: {problem}")
     boards = leaderboards(

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-data_root = click.option(
-    "--data-root",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    envvar="PACO_DATA",
-    show_envvar=True,  # in its error, too
-    help="Folder with the data sets.",
-)
+
+def _data_root(**required: bool) -> Callable[[Any], Any]:
+    return click.option(
+        "--data-root",
+        type=click.Path(path_type=Path, **required),
+        envvar="PACO_DATA",
+        show_envvar=True,  # in its error, too
+        help="Folder with the data sets.",
+    )
+
+
+data_root = _data_root(exists=True, file_okay=False)
+any_data_root = _data_root()
+"""For who tells what is wrong with it."""
 
 precision_option = click.option(
     "--precision",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -195,8 +194,6 @@ def pushed(
 
 UNREACHABLE = "cannot be reached and is not in the cache. Check the network, HF_ENDPOINT and HF_HUB_OFFLINE."
 
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
-
 UNREACHED = (
     "ConnectError",
     "ConnectTimeout",
@@ -213,7 +210,7 @@ def _speaking(repository: str) -> Iterator[None]:
     """Say in a line what went wrong between here and the hub."""
     from huggingface_hub import errors
 
-    if not REPOSITORY.fullmatch(repository):
+    if not all(repository.partition("/")):  # to the hub, a name of its oldest models
         raise PacoError(f"'{repository}' is no repository of the hub. A repository is OWNER/NAME.")
     where = f"{endpoint()}/{repository}"
     try:
@@ -237,6 +234,8 @@ def _speaking(repository: str) -> Iterator[None]:
         reached = not names & {*UNREACHED, "OfflineModeIsEnabled"} and not isinstance(
             error, ConnectionError | TimeoutError
         )
+        if reached and isinstance(error, ValueError):  # a name that cannot be one
+            raise PacoError(f"{repository}: {one_line(error)} A repository is OWNER/NAME.") from error
         if reached:
             raise
         raise PacoError(f"{where} {UNREACHABLE}") from error

@@ -34,6 +34,7 @@ from paco_fr.utils.errors import PacoError
 from paco_fr.utils.types import Say
 from tasks.derived import Cell
 from tasks.kinds import PEOPLE_KINDS, load_kind, way_of
+from tasks.metrics.metric import group_codes
 from tasks.task import DataKind, Task, option_hashes
 from tasks.units import Units
 
@@ -169,6 +170,7 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         )
         for metric in known
     }
+    _, groups = group_codes(items)
     return Row(
         **identity,
         family=task.family,
@@ -184,7 +186,7 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         metrics=metrics,
         main_metric=task.main_metric,
         definition=Definition(kind=task.kind, options=plain_options(task)),
-        interval=RowInterval(method=_how(items, task), unit=_resampled(items, main[0].labels, task), n_units=groups_of(items),
+        interval=RowInterval(method=_how(items, task), unit=_resampled(items, main[0].labels, task), n_units=len(groups),
                              replicates=REPLICATES),
         n_expected=measured.expected,
         n_scored=measured.expected - measured.failed,
@@ -203,12 +205,6 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
         network=network_of(encoder),
         probe=probe_of(encoder),
     )  # fmt: skip
-
-
-def groups_of(items: pd.DataFrame) -> int:
-    """Return how many groups are resampled; a pair has two."""
-    sides = [name for name in ("group", "group_a", "group_b") if name in items]
-    return int(pd.unique(items[sides].to_numpy().ravel()).size)
 
 
 def resolution_of(encoder: Encoder, units: Units) -> str:

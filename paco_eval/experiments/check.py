@@ -10,7 +10,7 @@ import hashlib
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,12 @@ from packaging.version import InvalidVersion, Version
 
 from paco_eval.analysis.significance import MetricOf, registered_metrics
 from paco_eval.evaluation.protocols import Protocol
-from paco_eval.evaluation.record import groups_of, plain_options
+from paco_eval.evaluation.record import plain_options
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored, load_rows
 from paco_fr import __version__
 from paco_fr.utils.errors import PacoError, in_a_line
+from tasks.metrics.metric import group_codes
 from tasks.registry import named_tasks
 from tasks.task import Task
 
@@ -74,14 +75,19 @@ def check_rows(
     metric_of = metric_of or registered_metrics()
     known = named_tasks()
     problems = [*loaded.problems, *trusted.problems]
+    lists: dict[str, str] = {}
     for stored in loaded.rows:
+        row = stored.row
         try:
-            said = [*_of_row(stored.row, known), *_of_files(stored, metric_of)]
+            said = [*_of_row(row, known), *_of_files(stored)]
+            items = stored.items()
         except PacoError as error:  # names its file
             problems.append(str(error))
             continue
+        lists[row.key] = _ids(items)
+        said += [*_of_items(row, items), *_of_metric(row, items, metric_of)]
         problems += [f"{stored.path}: {one}" for one in said]
-    return Checked(len(loaded.rows), problems + _of_all(loaded.rows, trusted.rows))
+    return Checked(len(loaded.rows), problems + _of_all(loaded.rows, trusted.rows, lists))
 
 
 def _of_row(row: Row, known: dict[str, Task]) -> Iterator[str]:
@@ -146,18 +152,18 @@ def _of_items(row: Row, items: pd.DataFrame) -> Iterator[str]:
         yield f"says {row.n_items} items and has {len(items)}."
     if row.item == "picture" and len(items) != row.n_expected:
         yield f"says {row.n_expected} pictures and has items of {len(items)}."
-    if row.interval is not None and row.interval.n_units != (groups := groups_of(items)):
+    if row.interval is not None and row.interval.n_units != (groups := len(group_codes(items)[1])):
         yield f"says {row.interval.n_units} resampled groups and has {groups}."
 
 
-def _of_files(stored: Stored, metric_of: MetricOf) -> Iterator[str]:
-    row = stored.row
-    if stored.archive is None and stored.path.stem != row.key:
-        yield f"holds the row {row.key}, not that of its name."
-    for kind in row.beside:
+def _of_files(stored: Stored) -> Iterator[str]:
+    if stored.archive is None and stored.path.stem != stored.row.key:
+        yield f"holds the row {stored.row.key}, not that of its name."
+    for kind in stored.row.beside:
         stored.beside(kind)
-    items = stored.items()
-    yield from _of_items(row, items)
+
+
+def _of_metric(row: Row, items: pd.DataFrame, metric_of: MetricOf) -> Iterator[str]:
     metric = metric_of(row, row.main_metric)
     if metric is None:
         yield f"{row.main_metric} of {row.task} cannot be computed again here."
@@ -175,23 +181,33 @@ def _of_files(stored: Stored, metric_of: MetricOf) -> Iterator[str]:
         yield f"says {row.main_metric} {said}, its items give {found:.8g}."
 
 
-def _of_all(rows: Sequence[Stored], trusted: Sequence[Stored]) -> list[str]:
-    """Return the names that stand for two things; what is trusted is right."""
+def _of_all(rows: Sequence[Stored], trusted: Sequence[Stored], lists: Mapping[str, str]) -> list[str]:
+    """Return the names that stand for two things; what is trusted is right.
+
+    Args:
+        rows: those that are asked about.
+        trusted: those that they want to stand beside.
+        lists: which items the former have, by key; without those whose items cannot be read.
+
+    """
     encoders: dict[str, dict[str, str]] = defaultdict(dict)
     data: dict[str, dict[str, str]] = defaultdict(dict)
     items: dict[str, dict[str, str]] = defaultdict(dict)
-    wanted, own = {_scored(stored.row) for stored in rows}, {id(stored) for stored in rows}
     for stored in (*trusted, *rows):
         row, place = stored.row, str(stored.path)
         encoders[row.encoder].setdefault(f"{row.stated_hash}, pixels {row.pixel_hash}", place)
-        scored = _scored(row)
-        data[scored].setdefault(row.data_fingerprint, place)
-        if scored in wanted and (id(stored) in own or not items[scored]):
-            try:
-                items[scored].setdefault(_ids(stored.items()), place)
-            except PacoError:  # told where the row itself is checked
-                continue
+        data[_scored(row)].setdefault(row.data_fingerprint, place)
     found = []
+    wanted = {_scored(stored.row) for stored in rows}
+    for stored in trusted:
+        if (scored := _scored(stored.row)) in wanted and not items[scored]:  # all of one have the same
+            try:
+                items[scored][_ids(stored.items())] = str(stored.path)
+            except PacoError as error:
+                found.append(str(error))
+    for stored in rows:
+        if stored.row.key in lists:
+            items[_scored(stored.row)].setdefault(lists[stored.row.key], str(stored.path))
     for what, names in (("encoder", encoders), ("data of", data), ("items of", items)):
         for name, hashes in names.items():
             if len(hashes) > 1:

@@ -21,20 +21,24 @@ def test_lines_are_the_recipe_with_their_change():
     for line in (RECIPE, *lines()):
         changes = dict(text.split("=") for text in line.split(", ")[1:])
         for family in FAMILIES:
-            rows = stored(f"{family}/synthetic", line)
-            assert [found.row.pretrain_seed for found in rows] in ([0, 1], [0, 1, 2])
-            for found in rows:
-                named = {"name": line.removeprefix("paco/"), "seed": found.row.pretrain_seed}
+            rows = [found.row for found in stored(f"{family}/synthetic", line)]
+            assert [row.pretrain_seed for row in rows] in ([0, 1], [0, 1, 2])
+            for row in rows:
+                named = {"name": line.removeprefix("paco/"), "seed": row.pretrain_seed}
                 config = load_recipe(str(FOLDER / "recipes" / "parts.toml"), changes | named)
-                assert found.row.retrain == retrain_command(config.model_dump(mode="json"))
+                assert row.retrain == retrain_command(config.model_dump(mode="json"))
+
+
+@cache
+def compared() -> dict[tuple[str, str], str]:
+    return verdicts(RECIPE, *lines())
 
 
 def said(word: str) -> dict[str, set[str]]:
     """Return the families in which a line is said to be better or worse than the recipe."""
-    found = verdicts(RECIPE, *lines())
-    assert len(found) == len(lines()) * len(FAMILIES)
+    assert len(compared()) == len(lines()) * len(FAMILIES)
     kept: dict[str, set[str]] = {}
-    for (line, family), verdict in found.items():
+    for (line, family), verdict in compared().items():
         if verdict == word:
             change = line.removeprefix(f"{RECIPE}, ").partition(", optimiser")[0]
             kept.setdefault(change, set()).add(family)

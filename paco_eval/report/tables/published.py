@@ -82,6 +82,10 @@ METRICS: dict[str, tuple[str, bool]] = {
 """Unit and whether higher is better, of every metric in the file."""
 
 
+FILE = "published.csv"
+"""Of a folder of published numbers."""
+
+
 def load_published(path: str | Path | None = None) -> pd.DataFrame:
     """Return published numbers, all columns as text as printed, and ``number`` as float.
 
@@ -92,9 +96,9 @@ def load_published(path: str | Path | None = None) -> pd.DataFrame:
         PacoError: names the line and what is wrong with it.
 
     """
-    where = str(path or "results/published/published.csv")
+    where = str(path or f"results/published/{FILE}")
     try:
-        own = files("results") / "published" / "published.csv"
+        own = files("results") / "published" / FILE
         text = read_text(path) if path else own.read_text(encoding="utf-8")
         frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     except PacoError:
