@@ -165,6 +165,12 @@ class DataConfig(Section):
     )
     jitter: float = Field(0.05, ge=0, lt=0.5, description="largest relative shift and scale change")
     flip: bool = Field(True, description="mirror every other picture")
+    light: float = Field(
+        0.0,
+        ge=0,
+        le=4,
+        description="largest change of exposure, and of light across the picture, in stops; 0: none",
+    )
     max_broken: float = Field(
         0.1, ge=0, le=1, description="share of unusable pictures past which a run stops"
     )

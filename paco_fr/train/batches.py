@@ -1,4 +1,4 @@
-"""What the model is shown of each face: order, flips, masks and incubation, drawn from (seed, epoch, sample).
+"""What the model is shown of each face: order, flips, light, masks and incubation, drawn from (seed, epoch, sample).
 
 Batches come in the order of the steps, prepared ahead of time by processes of their own where asked for.
 """
@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from paco_fr.config import PretrainConfig
+from paco_fr.data.light import relight
 from paco_fr.data.open import Faces
 from paco_fr.faces.pixels import prepare
 from paco_fr.model.masking import draw_hidden
@@ -72,6 +73,8 @@ class Views:
                 cv2.flip(image, 1, dst=row)
             else:
                 row[:] = image
+            if config.data.light > 0:
+                row[:] = relight(row, config.data.light, generator("light", config.seed, epoch, sample))
             region = maps[self.pool.anchors[sample]]
             cells = draw_hidden(config.masking, config.hidden_cells, region, rng)
             hidden.append(cells)
