@@ -111,25 +111,15 @@ class CodebookConfig(Section):
 class BeliefConfig(Section):
     """The predictor that chooses tokens for hidden patches from their context."""
 
-    place: Literal["trunk", "visible", "two-pass"] = Field(
+    place: Literal["trunk", "two-pass"] = Field(
         "trunk",
-        description="where it is made. trunk: in the decoder's blocks, which then need no second look; visible: in "
-        "blocks of its own, and tokens go to the decoder, beside the encoder's visible ones; two-pass: in blocks of "
-        "its own, and tokens go into the picture, which the encoder then sees completed",
+        description="where its tokens go. trunk: into the states that chose them; two-pass: into the picture, which encoder "
+        "and decoder then see completed (paper)",
     )
-    dim: int = Field(96, gt=0, description="of blocks of its own")
-    depth: int = Field(1, ge=1, description="of blocks of its own")
-    heads: int = Field(3, gt=0, description="of blocks of its own")
     incubation_epochs: float = Field(0.0, ge=0, description="length of incubation (paper: 1); 0: none")
     sees: Literal["context", "pixels"] = Field(
         "context", description="after incubation; pixels: hidden ones for the whole run, the leak ablation"
     )
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.dim % self.heads:
-            raise ValueError(f"dim {self.dim} is not divisible by heads {self.heads}")
-        return self
 
 
 class LossConfig(Section):
@@ -280,6 +270,9 @@ REMOVED: dict[str, Any] = {
 }
 """Settings of earlier versions, and the one value of each that is still what is done."""
 
+UNREAD = ("run.fused", "belief.dim", "belief.depth", "belief.heads")
+"""Settings of earlier versions that change nothing of what is still done, whatever they say."""
+
 
 def recipes() -> list[str]:
     """Return the names of the recipes that ship."""
@@ -363,13 +356,16 @@ def _sections() -> Iterable[tuple[str, list[str]]]:
 def without_removed(values: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration without the settings of earlier versions that say what is still done.
 
-    One that asks for something else stays, to be refused by name. ``run.fused`` never changed what is learned
-    and goes in any case.
+    One that asks for something else stays, to be refused by name.
     """
     kept = {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
-    for key, left in [*REMOVED.items(), ("run.fused", None)]:
+    for key in [*REMOVED, *UNREAD]:
         section, field = key.split(".")
         settings = kept.get(section)
-        if isinstance(settings, dict) and field in settings and (section == "run" or settings[field] == left):
+        if (
+            isinstance(settings, dict)
+            and field in settings
+            and (key in UNREAD or settings[field] == REMOVED[key])
+        ):
             del settings[field]
     return kept

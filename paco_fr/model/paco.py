@@ -7,15 +7,13 @@ tokens, k candidates, D = 3P² values a patch and a token, C encoder width.
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paco_fr.config import PretrainConfig
-from paco_fr.model.belief import Belief, Predictor, belief_health, candidates
+from paco_fr.model.belief import Belief, belief_health, candidates
 from paco_fr.model.codebook import Codebook, codebook_health
 from paco_fr.model.losses import Spatial, belief_loss, target_patches
 from paco_fr.model.objective import Batch, Objective, Output
@@ -42,15 +40,11 @@ class PaCo(Objective):
         self.place = config.belief.place
         self.encoder = build_encoder(config.encoder)
         self.codebook = Codebook(cells, values, config.codebook)
-        if self.place == "trunk":
-            self.belief: Belief | Predictor = Belief(dim)
-            self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
-            nn.init.trunc_normal_(self.mask_token, std=0.02)
-        else:
-            self.belief = Predictor(config.belief, cells, config.encoder.dim, values)
+        self.belief = Belief(dim)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
+        nn.init.trunc_normal_(self.mask_token, std=0.02)
         self.decoder = Decoder(config.decoder, config.encoder)
-        if self.place != "two-pass":
-            self.token_embed = nn.Linear(values, dim)
+        self.token_embed = nn.Linear(values, dim)
         if self.place == "trunk" and config.codebook.content == "structure":
             self.colour_embed = nn.Linear(4, dim)
         self.spatial = Spatial(config.loss, self.encoder)
@@ -67,33 +61,28 @@ class PaCo(Objective):
         features, cells = encode(self.encoder, seen, visible), visible  # (B, V, C)
 
         # Believe: which tokens do the hidden patches show, judged by the visible ones (paper)?
-        if self.place == "trunk":
-            states = self.decode(features, self.unknown(batch, matter), batch)  # (B, M, dim)
-            embedded = self.token_embed(book.tokens)  # (S, K, dim)
-            logits = self.belief(states, hidden, embedded)  # (B, M, K)
-        else:
-            states = cast(Predictor, self.belief).states(features, batch, truth)
-            logits = self.belief(states, hidden, book.tokens)
+        states = self.decode(features, self.unknown(batch, matter), batch)  # (B, M, dim)
+        embedded = self.token_embed(book.tokens)  # (S, K, dim)
+        logits = self.belief(states, hidden, embedded)  # (B, M, K)
 
         # Replace: the k most believed tokens, mixed, are the patch (paper: several candidates).
         chosen, weights = candidates(logits, settings.candidates, settings.temperature)  # (B, M, k)
         borrowed = None if colour is None else borrowed_colour(colour, visible, hidden)  # (B, M, 4)
         tokens = filling = None
-        if self.place != "trunk" or batch.watched or not self.training:  # the trunk needs no picture of them
+        if (
+            self.place == "two-pass" or batch.watched or not self.training
+        ):  # the trunk needs no picture of them
             tokens = book.mix(book.tokens, hidden, chosen, weights)  # (B, M, D)
             filling = tokens if borrowed is None else add_colour(tokens, borrowed)
 
         # Decode: the light head repairs tokens and colour, embedded, in the same states (ours), or the completed picture
-        # goes through encoder and decoder (paper), or the tokens meet the decoder only (ours).
+        # goes through encoder and decoder (paper).
         if self.place == "trunk":
             states = states + book.mix(embedded, hidden, chosen, weights)
             states = states if borrowed is None else states + self.colour_embed(borrowed)
-        elif self.place == "two-pass":
-            completed = beside(seen, cast(Tensor, filling))  # (B, N, D)
-            features, cells = encode(self.encoder, completed, batch.places), batch.places
+        elif filling is not None:
+            features, cells = encode(self.encoder, beside(seen, filling), batch.places), batch.places
             states = self.decode(features, None, batch)
-        else:
-            states = self.decode(features, self.token_embed(filling), batch)
         predicted = self.decoder.head(states)  # (B, M, D)
 
         # Learn: the pixels, the tokens nearest to the truth, and how the parts of the face relate.

@@ -99,18 +99,11 @@ def flops_per_picture(config: PretrainConfig) -> float:
     if config.objective == "data2vec":
         taught += encoder.depth * _block(whole, encoder.dim)
     if config.objective == "paco":
-        book, trunk = config.codebook.tokens, config.belief.place == "trunk"
-        dim = decoder.dim if trunk else config.belief.dim
+        book, dim = config.codebook.tokens, decoder.dim
         learned += 2 * whole * book * dim  # products of states with the tokens of their place
         learned += 2 * whole * book * values * dim / config.optimiser.batch  # the tokens, embedded
-        if config.belief.place == "visible":
-            learned += 2 * hidden * values * decoder.dim  # tokens into states
-        if not trunk:
-            learned += 2 * hidden * dim**2 + config.belief.depth * _block(
-                whole, dim
-            )  # queries, blocks of its own
         if config.belief.place == "two-pass":
-            learned += encoder.depth * _block(whole, encoder.dim)
+            learned += encoder.depth * _block(whole, encoder.dim) + decoder.depth * _block(whole, dim)
         taught += 2 * whole * book * values  # nearest tokens
         if config.loss.spatial and config.loss.spatial_on == "features":
             taught += encoder.depth * _block(whole, encoder.dim)

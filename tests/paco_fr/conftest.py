@@ -20,7 +20,7 @@ SMALL: dict[str, Any] = {
     "encoder": {"size": 32, "patch": 8, "dim": 24, "depth": 2, "heads": 2},
     "decoder": {"dim": 24, "depth": 1, "heads": 2},
     "masking": {"strategy": "region"},
-    "belief": {"dim": 24, "depth": 1, "heads": 2, "incubation_epochs": 1.0},
+    "belief": {"incubation_epochs": 1.0},
     "codebook": {"tokens": 8, "candidates": 4, "content": "raw"},
     "loss": {"target": "pixels", "belief": 0.5, "spatial": 1.0},
     "data": {"crops": {"aligned": 1.0}},

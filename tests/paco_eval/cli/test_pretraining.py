@@ -19,7 +19,7 @@ from tests.fixtures.made_rows import make_row
 
 SETTINGS = {
     "encoder.size": 32, "encoder.dim": 24, "encoder.heads": 2, "encoder.depth": 1, "data.crops": {"whole": 1.0},
-    "decoder.dim": 24, "decoder.heads": 2, "belief.dim": 24, "belief.heads": 2, "codebook.tokens": 8,
+    "decoder.dim": 24, "decoder.heads": 2, "codebook.tokens": 8,
 }  # fmt: skip
 RUN = {"optimiser.batch": 8, "optimiser.presentations": 16}
 

@@ -22,7 +22,7 @@ from tests.paco_fr.model.test_paco import PLACES, model_of, other_hidden_pixels
 from tests.paco_fr.train.test_resume import curve, words
 
 SWITCHES = {
-    "belief with blocks of its own": {"belief": {"place": "visible"}},
+    "two passes": {"belief": {"place": "two-pass"}},
     "one codebook": {"codebook": {"scope": "shared"}},
     "structure": {"codebook": {"content": "structure"}},
     "structure, shared, two passes": {
@@ -33,7 +33,6 @@ SWITCHES = {
     "eight candidates": {"codebook": {"candidates": 8}},
     "codes moved by the gradient alone": {"codebook": {"rate": 0.0, "incubation_rate": 0.0, "revive": "never"}},
     "no incubation": {"belief": {"incubation_epochs": 0.0}},
-    "larger belief": {"belief": {"place": "visible", "depth": 2, "dim": 32}},
     "random masks": {"masking": {"strategy": "random"}},
     "block masks": {"masking": {"strategy": "block"}},
     "normalised": {"loss": {"target": "normalised"}},
@@ -187,7 +186,6 @@ def test_colour_is_borrowed_from_visible_neighbours_alone():
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"belief": {"dim": 25}}, "dim 25 is not divisible by heads 2"),
         ({"decoder": {"dim": 25}}, "dim 25 is not divisible by heads 2"),
         ({"encoder": {"size": 30}}, "size 30 is not divisible by patch 8"),
         ({"masking": {"ratio": 0.99}}, "hides 16 of 16 patches"),

@@ -119,7 +119,7 @@ def test_bad_settings_are_refused_by_name(changes, named):
 
 REDUCED = {
     "encoder.size": 32, "encoder.dim": 24, "encoder.heads": 2, "encoder.depth": 2, "encoder.patch": 8,
-    "decoder.dim": 24, "decoder.heads": 2, "belief.dim": 24, "belief.heads": 2, "codebook.tokens": 8,
+    "decoder.dim": 24, "decoder.heads": 2, "codebook.tokens": 8,
     "optimiser.batch": 8,
 }  # fmt: skip
 
