@@ -30,8 +30,9 @@ def relight(image: npt.NDArray[np.uint8], stops: float, rng: np.random.Generator
     y = _axis(image.shape[0])
     colour = np.exp2(whole + TINT * np.array(tint, dtype=np.float32))
     field = np.multiply.outer(np.exp2(down * y), np.exp2(across * x))
-    lit = image * np.multiply.outer(field.astype(np.float32), colour.astype(np.float32))
-    return np.minimum(lit + 0.5, 255.0).astype(np.uint8)
+    lit = image * np.multiply.outer(field.astype(np.float32), colour.astype(np.float32)) + 0.5
+    seen: npt.NDArray[np.uint8] = np.minimum(lit, 255.0).astype(np.uint8)
+    return seen
 
 
 @lru_cache

@@ -83,9 +83,9 @@ def diagnose(
 
 @torch.no_grad()
 def belief_attention(model: PaCo, batch: Batch) -> Tensor:
-    """Return how much each place looks at every other in the belief's last block, (B, N, N), mean over heads."""
-    body: Any = model.decoder if model.place == "trunk" else model.belief
-    attention = body.blocks[-1].attn  # timm declares no types
+    """Return how much each place looks at every other in the trunk's last block, (B, N, N), mean over heads."""
+    body: Any = model.decoder  # timm declares no types
+    attention = body.blocks[-1].attn
     inputs: list[Tensor] = []
     handle = attention.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     try:

@@ -1,7 +1,8 @@
 """What an earlier version wrote, with settings that are gone by now, is read, continued, or refused by name.
 
-``fixtures/earlier_version`` was written by version 0.1.0 before those settings went: a finished run of eight
-steps, and the same run stopped after four. It was trained on the pictures of :func:`smooth_faces`.
+``fixtures/earlier_version`` was written before those settings went: ``finished``, a run of eight steps by version 0.1.0,
+whose belief had blocks of its own, which are gone; ``trunk``, the same with a belief in the trunk, by a later version;
+``unfinished``, that one stopped after four steps. All were trained on the pictures of :func:`smooth_faces`.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import torch
 
 from paco_eval.encoders import load_encoder as load_by_name
 from paco_fr.checkpoint import load_encoder, load_objective, read_card, weight_hash
-from paco_fr.config import REMOVED, load_recipe, parse_config
+from paco_fr.config import REMOVED, UNREAD, load_recipe, parse_config
 from paco_fr.export import export_half
 from paco_fr.train.pretrain import pretrain
 from paco_fr.train.resume import state_files
 from paco_fr.utils.errors import PacoError
 
 WRITTEN = Path(__file__).parent / "fixtures" / "earlier_version"
-FEATURES = [0.229476, -1.52898, 0.030404, 1.265898, 0.181884, -1.495251, -0.003424, 1.313509]
-"""Of the first two patches of the first picture below, by the version that wrote the checkpoint."""
+WRITERS = {
+    "finished": [0.229476, -1.52898, 0.030404, 1.265898, 0.181884, -1.495251, -0.003424, 1.313509],
+    "trunk": [0.274444, -1.553008, 0.04636, 1.230239, 0.229273, -1.522768, 0.014574, 1.276842],
+}
+"""Features of the first two patches of the first picture below, by the version that wrote the checkpoint."""
 
 
 def features(encoder: Any) -> torch.Tensor:
@@ -37,45 +41,55 @@ def written(tmp_path: Path, what: str, **changes: dict[str, Any]) -> Path:
     folder = shutil.copytree(WRITTEN / what, tmp_path / what)
     if changes:
         card = json.loads((folder / "card.json").read_text())
+        card = {name: value for name, value in card.items() if "checksum" not in name}  # as those of 0.1.0
         for section, values in changes.items():
             card["config"][section] |= values
         (folder / "card.json").write_text(json.dumps(card))
     return folder
 
 
-def test_the_fixture_has_the_settings_that_are_gone():
-    given = json.loads((WRITTEN / "finished" / "card.json").read_text())["config"]
+def test_the_fixtures_have_the_settings_that_are_gone():
+    first, later = (json.loads((WRITTEN / what / "card.json").read_text())["config"] for what in WRITERS)
     for key, left in REMOVED.items():
         section, field = key.split(".")
-        assert given[section][field] == left
-    assert given["run"]["fused"] == "auto"
+        assert first[section][field] == left
+    assert first["run"]["fused"] == "auto"
+    for key in set(UNREAD) - {"run.fused"}:
+        section, field = key.split(".")
+        assert field in later[section]
 
 
-def test_a_checkpoint_gives_its_features_and_its_objective():
-    encoder, card, _ = load_encoder(WRITTEN / "finished")
-    assert weight_hash(encoder) == card["encoder_hash"] == "ba23371eb656b1a5"
+@pytest.mark.parametrize("what", WRITERS)
+def test_a_checkpoint_gives_its_features(what):
+    encoder, card, _ = load_encoder(WRITTEN / what)
+    assert weight_hash(encoder) == card["encoder_hash"]
     torch.testing.assert_close(
-        features(encoder)[0, :2].flatten(), torch.tensor(FEATURES), atol=1e-5, rtol=1e-4
+        features(encoder)[0, :2].flatten(), torch.tensor(WRITERS[what]), atol=1e-5, rtol=1e-4
     )
-    model, config = load_objective(WRITTEN / "finished")
+
+
+def test_a_checkpoint_gives_its_objective_but_a_belief_that_is_gone():
+    model, config = load_objective(WRITTEN / "trunk")
     assert model.codebook.tokens.shape == (16, 3, 48) and config.codebook.content == "structure"
+    with pytest.raises(PacoError, match=r"belief\.place: Input should be 'trunk' or 'two-pass'"):
+        load_objective(WRITTEN / "finished")
 
 
 def test_an_unfinished_run_ends_as_it_would_have(faces, tmp_path, monkeypatch):
     """The bits are equal on the machine that wrote the fixture; elsewhere sums round otherwise."""
     monkeypatch.chdir(Path(faces).parent)  # the run names its pictures as "faces"
-    _, config = read_card(WRITTEN / "finished")
+    _, config = read_card(WRITTEN / "trunk")
     said: list[str] = []
     out = pretrain(config, written(tmp_path, "unfinished"), resume=True, say=said.append)
     assert "at step 4 of 8" in said[1] and not state_files(out)
     old, new = (
         json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
-        for folder in (WRITTEN / "finished", out)
+        for folder in (WRITTEN / "trunk", out)
     )
     for name in ("reconstruction", "belief", "spatial", "learning_rate"):  # health is that of one step now
         assert new[name] == pytest.approx(old[name], rel=1e-4), name
     torch.testing.assert_close(
-        features(load_encoder(out)[0]), features(load_encoder(WRITTEN / "finished")[0]), atol=1e-4, rtol=1e-3
+        features(load_encoder(out)[0]), features(load_encoder(WRITTEN / "trunk")[0]), atol=1e-4, rtol=1e-3
     )
 
 
@@ -90,8 +104,8 @@ def test_an_unfinished_run_ends_as_it_would_have(faces, tmp_path, monkeypatch):
     ],
 )  # fmt: skip
 def test_of_a_run_with_what_is_no_longer_done_the_encoder_is_left(tmp_path, changes, named):
-    folder = written(tmp_path, "finished", **changes)
-    assert torch.equal(features(load_encoder(folder)[0]), features(load_encoder(WRITTEN / "finished")[0]))
+    folder = written(tmp_path, "trunk", **changes)
+    assert torch.equal(features(load_encoder(folder)[0]), features(load_encoder(WRITTEN / "trunk")[0]))
     for rebuild in (load_objective, read_card):
         with pytest.raises(PacoError, match=named):
             rebuild(folder)
@@ -108,7 +122,7 @@ def test_of_a_run_with_what_is_no_longer_done_the_encoder_is_left(tmp_path, chan
 
 
 def test_a_run_of_an_objective_that_is_gone_keeps_its_name(tmp_path):
-    folder = written(tmp_path, "finished")
+    folder = written(tmp_path, "trunk", codebook={})
     card = json.loads((folder / "card.json").read_text())
     card["objective"] = card["config"]["objective"] = "simmim-spatial"
     (folder / "card.json").write_text(json.dumps(card))

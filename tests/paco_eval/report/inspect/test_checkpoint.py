@@ -25,12 +25,12 @@ from tests.paco_fr.conftest import faces as faces  # a fixture
 from tests.paco_fr.model.test_paco import model_of
 
 
-@pytest.mark.parametrize("place", ["trunk", "visible"])
-def test_attention_is_that_of_the_beliefs_last_block(place):
-    config = small_config(belief={"place": place, "depth": 2}, decoder={"depth": 2})
+@pytest.mark.parametrize("place", ["trunk", "two-pass"])
+def test_attention_is_that_of_the_last_block_before_the_belief(place):
+    config = small_config(belief={"place": place}, decoder={"depth": 2})
     model, images = model_of(config).eval(), batch_of(config).images
     batch = masked_batch(images, config)
-    block, seen = (model.decoder if place == "trunk" else model.belief).blocks[-1].attn, []
+    block, seen = model.decoder.blocks[-1].attn, []
     block.fused_attn = False  # so that its own weights pass through a module that can be watched
     block.attn_drop.register_forward_hook(lambda *call: seen.append(call[2].mean(1)))
     found = belief_attention(model, batch)
