@@ -271,7 +271,8 @@ REMOVED: dict[str, Any] = {
 """Settings of earlier versions, and the one value of each that is still what is done."""
 
 UNREAD = ("run.fused", "belief.dim", "belief.depth", "belief.heads")
-"""Settings of earlier versions that change nothing of what is still done, whatever they say."""
+"""Settings of earlier versions that change nothing of what is still done, whatever they say; of rivals of PaCo-FR, which
+have no belief, that is its place, too."""
 
 
 def recipes() -> list[str]:

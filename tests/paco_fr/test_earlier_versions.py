@@ -75,6 +75,13 @@ def test_a_checkpoint_gives_its_objective_but_a_belief_that_is_gone():
         load_objective(WRITTEN / "finished")
 
 
+def test_a_rival_of_then_keeps_its_settings_but_those_of_a_belief_that_it_never_had():
+    given = json.loads((WRITTEN / "finished" / "card.json").read_text())["config"]
+    assert parse_config(given | {"objective": "mae"}, "test").belief.place == "trunk"
+    with pytest.raises(PacoError, match=r"belief\.place"):
+        parse_config(given, "test")
+
+
 def test_an_unfinished_run_ends_as_it_would_have(faces, tmp_path, monkeypatch):
     """The bits are equal on the machine that wrote the fixture; elsewhere sums round otherwise."""
     monkeypatch.chdir(Path(faces).parent)  # the run names its pictures as "faces"
