@@ -360,13 +360,12 @@ def without_removed(values: dict[str, Any]) -> dict[str, Any]:
     One that asks for something else stays, to be refused by name.
     """
     kept = {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
-    for key in [*REMOVED, *UNREAD]:
+    unread = UNREAD if values.get("objective", "paco") == "paco" else (*UNREAD, "belief.place")
+    for key in [*REMOVED, *unread]:
         section, field = key.split(".")
         settings = kept.get(section)
-        if (
-            isinstance(settings, dict)
-            and field in settings
-            and (key in UNREAD or settings[field] == REMOVED[key])
-        ):
+        if not isinstance(settings, dict) or field not in settings:
+            continue
+        if key in unread or settings[field] == REMOVED[key]:
             del settings[field]
     return kept
