@@ -39,7 +39,7 @@ def test_of_eleven_changes_only_half_hidden_and_sixteen_tokens_gained_on_validat
 def test_rows_are_of_this_recipe():
     for family in FAMILIES:
         rows = stored(f"{family}/synthetic", "paco/trunk")
-        assert [found.row.pretrain_seed for found in rows] == [0, 1, 2, 3, 4]
+        assert [found.row.pretrain_seed for found in rows] == list(range(8))
         for found in rows:
             seeded = RECIPE.model_copy(update={"seed": found.row.pretrain_seed})
             assert found.row.retrain == retrain_command(seeded)
@@ -52,11 +52,6 @@ def test_at_equal_time_paco_wins_pose_and_landmarks_from_both_and_loses_nothing(
         (rival, family) for rival in ("mae/tuned", "simmim/tuned-228k") for family in ("pose", "landmarks")
     }
     assert Counter(said.values()) == {"worse": 4, "not distinguishable": 4}
-
-
-@pytest.mark.parametrize("family", ["pose", "landmarks", "recognition"])
-def test_the_trunk_beats_blocks_of_its_own_in_equal_time(family):
-    assert gain(f"{family}/synthetic", "paco/trunk", "paco/tuned-195k").low > 0
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -17,16 +17,20 @@ def lines() -> list[str]:
 
 
 def test_lines_are_the_recipe_with_their_change():
+    """The belief in blocks of its own was measured before it was removed."""
     assert len(lines()) == 9
     for line in (RECIPE, *lines()):
         changes = dict(text.split("=") for text in line.split(", ")[1:])
+        gone = changes.pop("belief.place") if "visible" in line else ""
         for family in FAMILIES:
             rows = [found.row for found in stored(f"{family}/synthetic", line)]
             assert [row.pretrain_seed for row in rows] in ([0, 1], [0, 1, 2])
             for row in rows:
                 named = {"name": line.removeprefix("paco/"), "seed": row.pretrain_seed}
-                config = load_recipe(str(FOLDER / "recipes" / "parts.toml"), changes | named)
-                assert row.retrain == retrain_command(config.model_dump(mode="json"))
+                recipe = load_recipe(str(FOLDER / "recipes" / "parts.toml"), changes | named)
+                config = recipe.model_dump(mode="json")
+                config["belief"]["place"] = gone or config["belief"]["place"]
+                assert row.retrain == retrain_command(config)
 
 
 @cache
