@@ -40,7 +40,7 @@ from paco_fr.data.pack import pack
 from paco_fr.model.vit import build_encoder
 from paco_fr.train.batches import Views, feed, prepared
 from paco_fr.train.dry_run import flops_per_picture
-from paco_fr.train.pretrain import LOG_EVERY_STEPS, attention_kernel, fresh_model, pretrain
+from paco_fr.train.pretrain import LOG_EVERY_STEPS, choose_attention, fresh_model, pretrain
 from paco_fr.utils.random import generator
 
 OBJECTIVES = ("paco", "mae", "simmim")
@@ -114,10 +114,11 @@ def _passes(
     config: PretrainConfig, loss: Callable[[], torch.Tensor], model: torch.nn.Module
 ) -> Callable[[int], int]:
     half = config.optimiser.precision == "bf16"
+    choose_attention(model, DEVICE, config)
 
     def run(steps: int) -> int:
         for _ in range(steps):
-            with torch.autocast(DEVICE.type, torch.bfloat16, half), attention_kernel(DEVICE, config):
+            with torch.autocast(DEVICE.type, torch.bfloat16, half):
                 value = loss()
             value.backward()
             model.zero_grad(set_to_none=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import Any, cast
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from timm.layers import Attention
 from timm.models.vision_transformer import Block
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from paco_fr.baselines import build_objective
 from paco_fr.checkpoint import load_into, read_card, save_checkpoint
@@ -242,6 +242,7 @@ def fresh_model(config: PretrainConfig, views: Views, device: torch.device) -> A
         torch.manual_seed(config.seed)
         model: Any = build_objective(config)
     model.to(device)
+    choose_attention(model, device, config)
     first = views.at(range(min(len(views.pool.images), 1024)))
     model.start(first.to(device), generator("codebook", config.seed))
     if config.run.compile == "on" or (config.run.compile == "auto" and device.type == "cuda"):
@@ -265,7 +266,7 @@ def take_step(
     outputs = []
     for part in parts:
         waits = nullcontext() if part is parts[-1] else accelerator.no_sync(learner)
-        with waits, attention_kernel(accelerator.device, config):
+        with waits:
             outputs.append(learner(part))
             accelerator.backward(outputs[-1].loss / len(parts))
     norm = accelerator.clip_grad_norm_(learner.parameters(), config.optimiser.clip)
@@ -274,16 +275,16 @@ def take_step(
     return Output.joined(outputs), norm
 
 
-def attention_kernel(device: torch.device, config: PretrainConfig) -> AbstractContextManager[None]:
-    """Return what attention is computed by: on a CPU in bf16 by plain products, else by PyTorch's own choice.
+def choose_attention(model: torch.nn.Module, device: torch.device, config: PretrainConfig) -> None:
+    """Let attention be computed by plain products on a CPU in bf16, and by PyTorch's choice of kernels elsewhere.
 
-    The fused kernel for CPUs takes its gradient in bf16 far slower than matrix units take the products: 40 % of
-    a step of the recipe tiny.
+    The fused kernel for CPUs takes its gradient in bf16 far slower than matrix units take the products (40 % of a
+    step of the recipe tiny), and PyTorch's own plain one looks for places that may see nothing (a fifth).
     """
     if device.type == "cpu" and config.optimiser.precision == "bf16":
-        kernel: AbstractContextManager[None] = sdpa_kernel(SDPBackend.MATH)
-        return kernel
-    return nullcontext()
+        for module in model.modules():
+            if isinstance(module, Attention):
+                module.fused_attn = False
 
 
 def _finish(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from timm.layers import Attention
 
-from paco_fr.config import load_recipe
 from paco_fr.train.batches import Views, epoch_order, feed, share
-from paco_fr.train.pretrain import attention_kernel, pretrain
+from paco_fr.train.pretrain import fresh_model, pretrain
 from paco_fr.train.resume import state_files
 from paco_fr.train.schedule import describe_schedule
 from paco_fr.utils.errors import PacoError
@@ -205,7 +205,7 @@ def test_a_batch_that_does_not_divide_is_refused(faces, tmp_path):
 
 @pytest.mark.parametrize(("precision", "fused"), [("bf16", False), ("fp32", True)])
 def test_attention_in_bf16_on_a_cpu_is_computed_by_plain_products(precision, fused):
-    config = load_recipe("tiny", {"optimiser.precision": precision})
-    with attention_kernel(torch.device("cpu"), config):
-        assert torch.backends.cuda.flash_sdp_enabled() == fused
-    assert torch.backends.cuda.flash_sdp_enabled()
+    given = small_config(optimiser={"precision": precision})
+    model = fresh_model(given, Views(pool_of(given), given), torch.device("cpu"))
+    kernels = [module.fused_attn for module in model.modules() if isinstance(module, Attention)]
+    assert kernels and set(kernels) == {fused}
