@@ -11,9 +11,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from paco_fr.model.codebook import own_products
-from paco_fr.model.patches import put, take
-
 
 class Belief(nn.Module):
     """Logits over the tokens of each hidden place: scaled products of its state with their embeddings."""
@@ -31,12 +28,15 @@ class Belief(nn.Module):
             embedded: (S, K, dim) tokens of all codebooks; each hidden place is likened to those of its own.
 
         """
-        queries = self.norm(states) / states.shape[-1] ** 0.5
+        B, M, dim = states.shape
+        queries: Tensor = self.norm(states) / dim**0.5
         if len(embedded) == 1:
-            return own_products(queries, embedded)
-        # Products of each place with its own tokens are taken for all places at once: one batched product.
-        everywhere = queries.new_zeros(len(queries), len(embedded), queries.shape[-1])
-        return take(own_products(put(everywhere, hidden, queries), embedded), hidden)
+            return queries @ embedded[0].T
+        # Each place with its own tokens, all places in one batched product: rows of hidden ones lie place by place.
+        rows = (hidden * B + torch.arange(B, device=hidden.device)[:, None]).flatten()
+        laid = queries.new_zeros(len(embedded) * B, dim).index_copy(0, rows, queries.reshape(B * M, dim))
+        products: Tensor = laid.view(-1, B, dim) @ embedded.transpose(1, 2).to(laid.dtype)  # (N, B, K)
+        return products.flatten(0, 1).index_select(0, rows).view(B, M, -1)
 
 
 def candidates(logits: Tensor, count: int, temperature: float) -> tuple[Tensor, Tensor]:

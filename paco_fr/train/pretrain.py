@@ -13,7 +13,6 @@ from typing import Any, cast
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from timm.layers import Attention
 from timm.models.vision_transformer import Block
 from torch import Tensor
 
@@ -39,6 +38,7 @@ from paco_fr.train.signals import Interrupted, stop_requests
 from paco_fr.utils.distributed import highest, leave_group_at_exit, on_cpus, summed
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import owned_folder, write_text
+from paco_fr.utils.memory import keep_freed_memory
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Say
 
@@ -89,6 +89,8 @@ def pretrain(
         project_dir=out,
     )
     leave_group_at_exit()
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     if config.optimiser.batch % (accelerator.num_processes * config.optimiser.accumulate):
         raise PacoError(
             f"optimiser.batch {config.optimiser.batch} is not divisible by {accelerator.num_processes} processes "
@@ -283,8 +285,9 @@ def choose_attention(model: torch.nn.Module, device: torch.device, config: Pretr
     """
     if device.type == "cpu" and config.optimiser.precision == "bf16":
         for module in model.modules():
-            if isinstance(module, Attention):
-                module.fused_attn = False
+            if isinstance(module, Block):
+                attention: Any = module.attn  # timm calls it final
+                attention.fused_attn = False
 
 
 def _finish(

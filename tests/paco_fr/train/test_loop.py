@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from timm.layers import Attention
+from timm.models.vision_transformer import Block
 
 from paco_fr.train.batches import Views, epoch_order, feed, share
 from paco_fr.train.pretrain import fresh_model, pretrain
@@ -207,5 +207,5 @@ def test_a_batch_that_does_not_divide_is_refused(faces, tmp_path):
 def test_attention_in_bf16_on_a_cpu_is_computed_by_plain_products(precision, fused):
     given = small_config(optimiser={"precision": precision})
     model = fresh_model(given, Views(pool_of(given), given), torch.device("cpu"))
-    kernels = [module.fused_attn for module in model.modules() if isinstance(module, Attention)]
+    kernels = [module.attn.fused_attn for module in model.modules() if isinstance(module, Block)]
     assert kernels and set(kernels) == {fused}
