@@ -197,7 +197,7 @@ def learning(folder: Path, path: Path) -> Path | None:
 def gains(out: Path) -> Iterator[str]:
     """Yield a sentence a family: what the short training changed, whether beyond chance, and where a long one leads.
 
-    A minute teaches some families and not others; beside it stands what the same method comes to on a million pictures.
+    A minute teaches some families and not others; beside it stands what the same method comes to on four million pictures.
     """
     rows = [
         stored for stored in load_rows([out]).rows if stored.row.subset == "all" and stored.row.level is None
@@ -219,5 +219,5 @@ def gains(out: Path) -> Iterator[str]:
             f"{title}: {fresh.row.main.value:.3g} untrained, {trained.row.main.value:.3g} trained ({verdict})"
         )
         far = found["paco-tiny"].row.main.value if "paco-tiny" in found else None
-        told = "" if far is None else f"; {far:.3g} after a million pictures (paco-tiny)"
+        told = "" if far is None else f"; {far:.3g} after four million pictures (paco-tiny)"
         yield f"{name.partition('/')[0]}, {said}{told}"

@@ -6,8 +6,8 @@ protocol and are passed over; there is no ``yaleB14``. Of 2,432 pictures 2,414 a
 
 The five subsets go by the angle between the light and the camera's axis, the arc cosine of cos(azimuth)
 cos(elevation): up to 12, 25, 50, 77 degrees and beyond. The sizes 7, 12, 12, 14 and 19 a person come out only if the
-light at azimuth 35, elevation 40 (51.1 degrees) counts as 50: :data:`LIMITS` says 52. The layout is known from
-public loaders only: unproven.
+light at azimuth 35, elevation 40 (51.1 degrees) counts as 50: :data:`LIMITS` says 52. Of the genuine set all 2,414 are
+read, and all subsets have their sizes.
 """
 
 from __future__ import annotations

@@ -54,4 +54,4 @@ def test_gains_stand_beside_what_a_long_training_comes_to(tmp_path):
         write_row(tmp_path / "rows", row, items)
     (said,) = quickstart.gains(tmp_path)
     assert said.startswith("pose, angle error, degrees: ") and "trained (" in said
-    assert said.endswith("after a million pictures (paco-tiny)")
+    assert said.endswith("after four million pictures (paco-tiny)")
