@@ -3,7 +3,8 @@
 It reads context and prior knowledge instead of one fixed mask token (paper). During incubation, the first
 epoch, it may also see the original pixels of hidden patches, to learn the map from pixel space to codebook
 space (paper); here they are shown with a probability that fades from one to zero (our choice: a hard
-switch loses what was learned). The context are the encoder's tokens of the visible patches.
+switch loses what was learned). The context are the encoder's tokens of the visible patches, read by the decoder's
+blocks (ours): whose states judge what is hidden also repair it.
 """
 
 from __future__ import annotations

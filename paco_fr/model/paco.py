@@ -68,10 +68,8 @@ class PaCo(Objective):
         # Replace: the k most believed tokens, mixed, are the patch (paper: several candidates).
         chosen, weights = candidates(logits, settings.candidates, settings.temperature)  # (B, M, k)
         borrowed = None if colour is None else borrowed_colour(colour, visible, hidden)  # (B, M, 4)
-        tokens = filling = None
-        if (
-            self.place == "two-pass" or batch.watched or not self.training
-        ):  # the trunk needs no picture of them
+        tokens = filling = None  # in pixels; the trunk itself needs no picture of them
+        if self.place == "two-pass" or batch.watched or not self.training:
             tokens = book.mix(book.tokens, hidden, chosen, weights)  # (B, M, D)
             filling = tokens if borrowed is None else add_colour(tokens, borrowed)
 
