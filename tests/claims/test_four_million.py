@@ -1,4 +1,4 @@
-"""A million pictures shown: the encoders that ship."""
+"""Four million pictures shown: the encoders that ship."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_shipped_paco_beats_the_untrained_encoder_in_every_family(family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_shipped_paco_is_ahead_of_shipped_mae_but_for_expression(family):
+def test_shipped_paco_is_ahead_of_shipped_mae_in_landmarks_and_expression(family):
     """With one seed each: observed on these people, no claim about the objectives."""
     task = f"{family}/synthetic"
     found = shipped_difference(task, "paco-tiny", "mae-tiny")
-    if family == "expression":
+    if family in ("pose", "recognition"):
         assert found.low < 0 < found.high
     else:
         assert found.low > 0 if main_metric(task).higher_is_better else found.high < 0
