@@ -120,7 +120,7 @@ def decide_elsewhere(encoder: Encoder, data: Data) -> Decision:
         )
     if data.task.choice_from:
         lender, units, split = lent(encoder, data)
-        memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=borrowed.RAW)
+        memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=borrowed.LENT)
         choice = chosen_once(memo, lambda: borrowed.borrowed_choice(encoder, lender, units, split))
         return Decision(choice, source=f"block and pooling by validation of {lender.name}")
     choice = borrowed.default_choice(encoder, data.task)
@@ -146,7 +146,7 @@ def looked_at_elsewhere(encoder: Encoder, data: Data) -> Units | None:
     if len(layers_of(encoder, data.task.reductions)) == 1 or not data.task.choice_from:
         return None
     lender, units, split = lent(encoder, data)
-    memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=borrowed.RAW)
+    memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=borrowed.LENT)
     return None if remembered(memo) is not None else units
 
 

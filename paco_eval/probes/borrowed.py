@@ -4,7 +4,7 @@ A ``test_only`` task (LFW and its like) has nothing to fit or choose on. Its blo
 
 - the folder that ``--train-identities`` names: block, pooling and whitening are chosen on people of that
   folder set aside, the whitening is then fitted on all of them;
-- else the validation part of the task that ``choice_from`` names, raw embeddings only;
+- else the validation part of the task that ``choice_from`` names, as that task chooses them; embeddings stay raw;
 - else the encoder's declared default: its default block and the first pooling that both sides know.
 """
 
@@ -28,6 +28,8 @@ from tasks.task import Task
 from tasks.units import Units
 
 RAW = "raw"
+LENT = "lent"
+"""The rule by which :func:`borrowed_choice` chooses, where choices are kept."""
 
 Outputs = npt.NDArray[np.floating]
 
@@ -48,12 +50,13 @@ def only_choice(layer: Layer) -> Choice:
 
 
 def borrowed_choice(encoder: Encoder, lender: Task, units: Units, split: splits.Split) -> Choice:
-    """Return block and pooling by the lender's validation part, for embeddings as they are.
+    """Return block and pooling as the lender's validation part chooses them, whitened; the whitening stays behind.
 
-    The lender takes the reductions, and the flip, of the task that borrows.
+    Of embeddings as they are a lender may tell people apart hardly better than chance, and then chance would choose. The
+    lender takes the reductions, and the flip, of the task that borrows.
     """
     features = extract(encoder, units, lender.reductions, flip=lender.flip, progress=True)
-    return choose(lender, features.layers, units.labels, split.select, strengths=(RAW,))
+    return replace(choose(lender, features.layers, units.labels, split.select), strength=RAW)
 
 
 def fitted_choice(encoder: Encoder, task: Task, people: Units) -> tuple[Choice, FittedPath]:

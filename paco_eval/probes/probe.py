@@ -44,7 +44,7 @@ def choose(
 ) -> Choice:
     """Return the best block, pooling and strength by the main metric over the validation parts.
 
-    ``strengths`` limits what may be chosen, for choices that travel where nothing is fitted.
+    ``strengths`` limits what may be chosen, where an estimate is enough.
     Of equal scores the first stands: earlier layers in the table's order, stronger regularisation.
     """
     kind = load_kind(task.kind)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 import pandas as pd
-import pytest
 
 from paco_eval.analysis.bootstrap import Interval
 from paco_eval.analysis.robustness import replicated_drops, sweeps

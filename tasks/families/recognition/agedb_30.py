@@ -5,7 +5,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="recognition/agedb_30",
-    version=2,
+    version=3,
     licence="research only",
     citation="Moschoglou et al. 2017, AgeDB: the first manually collected, in-the-wild age database, CVPRW",
     tags=("real",),

@@ -5,7 +5,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="recognition/calfw",
-    version=2,
+    version=3,
     licence="research only; pictures from the web",
     citation="Zheng et al. 2017, Cross-Age LFW, arXiv 1708.08197",
     tags=("real",),

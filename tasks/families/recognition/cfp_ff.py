@@ -5,7 +5,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="recognition/cfp_ff",
-    version=2,
+    version=3,
     licence="research only",
     citation="Sengupta et al. 2016, Frontal to Profile Face Verification in the Wild, WACV",
     tags=("real",),

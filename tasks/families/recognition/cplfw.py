@@ -5,7 +5,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="recognition/cplfw",
-    version=2,
+    version=3,
     licence="research only; pictures from the web",
     citation="Zheng & Deng 2018, Cross-Pose LFW, BUPT technical report 18-01",
     tags=("real", "pose"),

@@ -8,7 +8,7 @@ SET = {"name": "ijbb"}
 
 TASK = Task(
     name="recognition/ijbb",
-    version=2,
+    version=3,
     kind="templates",
     reader="tasks.readers.recognition.ijb:read_faces",
     reader_options=SET,

@@ -8,7 +8,7 @@ SET = {"name": "ijbc"}
 
 TASK = Task(
     name="recognition/ijbc_search",
-    version=2,
+    version=3,
     kind="identification",
     reader="tasks.readers.recognition.ijb:read_faces",
     reader_options=SET,

@@ -7,7 +7,7 @@ from tasks.task import FromData, Task
 
 TASK = Task(
     name="recognition/lfw",
-    version=2,
+    version=3,
     kind="verification",
     reader="tasks.readers.recognition.lfw:read_lfw",
     crop=CropContract("box", margin=0.25),

@@ -5,7 +5,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="recognition/lfw_aligned",
-    version=2,
+    version=3,
     licence="research only; pictures from the web",
     citation="Huang et al. 2007, Labeled Faces in the Wild, UMass Amherst TR 07-49",
     tags=("real",),

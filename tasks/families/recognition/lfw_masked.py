@@ -6,7 +6,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="recognition/lfw_masked",
-    version=2,
+    version=3,
     licence="research only; pictures from the web",
     citation="Anwar & Raychowdhury 2020, Masked Face Recognition for Secure Authentication, arXiv 2008.11104",
     tags=("real", "occlusion"),

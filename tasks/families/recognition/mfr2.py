@@ -7,7 +7,7 @@ from tasks.task import FromData, Task
 
 TASK = Task(
     name="recognition/mfr2",
-    version=3,
+    version=4,
     kind="verification",
     reader="tasks.readers.recognition.mfr2:read_mfr2",
     crop=CropContract("whole", canvas=160),

@@ -6,7 +6,7 @@ from tasks.task import Task
 
 TASK = Task(
     name="recognition/mlfw",
-    version=2,
+    version=3,
     licence="research only; pictures from the web",
     citation="Wang et al. 2021, MLFW: A Database for Face Recognition on Masked Faces, arXiv 2109.05804",
     tags=("real", "occlusion"),

@@ -8,7 +8,7 @@ SUBSETS = {"subset2": 456, "subset3": 455, "subset4": 526, "subset5": 714}
 
 TASK = Task(
     name="recognition/yale",
-    version=2,
+    version=3,
     kind="identification",
     reader="tasks.readers.recognition.yale:read_yale",
     crop=CROPS["whole"],

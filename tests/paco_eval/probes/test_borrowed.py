@@ -15,9 +15,12 @@ from paco_eval.evaluation import data as inputs
 from paco_eval.evaluation import record as recording
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.dry_run import passes_of
+from paco_eval.evaluation.frozen import lent
 from paco_eval.evaluation.protocols import Protocol
 from paco_eval.evaluation.runner import measure
 from paco_eval.features.extract import extract
+from paco_eval.probes.borrowed import RAW, borrowed_choice
+from paco_eval.probes.probe import choose
 from paco_eval.rows.store import read_items, read_row
 from paco_fr.contracts import CROPS
 from paco_fr.faces.decode import encode_png
@@ -137,6 +140,16 @@ def test_borrowed_choice_names_its_lender(borrowing: Task, tmp_path: Path) -> No
     with pytest.raises(PacoError, match="Did you mean recognition/lender"):
         measure(load_encoder("pixels"), Data.load(near, None), out=tmp_path / "out")
     assert row.protocol == "frozen, chosen on recognition/lender"
+
+
+def test_a_choice_is_lent_as_its_lender_makes_it_whitened(borrowing: Task, tmp_path: Path) -> None:
+    """Raw embeddings tell people apart hardly better than chance: pooling was drawn by lot, and Yale B with it."""
+    data, encoder = Data.load(borrowing, None), load_encoder("pixels")
+    lending, units, split = lent(encoder, data)
+    tables = extract(encoder, units, lending.reductions, flip=lending.flip).layers
+    own = choose(lending, tables, units.labels, split.select)
+    found = borrowed_choice(encoder, lending, units, split)
+    assert (found.layer, found.score, found.strength) == (own.layer, own.score, RAW) and own.strength != RAW
 
 
 def test_train_identities_fit_whitening_on_other_people(tmp_path: Path) -> None:
