@@ -79,7 +79,9 @@ def test_changing_light_lessens_the_error_under_trouble(task):
     painted_landmarks = task == "perturbed-occlusion/landmarks/synthetic"
     assert told(found) == ("not told apart" if painted_landmarks else "less")
     if "/pose/" in task:
-        assert replicated_drops(list(sweeps(lit[SEEDS[0]])), list(sweeps(plain[SEEDS[0]]))).interval().high < 0
+        assert (
+            replicated_drops(list(sweeps(lit[SEEDS[0]])), list(sweeps(plain[SEEDS[0]]))).interval().high < 0
+        )
 
 
 SHIPPED_LESS = {
@@ -91,7 +93,9 @@ SHIPPED_LESS = {
 @pytest.mark.parametrize("task", TASKS)
 def test_shipped_paco_beside_shipped_mae_untrained_and_pixels(task):
     """One training each: an observation."""
-    assert told(error(task, "paco-tiny", "mae-tiny")) == ("less" if task in SHIPPED_LESS else "not told apart")
+    assert told(error(task, "paco-tiny", "mae-tiny")) == (
+        "less" if task in SHIPPED_LESS else "not told apart"
+    )
     for rival in ("random:tiny", "pixels"):
         assert told(error(task, "paco-tiny", rival)) == "less"
 
