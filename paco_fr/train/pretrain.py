@@ -23,6 +23,7 @@ from paco_fr.data.open import open_faces
 from paco_fr.model.objective import Batch, Objective, Output
 from paco_fr.train.batches import Views, feed, prepared, share
 from paco_fr.train.log import Log, Meter, alarms, check_trackers, postfix, progress_bar, start_trackers
+from paco_fr.train.memory import keep_freed_memory
 from paco_fr.train.resume import (
     load_state,
     remove_states,
@@ -38,7 +39,6 @@ from paco_fr.train.signals import Interrupted, stop_requests
 from paco_fr.utils.distributed import highest, leave_group_at_exit, on_cpus, summed
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import owned_folder, write_text
-from paco_fr.utils.memory import keep_freed_memory
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Say
 
