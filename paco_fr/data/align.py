@@ -167,8 +167,9 @@ def sought(
     counts = Counter(report["status"].tolist())
     if not counts["kept"]:
         listed = ", ".join(f"{status}: {count}" for status, count in counts.most_common())
+        first = next((f" First: {why.rstrip('.')}." for why in report["why"] if why), "")
         raise PacoError(
-            f"{source}: not one of {len(report)} photographs was kept ({listed}). See {out / 'report.parquet'}."
+            f"{source}: not one of {len(report)} photographs was kept ({listed}).{first} See {out / 'report.parquet'}."
         )
     return counts
 

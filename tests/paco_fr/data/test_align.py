@@ -94,7 +94,10 @@ def test_a_detector_that_sees_nothing_reports_it(photos, tmp_path, monkeypatch, 
         weights / "hub" / "checkpoints" / "2DFAN4-11f355bf06.pth.tar"
     )
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    with pytest.raises(PacoError, match=r"not one of 2 photographs was kept \(no face: 1, unreadable: 1\)"):
+    with pytest.raises(
+        PacoError,
+        match=r"not one of 2 photographs was kept \(no face: 1, unreadable: 1\)\. First: no face with a score",
+    ):
         align(photos, tmp_path / "out", Rules())
 
 
