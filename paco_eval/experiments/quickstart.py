@@ -61,7 +61,7 @@ class Scale:
         identities: people that are trained on.
         images_per_identity: pictures of each.
         presentations: pictures shown in training.
-        limit: pictures of each part that are fitted on, chosen on and scored.
+        limit: pictures of each part that are fitted on, chosen on and scored; of half as many, eight expressions are not learned.
         levels: severities of the mask.
         swept: people under the mask.
         tasks: families that are measured.
@@ -71,7 +71,7 @@ class Scale:
     identities: int = 600
     images_per_identity: int = 5
     presentations: int = 16_000
-    limit: int = 240
+    limit: int = 480
     levels: tuple[int, ...] = (1, 3, 5)
     swept: int = 20
     tasks: tuple[str, ...] = FAMILIES
