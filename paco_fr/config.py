@@ -271,8 +271,7 @@ REMOVED: dict[str, Any] = {
 """Settings of earlier versions, and the one value of each that is still what is done."""
 
 UNREAD = ("run.fused", "belief.dim", "belief.depth", "belief.heads")
-"""Settings of earlier versions that change nothing of what is still done, whatever they say; of rivals of PaCo-FR, which
-have no belief, that is its place, too."""
+"""Settings of earlier versions that change nothing of what is still done, whatever they say."""
 
 
 def recipes() -> list[str]:
@@ -360,12 +359,13 @@ def without_removed(values: dict[str, Any]) -> dict[str, Any]:
     One that asks for something else stays, to be refused by name.
     """
     kept = {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
-    unread = UNREAD if values.get("objective", "paco") == "paco" else (*UNREAD, "belief.place")
-    for key in [*REMOVED, *unread]:
+    rival = values.get("objective", "paco") != "paco"  # has no belief, whose place was "visible" by default
+    removed = REMOVED | ({"belief.place": "visible"} if rival else {})
+    for key in [*removed, *UNREAD]:
         section, field = key.split(".")
         settings = kept.get(section)
         if not isinstance(settings, dict) or field not in settings:
             continue
-        if key in unread or settings[field] == REMOVED[key]:
+        if key in UNREAD or settings[field] == removed[key]:
             del settings[field]
     return kept

@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from paco_fr.model.codebook import own_products
+
 
 class Belief(nn.Module):
     """Logits over the tokens of each hidden place: scaled products of its state with their embeddings."""
@@ -32,7 +34,7 @@ class Belief(nn.Module):
         B, M, dim = states.shape
         queries: Tensor = self.norm(states) / dim**0.5
         if len(embedded) == 1:
-            return queries @ embedded[0].T
+            return own_products(queries, embedded)
         # Each place with its own tokens, all places in one batched product: rows of hidden ones lie place by place.
         rows = (hidden * B + torch.arange(B, device=hidden.device)[:, None]).flatten()
         laid = queries.new_zeros(len(embedded) * B, dim).index_copy(0, rows, queries.reshape(B * M, dim))
