@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -119,16 +120,15 @@ def decide_elsewhere(encoder: Encoder, data: Data) -> Decision:
             borrowed.only_choice(layers[0]), source="block and pooling: the encoder has no others"
         )
     if data.task.choice_from:
-        lender, units, split = lent(encoder, data)
-        memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=borrowed.LENT)
+        lender, units, split, memo = lent(encoder, data)
         choice = chosen_once(memo, lambda: borrowed.borrowed_choice(encoder, lender, units, split))
         return Decision(choice, source=f"block and pooling by validation of {lender.name}")
     choice = borrowed.default_choice(encoder, data.task)
     return Decision(choice, source="block and pooling: the encoder's default")
 
 
-def lent(encoder: Encoder, data: Data) -> tuple[Task, Units, Split]:
-    """Return the task whose validation decides for a set scored as a whole, with its units and parts.
+def lent(encoder: Encoder, data: Data) -> tuple[Task, Units, Split, Path]:
+    """Return the task whose validation decides for a set scored as a whole, its units and parts, and where that is kept.
 
     The lender takes the reductions, and the flip, of the task that borrows.
     """
@@ -136,7 +136,9 @@ def lent(encoder: Encoder, data: Data) -> tuple[Task, Units, Split]:
     units, split = lender.views["all"]
     if not isinstance(split, Split):
         raise PacoError(f"{lender.task.name} has no validation part to choose on; see {data.task.name}.")
-    return replace(lender.task, reductions=data.task.reductions, flip=data.task.flip), units, split
+    task = replace(lender.task, reductions=data.task.reductions, flip=data.task.flip)
+    memo = choice_path(encoder, task, data.lender.fingerprint, split.select, rule=borrowed.LENT)
+    return task, units, split, memo
 
 
 def looked_at_elsewhere(encoder: Encoder, data: Data) -> Units | None:
@@ -145,8 +147,7 @@ def looked_at_elsewhere(encoder: Encoder, data: Data) -> Units | None:
         return data.people.units
     if len(layers_of(encoder, data.task.reductions)) == 1 or not data.task.choice_from:
         return None
-    lender, units, split = lent(encoder, data)
-    memo = choice_path(encoder, lender, data.lender.fingerprint, split.select, rule=borrowed.LENT)
+    _, units, _, memo = lent(encoder, data)
     return None if remembered(memo) is not None else units
 
 

@@ -10,7 +10,7 @@ from paco_eval.analysis.compare import Comparison
 from paco_eval.analysis.significance import MetricOf, registered_metrics, seed_intervals
 from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.charts.panels import Chart, relabelled, slug
-from paco_eval.report.leaderboard.layout import Asked, ahead_of, one_table, titled, titles_of
+from paco_eval.report.leaderboard.layout import Asked, ahead_of, one_table, shown_of, titled, titles_of
 from paco_eval.report.leaderboard.writers import ENDINGS, LATEX_NEEDS, written
 from paco_eval.report.page.contents import collect
 from paco_eval.report.page.render import render
@@ -68,7 +68,7 @@ def build_report(
         include_mimic: whether rows of miniatures get tables of their own.
         metric_of: definitions, with which differences and means over seeds are resampled; by default those that rows
             carry and those of the registered tasks.
-        table: what the one table shows of the rows, and how.
+        table: which tasks and encoders everything but ``archive/`` shows, and how the one table does.
         published: whether numbers from the literature stand below measured ones of the same column.
         style: a table per family with all tasks, or the columns that papers print
             (:mod:`paco_eval.report.tables.presets`).
@@ -103,12 +103,13 @@ def build_report(
     boards = one_table(
         loaded.rows, asked, metric_of=metric_of, include_mimic=include_mimic, replicates=replicates
     )
+    rows = shown_of(loaded.rows, asked)
     ahead = ahead_of(boards)
     intervals = seed_intervals(metric_of)
     if style == "paper":
-        tables = preset_tables(loaded.rows, intervals=intervals, ahead=ahead)
+        tables = preset_tables(rows, intervals=intervals, ahead=ahead)
     else:
-        tables = family_tables(loaded.rows, intervals=intervals, ahead=ahead, include_mimic=include_mimic)
+        tables = family_tables(rows, intervals=intervals, ahead=ahead, include_mimic=include_mimic)
     if published:
         literature = load_published()
         tables = [*(beside_measured(table, literature) for table in tables), *published_apart(literature)]
@@ -116,7 +117,7 @@ def build_report(
         tables = [*comparison_tables(comparison), *tables]
         problems += comparison.problems
     shown = [_over_levels(table, problems) for table in tables]
-    called = titles_of(loaded.rows, asked.names)
+    called = titles_of(rows, asked.names)
     narrow = [titled(part, called) for table in shown for part in table.main_only().parts()]
     texts = {
         f"table.{ENDINGS[name]}": written(boards, name, cost=asked.cost)
@@ -135,7 +136,7 @@ def build_report(
     titles: Mapping[str, str] = {}
     if {"html", "figures"} & set(formats):
         page = "html" in formats
-        contents = collect(loaded.rows, boards, tables, shown, runs, metric_of, problems, page=page)
+        contents = collect(rows, boards, tables, shown, runs, metric_of, problems, page=page)
         charts, titles = contents.charts, contents.titles
         if page:
             texts["report.html"] = render(contents, title)

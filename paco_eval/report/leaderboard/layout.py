@@ -130,6 +130,17 @@ def leaderboards(
     return [board for board in made if board.heads]
 
 
+def shown_of(rows: list[Stored], asked: Asked) -> list[Stored]:
+    """Return the rows of the tasks and encoders that a user names; all of them where none are named.
+
+    Raises:
+        PacoError: a pattern that nothing answers to.
+
+    """
+    found = _of_tasks(rows, asked.tasks) if asked.tasks else rows
+    return _of_encoders(found, asked.encoders, methods_with_seeds(rows))
+
+
 def _of_tasks(rows: list[Stored], patterns: str) -> list[Stored]:
     wanted = [part for part in (part.strip() for part in patterns.split(",")) if part]
     if not wanted:

@@ -145,7 +145,7 @@ def test_borrowed_choice_names_its_lender(borrowing: Task, tmp_path: Path) -> No
 def test_a_choice_is_lent_as_its_lender_makes_it_whitened(borrowing: Task, tmp_path: Path) -> None:
     """Raw embeddings tell people apart hardly better than chance: pooling was drawn by lot, and Yale B with it."""
     data, encoder = Data.load(borrowing, None), load_encoder("pixels")
-    lending, units, split = lent(encoder, data)
+    lending, units, split, _ = lent(encoder, data)
     tables = extract(encoder, units, lending.reductions, flip=lending.flip).layers
     own = choose(lending, tables, units.labels, split.select)
     found = borrowed_choice(encoder, lending, units, split)

@@ -19,7 +19,7 @@ from paco_eval.report.build import build_report
 from paco_eval.report.charts.panels import Lines
 from paco_eval.report.charts.scores import few_shot_charts
 from paco_eval.report.charts.sweeps import overview_charts, sweep_charts
-from paco_eval.report.leaderboard.layout import leaderboards
+from paco_eval.report.leaderboard.layout import Asked, leaderboards
 from paco_eval.report.tables.robustness import over_levels
 from paco_eval.report.tables.table import family_tables
 from paco_eval.rows.artefacts import load_arrays, save_arrays
@@ -131,6 +131,21 @@ def test_figures_as_files(tmp_path: Path) -> None:
     assert {path.name for path in files} == {
         f"pose-synthetic-synthetic-v1-dots.{kind}" for kind in ("png", "svg", "pdf")
     }
+
+
+def test_everything_shows_only_the_tasks_and_encoders_asked_for(tmp_path: Path) -> None:
+    run = write_run(
+        tmp_path / "run", encoders=["pixels", "constant", "paco-tiny"], tasks=[TASKS[2], TASKS[3]]
+    )
+    asked = Asked(tasks="pose/*", encoders="pixels,paco-tiny", baseline="constant")
+    files = build_report(run, tmp_path / "out", formats=["figures", "csv", "md", "html"], table=asked).files
+    figures = {path.name for path in files if path.parent.name == "figures"}
+    assert figures and all(name.startswith("pose-") for name in figures)
+    for name in ("results.csv", "tables.md"):
+        text = (tmp_path / "out" / name).read_text()
+        assert "paco-tiny" in text and "constant" not in text and "landmarks" not in text.lower()
+    with pytest.raises(PacoError, match="Unknown measured task 'lips/"):
+        build_report(run, tmp_path / "out", formats=["figures"], table=Asked(tasks="lips/*"))
 
 
 def test_cost_and_verification_are_drawn(tmp_path: Path, names_only: None) -> None:
