@@ -16,6 +16,8 @@ from paco_eval.report.charts.panels import Cells, Curve, Dots, Lines, Panel, lim
 
 WIDTH, HEIGHT = 268, 190
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 34, 34
+LETTER = 6.0
+"""Width of a letter below an axis, of wide ones rather than of narrow ones."""
 
 MARKS = (
     "M-3.6,0a3.6,3.6 0 1,0 7.2,0a3.6,3.6 0 1,0 -7.2,0Z",
@@ -116,9 +118,9 @@ def _lines(panel: Lines, ids: Ids) -> Markup:
     )
     for x, name in ticks:
         first, _, second = name.partition("\n")
-        body.append(_text(px(x), HEIGHT - BOTTOM + 13, first, "m", "middle"))
+        body.append(_text(_inside(px(x), first), HEIGHT - BOTTOM + 13, first, "m", "middle"))
         if second:
-            body.append(_text(px(x), HEIGHT - BOTTOM + 24, second, "m", "middle"))
+            body.append(_text(_inside(px(x), second), HEIGHT - BOTTOM + 24, second, "m", "middle"))
     double = any("\n" in name for _, name in ticks)
     body.append(
         _text(
@@ -133,6 +135,12 @@ def _lines(panel: Lines, ids: Ids) -> Markup:
     return _svg(
         WIDTH, HEIGHT + (12 if double else 0), f"{panel.title}: {panel.ylabel} by {panel.xlabel}.", body
     )
+
+
+def _inside(x: float, text: str) -> float:
+    """Return where the middle of a text may lie, so that it is not cut off at either edge."""
+    half = LETTER * len(text) / 2
+    return max(half, min(x, WIDTH - half))
 
 
 def _curve(

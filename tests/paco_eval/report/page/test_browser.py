@@ -9,10 +9,13 @@ import subprocess
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from paco_eval.report.charts.panels import Curve, Lines
+from paco_eval.report.page.svg import Ids, panel_svg
 from paco_eval.rows.store import load_rows
 from tests.paco_eval.report.conftest import HOSTILE, Built
 
@@ -105,6 +108,29 @@ const note = (what) => seen.push([what, card.hidden ? "" : card.textContent]);
 """
 
 
+CUT = """
+const cut = [];
+for (const drawing of document.querySelectorAll("svg.chart")) {
+  const box = drawing.getBoundingClientRect();
+  for (const text of drawing.querySelectorAll("text")) {
+    const own = text.getBoundingClientRect();
+    if (own.width && (own.left < box.left - 1 || own.right > box.right + 1)) cut.push(text.textContent);
+  }
+}
+document.title = JSON.stringify(cut);
+"""
+
+
+def acted(html: str, script: str, folder: Path) -> Any:
+    """Return what a script finds on the page; the page lets only its own run, so this one is given leave."""
+    path = folder / "acted.html"
+    free = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", html)
+    path.write_text(free.replace("</body>", f"<script>{script}</script></body>"))
+    title = re.search(r"<title>(.*?)</title>", dom(path, folder / "acted"), re.DOTALL)
+    assert title, "the script came to its end"
+    return json.loads(unescape(title[1]))
+
+
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")
 class TestInABrowser:
     def test_sorts_filters_and_opens_quietly(self, built: Built, tmp_path: Path) -> None:
@@ -148,14 +174,15 @@ class TestInABrowser:
         assert 1 <= len(pages) <= 12
 
     def test_provenance_by_click_and_by_keyboard(self, built: Built, tmp_path: Path) -> None:
-        # The page lets only its own script run; the hand that acts here needs leave.
-        html = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", built.html)
-        path = tmp_path / "acted.html"
-        path.write_text(html.replace("</body>", f"<script>{ACT}</script></body>"))
-        title = re.search(r"<title>(.*?)</title>", dom(path, tmp_path / "c"), re.DOTALL)
-        assert title, "the script came to its end"
-        seen = dict(json.loads(unescape(title[1])))
+        seen = dict(acted(built.html, ACT, tmp_path))
         assert seen["tab"] == "all" and seen["at first"] == "" and seen["described"] == "provenance"
         assert "weights" in seen["click"] and "protocol" in seen["click"]
         assert seen["escape"] == seen["focus elsewhere"] == seen["click elsewhere"] == ""
         assert seen["scrolled"] == "true" and "weights" in seen["focus on the last, scrolled into view"]
+
+    def test_no_word_of_a_chart_is_cut_off(self, built: Built, tmp_path: Path) -> None:
+        ends = ((0.0, "soft"), (1.0, "directional"))
+        wide = panel_svg(Lines("t", "x", "y", (Curve("a", (0.0, 1.0), (1.0, 2.0)),), ticks=ends), Ids(["a"]))
+        html = built.html.replace("<details", "<details open").replace("</main>", f"{wide}</main>")
+        assert "directional" in html
+        assert acted(html, CUT, tmp_path) == []
