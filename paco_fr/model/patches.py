@@ -79,16 +79,11 @@ def split_colour(patches: Tensor) -> tuple[Tensor, Tensor]:
     Colour is the mean of each channel and, last, the deviation of all values about them; structure is what
     is left when the means are taken away and the deviation is divided out.
     """
-    flat = patches.flatten(
-        0, -2
-    )  # (B N, D); products with a channel's places are faster than means over strides
-    places = torch.eye(3, dtype=patches.dtype, device=patches.device).repeat(
-        patches.shape[-1] // 3, 1
-    )  # (D, 3)
-    mean = flat @ (places / len(places) * 3)
-    rest = torch.addmm(
-        flat, mean, places.T, alpha=-1
-    )  # of mean zero, so that a layer norm divides by its deviation
+    flat = patches.flatten(0, -2)  # (B N, D)
+    mean = flat.view(len(flat), -1, 3).mean(1)
+    channels = torch.eye(3, dtype=patches.dtype, device=patches.device).repeat(1, patches.shape[-1] // 3)
+    rest = torch.addmm(flat, mean, channels, alpha=-1)
+    # Of mean zero, so that a layer norm divides by its deviation.
     structure, _, inverse = torch.native_layer_norm(rest, rest.shape[-1:], None, None, 1e-4)
     colour = torch.cat([mean, inverse.reciprocal()], dim=-1)
     return structure.view_as(patches), colour.view(*patches.shape[:-1], 4)
