@@ -131,8 +131,10 @@ def restrict(task: Task, labels: pd.DataFrame) -> Task:
     changed: dict[str, Any] = {}
     for name, listed in task.options.items():
         if isinstance(listed, PairList):
-            column = "template" if listed.first.dtype.kind == "i" else "unit_id"
-            known = labels[column].to_numpy(dtype=str).astype(listed.first.dtype)
+            if listed.first.dtype.kind == "i":
+                known: Ids = labels["template"].to_numpy(dtype=str).astype(np.int64)
+            else:
+                known = labels["unit_id"].to_numpy(dtype=str)  # of its own width: another would cut names
             kept = np.isin(listed.first, known) & np.isin(listed.second, known)
             fold = listed.fold[kept] if len(listed.fold) else listed.fold
             changed[name] = PairList(

@@ -17,8 +17,9 @@
 ``pairs=FILE`` is relative to where one stands, or else to DIR. ``DIR`` may be a folder that `data align` wrote. Parts are
 ``train``, ``validation`` and ``test`` in any case and usual spelling (``Training``, ``val``, ``dev``, ``test_set``).
 
-A CSV may add ``left,top,right,bottom`` (a box, which is then cut out with a margin; else the whole picture is
-used), ``split`` (train, validation or test) and ``group`` (a person or photograph that must stay together).
+Columns may stand in any order and case. A CSV may add ``left,top,right,bottom`` (a box, which is then cut out with a
+margin; else the whole picture is used), ``split`` (train, validation or test) and ``group`` (a person or photograph that
+must stay together).
 Pictures are named relative to the CSV. Without parts, a group is test when ``sha256(group) mod 5 == 1``.
 
 Key of all: ``name=NAME`` (default: that of the folder or file). Keys of ``recognition``:
@@ -141,7 +142,7 @@ def landmarks(path: str, name: str, options: Options) -> Task:
         kind="landmarks",
         reader="tasks.readers.user.tables:read_points",
         reader_options={"table": path},
-        crop=_crop(Path(path)),
+        crop=_crop(path),
         main_metric="nme_box",
         options={"normaliser": "box", "threshold": 7},
         **_common("landmarks", name, path),
@@ -154,7 +155,7 @@ def pose(path: str, name: str, options: Options) -> Task:
         kind="pose",
         reader="tasks.readers.user.tables:read_angles",
         reader_options={"table": path},
-        crop=_crop(Path(path)),
+        crop=_crop(path),
         main_metric="mae",
         **_common("pose", name, path),
     )
@@ -164,14 +165,14 @@ def attributes(path: str, name: str, options: Options) -> Task:
     """Return the task of a CSV of binary attributes."""
     from tasks.readers.user.tables import attribute_names
 
-    names = attribute_names(_header(Path(path)))
+    names = attribute_names(_table(path))
     if not names:
         raise PacoError(f"{path}: names no attributes. Add a column of 0 and 1 for each.")
     return Task(
         kind="multilabel",
         reader="tasks.readers.user.tables:read_attributes",
         reader_options={"table": path, "names": names},
-        crop=_crop(Path(path)),
+        crop=_crop(path),
         main_metric="mean_accuracy",
         options={"classes": names},
         **_common("attributes", name, path),
@@ -187,7 +188,7 @@ def parsing(path: str, name: str, options: Options) -> Task:
         kind="segmentation",
         reader="tasks.readers.user.tables:read_masks",
         reader_options={"table": path},
-        crop=_crop(Path(path)),
+        crop=_crop(path),
         main_metric="mean_f1",
         reductions=("tokens",),
         options={"classes": names, **_ignored(path, options)},
@@ -276,18 +277,15 @@ def _class_names(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _header(table: Path) -> list[str]:
-    """Return the names in the first line of a table."""
-    if not table.is_file():
-        raise PacoError(f"{table} is not a file. Name the CSV itself.")
-    from paco_fr.utils.untrusted import read_csv
-    from tasks.readers.files import read_lines  # imported late: lists and help read no tables
-
-    return [name.strip() for name in next(read_csv(read_lines(table), table, "Correct the table."), [])]
+def _table(path: str) -> Path:
+    if not Path(path).is_file():
+        raise PacoError(f"{path} is not a file. Name the CSV itself.")
+    return Path(path)
 
 
-def _crop(table: Path) -> CropContract:
+def _crop(path: str) -> CropContract:
     """Return the box crop where the table has boxes, else the whole picture."""
-    if "left" in _header(table):
-        return CropContract("box", margin=0.25, canvas=224)
-    return CropContract("whole", canvas=224)
+    from tasks.readers.user.tables import columns_of, has_box  # imported late: lists and help read no tables
+
+    boxed = has_box(columns_of(_table(path), free=True))
+    return CropContract("box", margin=0.25, canvas=224) if boxed else CropContract("whole", canvas=224)

@@ -1,12 +1,13 @@
 """A user's own tables: a CSV of points, angles, attributes or masks, a line a face, pictures named relative to it.
 
-Columns are named in the first line. ``image`` is needed; ``left,top,right,bottom`` (a box in pixels), ``split`` and
-``group`` may be there; then ``x0,y0,x1,y1,...`` for points, ``yaw,pitch,roll`` for angles in degrees, ``mask`` for
-pictures of class numbers, or columns of 0 and 1 named by their attributes.
+Columns are named in the first line, in any case. ``image`` is needed; ``left,top,right,bottom`` (a box in pixels),
+``split`` and ``group`` may be there; then ``x0,y0,x1,y1,...`` for points, ``yaw,pitch,roll`` for angles in degrees,
+``mask`` for pictures of class numbers, or columns of 0 and 1 named by their attributes, as these are written.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from datasets import Dataset
 
 from paco_fr.faces.landmarks import box_of
 from paco_fr.faces.rotation import rotation_from_angles
-from paco_fr.utils.errors import quoted
+from paco_fr.utils.errors import advise, quoted
 from paco_fr.utils.untrusted import read_csv
 from tasks.readers.files import FormatError, inside, read_lines, read_numbers, to_records
 from tasks.readers.user.advice import about_parts
@@ -25,6 +26,9 @@ from tasks.readers.user.folder import PARTS, drawn_part, part_of
 REMEDY = "Correct the table."
 BOX = ("left", "top", "right", "bottom")
 ANGLES = ("yaw", "pitch", "roll")
+COMMON = ("image", "split", "group", *BOX)
+"""Columns that every table may have."""
+POINT = r"[xy]\d+"
 
 Numbers = Callable[[tuple[str, ...]], list[float]]
 Truth = Callable[[dict[str, str], Numbers, int], dict[str, Any]]
@@ -35,12 +39,12 @@ def read_points(data_root: Path | None, table: str) -> Dataset:
     """Return the faces of a table with their points and, without a box of their own, the points' tight box."""
 
     def truth(cell: dict[str, str], numbers: Numbers, line: int) -> dict[str, Any]:
-        count = sum(name.startswith("x") and name[1:].isdigit() for name in cell)
+        count = sum(name.startswith("x") and re.fullmatch(POINT, name) is not None for name in cell)
         names = tuple(f"{axis}{point}" for point in range(count) for axis in "xy")
         points = np.reshape(numbers(names), (count, 2))
         return {"landmarks": points.tolist(), "scheme": f"own{count}", "box": box_of(points).tolist()}
 
-    return _read(Path(table), truth, ("x0", "y0", "x1", "y1"))
+    return _read(Path(table), truth, ("x0", "y0", "x1", "y1"), POINT)
 
 
 def read_angles(data_root: Path | None, table: str) -> Dataset:
@@ -69,7 +73,7 @@ def read_attributes(data_root: Path | None, table: str, names: Sequence[str]) ->
                 raise FormatError(path, line, f"{name} is {value:g}, expected 0 or 1", REMEDY)
         return {"attributes": [int(value) for value in found]}
 
-    return _read(path, truth, tuple(names))
+    return _read(path, truth, tuple(names), free=True)
 
 
 def read_masks(data_root: Path | None, table: str) -> Dataset:
@@ -82,13 +86,47 @@ def read_masks(data_root: Path | None, table: str) -> Dataset:
     return _read(path, truth, ("mask",))
 
 
-def attribute_names(header: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns that are attributes: all but those with a meaning of their own."""
-    known = ("image", "split", "group", *(BOX if "left" in header else ()))
-    return tuple(name for name in header if name not in known)
+def attribute_names(table: Path) -> tuple[str, ...]:
+    """Return the columns of a table that are attributes: all but those with a meaning of their own."""
+    names = columns_of(table, free=True)
+    return tuple(name for name in names if name not in (COMMON if has_box(names) else COMMON[:3]))
 
 
-def _read(path: Path, truth: Truth, needed: tuple[str, ...]) -> Dataset:
+def has_box(names: Sequence[str]) -> bool:
+    """Say whether a table with these columns gives a box for every face."""
+    return set(BOX) <= set(names)
+
+
+def columns_of(
+    table: Path, needed: Sequence[str] = (), pattern: str = "", *, free: bool = False
+) -> list[str]:
+    """Return the names in the first line of a table; those with a meaning here in small letters.
+
+    Args:
+        table: the file.
+        needed: columns that must be there.
+        pattern: of the names of others that have a meaning.
+        free: whether others may have any name: fewer than four sides of a box are then no box, but such names.
+
+    Raises:
+        FormatError: a needed column is missing, a name stands twice, a box lacks a side.
+
+    """
+    first = next(iter(read_csv(read_lines(table), table, REMEDY)), [])
+    sides = set(BOX) & {name.strip().lower() for name in first}
+    own = COMMON[:3] if free and len(sides) < 4 else COMMON
+    known = re.compile("|".join([*own, *map(re.escape, needed), pattern or "(?!)"]))
+    names = [low if known.fullmatch(low := name.strip().lower()) else name.strip() for name in first]
+    box = BOX if sides and own == COMMON else ()
+    for name in dict.fromkeys(["image", *needed, *box, *names]):
+        if names.count(name) != 1:
+            raise FormatError(table, 1, f"the column '{name}' stands {names.count(name)} times", REMEDY)
+    return names
+
+
+def _read(
+    path: Path, truth: Truth, needed: tuple[str, ...], pattern: str = "", *, free: bool = False
+) -> Dataset:
     """Return the records of a table; ``truth`` makes the columns of the kind.
 
     Raises:
@@ -96,11 +134,17 @@ def _read(path: Path, truth: Truth, needed: tuple[str, ...]) -> Dataset:
             an image outside the table's folder; names file and line.
 
     """
+    header = columns_of(path, needed, pattern, free=free)
     lines = list(read_csv(read_lines(path), path, REMEDY))
-    header = [name.strip() for name in lines[0]] if lines else []
-    for name in ("image", *needed, *(BOX if "left" in header else ())):
-        if header.count(name) != 1:
-            raise FormatError(path, 1, f"the column '{name}' stands {header.count(name)} times", REMEDY)
+    unread = [
+        name
+        for name in header
+        if name not in (*COMMON, *needed) and not re.fullmatch(pattern or "(?!)", name)
+    ]
+    if unread:
+        advise(
+            f"{path}: nobody reads its column {quoted(unread[0])} ({len(unread)} such). Was another name meant?"
+        )
     rows = []
     for line, fields in enumerate(lines[1:], 2):
         if not fields:
@@ -109,7 +153,7 @@ def _read(path: Path, truth: Truth, needed: tuple[str, ...]) -> Dataset:
             raise FormatError(
                 path, line, f"{len(fields)} columns, the first line names {len(header)}", REMEDY
             )
-        cell = dict(zip(header, fields, strict=True))
+        cell = dict(zip(header, map(str.strip, fields), strict=True))
 
         def numbers(names: tuple[str, ...], cell: dict[str, str] = cell, line: int = line) -> list[float]:
             absent = [name for name in names if name not in cell]
@@ -119,12 +163,12 @@ def _read(path: Path, truth: Truth, needed: tuple[str, ...]) -> Dataset:
 
         image = inside(path.parent, cell["image"], path)
         group = cell.get("group") or cell["image"]
-        named = (cell.get("split") or "").strip()
+        named = cell.get("split") or ""
         split = part_of(named) if named else drawn_part(group)
         if split is None:
             raise FormatError(path, line, f"split {quoted(named)} is none of {', '.join(PARTS)}", REMEDY)
         row = {"image": str(image), "image_id": f"{cell['image']}#{line}", "group": group, "split": split}
         row |= truth(cell, numbers, line)
-        rows.append(row | ({"box": numbers(BOX)} if "left" in header else {}))
+        rows.append(row | ({"box": numbers(BOX)} if has_box(header) else {}))
     about_parts(rows, str(path))
     return to_records(rows, str(path))

@@ -69,6 +69,15 @@ def test_official_folds_win_over_consecutive_ones():
     assert items["id"].iloc[1] == "002|003#1"
 
 
+def test_a_limit_loses_no_pair_whose_pictures_are_there():
+    """Names were cut to the width of the first column's, and their pairs lost."""
+    labels = pd.DataFrame({"unit_id": ["amy/1.png", "amy/2.png", "christopher/1.png"]})
+    first, second = np.array(["amy/1.png"] * 2), np.array(["amy/2.png", "christopher/1.png"])
+    pairs = PairList(first, second, np.array([True, False]), NO_FOLDS, "made")
+    left = restrict(declare("verification", "auc", pairs="list", pair_list=pairs), labels)
+    assert left.options["pair_list"].hash == pairs.hash
+
+
 def test_unbound_or_foreign_lists_are_errors():
     labels, pairs = listed()
     kind = load_kind("verification")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from paco_fr.faces.decode import encode_png
 from paco_fr.utils.errors import PacoError, PacoWarning
 from tasks.readers.user.folder import part_of, read_classes
 from tasks.readers.user.own import read_people
-from tasks.readers.user.tables import read_angles
+from tasks.readers.user.tables import read_angles, read_points
 from tasks.task import bind, resolve
 from tasks.user_tasks import own_task
 
@@ -93,6 +93,47 @@ def test_tables_spell_parts_in_any_way(tmp_path: Path) -> None:
     pictures(tmp_path, ["a.png", "b.png"])
     (tmp_path / "t.csv").write_text("image,yaw,pitch,roll,split\na.png,1,2,3,Training\nb.png,1,2,3,VAL\n")
     assert read_angles(None, str(tmp_path / "t.csv"))["split"][:] == ["train", "validation"]
+
+
+HEAD = "image,yaw,pitch,roll"
+
+
+def test_columns_of_tables_are_read_in_any_case(tmp_path: Path) -> None:
+    """``Group,Split`` were passed over: people and parts were drawn anew."""
+    pictures(tmp_path, ["a.png", "b.png"])
+    table = tmp_path / "t.csv"
+    table.write_text("Image,Yaw,Pitch,ROLL,Group,Split\na.png,1,2,3,p1,train\nb.png,1,2,3, p1 ,train\n")
+    found = read_angles(None, str(table))
+    assert (found["group"][:], found["split"][:]) == (["p1", "p1"], ["train", "train"])
+    table.write_text("image,X0,Y0,X1,Y1,Left,Top,Right,Bottom\na.png,1,1,2,2,0,0,5,5\n")
+    assert read_points(None, str(table))["box"][:] == [[0, 0, 5, 5]]
+    assert own_task(f"landmarks={table}").crop.rule == "box"
+    table.write_text("image,Smiling,Split\na.png,1,test\n")
+    assert own_task(f"attributes={table}").options["classes"] == ("Smiling",)
+
+
+@pytest.mark.parametrize(
+    ("read", "header", "told"),
+    [
+        (read_angles, f"{HEAD},group,Group", "'group' stands 2 times"),
+        (read_angles, f"{HEAD},top,right,bottom", "'left' stands 0 times"),
+        (read_points, "image,x0,y0,x1,y1,x2,y2,x2,y2", "'x2' stands 2 times"),
+    ],
+)
+def test_columns_that_could_mean_two_things_are_refused(
+    read: Callable[..., object], header: str, told: str, tmp_path: Path
+) -> None:
+    pictures(tmp_path, ["a.png"])
+    (tmp_path / "t.csv").write_text(f"{header}\na.png{',1' * header.count(',')}\n")
+    with pytest.raises(PacoError, match=told):
+        read(None, str(tmp_path / "t.csv"))
+
+
+def test_columns_that_nobody_reads_are_said(tmp_path: Path) -> None:
+    pictures(tmp_path, [f"{n}.png" for n in range(40)])
+    lines = "\n".join(f"{n}.png,1,2,3,test,p{n}" for n in range(40))
+    (tmp_path / "t.csv").write_text(f"{HEAD},split,person\n{lines}\n")
+    assert "t.csv: nobody reads its column 'person' (1 such)" in said(tmp_path / "t.csv", read_angles)
 
 
 def said(root: Path, read: object = read_people) -> str:
