@@ -11,6 +11,7 @@ import numpy as np
 from datasets import Dataset
 
 from paco_fr.faces import records
+from paco_fr.faces.contents import sizes_of
 from paco_fr.faces.listing import LINKS
 from paco_fr.utils.errors import FormatError as FormatError
 from paco_fr.utils.errors import MissingDataError, PacoError, quoted
@@ -125,6 +126,19 @@ def inside(folder: Path, name: str, source: Path) -> Path:
             source, None, f"{quoted(name)} leads out of its folder", f"Move the image below {folder}."
         )
     return path
+
+
+def require_size(images: Sequence[str], width: int, height: int, source: str, remedy: str) -> None:
+    """Refuse a picture of another size than the one that the boxes of a set are made for; an unreadable one passes.
+
+    Raises:
+        FormatError: names the first such picture.
+
+    """
+    for image, size in zip(images, sizes_of(images), strict=True):
+        if size not in (None, (height, width)):
+            told = f"{image} is {size[1]} x {size[0]} pixels, the set's are {width} x {height}"
+            raise FormatError(source, None, told, remedy)
 
 
 FURTHEST = 1e6

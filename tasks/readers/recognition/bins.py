@@ -1,8 +1,8 @@
 """Verification sets as one ``.bin`` file: LFW, CFP-FP, CFP-FF, AgeDB-30, CALFW, CPLFW, masked MLFW and LFW-M.
 
 The file is a pickle, written by Python 2, of ``(pictures, same)``: 2n encoded pictures and n truth values;
-pair i shows pictures 2i and 2i + 1. All pictures are faces of 112 x 112 already aligned to the ``arcface``
-template, so the records carry the template's own points and its crop changes nothing.
+pair i shows pictures 2i and 2i + 1. All pictures are square faces, officially of 112 x 112, already aligned to the
+``arcface`` template, so the records carry the template's own points, as large as the picture, and its crop changes nothing.
 
 A pickle can name functions and call them when it is read. This one is never unpickled: its instructions are read as
 plain values (:mod:`paco_fr.utils.plain_pickle`), and what it names of :data:`ADMITTED` is made of its arguments here.
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from datasets import Dataset
 
 from paco_fr.faces.crop import template_points
+from paco_fr.faces.records import picture_sizes
 from paco_fr.utils.errors import quoted
 from paco_fr.utils.plain_pickle import Call, PickleError, RefusedError, read_plain
 from paco_fr.utils.untrusted import read_bounded
@@ -211,18 +212,27 @@ def read_pictures(data_root: str | Path | None, name: str, folder: str = "verifi
 
 
 def as_records(pictures: Sequence[bytes], same: Sequence[bool], path: Path) -> Dataset:
-    """Return the pictures of a file as records, see :func:`read_pictures`."""
-    points = template_points("arcface", CANVAS).tolist()
+    """Return the pictures of a file as records, see :func:`read_pictures`.
+
+    Raises:
+        FormatError: a picture that is no square, on which faces could not be aligned as they are here.
+
+    """
+    sizes = picture_sizes([{"bytes": picture, "path": None} for picture in pictures])
+    for number, size in enumerate(sizes):
+        if size is not None and size[0] != size[1]:
+            told = f"picture {number} is {size[1]} x {size[0]} pixels, expected a square"
+            raise FormatError(path, None, told, REMEDY)
     people = people_of(pictures, same)
     rows = [
         {
             "image": {"bytes": picture, "path": None},
             "image_id": f"{number:07d}",
             "group": f"person {people[number]:07d}",
-            "landmarks": points,
+            "landmarks": template_points("arcface", size[0] if size else CANVAS).tolist(),
             "scheme": "five",
         }
-        for number, picture in enumerate(pictures)
+        for number, (picture, size) in enumerate(zip(pictures, sizes, strict=True))
     ]
     return to_records(rows, str(path))
 

@@ -17,13 +17,14 @@ from datasets import Dataset
 
 from paco_fr.utils.errors import quoted
 from tasks.lists import PairList
-from tasks.readers.files import FormatError, is_whole, read_lines, require_folder, to_records
+from tasks.readers.files import FormatError, is_whole, read_lines, require_folder, require_size, to_records
 
 OBTAIN = "Download LFW into <data root>/lfw: the folder of people, and pairs.txt beside them."
 REMEDY = "Restore the original pairs file."
 CENTRE_BOX = [124.5 - 125.0 / 2.2] * 2 + [124.5 + 125.0 / 2.2] * 2
 """The face detector's box in every picture of 250 x 250: LFW is cut to 2.2 times that box, so it is the
 middle square of 250 / 2.2 pixels. No detector has to be run again, and all encoders see the same crop."""
+CUT_ALREADY = "Restore the original pictures; measure faces that were cut out before as --folder recognition=DIR,pairs=pairs.txt."
 _NAME = re.compile(r"[^\s/\\]*[^\s/\\.][^\s/\\]*")  # a folder name that cannot climb
 
 
@@ -112,4 +113,5 @@ def read_lfw(data_root: str | Path | None, folder: str = "lfw", pairs: str = "pa
         }
         for ident in ids
     ]
+    require_size([str(row["image"]) for row in rows], 250, 250, str(root), CUT_ALREADY)
     return to_records(rows, str(root))

@@ -28,7 +28,7 @@ from datasets import Dataset
 from paco_fr.faces.listing import is_hidden
 from paco_fr.utils.errors import PacoError
 from tasks.readers.dataset_info import MULTIPIE
-from tasks.readers.files import FormatError, require_folder, to_records
+from tasks.readers.files import FormatError, require_folder, require_size, to_records
 
 FOLDER = "Multi-PIE"
 OBTAIN: str = MULTIPIE["obtain"]
@@ -59,6 +59,7 @@ def read_multipie(data_root: str | Path | None, setting: int, folder: str = FOLD
     rows = [row for session in sessions for row in _rows(root / "data" / session / "multiview")]
     if not rows:
         raise PacoError(f"{root}: no neutral pictures of the {len(VIEWS)} cameras. {OBTAIN}")
+    require_size([row["image"] for row in rows], 640, 480, str(root), "Restore the original pictures.")
     people = sorted({row["group"] for row in rows})
     train = set(people[: min(train_people, ceil(TRAIN_SHARE * len(people)))])
     enrolled = set[str]()

@@ -53,6 +53,18 @@ def test_python_2_bytes(tmp_path: Path) -> None:
     assert (pairs.first.tolist(), pairs.second.tolist()) == (["0000000", "0000002"], ["0000001", "0000003"])
 
 
+def test_points_are_those_of_the_picture_s_own_size(tmp_path: Path) -> None:
+    """Of pictures of 224 x 224 every encoder saw the upper left quarter, without a word."""
+    large = np.zeros((224, 224, 3), np.uint8)
+    large[:112, :112] = 255
+    write(tmp_path / "verification/mine.bin", python2([encode_png(large)] * 2, [True]))
+    units = units_of(read_pictures(tmp_path, "mine"), CROPS["arcface"])
+    assert (units.cut(large, 0) == 255).mean() == pytest.approx(0.25, abs=0.01)
+    write(tmp_path / "verification/mine.bin", python2([encode_png(large[:112])] * 2, [True]))
+    with pytest.raises(PacoError, match="picture 0 is 224 x 112 pixels, expected a square"):
+        read_pictures(tmp_path, "mine")
+
+
 def test_equal_pictures_and_genuine_pairs_link_people(tmp_path: Path) -> None:
     """Every pair was a group of its own, so that intervals were 0.7 to 0.8 of what they should be."""
     faces = [encode_png(np.full((112, 112, 3), grey, np.uint8)) for grey in range(8)]

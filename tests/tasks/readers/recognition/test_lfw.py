@@ -63,6 +63,19 @@ def test_pairs_errors(tmp_path: Path, text: str, message: str) -> None:
         read_lfw(tmp_path)
 
 
+def test_pictures_that_were_cut_out_before_are_refused(tmp_path: Path) -> None:
+    """Of faces of 96 x 112 the box for 250 x 250 held 14 % picture, without a word."""
+    (tmp_path / "lfw/A").mkdir(parents=True)
+    (tmp_path / "lfw/pairs.txt").write_text("1\t1\nA\t1\t2\nA\t1\tB\t1\n")
+    (tmp_path / "lfw/A/A_0001.jpg").write_bytes(encode_png(np.zeros((250, 250, 3), np.uint8)))
+    assert len(read_lfw(tmp_path)) == 3  # others are lost pictures, which are counted
+    (tmp_path / "lfw/A/A_0002.jpg").write_bytes(encode_png(np.zeros((112, 96, 3), np.uint8)))
+    with pytest.raises(
+        PacoError, match=r"A_0002\.jpg is 96 x 112 pixels, the set's are 250 x 250.*recognition=DIR"
+    ):
+        read_lfw(tmp_path)
+
+
 def test_genuine_pairs(data_root: Path) -> None:
     pairs = read_pairs(data_root / "annotation_formats/lfw/pairs.txt")
     assert len(pairs) == 6000
