@@ -28,6 +28,21 @@ PICTURES = {
 TEMPLATES = {"ijbb": 12_115, "ijbb_search": 12_115, "ijbc": 23_124, "ijbc_search": 23_124}
 
 
+UNCOUNTED = {"multipie1", "multipie2"}
+"""No source tells how many pictures their settings have."""
+
+
+def test_what_is_fitted_and_scored_is_counted_whole():
+    """AffectNet-7 was official with 24 pictures to fit on."""
+    for name, task in all_tasks().items():
+        if task.data_kind != "official" or task.split != "official" or name.rpartition("/")[2] in UNCOUNTED:
+            continue
+        for found in (task, *(task.variant(key) for key in task.variants)):
+            expected = set(found.options.get("expected", {}))
+            assert "test" in expected or expected == {"total"}, name
+            assert expected & {"total", "train"}, name
+
+
 def test_every_list_of_pairs_declares_its_official_length():
     for name, task in all_tasks().items():
         family, _, short = name.rpartition("/")
