@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from paco_fr.faces import records
 from paco_fr.faces.contents import sizes_of
-from paco_fr.faces.listing import LINKS
+from paco_fr.faces.listing import LINKS, as_text
 from paco_fr.utils.errors import FormatError as FormatError
 from paco_fr.utils.errors import MissingDataError, PacoError, quoted
 from paco_fr.utils.progress import tracked
@@ -183,11 +183,21 @@ def _check_faces(rows: Sequence[Mapping[str, Any]], source: str) -> None:
         )
 
 
+def _stored(cell: Any) -> Any:
+    if isinstance(cell, str):
+        return cell if cell.isascii() else as_text(cell)
+    return {name: _stored(value) for name, value in cell.items()} if isinstance(cell, dict) else cell
+
+
 def to_records(rows: Sequence[Mapping[str, Any]], source: str) -> Dataset:
-    """Return face records of rows that share their columns; images are paths, opened only when used."""
+    """Return face records of rows that share their columns; images are paths, opened only when used.
+
+    Names and paths that are no UTF-8 are stored as :func:`paco_fr.faces.listing.as_text` writes them.
+    """
+    source = as_text(source)
     if not rows:
         raise PacoError(f"{source}: no faces. Check the path and the file names.")
     _check_faces(rows, source)
     names = list(rows[0])
-    columns = {name: [row[name] for row in rows] for name in names}
+    columns = {name: [_stored(row[name]) for row in rows] for name in names}
     return records.check(Dataset.from_dict(columns, features=records.features(names)), source)

@@ -79,7 +79,7 @@ def _table(path: Path, *, header: bool, columns: int) -> dict[str, tuple[int, li
     for line, fields in body:
         if len(fields) != columns + 1:
             raise FormatError(path, line, f"{len(fields)} columns, expected {columns + 1}", REMEDY)
-        if not all(is_whole(field.lstrip("-")) for field in fields[1:]):
+        if not all(is_whole(field.removeprefix("-")) for field in fields[1:]):
             raise FormatError(path, line, "values that are no whole numbers", REMEDY)
         table[once(seen, fields[0], path, line, REMEDY)] = (line, fields[1:])
     return table

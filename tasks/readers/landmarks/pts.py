@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tasks.readers.files import FormatError, read_lines, read_numbers
+from tasks.readers.files import FormatError, is_whole, read_lines, read_numbers
 
 REMEDY = "Restore the original .pts file."
 _COUNT = re.compile(r"n_points\s*:\s*(\d+)", re.IGNORECASE)
@@ -37,7 +37,7 @@ def read_pts(path: str | Path, points: int | None = 68) -> npt.NDArray[np.float6
     if opening is None or lines[-1][1] != "}":
         raise FormatError(path, lines[-1][0] if lines else None, "no points between braces", REMEDY)
     found = [m for _, line in lines[:opening] if (m := _COUNT.fullmatch(line))]
-    if len(found) != 1:
+    if len(found) != 1 or not is_whole(found[0][1]):
         raise FormatError(path, lines[opening][0], "no single 'n_points: K' before the brace", REMEDY)
     count, body = int(found[0][1]), lines[opening + 1 : -1]
     if points is not None and count != points:

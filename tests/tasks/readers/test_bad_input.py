@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -50,6 +51,7 @@ DAMAGE = [
     ("landmarks/wflw", WFLW, line(4, lambda t: " ".join([*t.split()[:196], "9", "9", "9", "9", *t.split()[200:]])),
      "line 4: the box .* has no extent"),
     ("landmarks/300w", PTS, line(2, lambda _: "n_points: 51"), "holds 51 points, expected 68"),
+    ("landmarks/300w", PTS, line(2, lambda _: "n_points: " + "6" * 5_000), "no single 'n_points: K'"),
     ("landmarks/300w", PTS, line(9, lambda _: "1 2 3"), r"image_0002\.pts, line 9: expected 2 numbers"),
     ("landmarks/cofw", COFW, garbage, "COFW_test_color.mat: is not a Matlab 7.3 file"),
     ("landmarks/aflw19", AFLW, garbage, "is not AFLW's Matlab 5 file"),
@@ -89,6 +91,7 @@ DAMAGE = [
     ("attributes/celeba", EVAL, line(5, lambda _: ""), "000005.jpg .* is not in this list"),
     ("attributes/celeba", EVAL, line(5, last_word("3")), "line 5: part '3' is not 0, 1 or 2"),
     ("attributes/celeba", MARKS, line(4, last_word("x")), "line 4: values that are no whole numbers"),
+    ("attributes/celeba", MARKS, line(4, last_word("--5")), "line 4: values that are no whole numbers"),
     ("expression/rafdb_challenge", LISTS + "/rafdb_occlusion_list.txt", line(2, lambda _: "nothing 3 4"),
      "rafdb_occlusion_list.txt, line 2: 'nothing 3 4' does not hold one name"),
     ("expression/rafdb_challenge", LISTS + "/val_raf_db_list.txt", line(1, lambda _: "0/test_99999_aligned.jpg"),
@@ -168,6 +171,15 @@ def test_an_archive_in_place_of_a_folder_is_to_be_unpacked(name: str, copied: Co
 
 
 ONE_A_LAYOUT = sorted({all_tasks()[name].files: name for name in sorted(WRITERS)}.values())
+
+
+@pytest.mark.parametrize("name", ONE_A_LAYOUT)
+def test_a_data_root_may_have_a_name_that_is_no_utf_8(name: str, copied: Copied) -> None:
+    """Paths went into tables as they were, which broke them with a traceback."""
+    root = copied(name)
+    root = root.rename(root.with_name(root.name + os.fsdecode(b"\xe9")))
+    found = passport(all_tasks()[name], root, decode=True)
+    assert found.sound, found.problem
 
 
 @pytest.mark.parametrize("name", ONE_A_LAYOUT)
