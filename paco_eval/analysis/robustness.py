@@ -112,12 +112,15 @@ def sweeps(stored: Iterable[Stored]) -> list[Sweep]:
     return [Sweep(complete[key]) for key in sorted(complete, key=lambda key: tuple(map(str, key)))]
 
 
-def summary(found: Sequence[Sweep]) -> pd.DataFrame:
+def summary(found: Sequence[Sweep], references: Sequence[Sweep] = ()) -> pd.DataFrame:
     """Return a line per sweep: clean score, mean score over kinds and levels, drop, relative drop, worst kind.
 
-    ``relative_drop`` is NaN where it is not shown; ``note`` says why.
+    ``relative_drop`` is NaN where it is not shown; ``note`` says why. It is held against ``constant``, which may be
+    among the ``references`` alone.
     """
-    constants = {_place(sweep): sweep.clean for sweep in found if sweep.clean.encoder == CONSTANT}
+    constants = {
+        _place(sweep): sweep.clean for sweep in (*found, *references) if sweep.clean.encoder == CONSTANT
+    }
     lines = []
     for sweep in found:
         row, clean = sweep.clean, sweep.value(*CLEAN)

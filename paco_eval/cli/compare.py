@@ -84,4 +84,4 @@ def command(
         for path in result.files:
             click.echo(str(path), err=style == "json")
     if wrong:
-        raise wrong
+        raise PacoError(" ".join([str(wrong), *loaded.problems])) if comparison is None else wrong

@@ -6,11 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
+from paco_eval.analysis.columns import methods_with_seeds
 from paco_eval.analysis.compare import Comparison
+from paco_eval.analysis.robustness import CONSTANT
 from paco_eval.analysis.significance import MetricOf, registered_metrics, seed_intervals
 from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.charts.panels import Chart, relabelled, slug
-from paco_eval.report.leaderboard.layout import Asked, ahead_of, one_table, shown_of, titled, titles_of
+from paco_eval.report.leaderboard.layout import (
+    Asked,
+    ahead_of,
+    is_named,
+    one_table,
+    shown_of,
+    titled,
+    titles_of,
+)
 from paco_eval.report.leaderboard.writers import ENDINGS, LATEX_NEEDS, written
 from paco_eval.report.page.contents import collect
 from paco_eval.report.page.render import render
@@ -24,7 +34,7 @@ from paco_eval.report.tables.robustness import over_levels
 from paco_eval.report.tables.table import Table, family_tables
 from paco_eval.rows.archive import write_archive
 from paco_eval.rows.artefacts import checkpoints, pretrainings
-from paco_eval.rows.store import load_rows
+from paco_eval.rows.store import Stored, load_rows
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import write_text, writing
 from paco_fr.utils.progress import tracked
@@ -91,33 +101,39 @@ def build_report(
     mimics = sum(stored.row.data_kind == "mimic" for stored in loaded.rows)
     if mimics and not include_mimic:
         problems.append(f"{mimics} rows of miniatures are left out; --include-mimic shows them apart.")
-    runs = [run for folder in folders for run in pretrainings(folder)]
-    runs += checkpoints((stored.row.encoder for stored in loaded.rows), runs)
+    asked = table or Asked()
+    rows = shown_of(loaded.rows, asked)
+    runs = [] if asked.encoders else [run for folder in folders for run in pretrainings(folder)]
+    runs += checkpoints((stored.row.encoder for stored in rows), runs)
     if not loaded.rows and not runs:
         raise PacoError("Nothing to report. " + " ".join(problems))
     archived = write_archive(Path(out) / "archive", loaded.rows) if "archive" in formats else []
     if set(formats) == {"archive"}:
         return Report(archived, problems)
-    asked = table or Asked()
     metric_of = metric_of or registered_metrics()
     boards = one_table(
         loaded.rows, asked, metric_of=metric_of, include_mimic=include_mimic, replicates=replicates
     )
-    rows = shown_of(loaded.rows, asked)
+    # What a line is and is called, and what drops are held against, does not depend on what else is shown.
+    several, called = methods_with_seeds(loaded.rows), titles_of(loaded.rows, asked.names)
+    references = [s for s in loaded.rows if s.row.encoder == CONSTANT and s.row.level is not None]
     ahead = ahead_of(boards)
     intervals = seed_intervals(metric_of)
     if style == "paper":
-        tables = preset_tables(rows, intervals=intervals, ahead=ahead)
+        tables = preset_tables(rows, intervals=intervals, ahead=ahead, several=several, references=references)
     else:
-        tables = family_tables(rows, intervals=intervals, ahead=ahead, include_mimic=include_mimic)
+        tables = family_tables(
+            rows, intervals=intervals, ahead=ahead, include_mimic=include_mimic, several=several
+        )
     if published:
         literature = load_published()
+        if asked.tasks:
+            literature = literature[[is_named(task, asked.tasks) for task in literature.task]]
         tables = [*(beside_measured(table, literature) for table in tables), *published_apart(literature)]
     if comparison is not None:
         tables = [*comparison_tables(comparison), *tables]
         problems += comparison.problems
-    shown = [_over_levels(table, problems) for table in tables]
-    called = titles_of(rows, asked.names)
+    shown = [_over_levels(table, references, problems) for table in tables]
     narrow = [titled(part, called) for table in shown for part in table.main_only().parts()]
     texts = {
         f"table.{ENDINGS[name]}": written(boards, name, cost=asked.cost)
@@ -136,7 +152,9 @@ def build_report(
     titles: Mapping[str, str] = {}
     if {"html", "figures"} & set(formats):
         page = "html" in formats
-        contents = collect(rows, boards, tables, shown, runs, metric_of, problems, page=page)
+        contents = collect(
+            rows, boards, tables, shown, runs, metric_of, problems, named=called, several=several, page=page
+        )
         charts, titles = contents.charts, contents.titles
         if page:
             texts["report.html"] = render(contents, title)
@@ -144,10 +162,10 @@ def build_report(
     return Report([*archived, *files], problems)
 
 
-def _over_levels(table: Table, problems: list[str]) -> Table:
+def _over_levels(table: Table, references: Sequence[Stored], problems: list[str]) -> Table:
     """Return what is shown of a table: of derived tasks what was lost, instead of every kind and level."""
     try:
-        return over_levels(table)
+        return over_levels(table, references)
     except PacoError as error:
         problems.append(str(error))
         return table

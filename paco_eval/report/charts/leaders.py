@@ -20,9 +20,8 @@ def to_svg(board: Leaderboard) -> str:
     for row, entry in enumerate(board.entries):
         y = TOP + ROW * row + ROW / 2
         weight = ' font-weight="600"' if entry.own or any(s and s.ahead for s in entry.scores) else ""
-        body.append(
-            f'<text x="{NAMES - 10}" y="{y + 4:g}" text-anchor="end"{weight}>{escape(entry.name[:20])}</text>'
-        )
+        name = entry.name if len(entry.name) <= 20 else f"{entry.name[:9]}…{entry.name[-10:]}"
+        body.append(f'<text x="{NAMES - 10}" y="{y + 4:g}" text-anchor="end"{weight}>{escape(name)}</text>')
     for place, head in enumerate(board.heads):
         body += _panel(head, board.entries, place, NAMES + place * (PANEL + GAP))
     told = "; ".join(claim.sentence for claim in board.claims)
@@ -59,8 +58,8 @@ def _panel(head: Head, entries: tuple[Entry, ...], place: int, left: int) -> lis
                 score,
                 y,
                 at(score.value),
-                score.low and at(score.low),
-                score.high and at(score.high),
+                None if score.low is None else at(score.low),
+                None if score.high is None else at(score.high),
                 left,
             )
     return lines

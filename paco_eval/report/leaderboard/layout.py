@@ -28,7 +28,7 @@ from paco_eval.report.leaderboard.scoring import LOST, TaskScores, marked, task_
 from paco_eval.report.tables.table import Table
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
-from paco_fr.utils.errors import unknown_name
+from paco_fr.utils.errors import PacoError, unknown_name
 from tasks.derived import NAMES
 
 Columns = Literal["auto", "tasks", "families"]
@@ -110,10 +110,9 @@ def leaderboards(
     rows = list(rows)
     several, titles = methods_with_seeds(rows), titles_of(rows, names or {})
     found = [stored for stored in rows if include_mimic or stored.row.data_kind != "mimic"]
-    if baseline:
-        _baseline(baseline, _plain(found, several), titles)
+    base = _baseline(baseline, _plain(found, several), titles) if baseline else ""
     parts = parts and not tasks
-    found = _of_encoders(found if parts else _of_tasks(found, tasks), encoders, several)
+    found = _of_encoders(found if parts else _of_tasks(found, tasks), encoders, several, base)
     groups: dict[tuple[str, bool, str], list[Stored]] = defaultdict(list)
     for stored in found:
         part = stored.row.task.partition("/")[0] if parts and _apart(stored.row) else ""
@@ -122,7 +121,7 @@ def leaderboards(
     order = sorted(groups, key=lambda key: (key[1], after.index(key[2]), -len(groups[key]), key[0]))
     made = [
         replace(
-            _leaderboard(key[0], key[1], groups[key], several, metric_of, baseline, titles, own, columns, replicates),
+            _leaderboard(key[0], key[1], groups[key], several, metric_of, base, titles, own, columns, replicates),
             part=key[2],
         )
         for key in order
@@ -131,14 +130,29 @@ def leaderboards(
 
 
 def shown_of(rows: list[Stored], asked: Asked) -> list[Stored]:
-    """Return the rows of the tasks and encoders that a user names; all of them where none are named.
+    """Return the rows of the tasks and encoders that a user names, and of the baseline; all of them where none are named.
+
+    Unlike in the one table, a pattern means derived tasks, too, wherever it fits their names.
 
     Raises:
         PacoError: a pattern that nothing answers to.
 
     """
-    found = _of_tasks(rows, asked.tasks) if asked.tasks else rows
-    return _of_encoders(found, asked.encoders, methods_with_seeds(rows))
+    several = methods_with_seeds(rows)
+    base = (
+        _baseline(asked.baseline, _plain(rows, several), titles_of(rows, asked.names))
+        if asked.baseline
+        else ""
+    )
+    if asked.tasks:
+        _of_tasks(rows, asked.tasks)  # that each pattern means something
+    found = [stored for stored in rows if not asked.tasks or is_named(stored.row.task, asked.tasks)]
+    return _of_encoders(found, asked.encoders, several, base)
+
+
+def is_named(task: str, patterns: str) -> bool:
+    """Say whether one of several patterns, separated by commas, is the name of a task or a glob that it fits."""
+    return any(fnmatchcase(task, part.strip()) for part in patterns.split(","))
 
 
 def _of_tasks(rows: list[Stored], patterns: str) -> list[Stored]:
@@ -148,12 +162,9 @@ def _of_tasks(rows: list[Stored], patterns: str) -> list[Stored]:
         return plain or [stored for stored in rows if not _derived(stored.row)] or rows
     kept: dict[str, Stored] = {}
     for pattern in wanted:
+        named = [stored for stored in rows if fnmatchcase(stored.row.task, pattern)]
         outright = pattern.partition("/")[0] in (*NAMES, CODEBOOK)
-        hits = [
-            stored
-            for stored in rows
-            if fnmatchcase(stored.row.task, pattern) and (outright or not _apart(stored.row))
-        ]
+        hits = named if outright else [stored for stored in named if not _apart(stored.row)] or named
         if not hits:
             raise unknown_name("measured task", pattern, {stored.row.task for stored in rows})
         kept |= {stored.row.key: stored for stored in hits}
@@ -169,18 +180,38 @@ def _derived(row: Row) -> bool:
     return row.task.partition("/")[0] in NAMES
 
 
-def _of_encoders(rows: list[Stored], patterns: str, several: set[str]) -> list[Stored]:
-    wanted = [part for part in (part.strip() for part in patterns.split(",")) if part]
+def _of_encoders(rows: list[Stored], patterns: str, several: set[str], base: str) -> list[Stored]:
+    """Return the rows of the lines that are named, and of the baseline; of a line named by a seed's encoder, this alone."""
+    lines, plain = _lines(rows, several), _plain(rows, several)
+    wanted = _parts(patterns, called(plain))
     if not wanted:
         return rows
-    lines, plain = _lines(rows, several), _plain(rows, several)
-    kept: set[str] = set()
+    whole, alone = {base}, set[str]()
     for pattern in wanted:
         labels = meant(plain, pattern)
         if not labels:
             raise unknown_name("measured encoder", pattern, called(plain))
-        kept |= set(labels)
-    return [stored for label, found in lines.items() if label in kept for stored in found]
+        encoders = {row.encoder for label in labels for row in plain[label]}
+        if pattern in encoders and len(encoders) > 1 and pattern not in labels:
+            alone.add(pattern)
+        else:
+            whole |= set(labels)
+    return [
+        stored
+        for label, found in lines.items()
+        for stored in found
+        if label in whole or stored.row.encoder in alone
+    ]
+
+
+def _parts(patterns: str, known: set[str]) -> list[str]:
+    """Return what stands between commas, but names that hold commas whole."""
+    parts, found = patterns.split(","), list[str]()
+    while parts:
+        size = next((n for n in range(len(parts), 1, -1) if ",".join(parts[:n]).strip() in known), 1)
+        found.append(",".join(parts[:size]).strip())
+        parts = parts[size:]
+    return [part for part in found if part]
 
 
 def _lines(rows: Iterable[Stored], several: set[str]) -> dict[str, list[Stored]]:
@@ -207,7 +238,7 @@ def _leaderboard(
     replicates: int,
 ) -> Leaderboard:
     lines, plain = _lines(rows, several), _plain(rows, several)
-    base = _baseline(baseline, plain, titles, here=False) if baseline else ""
+    base = baseline if baseline in plain else ""
     tasks = task_scores(lines, titles, base, metric_of, replicates)
     lines = {label: found for label, found in lines.items() if any(label in task.scores for task in tasks)}
     said = claims([task.scored for task in tasks if task.scored is not None])
@@ -229,18 +260,18 @@ def _leaderboard(
         range(len(entries)), key=lambda at: (math.inf if (rank := entries[at].rank) is None else rank, at)
     )
     definitions = _definitions(rows, protocol, heads, metric_of is not None, bool(base), replicates)
-    definitions += tuple(task.shared for task in tasks if task.shared)
+    definitions += tuple(said for task in tasks for said in (task.shared, task.unpaired) if said)
     return Leaderboard(protocol, mimic, tuple(heads), tuple(entries[at] for at in order), tuple(said), definitions)  # fmt: skip
 
 
-def _baseline(
-    wanted: str, lines: Mapping[str, Sequence[Row]], titles: Mapping[str, str], *, here: bool = True
-) -> str:
-    """Return the line that is meant; where it need not be ``here`` and is not, an empty text."""
+def _baseline(wanted: str, lines: Mapping[str, Sequence[Row]], titles: Mapping[str, str]) -> str:
+    """Return the line that is meant."""
     labels = [label for label in lines if titles[label] == wanted] or meant(lines, wanted)
-    if not labels and here:
+    if not labels:
         raise unknown_name("baseline", wanted, called(lines) | {titles[label] for label in lines})
-    return labels[0] if labels else ""
+    if len(labels) > 1:
+        raise PacoError(f"Baseline '{wanted}' means {len(labels)} encoders: {', '.join(labels)}. Name one.")
+    return labels[0]
 
 
 def ahead_of(boards: Iterable[Leaderboard]) -> frozenset[tuple[str, str, str]]:

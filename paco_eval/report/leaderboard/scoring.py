@@ -38,6 +38,7 @@ class TaskScores:
         scores: of every line that has the task.
         scored: who leads by how much; None where nothing is comparable.
         shared: a sentence with the notes that stand beside every score; empty without any.
+        unpaired: a sentence that says why encoders are told apart by their own intervals; empty where they are paired.
 
     """
 
@@ -45,6 +46,7 @@ class TaskScores:
     scores: dict[str, Score]
     scored: Scored | None
     shared: str
+    unpaired: str = ""
 
 
 def task_scores(
@@ -102,13 +104,16 @@ def _task(
         for label, score in scores.items()
         if score.value is not None and not score.struck and not _elsewhere(score)
     ]
-    drawn = _drawn([kept[label] for label in alike], metric_of, replicates) if metric_of and alike else None
+    drawn, why = (
+        _drawn([kept[label] for label in alike], metric_of, replicates) if metric_of and alike else (None, "")
+    )
+    unpaired = f"{title}: not paired, so that intervals must not touch ({why.rstrip('.')})." if why else ""
     for label, score in scores.items():
         interval = drawn.mean(alike.index(label)).interval() if drawn is not None and label in alike else None
         low, high = _ends(column, kept[label], interval)
         scores[label] = replace(score, low=low, high=high)
     if not alike:
-        return TaskScores(column, scores, None, said)
+        return TaskScores(column, scores, None, said, unpaired)
     better = bool(column.higher_is_better)
     ranks = pd.Series([float(scores[label].value or 0.0) for label in alike]).rank(ascending=not better)
     for label, rank in zip(alike, ranks, strict=True):
@@ -124,7 +129,7 @@ def _task(
     aside = tuple(titles[label] for label, score in scores.items() if _elsewhere(score))
     unit = {"deg": "°", "%": " points" if better else ""}.get(column.unit, "")
     scored = Scored(column.task, title, sides, leader, unit, column.decimals, aside)
-    return TaskScores(column, scores, scored, said)
+    return TaskScores(column, scores, scored, said, unpaired)
 
 
 def _newest(runs: Mapping[str, list[Stored | Sweep]]) -> dict[str, list[Stored | Sweep]]:
@@ -194,20 +199,24 @@ def _mean(column: Column, runs: Sequence[Stored | Sweep]) -> float | None:
     return stdlib_statistics.fmean(known) if len(known) == len(values) else None
 
 
-def _drawn(sides: Sequence[Sequence[Stored | Sweep]], metric_of: MetricOf, replicates: int) -> Drawn | None:
-    """Return all encoders of a task under the same draws; None where items or definitions do not allow it."""
+def _drawn(
+    sides: Sequence[Sequence[Stored | Sweep]], metric_of: MetricOf, replicates: int
+) -> tuple[Drawn | None, str]:
+    """Return all encoders of a task under the same draws; None and why where items or definitions do not allow it."""
     whole = [[run for run in side if isinstance(run, Sweep)] for side in sides]
     try:
         if any(whole):
-            return drawn_drops(whole, replicates=replicates)
+            return drawn_drops(whole, replicates=replicates), ""
         row = _row(sides[0][0])
         metric = metric_of(row, row.main_metric)
         if metric is None:
-            return None
+            return None, f"nothing here computes {row.main_metric}"
         items = [[_stored(run).items() for run in side] for side in sides]
-        return drawn_together(metric, items, replicates=replicates)
-    except (PacoError, KeyError, AttributeError, TypeError):  # not the same items, or of another layout
-        return None
+        return drawn_together(metric, items, replicates=replicates), ""
+    except PacoError as error:
+        return None, str(error)
+    except (KeyError, AttributeError, TypeError):
+        return None, "items of another layout"
 
 
 def _ends(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from paco_eval.analysis.columns import Column, line_label, methods_with_seeds
-from paco_eval.analysis.names import encoder_titles, metric_title
+from paco_eval.analysis.columns import Column, line_label
+from paco_eval.analysis.names import metric_title
 from paco_eval.analysis.significance import MetricOf
 from paco_eval.report.charts.panels import Chart, slug
 from paco_eval.report.charts.scores import Items, few_shot_charts, table_charts
@@ -21,7 +21,6 @@ from paco_eval.report.page.inside import MOST, Inside, checkpoint_of, look_insid
 from paco_eval.report.tables.presets import ROBUSTNESS
 from paco_eval.report.tables.table import Table, family_tables
 from paco_eval.rows.artefacts import Pretraining
-from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
 from paco_fr.checkpoint import SHIPPED
 from paco_fr.utils.errors import PacoError
@@ -75,6 +74,8 @@ def collect(
     metric_of: MetricOf,
     problems: list[str],
     *,
+    named: Mapping[str, str],
+    several: set[str],
     page: bool = True,
 ) -> Contents:
     """Return what a report shows.
@@ -87,16 +88,17 @@ def collect(
         runs: pretraining runs of the folders.
         metric_of: definitions of metrics.
         problems: gets a sentence for each thing that had to be left out.
+        named: what each line is called.
+        several: methods of which a line is the mean over seeds.
         page: whether faces and checkpoints, which only the page shows, are wanted.
 
     """
     items, say = Items(), problems.append
-    titles = _titles(rows, boards, tables)
-    several = methods_with_seeds(rows)
-    shown = _with_charts(rows, tables, condensed, items, metric_of, say)
+    titles = _titles(boards, tables, {line_label(s.row, several) for s in rows}, named)
+    shown = _with_charts(rows, tables, condensed, items, metric_of, say, several)
     # What concerns the top of the page looks at the tables of families, even where those of papers are printed.
     plain = (
-        family_tables(stored for stored in rows if stored.row.protocol == boards[0].protocol)
+        family_tables((s for s in rows if s.row.protocol == boards[0].protocol), several=several)
         if boards and page
         else []
     )
@@ -121,16 +123,14 @@ def axis_title(column: Column) -> str:
     return metric_title(column.metric, column.unit) + column.arrow
 
 
-def _titles(rows: Sequence[Stored], boards: Sequence[Leaderboard], tables: Sequence[Table]) -> dict[str, str]:
+def _titles(
+    boards: Sequence[Leaderboard], tables: Sequence[Table], labels: set[str], named: Mapping[str, str]
+) -> dict[str, str]:
     """Return what to call each line, those of the first board first, then published ones and differences by their label."""
-    several = methods_with_seeds(rows)
-    lines: dict[str, list[Row]] = defaultdict(list)
-    for stored in rows:
-        lines[line_label(stored.row, several)].append(stored.row)
     found = {entry.label: entry.name for board in boards for entry in board.entries}
-    # Tables of papers and limited ones call the encoders of one method by name where a board calls the method.
-    for label, name in encoder_titles(lines).items() if lines else ():
-        found.setdefault(label, name)
+    for label, name in named.items():
+        if label in labels:
+            found.setdefault(label, name)
     for table in tables:
         for line in table.lines:
             found.setdefault(line.label, line.label)
@@ -183,11 +183,12 @@ def _with_charts(
     items: Items,
     metric_of: MetricOf,
     say: Callable[[str], None],
+    several: set[str],
 ) -> list[tuple[Table, list[Chart]]]:
     together = [
         few_shot_charts(tables, axis_title),
         overview_charts(tables, axis_title),
-        _preset_curves(rows, tables),
+        _preset_curves(rows, tables, several),
     ]
     taken: set[str] = set()
     shown = []
@@ -203,11 +204,13 @@ def _with_charts(
     return shown
 
 
-def _preset_curves(rows: Sequence[Stored], tables: Sequence[Table]) -> dict[str, list[Chart]]:
+def _preset_curves(
+    rows: Sequence[Stored], tables: Sequence[Table], several: set[str]
+) -> dict[str, list[Chart]]:
     """Return the curves of sweeps for tables of papers, which hold no levels, under the titles of these."""
     places = {table.protocol: table.title for table in tables if table.family == ROBUSTNESS}
     levels = [stored for stored in rows if stored.row.level is not None] if places else []
-    swept = family_tables(levels)
+    swept = family_tables(levels, several=several)
     protocols = {table.title: table.protocol for table in swept}
     drawn: dict[str, list[Chart]] = defaultdict(list)
     for title, found in overview_charts(swept, axis_title).items():

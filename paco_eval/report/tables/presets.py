@@ -83,7 +83,12 @@ PRESETS: dict[str, tuple[Wanted, ...]] = {
 
 
 def preset_tables(
-    rows: Iterable[Stored], *, intervals: MeanInterval = widest_ends, ahead: Collection[Ahead] = ()
+    rows: Iterable[Stored],
+    *,
+    intervals: MeanInterval = widest_ends,
+    ahead: Collection[Ahead] = (),
+    several: set[str] | None = None,
+    references: Sequence[Stored] = (),
 ) -> list[Table]:
     """Return the paper-style tables, one for each preset and protocol that has any measured column.
 
@@ -91,6 +96,8 @@ def preset_tables(
         rows: as :func:`paco_eval.rows.store.load_rows` returns them; miniatures are left out.
         intervals: of means over seeds.
         ahead: what is printed bold, see :func:`paco_eval.report.tables.table.family_tables`.
+        several: methods of which a line is the mean over seeds, likewise.
+        references: rows of ``constant`` that relative drops are held against, beside those that are shown.
 
     """
     rows = [stored for stored in rows if stored.row.data_kind != "mimic"]
@@ -101,8 +108,8 @@ def preset_tables(
         ]
         if name == "ablation":
             chosen = _variants(chosen)
-        for table in family_tables(chosen, intervals=intervals, ahead=ahead, heading=name):
-            arranged = _arranged(over_levels(table) if name == ROBUSTNESS else table, wanted)
+        for table in family_tables(chosen, intervals=intervals, ahead=ahead, heading=name, several=several):
+            arranged = _arranged(over_levels(table, references) if name == ROBUSTNESS else table, wanted)
             if arranged.columns:
                 found.append(arranged)
     return found

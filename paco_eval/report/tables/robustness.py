@@ -12,6 +12,7 @@ import numpy as np
 from paco_eval.analysis.columns import Column
 from paco_eval.analysis.robustness import Sweep, summary, sweeps
 from paco_eval.report.tables.table import Cell, Table
+from paco_eval.rows.store import Stored
 
 ALL_KINDS = "mean of kinds"
 """Subset of the main number of a derived task: the mean score over kinds and levels."""
@@ -23,12 +24,13 @@ NOTE = (
 )
 
 
-def over_levels(table: Table) -> Table:
+def over_levels(table: Table, references: Sequence[Stored] = ()) -> Table:
     """Return the table with few columns for each derived task in place of one for each kind and level.
 
     They are the clean score; the mean over kinds and levels, which is the main number; the drop; the relative drop;
     the worst kind with its drop; and each kind as the mean over its levels, for encoders that have all of them.
     Columns without a level stay as they are. A method with several pretraining seeds has the mean over these.
+    Relative drops are held against ``constant``, of the table or among the rows of ``references``.
 
     Raises:
         PacoError: rendered and perturbed rows under one task.
@@ -54,7 +56,7 @@ def over_levels(table: Table) -> Table:
                 row.append(_level_mean([line.cells[i] for i in kinds[column]]))
             if place == 0 and table.columns[kinds[column][0]].level == 0 and len(swept) > 1:
                 columns += _summary_columns(column)
-                found = _summary_cells([[line.cells[i] for i in swept] for line in table.lines])
+                found = _summary_cells([[line.cells[i] for i in swept] for line in table.lines], references)
                 for row, more in zip(cells, found, strict=True):
                     row += more
     lines = tuple(replace(line, cells=tuple(row)) for line, row in zip(table.lines, cells, strict=True))
@@ -85,12 +87,14 @@ def _summary_columns(clean: Column) -> list[Column]:
     ]
 
 
-def _summary_cells(lines: Sequence[Sequence[Cell | None]]) -> list[list[Cell | None]]:
+def _summary_cells(
+    lines: Sequence[Sequence[Cell | None]], references: Sequence[Stored]
+) -> list[list[Cell | None]]:
     """Return the cells of the summary columns for every line of one derived task, from the cells of its sweeps."""
     runs = [sweeps(stored for cell in cells if cell for stored in cell.rows) for cells in lines]
     everything = [sweep for found in runs for sweep in found]
     whole = {cell for sweep in everything for cell in sweep.cells}
-    facts = summary(everything).to_dict("records")
+    facts = summary(everything, sweeps(references)).to_dict("records")
     starts = np.cumsum([0, *map(len, runs)])
     return [
         _line_summary(found, facts[start : start + len(found)])

@@ -130,6 +130,7 @@ def family_tables(
     ahead: Collection[Ahead] = (),
     include_mimic: bool = False,
     heading: str = "",
+    several: set[str] | None = None,
 ) -> list[Table]:
     """Return the tables of all families and protocols among ``rows``: first the benchmarks, diagnostics last.
 
@@ -139,10 +140,11 @@ def family_tables(
         ahead: what is printed bold, see :func:`paco_eval.report.leaderboard.layout.ahead_of`.
         include_mimic: whether rows of miniatures get tables too; else they are left out.
         heading: puts all rows into one table of this name instead of one per family.
+        several: methods of which a line is the mean over seeds; by default those that have several among ``rows``.
 
     """
     rows = list(rows)
-    several = methods_with_seeds(rows)
+    several = methods_with_seeds(rows) if several is None else several
     groups: dict[tuple[str, str, bool], list[Stored]] = defaultdict(list)
     for stored in rows:
         mimic = stored.row.data_kind == "mimic"

@@ -137,7 +137,7 @@ def test_everything_shows_only_the_tasks_and_encoders_asked_for(tmp_path: Path) 
     run = write_run(
         tmp_path / "run", encoders=["pixels", "constant", "paco-tiny"], tasks=[TASKS[2], TASKS[3]]
     )
-    asked = Asked(tasks="pose/*", encoders="pixels,paco-tiny", baseline="constant")
+    asked = Asked(tasks="pose/*", encoders="pixels,paco-tiny", names={"constant": "nothing"})
     files = build_report(run, tmp_path / "out", formats=["figures", "csv", "md", "html"], table=asked).files
     figures = {path.name for path in files if path.parent.name == "figures"}
     assert figures and all(name.startswith("pose-") for name in figures)
@@ -146,6 +146,36 @@ def test_everything_shows_only_the_tasks_and_encoders_asked_for(tmp_path: Path) 
         assert "paco-tiny" in text and "constant" not in text and "landmarks" not in text.lower()
     with pytest.raises(PacoError, match="Unknown measured task 'lips/"):
         build_report(run, tmp_path / "out", formats=["figures"], table=Asked(tasks="lips/*"))
+
+
+def test_what_is_shown_alone_keeps_its_numbers_names_and_baseline(tmp_path: Path) -> None:
+    """Of a table without constant relative drops were gone, and a method with seeds elsewhere lost its name."""
+    for seed in (0, 1):
+        write_sweep(tmp_path, f"paco:{seed}", {"boxes": 1.0, "hand": 3.0}, seed=seed, method="paco/tiny")
+    write_sweep(tmp_path, "constant", {}, clean=20.0)
+    write_row(tmp_path / "rows", *make_row("paco:0", TASKS[0], method="paco/tiny", pretrain_seed=0))
+    drops = {}
+    for encoders in ("", "paco/tiny"):
+        asked = Asked(tasks="perturbed-occlusion/*", encoders=encoders)
+        build_report(tmp_path, tmp_path / "out", formats=["md"], table=asked)
+        text = (tmp_path / "out" / "tables.md").read_text()
+        drops[encoders] = next(line for line in text.splitlines() if line.startswith("| paco/tiny"))
+        assert ("\n| constant" in text) == (not encoders)
+    assert drops[""] == drops["paco/tiny"] and "–" not in drops[""]
+    asked = Asked(tasks="recognition/*", names={"paco/tiny": "Ours"}, baseline="paco/tiny")
+    build_report(tmp_path, tmp_path / "out", formats=["md", "html"], table=asked)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Ours" in (tmp_path / "out" / "tables.md").read_text() and "paco:0</" not in page
+    told = Asked(tasks="perturbed-occlusion/*", encoders="paco/tiny", baseline="constant")
+    build_report(tmp_path, tmp_path / "out", formats=["md"], table=told)
+    assert "constant" in (tmp_path / "out" / "tables.md").read_text(), "what is held against is shown"
+
+
+def test_published_numbers_are_of_the_tasks_asked_for(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", encoders=["pixels"], tasks=[TASKS[2]])
+    build_report(run, tmp_path / "out", formats=["md"], published=True, table=Asked(tasks="pose/*"))
+    text = (tmp_path / "out" / "tables.md").read_text()
+    assert "published" in text and "wflw" not in text.lower()
 
 
 def test_cost_and_verification_are_drawn(tmp_path: Path, names_only: None) -> None:

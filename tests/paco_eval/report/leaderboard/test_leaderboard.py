@@ -15,11 +15,12 @@ from scipy.stats import rankdata
 from paco_eval.analysis.names import encoder_titles, metric_title, names_of
 from paco_eval.analysis.robustness import sweeps
 from paco_eval.analysis.significance import metrics_of_tasks
+from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.leaderboard.board import Leaderboard
 from paco_eval.report.leaderboard.layout import leaderboards
 from paco_eval.report.leaderboard.writers import to_csv, to_json, to_latex, to_markdown, to_text
 from paco_eval.rows.schema import Definition, Metric
-from paco_eval.rows.store import Stored, load_rows
+from paco_eval.rows.store import Stored, items_path, load_rows
 from paco_fr.utils.errors import PacoError
 from tests.fixtures.made_rows import TASKS, make_row, write_run
 from tests.paco_eval.analysis.test_robustness import write_sweep
@@ -98,6 +99,48 @@ def test_a_lead_is_corrected_over_the_scores_of_the_table(tmp_path):
     width = delta.high - delta.low
     assert [delta.low, delta.high] == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.15 * width)
     assert entry.scores[0].ahead and entry.scores[0].beyond
+
+
+def test_items_that_cannot_be_read_are_said_and_not_called_paired(tmp_path):
+    """Of a damaged archive the table said that it was paired, and claimed other things."""
+    run = write_run(tmp_path / "run", ["mae-tiny", "pixels"], [POSE])
+    known = metrics_of_tasks([])
+    defined = [
+        Stored(s.row.model_copy(update={"definition": Definition(kind="pose")}), s.path)
+        for s in load_rows(run).rows
+    ]
+    assert not any("not paired" in sentence for sentence in only(*defined, metric_of=known).definitions)
+    items_path(defined[0].path).unlink()
+    told = [sentence for sentence in only(*defined, metric_of=known).definitions if "not paired" in sentence]
+    assert len(told) == 1 and items_path(defined[0].path).name in told[0]
+
+
+def test_encoders_are_named_by_methods_with_commas_seeds_and_globs_of_what_is_derived():
+    parts = "paco/parts, masking.strategy=region"
+    rows = [
+        *(scored(f"paco:runs/{seed}", 5 + seed, method="paco/x", pretrain_seed=seed) for seed in (0, 1)),
+        scored("paco:cells/region", 6, method=parts, pretrain_seed=0),
+        scored("pixels", 7),
+    ]
+    assert {entry.label for entry in only(*rows, encoders=f"{parts},pixels").entries} == {
+        "paco:cells/region",
+        "pixels",
+    }
+    assert {entry.scores[0].value for entry in only(*rows, encoders="paco/x").entries} == {5.5}
+    assert {entry.scores[0].value for entry in only(*rows, encoders="paco:runs/1").entries} == {6}
+    with pytest.raises(PacoError, match=r"Baseline 'p.' means 3 encoders: .*Name one"):
+        only(*rows, baseline="p*")
+    (kept,) = only(*rows, encoders="paco/x", baseline="pixels").entries[1:]
+    assert kept.baseline, "what others are held against is shown"
+
+
+def test_a_picture_of_the_table_draws_intervals_that_end_at_zero():
+    svg = to_svg(only(scored("a", 0.0, half=0.0), scored("b", 5, half=5.0)))
+    assert all(float(start) >= 132 for start in re.findall(r'd="M([\d.]+),[\d.]+H', svg))
+    long = to_svg(
+        only(scored("paco/parts, codebook.content=raw", 5), scored("paco/parts, codebook.scope=shared", 6))
+    )
+    assert len(set(re.findall(r'text-anchor="end"[^>]*>([^<]*…[^<]*)<', long))) == 2
 
 
 def test_other_pictures_are_neither_ranked_nor_claimed():
