@@ -164,6 +164,7 @@ def _search(unit: npt.NDArray[np.floating], finite: npt.NDArray[np.bool_], sides
             "truth": sides.names[sides.wanted],
             "prediction": np.where(finite[sides.probes], sides.names[columns["best"].astype(np.intp)], ""),
             "mated": enrolled,
+            "enrolled": len(people),
             "mate_score": np.where(own_lost, np.nan, columns["mate"]),
             "above": np.where(own_lost, len(people), columns["above"]).astype(np.int64),
             "equal": np.where(own_lost, 0, columns["equal"]).astype(np.int64),
@@ -227,8 +228,7 @@ def chance(items: pd.DataFrame, task: Task) -> float | None:
     """Return the rank 1 of a guess: one in as many people as the gallery holds."""
     if task.main_metric != "rank1":
         return None
-    enrolled = items.loc[items["mated"], "truth"].nunique()
-    return 100.0 / enrolled if enrolled else None
+    return 100.0 / items["enrolled"].iloc[0] if items["mated"].any() else None
 
 
 def shown(items: pd.DataFrame, labels: pd.DataFrame, task: Task) -> list[Shown]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from paco_fr.faces.decode import encode_png
-from paco_fr.utils.errors import MissingDataError, PacoError
+from paco_fr.utils.errors import MissingDataError, PacoError, PacoWarning
 from tasks.readers.user.own import read_own_pairs, read_pair_list, read_paired, read_people
 from tasks.task import bind, resolve
 from tasks.testing import check_task
@@ -120,3 +121,23 @@ def test_missing_and_packed(people: Path) -> None:
     for folder in ("faces", "faces.zip"):
         with pytest.raises(MissingDataError, match=r"faces\.zip is a file.*Unpack"):
             read_people(people.parent, folder)
+
+
+@pytest.mark.parametrize("folders", [True, False])
+def test_people_are_whom_genuine_pairs_tie_together(folders: bool, tmp_path: Path) -> None:
+    """Folders of cameras were five groups in place of forty people, and intervals half as wide."""
+    names = [
+        [f"cam{camera}{'/' if folders else '_'}{who:02d}.png" for camera in range(3)] for who in range(8)
+    ]
+    lines = [f"{a},{b},1" for one, two, three in names for a, b in ((one, two), (two, three))]
+    lines += [f"{names[who][0]},{names[who - 1][1]},0" for who in range(8)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["first,second,same", *lines]))
+    with (
+        pytest.warns(PacoWarning, match="16 genuine pairs join pictures of two folders")
+        if folders
+        else nullcontext()
+    ):
+        found = read_paired(None, str(tmp_path), "pairs.csv")
+    groups = dict(zip(found["image_id"][:], found["group"][:], strict=True))
+    assert len(set(groups.values())) == 8
+    assert all(len({groups[name] for name in person}) == 1 for person in names)

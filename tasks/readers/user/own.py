@@ -20,9 +20,9 @@ from datasets import Dataset
 
 from paco_fr.data.sources import find_images, load_source, parquet_files
 from paco_fr.faces.listing import as_text
-from paco_fr.utils.errors import PacoError, quoted
+from paco_fr.utils.errors import PacoError, advise, quoted
 from paco_fr.utils.untrusted import read_csv
-from tasks.lists import PairList
+from tasks.lists import PairList, linked
 from tasks.readers.files import FormatError, inside, is_whole, read_lines, require_folder, to_records
 from tasks.readers.recognition import bins, lfw
 from tasks.readers.user import folder as folders
@@ -137,7 +137,10 @@ def listed_pairs(path: Path, folder: Path) -> list[OwnPair]:
 
 
 def read_paired(data_root: str | Path | None, folder: str, pairs: str) -> Dataset:
-    """Return the pictures that a list names, once each; the group of a picture is its sub-folder, if any.
+    """Return the pictures that a list names, once each, with a person as the group.
+
+    That is a picture's sub-folder; but where a genuine pair joins two folders, these are cameras or conditions, and a
+    person is all that genuine pairs tie together, as where there are no folders.
 
     Args:
         data_root: what ``folder`` is relative to.
@@ -151,14 +154,21 @@ def read_paired(data_root: str | Path | None, folder: str, pairs: str) -> Datase
     root = require_folder(Path(data_root or ".") / folder, OBTAIN)
     listed = listed_pairs(root / pairs, root)
     names = dict.fromkeys(name for pair in listed for name in pair[:2])
-    rows = [
-        {
-            "image": str(root / name),
-            "image_id": name,
-            "group": str(PurePosixPath(name).parent) if "/" in name else name,
-        }
-        for name in names
-    ]
+    people = {name: str(PurePosixPath(name).parent) if "/" in name else name for name in names}
+    genuine = [(pair.first, pair.second) for pair in listed if pair.same]
+    joined = [first for first, second in genuine if people[first] != people[second]]
+    if joined:
+        place = {name: at for at, name in enumerate(names)}
+        first, second = np.array([[place[name] for name in pair] for pair in genuine]).T
+        tied = linked(first, second, len(names))
+        people = dict(zip(names, np.array(list(names))[tied].tolist(), strict=True))
+    if any("/" in first for first in joined):
+        advise(
+            f"{root / pairs}: {len(joined)} genuine pairs join pictures of two folders, so folders are not taken for "
+            f"people; genuine pairs tie the pictures together to {len(set(people.values()))}. "
+            "Make one folder for each person if that is wrong."
+        )
+    rows = [{"image": str(root / name), "image_id": name, "group": people[name]} for name in names]
     return to_records(rows, str(root))
 
 

@@ -281,6 +281,11 @@ def test_constant_embeddings_identify_by_chance_and_failures_nobody():
     assert found["rank1"] == pytest.approx(100 / 9)
     assert found["rank5"] == pytest.approx(500 / 9)
     assert found["tpir@fpir=1e-1"] == 0.0
+    few = labels[(labels["media"] == "1") | (labels["group"] == labels["group"].iloc[0])].reset_index(
+        drop=True
+    )
+    items = kind.items(np.ones((len(few), 3)), few, task)  # one person alone is searched for
+    assert values(task, items)["rank1"] == pytest.approx(kind.chance(items, task)) == pytest.approx(100 / 9)
     outputs = np.array(kind.perfect(labels, task), dtype=float)
     outputs[1] = np.nan  # a probe
     items = kind.items(outputs, labels, task)
