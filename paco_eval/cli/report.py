@@ -26,12 +26,15 @@ PRINTED = ("text", "md", "latex", "csv", "json", "svg")
               help="text, md, latex, csv, json, svg print the one table, unless --out is given; archive: all rows in few files. "
                    "May be given several times.  [default: html, md, csv, latex, into files]")  # fmt: skip
 @click.option("--tasks", default="", shell_complete=completion.tasks,
-              help="Show these: names or globs, separated by commas.  [default: all]")  # fmt: skip
+              help="Show these: names or globs, separated by commas; the one table shows derived tasks (occlusion/...) "
+                   "only where nothing else fits, or a pattern begins with theirs.  [default: all]")  # fmt: skip
 @click.option(
     "--encoders", default="", help="Show these: encoders, methods or names, likewise.  [default: all]"
 )
 @click.option(
-    "--baseline", default="", help="Show differences to an encoder, or to a method with several seeds."
+    "--baseline",
+    default="",
+    help="Show differences to an encoder, or to a method with several seeds; it is always shown.",
 )
 @names_option
 @columns_option

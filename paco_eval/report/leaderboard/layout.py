@@ -91,9 +91,10 @@ def leaderboards(
         rows: as :func:`paco_eval.rows.store.load_rows` returns them.
         metric_of: definitions, with which differences are resampled from the items; without them, or without items,
             encoders are told apart only where their intervals do not touch.
-        tasks: names or globs, separated by commas; derived tasks only where a pattern begins with their factor,
-            diagnostics of codebooks likewise. By default all, these only where there is nothing else.
-        encoders: likewise, by encoder, method or alias; by default all.
+        tasks: names or globs, separated by commas; derived tasks only where a pattern begins with their factor or fits
+            nothing else, diagnostics of codebooks likewise. By default all, these only where there is nothing else.
+        encoders: likewise, by encoder, method or alias; by default all. The baseline is always shown, and of a method
+            with several seeds one alone where its encoder is named.
         baseline: encoder, method, alias or shown name that the others are held against.
         names: what to call encoders, see :func:`paco_eval.analysis.names.encoder_titles`.
         own: encoders that one came with; by default the only one that neither ships nor learned nothing.
