@@ -87,7 +87,8 @@ def check_rows(
         lists[row.key] = _ids(items)
         said += [*_of_items(row, items), *_of_metric(row, items, metric_of)]
         problems += [f"{stored.path}: {one}" for one in said]
-    return Checked(len(loaded.rows), problems + _of_all(loaded.rows, trusted.rows, lists))
+    problems += _of_all(loaded.rows, trusted.rows, lists)
+    return Checked(len(loaded.rows), list(dict.fromkeys(problems)))  # a file of an archive is of many rows
 
 
 def _of_row(row: Row, known: dict[str, Task]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from paco_eval.analysis.significance import metrics_of_tasks
 from paco_eval.cli import main
 from paco_eval.experiments.check import check_rows
+from paco_eval.rows.archive import write_archive
 from paco_eval.rows.schema import row_key
 from paco_eval.rows.store import items_path, write_row
 from tasks.registry import all_tasks
@@ -143,3 +144,11 @@ def test_the_command_says_what_holds_by_its_status(tmp_path, measured, monkeypat
         beside.rename(beside.with_name(beside.name.replace(path.stem, "0" * 16)))
     done = CliRunner().invoke(main, ["rows", "check", str(tmp_path)])
     assert done.exit_code == 1 and "Refused" in done.stdout and "not that of its name" in done.stderr
+
+
+def test_a_damaged_file_of_an_archive_is_said_once(tmp_path):
+    rows = [s for s in reference()[0] if s.row.task == POSE.name and s.row.encoder in ("pixels", "constant")]
+    write_archive(tmp_path, rows)
+    (tmp_path / "items" / "pose.parquet").write_bytes(b"PAR1")
+    (said,) = problems(tmp_path)
+    assert "items/pose.parquet" in said
