@@ -267,7 +267,7 @@ def _leaderboard(
 
 def _baseline(wanted: str, lines: Mapping[str, Sequence[Row]], titles: Mapping[str, str]) -> str:
     """Return the line that is meant."""
-    labels = [label for label in lines if titles[label] == wanted] or meant(lines, wanted)
+    labels = [label for label in lines if wanted in (label, titles[label])] or meant(lines, wanted)
     if not labels:
         raise unknown_name("baseline", wanted, called(lines) | {titles[label] for label in lines})
     if len(labels) > 1:

@@ -132,6 +132,9 @@ def test_encoders_are_named_by_methods_with_commas_seeds_and_globs_of_what_is_de
         only(*rows, baseline="p*")
     (kept,) = only(*rows, encoders="paco/x", baseline="pixels").entries[1:]
     assert kept.baseline, "what others are held against is shown"
+    alike = [scored(f"random:tiny{end}", 5, method="random:tiny") for end in ("", "@1")]
+    board = only(*alike, baseline="random:tiny")
+    assert [entry.label for entry in board.entries if entry.baseline] == ["random:tiny"], "its own name first"
 
 
 def test_a_picture_of_the_table_draws_intervals_that_end_at_zero():
