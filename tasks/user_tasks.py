@@ -287,5 +287,5 @@ def _crop(path: str) -> CropContract:
     """Return the box crop where the table has boxes, else the whole picture."""
     from tasks.readers.user.tables import columns_of, has_box  # imported late: lists and help read no tables
 
-    boxed = has_box(columns_of(_table(path), free=True))
+    boxed = has_box(columns_of(_table(path)))
     return CropContract("box", margin=0.25, canvas=224) if boxed else CropContract("whole", canvas=224)

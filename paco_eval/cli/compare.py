@@ -55,8 +55,8 @@ def command(
     except PacoError as error:  # a baseline that is not there: the tables still come
         wrong = error
     asked = Asked(baseline=baseline if comparison else "", names=given)
+    problems = [*loaded.problems, *(comparison.problems if comparison else ())]
     if comparison is not None:
-        problems = [*loaded.problems, *comparison.problems]
         if style == "json":
             click.echo(json.dumps(comparison_records(comparison, titles), indent=1, ensure_ascii=False))
         elif style == "md":
@@ -68,10 +68,10 @@ def command(
             click.echo(written(boards, "text", width=screen_width(), bold=bold))
             for line in comparison_lines(comparison, titles):
                 click.echo(line)
-        for problem in problems if style and out is None else ():
-            progress.say(f"Note: {problem}")
         if not comparison.differences:
             wrong = PacoError("; ".join(["Nothing could be compared", *problems]))
+    for problem in problems if style and out is None else ():
+        progress.say(f"Note: {problem}")
     if style is None or out is not None:
         from paco_eval.report.build import build_report
 
@@ -84,4 +84,4 @@ def command(
         for path in result.files:
             click.echo(str(path), err=style == "json")
     if wrong:
-        raise PacoError(" ".join([str(wrong), *loaded.problems])) if comparison is None else wrong
+        raise wrong

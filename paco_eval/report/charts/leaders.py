@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score
+from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score, shortened
 
 NAMES, PANEL, GAP, ROW, TOP = 132, 150, 22, 22, 46
 """Pixels: width of the names and of a panel, space between panels, height of a row, space above them."""
@@ -20,7 +20,7 @@ def to_svg(board: Leaderboard) -> str:
     for row, entry in enumerate(board.entries):
         y = TOP + ROW * row + ROW / 2
         weight = ' font-weight="600"' if entry.own or any(s and s.ahead for s in entry.scores) else ""
-        name = entry.name if len(entry.name) <= 20 else f"{entry.name[:9]}…{entry.name[-10:]}"
+        name = shortened(entry.name, 20)
         body.append(f'<text x="{NAMES - 10}" y="{y + 4:g}" text-anchor="end"{weight}>{escape(name)}</text>')
     for place, head in enumerate(board.heads):
         body += _panel(head, board.entries, place, NAMES + place * (PANEL + GAP))

@@ -10,6 +10,12 @@ from paco_eval.analysis.standing import Claim
 from paco_eval.rows.store import Stored
 
 
+def shortened(name: str, longest: int) -> str:
+    """Return a name of at most so many letters: of a longer one the middle is left out, as ends tell methods apart."""
+    half = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"
+
+
 @dataclass(frozen=True)
 class Head:
     """A column.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score
+from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score, shortened
 from paco_eval.report.tables.formats import escape_latex, plain_cells, to_pipe
 
 LONGEST_NAME = 34
@@ -148,11 +148,7 @@ class _Block:
 
 def _name(entry: Entry, longest: int) -> str:
     mark = OWN if entry.own else BASELINE if entry.baseline else " "
-    name = entry.name
-    if len(name) > longest:
-        half = (longest - 1) // 2
-        name = f"{name[:half]}…{name[-half:]}"
-    return f"{mark} {name}"
+    return f"{mark} {shortened(entry.name, longest)}"
 
 
 def _head(texts: Sequence[str], column: Sequence[str]) -> list[str]:

@@ -223,13 +223,14 @@ def as_records(pictures: Sequence[bytes], same: Sequence[bool], path: Path) -> D
         if size is not None and size[0] != size[1]:
             told = f"picture {number} is {size[1]} x {size[0]} pixels, expected a square"
             raise FormatError(path, None, told, REMEDY)
+    points = {size: template_points("arcface", size[0] if size else CANVAS).tolist() for size in set(sizes)}
     people = people_of(pictures, same)
     rows = [
         {
             "image": {"bytes": picture, "path": None},
             "image_id": f"{number:07d}",
             "group": f"person {people[number]:07d}",
-            "landmarks": template_points("arcface", size[0] if size else CANVAS).tolist(),
+            "landmarks": points[size],
             "scheme": "five",
         }
         for number, (picture, size) in enumerate(zip(pictures, sizes, strict=True))

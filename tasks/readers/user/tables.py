@@ -26,9 +26,11 @@ from tasks.readers.user.folder import PARTS, drawn_part, part_of
 REMEDY = "Correct the table."
 BOX = ("left", "top", "right", "bottom")
 ANGLES = ("yaw", "pitch", "roll")
-COMMON = ("image", "split", "group", *BOX)
+NAMES = ("image", "split", "group")
+COMMON = (*NAMES, *BOX)
 """Columns that every table may have."""
-POINT = r"[xy]\d+"
+POINT, NONE = r"[xy]\d+", r"(?!)"
+"""Patterns of the names of points' columns, and of no column."""
 
 Numbers = Callable[[tuple[str, ...]], list[float]]
 Truth = Callable[[dict[str, str], Numbers, int], dict[str, Any]]
@@ -88,8 +90,8 @@ def read_masks(data_root: Path | None, table: str) -> Dataset:
 
 def attribute_names(table: Path) -> tuple[str, ...]:
     """Return the columns of a table that are attributes: all but those with a meaning of their own."""
-    names = columns_of(table, free=True)
-    return tuple(name for name in names if name not in (COMMON if has_box(names) else COMMON[:3]))
+    names = columns_of(table)
+    return tuple(name for name in names if name not in (COMMON if has_box(names) else NAMES))
 
 
 def has_box(names: Sequence[str]) -> bool:
@@ -97,13 +99,19 @@ def has_box(names: Sequence[str]) -> bool:
     return set(BOX) <= set(names)
 
 
-def columns_of(
-    table: Path, needed: Sequence[str] = (), pattern: str = "", *, free: bool = False
+def columns_of(table: Path) -> list[str]:
+    """Return the names in the first line of a table whose other columns may have any name, see :func:`_columns`."""
+    return _columns(next(iter(read_csv(read_lines(table), table, REMEDY)), []), table, free=True)
+
+
+def _columns(
+    first: Sequence[str], table: Path, needed: Sequence[str] = (), pattern: str = NONE, *, free: bool = False
 ) -> list[str]:
-    """Return the names in the first line of a table; those with a meaning here in small letters.
+    """Return the names of columns; those with a meaning here in small letters.
 
     Args:
-        table: the file.
+        first: the cells of the first line.
+        table: the file, for messages.
         needed: columns that must be there.
         pattern: of the names of others that have a meaning.
         free: whether others may have any name: fewer than four sides of a box are then no box, but such names.
@@ -112,10 +120,9 @@ def columns_of(
         FormatError: a needed column is missing, a name stands twice, a box lacks a side.
 
     """
-    first = next(iter(read_csv(read_lines(table), table, REMEDY)), [])
     sides = set(BOX) & {name.strip().lower() for name in first}
-    own = COMMON[:3] if free and len(sides) < 4 else COMMON
-    known = re.compile("|".join([*own, *map(re.escape, needed), pattern or "(?!)"]))
+    own = NAMES if free and len(sides) < len(BOX) else COMMON
+    known = re.compile("|".join([*own, *map(re.escape, needed), pattern]))
     names = [low if known.fullmatch(low := name.strip().lower()) else name.strip() for name in first]
     box = BOX if sides and own == COMMON else ()
     for name in dict.fromkeys(["image", *needed, *box, *names]):
@@ -125,7 +132,7 @@ def columns_of(
 
 
 def _read(
-    path: Path, truth: Truth, needed: tuple[str, ...], pattern: str = "", *, free: bool = False
+    path: Path, truth: Truth, needed: tuple[str, ...], pattern: str = NONE, *, free: bool = False
 ) -> Dataset:
     """Return the records of a table; ``truth`` makes the columns of the kind.
 
@@ -134,13 +141,10 @@ def _read(
             an image outside the table's folder; names file and line.
 
     """
-    header = columns_of(path, needed, pattern, free=free)
     lines = list(read_csv(read_lines(path), path, REMEDY))
-    unread = [
-        name
-        for name in header
-        if name not in (*COMMON, *needed) and not re.fullmatch(pattern or "(?!)", name)
-    ]
+    header = _columns(lines[0] if lines else [], path, needed, pattern, free=free)
+    boxed = has_box(header)
+    unread = [name for name in header if name not in (*COMMON, *needed) and not re.fullmatch(pattern, name)]
     if unread:
         advise(
             f"{path}: nobody reads its column {quoted(unread[0])} ({len(unread)} such). Was another name meant?"
@@ -169,6 +173,6 @@ def _read(
             raise FormatError(path, line, f"split {quoted(named)} is none of {', '.join(PARTS)}", REMEDY)
         row = {"image": str(image), "image_id": f"{cell['image']}#{line}", "group": group, "split": split}
         row |= truth(cell, numbers, line)
-        rows.append(row | ({"box": numbers(BOX)} if has_box(header) else {}))
+        rows.append(row | ({"box": numbers(BOX)} if boxed else {}))
     about_parts(rows, str(path))
     return to_records(rows, str(path))
