@@ -31,19 +31,12 @@ class Belief(nn.Module):
             embedded: (S, K, dim) tokens of all codebooks; each hidden place is likened to those of its own.
 
         """
-        B, M, dim = states.shape
-        queries: Tensor = self.norm(states) / dim**0.5
-        if len(embedded) == 1:
-            return own_products(queries, embedded)
-        # Each place with its own tokens, all places in one batched product: rows of hidden ones lie place by place.
-        rows = (hidden * B + torch.arange(B, device=hidden.device)[:, None]).flatten()
-        laid = queries.new_zeros(len(embedded) * B, dim).index_copy(0, rows, queries.reshape(B * M, dim))
-        products: Tensor = laid.view(-1, B, dim) @ embedded.transpose(1, 2).to(laid.dtype)  # (N, B, K)
-        return products.flatten(0, 1).index_select(0, rows).view(B, M, -1)
+        queries = self.norm(states) / states.shape[-1] ** 0.5
+        return own_products(queries, hidden, embedded.mT)
 
 
 def candidates(logits: Tensor, count: int, temperature: float) -> tuple[Tensor, Tensor]:
-    """Return the ``count`` most believed tokens (..., k) and their renormalised weights (..., k).
+    """Return the most believed token (...) and the weights (..., K): a softmax over ``count`` of them, zero for others.
 
     Args:
         logits: (..., K).
@@ -52,7 +45,8 @@ def candidates(logits: Tensor, count: int, temperature: float) -> tuple[Tensor, 
 
     """
     best, chosen = logits.topk(count, dim=-1)
-    return chosen, torch.softmax(best / temperature, dim=-1)
+    weights = torch.softmax(best / temperature, dim=-1)
+    return chosen[..., 0], weights.new_zeros(logits.shape).scatter(-1, chosen, weights)
 
 
 @torch.no_grad()
@@ -69,7 +63,7 @@ def belief_health(
         tokens: (B, M, D) what was put in its place.
         nearest: (B, M, D) the nearest tokens themselves.
         matter: (B, M, D) true patches as tokens see them.
-        weights: (B, M, k) of the mixture.
+        weights: (B, M, K) of the mixture.
 
     """
     return {

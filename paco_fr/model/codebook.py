@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paco_fr.config import CodebookConfig
@@ -67,25 +66,8 @@ class Codebook(nn.Module):
         Never in half precision, whose rounding is larger than the distance between neighbouring tokens.
         """
         tokens = self.tokens.detach()
-        with torch.autocast(patches.device.type, enabled=False):
-            offsets: Tensor = 0.5 * torch.linalg.vector_norm(tokens, dim=-1).square()  # (S, K)
-            return (own_products(patches.float(), tokens) - offsets).argmax(-1)
-
-    def mix(self, tokens: Tensor, cells: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
-        """Return the mixed tokens (B, M, D'): the weighted sum of k chosen ones for each of M places.
-
-        Args:
-            tokens: (S, K, D') of all codebooks, as they are (D' = D) or embedded.
-            cells: places (B, M).
-            chosen: indices of candidates (B, M, k) in the codebook of each place.
-            weights: their weights (B, M, k), summing to one.
-
-        """
-        B, M, k = chosen.shape
-        rows = self.rows(cells[..., None], chosen).reshape(B * M, k)
-        shares = weights.reshape(B * M, k).to(tokens.dtype)
-        mixed = F.embedding_bag(rows, tokens.flatten(0, 1), per_sample_weights=shares, mode="sum")
-        return mixed.reshape(B, M, -1)
+        offsets: Tensor = 0.5 * torch.linalg.vector_norm(tokens, dim=-1).square()  # (S, K)
+        return (own_products(patches, None, tokens.mT) - offsets).argmax(-1)
 
     @torch.no_grad()
     def counts(self, cells: Tensor, chosen: Tensor) -> Tensor:
@@ -140,11 +122,27 @@ class Codebook(nn.Module):
         return len(books)
 
 
-def own_products(vectors: Tensor, tokens: Tensor) -> Tensor:
-    """Return the products (B, N, K) of vectors (B, N, D) with the tokens (S, K, D) of their own codebook."""
-    if len(tokens) == 1:
-        return vectors @ tokens[0].T
-    return torch.einsum("bnd,nkd->bnk", vectors, tokens)
+def own_products(vectors: Tensor, cells: Tensor | None, matrices: Tensor) -> Tensor:
+    """Return the products (B, M, E) of vectors with the matrix of their own codebook, in its precision.
+
+    Args:
+        vectors: (B, M, D).
+        cells: their places (B, M), all different in a picture; None for all places in order.
+        matrices: (S, D, E), one for each codebook.
+
+    """
+    B, M, D = vectors.shape
+    vectors = vectors.to(matrices.dtype)
+    with torch.autocast(vectors.device.type, enabled=False):
+        if len(matrices) == 1:
+            return vectors @ matrices[0]
+        if cells is None:
+            return (vectors.transpose(0, 1) @ matrices).transpose(0, 1)
+        # All places in one batched product: rows of hidden ones lie place by place.
+        rows = (cells * B + torch.arange(B, device=cells.device)[:, None]).flatten()
+        laid = vectors.new_zeros(len(matrices) * B, D).index_copy(0, rows, vectors.reshape(B * M, D))
+        products = laid.view(-1, B, D) @ matrices  # (N, B, E)
+        return products.flatten(0, 1).index_select(0, rows).view(B, M, -1)
 
 
 def perplexity(shares: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from paco_fr.config import PretrainConfig
 from paco_fr.model.belief import Belief, belief_health, candidates
-from paco_fr.model.codebook import Codebook, codebook_health
+from paco_fr.model.codebook import Codebook, codebook_health, own_products
 from paco_fr.model.losses import Spatial, belief_loss, target_patches
 from paco_fr.model.objective import Batch, Objective, Output
 from paco_fr.model.patches import (
@@ -66,17 +66,17 @@ class PaCo(Objective):
         logits = self.belief(states, hidden, embedded)  # (B, M, K)
 
         # Replace: the k most believed tokens, mixed, are the patch (paper: several candidates).
-        chosen, weights = candidates(logits, settings.candidates, settings.temperature)  # (B, M, k)
+        believed, weights = candidates(logits, settings.candidates, settings.temperature)  # (B, M), (B, M, K)
         borrowed = None if colour is None else borrowed_colour(colour, visible, hidden)  # (B, M, 4)
         tokens = filling = None  # in pixels; the trunk itself needs no picture of them
         if self.place == "two-pass" or batch.watched or not self.training:
-            tokens = book.mix(book.tokens, hidden, chosen, weights)  # (B, M, D)
+            tokens = own_products(weights, hidden, book.tokens)  # (B, M, D)
             filling = tokens if borrowed is None else add_colour(tokens, borrowed)
 
         # Decode: the light head repairs tokens and colour, embedded, in the same states (ours), or the completed picture
         # goes through encoder and decoder (paper).
         if self.place == "trunk":
-            states = states + book.mix(embedded, hidden, chosen, weights)
+            states = states + own_products(weights, hidden, embedded)
             states = states if borrowed is None else states + self.colour_embed(borrowed)
         elif filling is not None:
             features, cells = encode(self.encoder, beside(seen, filling), batch.places), batch.places
@@ -96,7 +96,7 @@ class PaCo(Objective):
         if batch.watched and tokens is not None:
             errors = tokens, book.tokens[book.books(hidden), nearest], take(matter, hidden)
             terms |= belief_health(logits, nearest, *errors, weights)
-        return Output(loss, terms, predicted, filling, matter, assigned, chosen[..., 0], tokens).detached()
+        return Output(loss, terms, predicted, filling, matter, assigned, believed, tokens).detached()
 
     def unknown(self, batch: Batch, matter: Tensor) -> Tensor:
         """Return what stands for hidden ones of all patches (B, N, D) before anything is believed, (B, M, dim).

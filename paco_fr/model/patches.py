@@ -83,10 +83,9 @@ def split_colour(patches: Tensor) -> tuple[Tensor, Tensor]:
     mean = flat.view(len(flat), -1, 3).mean(1)
     channels = torch.eye(3, dtype=patches.dtype, device=patches.device).repeat(1, patches.shape[-1] // 3)
     rest = torch.addmm(flat, mean, channels, alpha=-1)
-    # Of mean zero, so that a layer norm divides by its deviation.
-    structure, _, inverse = torch.native_layer_norm(rest, rest.shape[-1:], None, None, 1e-4)
-    colour = torch.cat([mean, inverse.reciprocal()], dim=-1)
-    return structure.view_as(patches), colour.view(*patches.shape[:-1], 4)
+    deviation = (torch.linalg.vector_norm(rest, dim=-1, keepdim=True).square() / rest.shape[-1] + 1e-4).sqrt()
+    colour = torch.cat([mean, deviation], dim=-1)
+    return (rest / deviation).view_as(patches), colour.view(*patches.shape[:-1], 4)
 
 
 def add_colour(structure: Tensor, colour: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from paco_fr.config import CodebookConfig
-from paco_fr.model.codebook import Codebook, perplexity
+from paco_fr.model.codebook import Codebook, own_products, perplexity
 from paco_fr.utils.errors import PacoError
 
 
@@ -25,13 +25,29 @@ def test_assign_finds_the_nearest_token_of_the_same_place():
     assert (codebook.assign(patches) == slow).all()
 
 
-def test_mix_is_the_weighted_sum_of_the_chosen_tokens():
-    codebook = book()
-    cells = torch.tensor([[0, 2], [1, 3]])
-    chosen = torch.randint(0, 5, (2, 2, 3))
-    weights = torch.softmax(torch.randn(2, 2, 3), -1)
-    slow = (codebook.tokens[cells[..., None], chosen] * weights[..., None]).sum(2)
-    torch.testing.assert_close(codebook.mix(codebook.tokens, cells, chosen, weights), slow)
+def test_products_are_those_with_the_codebook_of_each_place():
+    tokens = book().tokens.detach()
+    cells = torch.tensor([[0, 2], [1, 3], [3, 2]])
+    weights = torch.softmax(torch.randn(3, 2, 5), -1)
+    mixed = (tokens[cells] * weights[..., None]).sum(2)
+    torch.testing.assert_close(own_products(weights, cells, tokens), mixed)
+    vectors = torch.randn(3, 4, 6)
+    likeness = (tokens * vectors[:, :, None]).sum(-1)
+    torch.testing.assert_close(own_products(vectors, everywhere(3), tokens.mT), likeness)
+    torch.testing.assert_close(own_products(vectors, None, tokens.mT), likeness)
+    alike = tokens[:1].expand_as(tokens)
+    torch.testing.assert_close(
+        own_products(vectors, None, tokens[:1].mT), own_products(vectors, None, alike.mT)
+    )
+
+
+def test_products_keep_the_precision_of_the_codebook():
+    codebook, vectors = book(), torch.randn(3, 4, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        fine = own_products(vectors, None, codebook.tokens.mT)
+        coarse = own_products(vectors, None, codebook.tokens.mT.to(torch.bfloat16))
+    assert torch.equal(fine, own_products(vectors, None, codebook.tokens.mT))
+    assert coarse.dtype == torch.bfloat16
 
 
 def test_sums_and_counts_equal_a_plain_loop():
@@ -101,8 +117,8 @@ def test_a_shared_codebook_chooses_mixes_and_gathers_for_all_places():
             assert assigned[b, n] == (tokens - patches[b, n]).square().sum(-1).argmin()
             sums[0, assigned[b, n]] += patches[b, n]
     torch.testing.assert_close(codebook.sums(everywhere(3), assigned, patches), sums)
-    mixed = codebook.mix(codebook.tokens, everywhere(3), assigned[..., None], torch.ones(3, 4, 1))
-    assert torch.equal(mixed, tokens[assigned])
+    only = torch.eye(5)[assigned]  # all weight on one token
+    torch.testing.assert_close(own_products(only, everywhere(3), codebook.tokens.detach()), tokens[assigned])
     codebook.usage[0, 3] = 0.0
     others = torch.randn(10, 4, 6)
     assert codebook.revive(others, np.random.default_rng(1)) == 1

@@ -148,11 +148,18 @@ def test_data2vec_teaches_the_mean_of_normalised_blocks_without_a_gradient():
 
 def test_one_candidate_is_the_most_believed_token():
     logits = torch.randn(2, 3, 8)
-    chosen, weights = candidates(logits, 1, 0.5)
-    assert torch.equal(chosen[..., 0], logits.argmax(-1)) and (weights == 1).all()
-    chosen, weights = candidates(logits, 4, 0.5)
-    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3))
-    assert (weights.diff(dim=-1) <= 0).all()
+    believed, weights = candidates(logits, 1, 0.5)
+    assert torch.equal(believed, logits.argmax(-1))
+    assert torch.equal(weights, torch.eye(8)[believed])
+
+
+def test_candidates_share_a_softmax_and_all_others_have_nothing():
+    logits = torch.randn(2, 3, 8)
+    believed, weights = candidates(logits, 4, 0.5)
+    assert torch.equal(believed, logits.argmax(-1))
+    best = logits.sort(-1, descending=True).values
+    expected = torch.softmax(logits.masked_fill(logits < best[..., 3:4], -torch.inf) / 0.5, -1)
+    torch.testing.assert_close(weights, expected)
 
 
 @pytest.mark.parametrize(
