@@ -132,6 +132,8 @@ def _fill(
     advice = "What is finished is kept: free some space, or let PACO_CACHE name another folder."
     with owned_folder(folder, wait=True), writing(f"the crops to {folder}", advice):
         if not is_packed(folder):
+            if progress:  # minutes of silence, where nobody sees a bar
+                say(f"Cutting {f'{count:,} ' if count else ''}crops into {folder}, once.")
             try:
                 write_shards(folder, settings, origin, config.data.max_broken, workers, progress)
             except WriteError:

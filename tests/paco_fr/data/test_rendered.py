@@ -44,6 +44,15 @@ def test_drawn_crops_show_what_cutting_the_photographs_shows(tmp_path, monkeypat
     assert read_image(faces[0]["image"]).shape == (128, 128, 3)
 
 
+def test_cutting_is_told_once_even_where_nobody_sees_a_bar(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PACO_CACHE", str(tmp_path))
+    config = small_config(data={"source": SOURCE, "crops": {"aligned": 1.0}})
+    crop_pool(config, workers=1, progress=True)
+    assert capsys.readouterr().err.startswith(f"Cutting 6 crops into {tmp_path}")
+    crop_pool(config, workers=1, progress=True)
+    assert capsys.readouterr().err == ""
+
+
 def test_any_number_of_processes_draws_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr("paco_fr.data.crops.SMALLEST", 4)
     config = small_config(data={"source": SOURCE, "crops": {"aligned": 1.0}})
