@@ -24,6 +24,7 @@ _LENGTHS = {
 _PLAIN = {
     "mae": "angle error, degrees",
     "geodesic": "geodesic error, degrees",
+    "geodesic_aligned": "geodesic error, axes aligned, degrees",
     "accuracy": "accuracy, %",
     "class_mean_accuracy": "accuracy, mean of classes, %",
     "mean_accuracy": "accuracy, mean of attributes, %",
@@ -55,6 +56,10 @@ _MADE: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (
         r"mae(_yaw|_pitch|_roll)?_lenient180",
         lambda m: f"{(m[1] or '_angle')[1:]} error folded at 180°, degrees",
+    ),
+    (
+        r"mae(_yaw|_pitch|_roll)?_aligned",
+        lambda m: f"{(m[1] or '_angle')[1:]} error, axes aligned, degrees",
     ),
     (r"mae_(yaw|pitch|roll)", lambda m: f"{m[1]} error, degrees"),
     (r"nme_(visible|hidden)", lambda m: f"NME of {m[1]} points, %"),

@@ -4,7 +4,8 @@ The target is the first two columns of the rotation matrix (Zhou et al. 2019, se
 6DRepNet, Hempel et al. 2022). Errors of angles are those against the stored yaw, pitch and roll, see
 :mod:`tasks.metrics.pose`. An output that spans no plane is the frontal upright head; a unit without a finite output has
 the largest errors (:mod:`tasks.metrics.failures`) among heads turned up to ``task.options["filter"]`` degrees, which is
-what the protocol admits (default: 180). ``task.options["lenient"]`` adds the column that folds errors at ±180 degrees.
+what the protocol admits (default: 180). ``task.options["lenient"]`` adds the column that folds errors at ±180 degrees,
+``task.options["aligned"]`` errors less the constant turn of each group (:func:`tasks.metrics.pose.without_offset`).
 """
 
 from __future__ import annotations
@@ -98,6 +99,15 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     if task.options.get("lenient"):
         for i, angle in enumerate(ANGLES):
             table[f"error_{angle}_lenient"] = folded[:, i]
+    if task.options.get("aligned"):
+        true = true_rotation(labels)
+        aligned = scores.without_offset(predicted, true, labels["group"], finite)
+        near = scores.nearest_branch(angles_from_rotation(aligned), truth)
+        rest = np.where(finite[:, None], scores.angle_error(near, truth), largest)
+        for i, angle in enumerate(ANGLES):
+            table[f"error_{angle}_aligned"] = rest[:, i]
+        table["error_aligned"] = rest.mean(axis=1)
+        table["geodesic_aligned"] = np.where(finite, scores.geodesic_error(aligned, true), failures.HALF_TURN)
     table["error"] = errors.mean(axis=1)
     table["error_lenient"] = folded.mean(axis=1)
     table["geodesic"] = np.where(finite, turned, failures.HALF_TURN)
@@ -106,7 +116,8 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
 
 def metrics(task: Task) -> tuple[Metric, ...]:
     """Return the mean absolute errors (main: ``mae``) and the geodesic error, in degrees."""
-    return (*scores.METRICS, *scores.LENIENT) if task.options.get("lenient") else scores.METRICS
+    lenient = scores.LENIENT if task.options.get("lenient") else ()
+    return (*scores.METRICS, *lenient, *(scores.ALIGNED if task.options.get("aligned") else ()))
 
 
 def perfect(labels: pd.DataFrame, task: Task) -> Array:

@@ -11,9 +11,14 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation
 
 from paco_fr.utils.types import Array
 from tasks.metrics.metric import Metric, mean_of
+
+MEAN_ROUNDS = 100
+MEAN_STEP = 1e-6
+"""Radians: the mean of rotations is found when a round moves it by less."""
 
 
 def angle_error(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Array:
@@ -54,6 +59,39 @@ def geodesic_error(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Array:
     return np.asarray(np.degrees(2.0 * np.arcsin(np.minimum(chord / np.sqrt(8.0), 1.0))))
 
 
+def without_offset(
+    predicted: npt.ArrayLike, true: npt.ArrayLike, groups: npt.ArrayLike, counted: npt.NDArray[np.bool_]
+) -> Array:
+    """Return predicted rotations (n, 3, 3) less the constant turn between their heads' axes and the true ones', by group.
+
+    Sets draw the axes of a head differently, and each person's anew, so that an encoder taught by one set is off by a
+    constant on another (Cobo et al., arXiv 2401.05807). The turn is the mean over the group, on the sphere of
+    rotations, of what takes true axes to predicted ones; turns of 90 degrees and more are left out of it.
+
+    Args:
+        predicted: (n, 3, 3).
+        true: (n, 3, 3).
+        groups: (n,) what shares one turn: the sequence of a recording.
+        counted: (n,) bool, whose predictions are any.
+
+    """
+    names, group = np.unique(np.asarray(groups), return_inverse=True)
+    rotations = np.asarray(predicted, dtype=np.float64)
+    if not len(rotations):
+        return rotations
+    turns = Rotation.from_matrix(np.swapaxes(np.asarray(true, dtype=np.float64), -1, -2) @ rotations)
+    share = (counted & (turns.magnitude() < np.pi / 2)).astype(np.float64)
+    share /= np.maximum(np.bincount(group, share), 1.0)[group]
+    offset = Rotation.identity(len(names))
+    for _ in range(MEAN_ROUNDS):
+        rest = (offset[group].inv() * turns).as_rotvec() * share[:, None]
+        step = np.stack([np.bincount(group, of_axis) for of_axis in rest.T], axis=-1)
+        offset = offset * Rotation.from_rotvec(step)
+        if np.abs(step).max() < MEAN_STEP:
+            break
+    return np.asarray(rotations @ np.swapaxes(offset[group].as_matrix(), -1, -2))
+
+
 METRICS: tuple[Metric, ...] = (
     mean_of("error", "mae", unit="deg", best=0.0, worst=180.0),
     mean_of("error_yaw", "mae_yaw", unit="deg", best=0.0, worst=180.0),
@@ -68,3 +106,12 @@ LENIENT = tuple(
     for angle in ("", "_yaw", "_pitch", "_roll")
 )
 """For comparison with 6DRepNet's scorer only (``docs/protocols.md``, head pose): labelled columns, never the score."""
+
+ALIGNED = (
+    *(
+        mean_of(f"error{angle}_aligned", f"mae{angle}_aligned", unit="deg", best=0.0, worst=180.0)
+        for angle in ("", "_yaw", "_pitch", "_roll")
+    ),
+    mean_of("geodesic_aligned", "geodesic_aligned", unit="deg", best=0.0, worst=180.0),
+)
+"""Beside the score, where a set draws a head's axes differently than the one that was learned from."""
