@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -39,6 +39,7 @@ from paco_fr.train.signals import Interrupted, stop_requests
 from paco_fr.utils.distributed import highest, leave_group_at_exit, on_cpus, summed
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import owned_folder, write_text
+from paco_fr.utils.progress import Bar
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Say
 
@@ -118,6 +119,22 @@ def pretrain(
         )
 
 
+@dataclass
+class _Run:
+    """What is trained, on which pictures, and how far it has come."""
+
+    model: Any
+    learner: Any
+    optimiser: Any
+    views: Views
+    data: dict[str, Any]
+    log: Log
+    step: int
+    seconds: float
+    broken: dict[str, None]
+    warned: dict[str, int] = field(default_factory=dict)
+
+
 def _train(
     config: PretrainConfig,
     out: Path,
@@ -127,115 +144,141 @@ def _train(
     say: Say,
     command: str,
 ) -> Path:
-    device, main = accelerator.device, accelerator.is_main_process
+    device, main, steps = accelerator.device, accelerator.is_main_process, step_count(config)
+    run = _begin(config, out, accelerator, resume, progress and main, say)
+    check_every = CHECK_EVERY_STEPS.get(device.type, 10)
+    sheets_at = {max(1, round(share * steps)) for share in SHEETS_AT} - {steps}
+    own = partial(share, config=config, processes=accelerator.num_processes, rank=accelerator.process_index)
+    batches = feed(run.views, range(run.step, steps), own, pin=device.type == "cuda")
+    started = saved = time.monotonic()
+    meter = Meter(device)
+    run.model.train()
+    with stop_requests() as request, progress_bar(config, steps, run.step, progress and main) as bar:
+        while run.step < steps:
+            asked = time.monotonic()
+            raw, unread = next(batches)
+            meter.waited += time.monotonic() - asked
+            output, norm = _advance(run, raw, config, accelerator)
+            run.broken.update(dict.fromkeys(unread))
+            meter.pictures += config.optimiser.batch
+            bar.update(config.optimiser.batch)
+            stop = due_now = 0.0
+            if run.step % check_every == 0 or run.step == steps:
+                due = main and time.monotonic() - saved > config.run.save_seconds
+                bad = not (torch.isfinite(output.loss) and torch.isfinite(norm))
+                failed, stop, due_now = highest([float(bad), float(request.number), float(due)], device)
+                if failed:
+                    raise PacoError(_not_finite(output, run.step, out))
+            if _watched(run.step, steps):  # before a state is saved: it holds no line twice
+                _tell(run, meter, bar, config, say)
+                _count_broken(run.broken, run.step, config, device)
+            if (stop or due_now) and run.step < steps:
+                _save(run, out, config, main, started)
+                saved = time.monotonic()
+            if main and run.step in sheets_at:
+                save_sheet(out / "sheets" / f"{run.step:09d}.npz", run.model, run.views)
+            if stop and run.step < steps:
+                raise Interrupted(
+                    f"Stopped at step {run.step} of {steps}, saved. Continue: {command}", int(stop)
+                )
+    _save(run, out, config, main, started)
+    seconds = run.seconds + time.monotonic() - started
+    for tracker in accelerator.trackers:
+        tracker.finish()
+    model = accelerator.unwrap_model(run.learner, keep_fp32_wrapper=False)
+    if main:
+        _finish(out, model.cpu().eval(), run.views, seconds, tuple(run.broken), accelerator)
+    accelerator.wait_for_everyone()
+    return out
+
+
+def _begin(
+    config: PretrainConfig, out: Path, accelerator: Accelerator, resume: bool, progress: bool, say: Say
+) -> _Run:
+    """Return a run at its start, or where its last state left it."""
+    device = accelerator.device
     with accelerator.main_process_first():
-        views = Views(open_faces(config, progress=progress and main), config)
+        views = Views(open_faces(config, progress=progress), config)
     model = fresh_model(config, views, device)
     optimiser = build_optimiser(config, model, device)
     state = load_state(out, config, say) if resume else None
     data = _data_of(views)
     if state:
         same_data(state.get("data"), data, out)
-    step, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
-    if state:
         load_into(model, state["model"], str(out))
         optimiser.load_state_dict(state["optimiser"])
+    step, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
     log = Log(out / "metrics.jsonl", step, accelerator, state["log"] if state else None)
-    broken: dict[str, None] = dict.fromkeys(state["broken"] if state else ())
-    warned: dict[str, int] = {}
-    sheets_at = {max(1, round(share * step_count(config))) for share in SHEETS_AT} - {step_count(config)}
     learner, optimiser = accelerator.prepare(model, optimiser)
     start_trackers(config, accelerator)
-    steps, check_every = step_count(config), CHECK_EVERY_STEPS.get(device.type, 10)
     say(describe_schedule(config, accelerator.num_processes))
-    if (
-        device.type == "cpu"
-        and config.optimiser.precision == "bf16"
-        and torch.backends.cpu.get_cpu_capability() == "AVX2"
-    ):
+    half = config.optimiser.precision == "bf16"
+    if half and device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2":
         say(EMULATED)
     if step:
-        say(f"Continuing {out} at step {step} of {steps}.")
+        say(f"Continuing {out} at step {step} of {step_count(config)}.")
+    broken: dict[str, None] = dict.fromkeys(state["broken"] if state else ())
+    return _Run(model, learner, optimiser, views, data, log, step, seconds, broken)
 
-    def save() -> None:  # all processes take part: each has its own open means
-        parts = log.state()
-        if main:
-            elapsed = seconds + time.monotonic() - started
-            now = {
-                "model": model.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "log": parts,
-                "step": step,
-            }
-            facts = {
-                "data": data,
-                "seconds": elapsed,
-                "broken": list(broken),
-                "config": config.model_dump_json(),
-            }
-            save_state(out, now | facts, config.run.keep_states)
 
-    started = saved = time.monotonic()
-    meter, size = Meter(device), len(views.pool.images)
-    own = partial(share, config=config, processes=accelerator.num_processes, rank=accelerator.process_index)
-    batches = feed(views, range(step, steps), own, pin=device.type == "cuda")
-    model.train()
-    with stop_requests() as request, progress_bar(config, steps, step, progress and main) as bar:
-        while step < steps:
-            asked = time.monotonic()
-            raw, unread = next(batches)
-            meter.waited += time.monotonic() - asked
-            watched = (step + 1) % LOG_EVERY_STEPS == 0 or step + 1 == steps
-            batch = replace(prepared(raw.to(device), config), watched=watched)
-            epoch, rate = step * config.optimiser.batch / size, learning_rate(config, step, steps)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            output, norm = take_step(accelerator, learner, optimiser, batch, config)
-            extra = model.after_step(batch, output, epoch, generator("revive", config.seed, step))
-            step += 1
-            log.add({**output.terms, "gradient_norm": norm}, extra)
-            broken.update(dict.fromkeys(unread))
-            meter.pictures += config.optimiser.batch
-            bar.update(config.optimiser.batch)
-            stop = due_now = 0.0
-            if step % check_every == 0 or step == steps:
-                due = main and time.monotonic() - saved > config.run.save_seconds
-                bad = not (torch.isfinite(output.loss) and torch.isfinite(norm))
-                failed, stop, due_now = highest([float(bad), float(request.number), float(due)], device)
-                if failed:
-                    raise PacoError(_not_finite(output, step, out))
-            if (
-                step % LOG_EVERY_STEPS == 0 or step == steps
-            ):  # before a state is saved: it holds no line twice
-                measured = meter.measure()
-                facts = {
-                    "step": step,
-                    "epoch": round(epoch, 4),
-                    "learning_rate": rate,
-                    "unreadable": len(broken),
-                }
-                means = log.write(facts, measured)
-                bar.set_postfix_str(postfix(means, measured))
-                for name, warning in alarms(means, config, epoch).items():
-                    if warned.setdefault(name, step) == step:
-                        say(f"Step {step}: {warning}")
-                _count_broken(broken, step, config, device)
-            if (stop or due_now) and step < steps:
-                save()
-                saved = time.monotonic()
-            if main and step in sheets_at:
-                save_sheet(out / "sheets" / f"{step:09d}.npz", model, views)
-            if stop and step < steps:
-                raise Interrupted(f"Stopped at step {step} of {steps}, saved. Continue: {command}", int(stop))
-    save()
-    seconds += time.monotonic() - started
-    for tracker in accelerator.trackers:
-        tracker.finish()
-    model = accelerator.unwrap_model(learner, keep_fp32_wrapper=False)
+def _watched(step: int, steps: int) -> bool:
+    """Return whether a line of the log is due after so many steps."""
+    return step % LOG_EVERY_STEPS == 0 or step == steps
+
+
+def _advance(
+    run: _Run, raw: Batch, config: PretrainConfig, accelerator: Accelerator
+) -> tuple[Output, Tensor]:
+    """Take the next step on a raw batch, log its numbers, and return its output and the gradient's norm."""
+    watched = _watched(run.step + 1, step_count(config))
+    batch = replace(prepared(raw.to(accelerator.device), config), watched=watched)
+    for group in run.optimiser.param_groups:
+        group["lr"] = learning_rate(config, run.step, step_count(config))
+    output, norm = take_step(accelerator, run.learner, run.optimiser, batch, config)
+    rng = generator("revive", config.seed, run.step)
+    extra = run.model.after_step(batch, output, _epoch(run, run.step), rng)
+    run.step += 1
+    run.log.add({**output.terms, "gradient_norm": norm}, extra)
+    return output, norm
+
+
+def _epoch(run: _Run, step: int) -> float:
+    """Return how many epochs of its pictures a run has seen before a step."""
+    return step * run.views.config.optimiser.batch / len(run.views.pool.images)
+
+
+def _tell(run: _Run, meter: Meter, bar: Bar, config: PretrainConfig, say: Say) -> None:
+    """Write a line of the log about the steps since the last one, show it, and say what looks like a collapse."""
+    measured, last = meter.measure(), run.step - 1
+    epoch = _epoch(run, last)
+    facts = {
+        "step": run.step,
+        "epoch": round(epoch, 4),
+        "learning_rate": learning_rate(config, last, step_count(config)),
+        "unreadable": len(run.broken),
+    }
+    means = run.log.write(facts, measured)
+    bar.set_postfix_str(postfix(means, measured))
+    for name, warning in alarms(means, config, epoch).items():
+        if run.warned.setdefault(name, run.step) == run.step:
+            say(f"Step {run.step}: {warning}")
+
+
+def _save(run: _Run, out: Path, config: PretrainConfig, main: bool, started: float) -> None:
+    """Save the state of a run; all processes take part, as each has its own open means."""
+    parts = run.log.state()
     if main:
-        _finish(out, model.cpu().eval(), views, seconds, tuple(broken), accelerator)
-    accelerator.wait_for_everyone()
-    return out
+        state = {
+            "model": run.model.state_dict(),
+            "optimiser": run.optimiser.state_dict(),
+            "log": parts,
+            "step": run.step,
+            "data": run.data,
+            "seconds": run.seconds + time.monotonic() - started,
+            "broken": list(run.broken),
+            "config": config.model_dump_json(),
+        }
+        save_state(out, state, config.run.keep_states)
 
 
 def fresh_model(config: PretrainConfig, views: Views, device: torch.device) -> Any:
