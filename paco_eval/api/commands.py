@@ -18,7 +18,7 @@ from paco_eval.features.embed import Embedding, write_embedding
 from paco_eval.features.embed import embed as embed_pictures
 from paco_eval.features.forward import set_up
 from paco_eval.features.processes import use_device
-from paco_eval.report.leaderboard.layout import Asked, Columns, titles_of
+from paco_eval.report.leaderboard.selection import Asked, Columns, titles_of
 from paco_eval.rows.store import load_rows
 from paco_eval.testing import check_encoder
 from paco_fr.config import load_recipe, set_fields

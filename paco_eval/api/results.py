@@ -14,7 +14,8 @@ from paco_eval.analysis.columns import line_order
 from paco_eval.analysis.compare import Comparison, compare
 from paco_eval.analysis.significance import registered_metrics
 from paco_eval.report.leaderboard.board import Leaderboard
-from paco_eval.report.leaderboard.layout import Asked, Columns, one_table, titles_of
+from paco_eval.report.leaderboard.layout import one_table
+from paco_eval.report.leaderboard.selection import Asked, Columns, titles_of
 from paco_eval.report.leaderboard.writers import written
 from paco_eval.rows.store import Stored, load_results, load_rows
 

@@ -38,7 +38,8 @@ def command(
     from paco_eval.analysis.compare import compare
     from paco_eval.analysis.names import names_of
     from paco_eval.analysis.significance import registered_metrics
-    from paco_eval.report.leaderboard.layout import Asked, one_table, titled, titles_of
+    from paco_eval.report.leaderboard.layout import one_table, titled
+    from paco_eval.report.leaderboard.selection import Asked, titles_of
     from paco_eval.report.leaderboard.writers import written
     from paco_eval.report.tables.comparison import comparison_lines, comparison_records, comparison_tables
     from paco_eval.report.tables.formats import to_markdown

@@ -13,7 +13,7 @@ from paco_fr.utils import progress
 
 if TYPE_CHECKING:
     from paco_eval.report.build import Format, Style
-    from paco_eval.report.leaderboard.layout import Columns
+    from paco_eval.report.leaderboard.selection import Columns
 
 PRINTED = ("text", "md", "latex", "csv", "json", "svg")
 """Formats of the one table."""
@@ -56,7 +56,8 @@ def command(
     from paco_eval.analysis.names import names_of
     from paco_eval.analysis.significance import registered_metrics
     from paco_eval.report.charts.leaders import to_svg
-    from paco_eval.report.leaderboard.layout import Asked, one_table
+    from paco_eval.report.leaderboard.layout import one_table
+    from paco_eval.report.leaderboard.selection import Asked
     from paco_eval.report.leaderboard.writers import written
 
     asked = Asked(tasks, encoders, baseline, names_of(names), None, cast("Columns", columns), cost)

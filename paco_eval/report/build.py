@@ -12,15 +12,8 @@ from paco_eval.analysis.robustness import CONSTANT
 from paco_eval.analysis.significance import MetricOf, registered_metrics, seed_intervals
 from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.charts.panels import Chart, relabelled, slug
-from paco_eval.report.leaderboard.layout import (
-    Asked,
-    ahead_of,
-    is_named,
-    one_table,
-    shown_of,
-    titled,
-    titles_of,
-)
+from paco_eval.report.leaderboard.layout import ahead_of, one_table, titled
+from paco_eval.report.leaderboard.selection import Asked, is_named, shown_of, titles_of
 from paco_eval.report.leaderboard.writers import ENDINGS, LATEX_NEEDS, written
 from paco_eval.report.page.contents import collect
 from paco_eval.report.page.render import render

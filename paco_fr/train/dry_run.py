@@ -100,7 +100,9 @@ def flops_per_picture(config: PretrainConfig) -> float:
         taught += encoder.depth * _block(whole, encoder.dim)
     if config.objective == "paco":
         book, dim = config.codebook.tokens, decoder.dim
-        learned += 2 * 2 * whole * book * dim  # likeness of states to the tokens of their place, and the mixture of these
+        learned += (
+            2 * 2 * whole * book * dim
+        )  # likeness of states to the tokens of their place, and the mixture of these
         learned += 2 * whole * book * values * dim / config.optimiser.batch  # the tokens, embedded
         if config.belief.place == "two-pass":
             learned += encoder.depth * _block(whole, encoder.dim) + decoder.depth * _block(whole, dim)

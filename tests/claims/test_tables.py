@@ -18,7 +18,8 @@ from paco_eval.analysis.significance import registered_metrics
 from paco_eval.cli import main
 from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.leaderboard.board import Leaderboard
-from paco_eval.report.leaderboard.layout import Asked, one_table
+from paco_eval.report.leaderboard.layout import one_table
+from paco_eval.report.leaderboard.selection import Asked
 from paco_eval.report.leaderboard.writers import written
 from tests.claims.reference import reference
 from tests.claims.test_photographs import BLOCK

@@ -1,8 +1,8 @@
 """The one table: encoders in rows by mean rank, tasks or families in columns, one number with its interval each.
 
 It stands wherever results are shown: at the end of ``evaluate``, first on the page, in ``report --format``, in papers.
-Which rows and columns it has is decided here; what stands in them in :mod:`paco_eval.report.leaderboard.scoring`; how it looks in
-:mod:`paco_eval.report.leaderboard.writers`.
+Which rows it has is decided in :mod:`paco_eval.report.leaderboard.selection`, which columns here; what stands in them in
+:mod:`paco_eval.report.leaderboard.scoring`; how it looks in :mod:`paco_eval.report.leaderboard.writers`.
 """
 
 from __future__ import annotations
@@ -11,49 +11,40 @@ import math
 import statistics as stdlib_statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from paco_eval.analysis.columns import line_label, line_order, methods_with_seeds
-from paco_eval.analysis.names import called, encoder_titles, meant, metric_title
+from paco_eval.analysis.columns import methods_with_seeds
+from paco_eval.analysis.names import meant, metric_title
 from paco_eval.analysis.significance import MetricOf
 from paco_eval.analysis.standing import claims
 from paco_eval.analysis.statistics import mean_rank
 from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score
 from paco_eval.report.leaderboard.scoring import LOST, TaskScores, marked, task_scores, task_titles
+from paco_eval.report.leaderboard.selection import (
+    CODEBOOK,
+    Asked,
+    Columns,
+    baseline_of,
+    is_apart,
+    lines_of,
+    of_encoders,
+    of_tasks,
+    rows_of,
+    titles_of,
+)
 from paco_eval.report.tables.table import Table
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
-from paco_fr.utils.errors import PacoError, unknown_name
 from tasks.derived import NAMES
-
-Columns = Literal["auto", "tasks", "families"]
 
 MOST_TASKS = 6
 """Columns of tasks that ``auto`` shows; where there are more it shows families."""
 
-CODEBOOK = "codebook"
-"""Family of diagnostics, which only encoders with a codebook have."""
-
 REFERENCES = ("constant", "pixels")
 """Encoders that nobody comes with."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a user asks of the table, see :func:`leaderboards`; ``cost``: whether what an encoder costs is shown."""
-
-    tasks: str = ""
-    encoders: str = ""
-    baseline: str = ""
-    names: Mapping[str, str] = field(default_factory=dict)
-    own: tuple[str, ...] | None = None
-    columns: Columns = "auto"
-    cost: bool = True
 
 
 def one_table(
@@ -111,12 +102,12 @@ def leaderboards(
     rows = list(rows)
     several, titles = methods_with_seeds(rows), titles_of(rows, names or {})
     found = [stored for stored in rows if include_mimic or stored.row.data_kind != "mimic"]
-    base = _baseline(baseline, _plain(found, several), titles) if baseline else ""
+    base = baseline_of(baseline, rows_of(found, several), titles) if baseline else ""
     parts = parts and not tasks
-    found = _of_encoders(found if parts else _of_tasks(found, tasks), encoders, several, base)
+    found = of_encoders(found if parts else of_tasks(found, tasks), encoders, several, base)
     groups: dict[tuple[str, bool, str], list[Stored]] = defaultdict(list)
     for stored in found:
-        part = stored.row.task.partition("/")[0] if parts and _apart(stored.row) else ""
+        part = stored.row.task.partition("/")[0] if parts and is_apart(stored.row) else ""
         groups[stored.row.protocol, stored.row.data_kind == "mimic", part].append(stored)
     after = ("", *NAMES, CODEBOOK)
     order = sorted(groups, key=lambda key: (key[1], after.index(key[2]), -len(groups[key]), key[0]))
@@ -128,102 +119,6 @@ def leaderboards(
         for key in order
     ]  # fmt: skip
     return [board for board in made if board.heads]
-
-
-def shown_of(rows: list[Stored], asked: Asked) -> list[Stored]:
-    """Return the rows of the tasks and encoders that a user names, and of the baseline; all of them where none are named.
-
-    Unlike in the one table, a pattern means derived tasks, too, wherever it fits their names.
-
-    Raises:
-        PacoError: a pattern that nothing answers to.
-
-    """
-    several = methods_with_seeds(rows)
-    base = (
-        _baseline(asked.baseline, _plain(rows, several), titles_of(rows, asked.names))
-        if asked.baseline
-        else ""
-    )
-    if asked.tasks:
-        _of_tasks(rows, asked.tasks)  # that each pattern means something
-    found = [stored for stored in rows if not asked.tasks or is_named(stored.row.task, asked.tasks)]
-    return _of_encoders(found, asked.encoders, several, base)
-
-
-def is_named(task: str, patterns: str) -> bool:
-    """Say whether one of several patterns, separated by commas, is the name of a task or a glob that it fits."""
-    return any(fnmatchcase(task, part.strip()) for part in patterns.split(","))
-
-
-def _of_tasks(rows: list[Stored], patterns: str) -> list[Stored]:
-    wanted = [part for part in (part.strip() for part in patterns.split(",")) if part]
-    if not wanted:
-        plain = [stored for stored in rows if not _apart(stored.row)]
-        return plain or [stored for stored in rows if not _derived(stored.row)] or rows
-    kept: dict[str, Stored] = {}
-    for pattern in wanted:
-        named = [stored for stored in rows if fnmatchcase(stored.row.task, pattern)]
-        outright = pattern.partition("/")[0] in (*NAMES, CODEBOOK)
-        hits = named if outright else [stored for stored in named if not _apart(stored.row)] or named
-        if not hits:
-            raise unknown_name("measured task", pattern, {stored.row.task for stored in rows})
-        kept |= {stored.row.key: stored for stored in hits}
-    return list(kept.values())
-
-
-def _apart(row: Row) -> bool:
-    """Say whether a task is meant only where a pattern begins with its family."""
-    return _derived(row) or row.task.partition("/")[0] == CODEBOOK
-
-
-def _derived(row: Row) -> bool:
-    return row.task.partition("/")[0] in NAMES
-
-
-def _of_encoders(rows: list[Stored], patterns: str, several: set[str], base: str) -> list[Stored]:
-    """Return the rows of the lines that are named, and of the baseline; of a line named by a seed's encoder, this alone."""
-    lines, plain = _lines(rows, several), _plain(rows, several)
-    wanted = _parts(patterns, called(plain))
-    if not wanted:
-        return rows
-    whole, alone = {base}, set[str]()
-    for pattern in wanted:
-        labels = meant(plain, pattern)
-        if not labels:
-            raise unknown_name("measured encoder", pattern, called(plain))
-        encoders = {row.encoder for label in labels for row in plain[label]}
-        if pattern in encoders and len(encoders) > 1 and pattern not in labels:
-            alone.add(pattern)
-        else:
-            whole |= set(labels)
-    return [
-        stored
-        for label, found in lines.items()
-        for stored in found
-        if label in whole or stored.row.encoder in alone
-    ]
-
-
-def _parts(patterns: str, known: set[str]) -> list[str]:
-    """Return what stands between commas, but names that hold commas whole."""
-    parts, found = patterns.split(","), list[str]()
-    while parts:
-        size = next((n for n in range(len(parts), 1, -1) if ",".join(parts[:n]).strip() in known), 1)
-        found.append(",".join(parts[:size]).strip())
-        parts = parts[size:]
-    return [part for part in found if part]
-
-
-def _lines(rows: Iterable[Stored], several: set[str]) -> dict[str, list[Stored]]:
-    lines: dict[str, list[Stored]] = defaultdict(list)
-    for stored in rows:
-        lines[line_label(stored.row, several)].append(stored)
-    return {label: lines[label] for label in sorted(lines, key=line_order)}
-
-
-def _plain(rows: Iterable[Stored], several: set[str]) -> dict[str, list[Row]]:
-    return {label: [stored.row for stored in found] for label, found in _lines(rows, several).items()}
 
 
 def _leaderboard(
@@ -238,7 +133,7 @@ def _leaderboard(
     columns: Columns,
     replicates: int,
 ) -> Leaderboard:
-    lines, plain = _lines(rows, several), _plain(rows, several)
+    lines, plain = lines_of(rows, several), rows_of(rows, several)
     base = baseline if baseline in plain else ""
     tasks = task_scores(lines, titles, base, metric_of, replicates)
     lines = {label: found for label, found in lines.items() if any(label in task.scores for task in tasks)}
@@ -265,26 +160,10 @@ def _leaderboard(
     return Leaderboard(protocol, mimic, tuple(heads), tuple(entries[at] for at in order), tuple(said), definitions)  # fmt: skip
 
 
-def _baseline(wanted: str, lines: Mapping[str, Sequence[Row]], titles: Mapping[str, str]) -> str:
-    """Return the line that is meant."""
-    labels = [label for label in lines if wanted in (label, titles[label])] or meant(lines, wanted)
-    if not labels:
-        raise unknown_name("baseline", wanted, called(lines) | {titles[label] for label in lines})
-    if len(labels) > 1:
-        raise PacoError(f"Baseline '{wanted}' means {len(labels)} encoders: {', '.join(labels)}. Name one.")
-    return labels[0]
-
-
 def ahead_of(boards: Iterable[Leaderboard]) -> frozenset[tuple[str, str, str]]:
     """Return protocol, task and line of whatever is ahead of all others."""
     said = ((board.protocol, claim) for board in boards for claim in board.claims)
     return frozenset((protocol, claim.task, claim.label) for protocol, claim in said if claim.ahead)
-
-
-def titles_of(rows: Iterable[Stored], names: Mapping[str, str]) -> dict[str, str]:
-    """Return what to call the line of every encoder among rows, see :func:`paco_eval.analysis.names.encoder_titles`."""
-    rows = list(rows)
-    return encoder_titles(_plain(rows, methods_with_seeds(rows)), names)
 
 
 def titled(table: Table, titles: Mapping[str, str]) -> Table:

@@ -61,12 +61,14 @@ PRESETS: dict[str, tuple[Wanted, ...]] = {
         Wanted("recognition/london", "all", "*"),
         Wanted("recognition/synthetic", "all", "*"),
     ),
-    "pose": tuple(
-        Wanted(f"pose/{name}", "all", metric)
-        for name in ("aflw2000", "biwi", "biwi-70-30", "synthetic")
-        for metric in ("mae_yaw", "mae_pitch", "mae_roll", "mae", "geodesic")
-    )
-    + (Wanted("pose/biwi", "all", "mae_aligned"),),
+    "pose": (
+        *(
+            Wanted(f"pose/{name}", "all", metric)
+            for name in ("aflw2000", "biwi", "biwi-70-30", "synthetic")
+            for metric in ("mae_yaw", "mae_pitch", "mae_roll", "mae", "geodesic")
+        ),
+        Wanted("pose/biwi", "all", "mae_aligned"),
+    ),
     "expression": (Wanted("expression/*"), Wanted("expression/*", "all", "class_mean_accuracy")),
     "attributes": (Wanted("attributes/*"),),
     ROBUSTNESS: (

@@ -19,7 +19,8 @@ from paco_eval.report.build import build_report
 from paco_eval.report.charts.panels import Lines
 from paco_eval.report.charts.scores import few_shot_charts
 from paco_eval.report.charts.sweeps import overview_charts, sweep_charts
-from paco_eval.report.leaderboard.layout import Asked, leaderboards
+from paco_eval.report.leaderboard.layout import leaderboards
+from paco_eval.report.leaderboard.selection import Asked
 from paco_eval.report.tables.robustness import over_levels
 from paco_eval.report.tables.table import family_tables
 from paco_eval.rows.artefacts import load_arrays, save_arrays
