@@ -67,7 +67,7 @@ class Codebook(nn.Module):
         """
         tokens = self.tokens.detach()
         offsets: Tensor = 0.5 * torch.linalg.vector_norm(tokens, dim=-1).square()  # (S, K)
-        return (own_products(patches, None, tokens.mT) - offsets).argmax(-1)
+        return (own_products(patches, None, tokens.mT) - offsets).max(-1).indices  # faster than argmax
 
     @torch.no_grad()
     def counts(self, cells: Tensor, chosen: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def split_colour(patches: Tensor) -> tuple[Tensor, Tensor]:
     rest = torch.addmm(flat, mean, channels, alpha=-1)
     deviation = (torch.linalg.vector_norm(rest, dim=-1, keepdim=True).square() / rest.shape[-1] + 1e-4).sqrt()
     colour = torch.cat([mean, deviation], dim=-1)
-    return (rest / deviation).view_as(patches), colour.view(*patches.shape[:-1], 4)
+    return rest.div_(deviation).view_as(patches), colour.view(*patches.shape[:-1], 4)
 
 
 def add_colour(structure: Tensor, colour: Tensor) -> Tensor:
@@ -97,7 +97,8 @@ def add_colour(structure: Tensor, colour: Tensor) -> Tensor:
 def borrowed_colour(colour: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
     """Return the colour (B, M, 4) that hidden places take from visible ones.
 
-    The mean over visible places, weighted with exp(-d² / 1.2) of their distance d in cells.
+    The mean over visible places, weighted with exp(-d² / 1.2) of their distance d in cells; zero where all of them are so far
+    away that these are nothing (ten cells in single precision).
 
     Args:
         colour: (B, N, 4) of all places; only the visible ones are read.
@@ -106,14 +107,17 @@ def borrowed_colour(colour: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
 
     """
     B, N, _ = colour.shape
-    unseen = torch.full((B, N), -torch.inf, device=colour.device).scatter_(1, visible, 0.0)
-    nearness = F.embedding(hidden, _nearness(round(N**0.5)).to(colour.device)) + unseen[:, None]  # (B, M, N)
-    return torch.softmax(nearness, dim=-1).to(colour.dtype) @ colour
+    seen = torch.zeros(
+        B, N, 5, dtype=colour.dtype, device=colour.device
+    )  # and a last column that counts the weights
+    seen = put(seen, visible, F.pad(take(colour, visible), (0, 1), value=1.0))
+    spread = take(_nearness(round(N**0.5)).to(seen) @ seen, hidden)  # (B, M, 5)
+    return spread[..., :4] / spread[..., 4:].clamp_min(torch.finfo(spread.dtype).tiny)
 
 
 @lru_cache
 def _nearness(side: int) -> Tensor:
-    """Return -d² / 1.2 of every two places (N, N) of a square grid."""
+    """Return exp(-d² / 1.2) of every two places (N, N) of a square grid."""
     cells = torch.arange(side * side)
     places = torch.stack([cells // side, cells % side], -1).float()
-    return -(places[:, None] - places).square().sum(-1) / COLOUR_REACH
+    return torch.exp(-(places[:, None] - places).square().sum(-1) / COLOUR_REACH)

@@ -181,6 +181,10 @@ def test_colour_is_borrowed_from_visible_neighbours_alone():
     near, above, below = np.exp(-np.array([1, 1, 4]) / 1.2)
     torch.testing.assert_close(found[0, 0], torch.full((4,), float(7 * near / (near + above + below))))
     assert (found[0, 1] < 7.1).all()
+    lone = borrowed_colour(torch.full((1, 256, 4), 3.0), torch.tensor([[0]]), torch.tensor([[1, 255]]))
+    assert (lone[0, 0] == 3).all() and (
+        lone[0, 1] == 0
+    ).all()  # nothing is seen near the last of 16 x 16 places
 
 
 @pytest.mark.parametrize(
