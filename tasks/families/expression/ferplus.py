@@ -20,4 +20,5 @@ TASK = Task(
         "ferplus/FER2013Test/label.csv",
     ),
     tags=("real",),
+    tried_on="real data",
 )

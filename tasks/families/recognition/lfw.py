@@ -23,6 +23,7 @@ TASK = Task(
     reductions=("global", "mean", "grid4"),
     files=("lfw/pairs.txt",),
     tags=("real",),
+    tried_on="real data",
     cut="the middle of each picture, 250 / 2.2 pixels wide, not aligned",
     variants={
         "aligned": {

@@ -20,5 +20,6 @@ TASK = Task(
     subsets=tuple(SUBSETS),
     files=("CroppedYale",),
     tags=("real", "illumination"),
+    tried_on="real data",
     **YALE,
 )
