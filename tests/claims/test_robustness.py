@@ -100,6 +100,18 @@ def test_shipped_paco_beside_shipped_mae_untrained_and_pixels(task):
         assert told(error(task, "paco-tiny", rival)) == "less"
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_shipped_paco_beside_shipped_simmim(task):
+    """One training each: whole parts of the face hidden in pretraining help behind painted things."""
+    expected = {
+        "illumination/landmarks/synthetic": "less",
+        "perturbed-illumination/landmarks/synthetic": "less",
+        "perturbed-occlusion/pose/synthetic": "more",
+        "perturbed-occlusion/landmarks/synthetic": "more",
+    }
+    assert told(error(task, "paco-tiny", "simmim-tiny")) == expected.get(task, "not told apart")
+
+
 def test_tokens_survive_beside_an_occluder_and_not_in_bad_light():
     """Percent of the cells whose token is that of the clean face, over kinds and levels."""
 
