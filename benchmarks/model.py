@@ -25,6 +25,7 @@ from accelerate import Accelerator
 from paco_fr.config import PretrainConfig, load_recipe, set_fields
 from paco_fr.train.batches import Views
 from paco_fr.train.dry_run import flops_per_picture, stand_in
+from paco_fr.train.memory import keep_freed_memory
 from paco_fr.train.pretrain import fresh_model, take_step
 from paco_fr.train.schedule import build_optimiser
 from paco_fr.utils.random import generator
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the loop does
     changes = set_fields(tuple(chosen.changes))
     configs = {name: load_recipe(chosen.recipe, {**changes, "objective": name}) for name in OBJECTIVES}
     bf16 = configs["paco"].optimiser.precision == "bf16"
