@@ -232,8 +232,9 @@ def _advance(
     """Take the next step on a raw batch, log its numbers, and return its output and the gradient's norm."""
     watched = _watched(run.step + 1, step_count(config))
     batch = replace(prepared(raw.to(accelerator.device), config), watched=watched)
+    rate = learning_rate(config, run.step, step_count(config))
     for group in run.optimiser.param_groups:
-        group["lr"] = learning_rate(config, run.step, step_count(config))
+        group["lr"] = rate
     output, norm = take_step(accelerator, run.learner, run.optimiser, batch, config)
     rng = generator("revive", config.seed, run.step)
     extra = run.model.after_step(batch, output, _epoch(run, run.step), rng)

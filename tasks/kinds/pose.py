@@ -83,6 +83,7 @@ def _unit(vectors: Array) -> tuple[Array, Array]:
 def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Return a line per unit: true and predicted angles, their errors, the mean error, the geodesic error."""
     truth, predicted, finite = true_angles(labels), rotation_from_6d(outputs), finite_rows(outputs)
+    true = true_rotation(labels)
     table = start_items(labels, finite)
     for carried in ("yaw", "pitch"):
         table.pop(carried, None)
@@ -91,7 +92,7 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
     largest = failures.angle_errors(truth, float(task.options.get("filter", failures.HALF_TURN)))
     errors = np.where(finite[:, None], scores.angle_error(guess, truth), largest)
     folded = np.where(finite[:, None], scores.lenient_error(read_back, truth), np.minimum(largest, 90.0))
-    turned = scores.geodesic_error(predicted, true_rotation(labels))
+    turned = scores.geodesic_error(predicted, true)
     for i, angle in enumerate(ANGLES):
         table[f"{angle}_true"] = truth[:, i]
         table[f"{angle}_pred"] = np.where(finite, guess[:, i], np.nan)
@@ -100,7 +101,6 @@ def items(outputs: npt.ArrayLike, labels: pd.DataFrame, task: Task) -> pd.DataFr
         for i, angle in enumerate(ANGLES):
             table[f"error_{angle}_lenient"] = folded[:, i]
     if task.options.get("aligned"):
-        true = true_rotation(labels)
         aligned = scores.without_offset(predicted, true, labels["group"], finite)
         near = scores.nearest_branch(angles_from_rotation(aligned), truth)
         rest = np.where(finite[:, None], scores.angle_error(near, truth), largest)
