@@ -358,7 +358,8 @@ def _same_numbers(a: Row, b: Row) -> bool:
 def load_rows(paths: str | Path | Iterable[str | Path]) -> Loaded:
     """Read all rows under ``paths`` (row files, folders searched through, archives), merged as stated above.
 
-    What cannot be read is told in ``problems`` and leaves the rest untouched.
+    They are in the order of their seeds, so that no draw of seeds depends on where or under which key rows lie. What
+    cannot be read is told in ``problems`` and leaves the rest untouched.
     """
     if isinstance(paths, (str, Path)):
         paths = [paths]
@@ -381,7 +382,7 @@ def load_rows(paths: str | Path | Iterable[str | Path]) -> Loaded:
                 problems.append(
                     f"{stored.path}: disagrees with {first.path} under the same key; the latter is used."
                 )
-    return Loaded(list(kept.values()), problems)
+    return Loaded(sorted(kept.values(), key=lambda stored: stored.row.pretrain_seed or 0), problems)
 
 
 def results_frame(rows: Iterable[Row]) -> pd.DataFrame:

@@ -115,7 +115,7 @@ def as_records(found: Dataset, source: str) -> Dataset:
     """
     if "image" not in found.column_names:
         raise _no_image(source, found.column_names)
-    known = found.select_columns([name for name in found.column_names if name in records.COLUMNS])
+    known = found.select_columns(records.known(found.column_names))
     for name, type_ in records.features(known.column_names).items():
         if known.features[name] == type_:
             continue
@@ -232,8 +232,7 @@ def stream_hub(name: str) -> IterableDataset:
     columns = found.column_names or list(next(iter(found), {}))
     if "image" not in columns:
         raise _no_image(f"hf:{name}", columns)
-    known = [column for column in columns if column in records.COLUMNS]
-    return found.select_columns(known).cast_column("image", records.COLUMNS["image"])
+    return found.select_columns(records.known(columns)).cast_column("image", records.COLUMNS["image"])
 
 
 def _hub(name: str) -> Dataset:

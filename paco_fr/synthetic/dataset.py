@@ -38,6 +38,7 @@ COLUMNS = (
     "occluder",
     "light",
     "parameters",
+    "drawn",
 )
 _CHUNK = 32
 SHARED = 512
@@ -46,8 +47,9 @@ UNDRAWN = b"not drawn yet: "
 """How the picture of a stand-in begins."""
 SUMS = "sums.json"
 """File of a stored set with the checksum of every other one."""
-STORED = 2
-"""Number of the format of stored sets, in the name of their folder: earlier ones, without checksums, are not found."""
+STORED = 3
+"""Number of the format of stored sets, in the name of their folder: earlier ones, without checksums
+or what was drawn, are not found."""
 
 _known: set[Path] = set()
 """Sets that this process held against their checksums, or made."""
@@ -82,6 +84,7 @@ def record(spec: FaceSpec, index: int) -> dict[str, Any]:
         "occluder": face.occluder.kind,
         "light": face.lighting.regime,
         "parameters": json.dumps(extra),
+        "drawn": _drawn(spec),
     }
 
 
@@ -175,8 +178,14 @@ def planned_records(spec: FaceSpec, *, identities: int | None = None, progress: 
         "occluder": ["none"] * len(ids),
         "light": [spec.lights[0]] * len(ids),
         "parameters": ["{}"] * len(ids),
+        "drawn": [_drawn(spec)] * len(ids),
     }
     return Dataset.from_dict(columns, features=features(COLUMNS))
+
+
+def _drawn(spec: FaceSpec) -> str:
+    """Return what the faces of a spec are told by beside their names: however many people there are."""
+    return _first(spec, 1).fingerprint()[:16]
 
 
 def _first(spec: FaceSpec, identities: int) -> FaceSpec:
