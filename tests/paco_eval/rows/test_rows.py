@@ -277,6 +277,13 @@ def test_merging(tmp_path: Path) -> None:
     assert len(loaded.rows) == 1 and "disagrees" in loaded.problems[0]
 
 
+def test_rows_come_in_the_order_of_their_seeds(tmp_path: Path) -> None:
+    """They came in that of their keys, so that a draw of seeds, and an interval, depended on what a hash came to."""
+    for seed in (2, 0, 3, 1):
+        write_row(tmp_path / str(9 - seed), *make_row(seed=seed))
+    assert [stored.row.pretrain_seed for stored in load_rows(tmp_path).rows] == [0, 1, 2, 3]
+
+
 def test_empty_and_absent_folders(tmp_path: Path) -> None:
     loaded = load_rows([tmp_path, tmp_path / "absent"])
     assert loaded.rows == [] and len(loaded.problems) == 2
