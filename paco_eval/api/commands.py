@@ -51,7 +51,7 @@ def pretrain(
 
     Args:
         recipe: a recipe's name or a TOML file.
-        objective: ``paco``, ``mae``, ``simmim`` or ``untrained``; by default the recipe's.
+        objective: ``paco``, ``mae``, ``simmim``, ``data2vec`` or ``untrained``; by default the recipe's.
         data: ``synthetic[:identities=N,...]``, a folder, parquet, or ``hf:OWNER/NAME``.
         crops: one kind of crop only: ``aligned``, ``box`` or ``whole``.
         seed: of weights, order and masks.

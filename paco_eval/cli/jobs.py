@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from paco_fr.contracts import content_hash
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import atomic_file, owned_folder
+from paco_fr.utils.files import owned_folder, write_text
 from paco_fr.utils.untrusted import read_json
 from tasks.task import Task
 
@@ -126,8 +126,7 @@ def measure(words: Sequence[str], folder: Path) -> None:
         if end.code:
             raise PacoError(f"paco-eval evaluate ended with status {end.code}.") from end
     keys = sorted(path.stem for path in (folder / "rows").glob("*.json"))
-    with atomic_file(folder / "done.json") as temporary:
-        temporary.write_text(json.dumps(keys))
+    write_text(folder / "done.json", json.dumps(keys))
 
 
 def run_jobs(
@@ -202,8 +201,7 @@ def _submitted(jobs: Sequence[Job], executor: Any) -> list[tuple[Job, Submitted]
     except Exception as error:  # whatever the cluster's own commands raise
         raise PacoError(f"The jobs could not be submitted: {error}") from error
     for job, begun in zip(fresh, submitted, strict=True):
-        with atomic_file(job.folder / "job_id") as temporary:
-            temporary.write_text(begun.job_id)
+        write_text(job.folder / "job_id", begun.job_id)
     return [*found, *zip(fresh, submitted, strict=True)]
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from paco_fr.contracts import Tokens, content_hash
 from paco_fr.faces.pixels import prepare
-from paco_fr.utils.errors import PacoError, in_a_line
+from paco_fr.utils.errors import PacoError, in_a_line, no_exit
 from paco_fr.utils.random import generator
 
 NOISE = 2e-3
@@ -102,15 +102,6 @@ def probe_pictures(size: int) -> npt.NDArray[np.uint8]:
     waves = 0.5 + 0.5 * np.sin(2 * np.pi * np.stack([3 * x, 5 * y, 4 * (x + y)], -1))
     kinds = [slope, noise, checks, spots, face, waves, np.zeros_like(noise), np.ones_like(noise)]
     return np.stack([np.rint(255 * kind.clip(0, 1)).astype(np.uint8) for kind in kinds])
-
-
-@contextmanager
-def no_exit(name: str) -> Iterator[None]:
-    """Turn what would end the process into an error of the encoder: only the user's interruption leaves a run."""
-    try:
-        yield
-    except SystemExit as error:
-        raise PacoError(f"{name}: its code tried to end the process (exit {error.code!r}).") from error
 
 
 def probed(encoder: Any) -> Identity:

@@ -9,6 +9,7 @@ picture's own path (:mod:`paco_eval.encoders._picture_path`); the rest is stated
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -144,12 +145,23 @@ def _by_graph(
     )
 
 
-def _open(path: Path) -> tuple[Any, Any]:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what is not installed, or cannot be read, into a sentence."""
     try:
-        import onnx
-        import onnxruntime
+        yield
     except ImportError as error:
         raise PacoError(f"onnx: encoders need {error.name}: pip install 'paco-eval[onnx]'.") from error
+    except Exception as error:  # protobuf and onnxruntime raise classes of their own
+        raise PacoError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
+
+
+def _open(path: Path) -> tuple[Any, Any]:
+    with _reading(path):
+        import onnx
+        import onnxruntime
+
+        model = onnx.load(str(path))
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
     settings.log_severity_level = 4  # what it cannot do it raises, and that is told in a line
@@ -157,11 +169,9 @@ def _open(path: Path) -> tuple[Any, Any]:
     providers = [
         name for name in (*wanted, "CPUExecutionProvider") if name in onnxruntime.get_available_providers()
     ]
-    try:
+    with _reading(path):
         session = onnxruntime.InferenceSession(str(path), settings, providers=providers, enable_fallback=0)
-        return onnx.load(str(path)), session
-    except Exception as error:  # protobuf and onnxruntime raise classes of their own
-        raise PacoError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
+    return model, session
 
 
 def tensor_files(path: Path) -> list[Path]:
@@ -171,14 +181,10 @@ def tensor_files(path: Path) -> list[Path]:
         PacoError: one leads out of the folder, is missing, or is too short for what lies in it.
 
     """
-    try:
+    with _reading(path):
         import onnx
-    except ImportError as error:
-        raise PacoError(f"onnx: encoders need {error.name}: pip install 'paco-eval[onnx]'.") from error
-    try:
+
         model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf raises classes of its own
-        raise PacoError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
     found: dict[Path, int] = {}
     for tensor in _tensors([model.graph, *model.functions]):
         said = {entry.key: entry.value for entry in tensor.external_data}

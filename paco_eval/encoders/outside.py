@@ -10,9 +10,8 @@ from traceback import extract_tb
 from typing import Any
 
 from paco_eval.encoders._contract_check import check_contract
-from paco_eval.encoders._probe import no_exit
 from paco_fr.contracts import Encoder
-from paco_fr.utils.errors import PacoError
+from paco_fr.utils.errors import PacoError, no_exit
 
 GROUP = "paco_eval.encoders"
 MEMBERS = ("name", "pixels", "weight_hash", "blocks", "default_block", "reductions", "required_crop",

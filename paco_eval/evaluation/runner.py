@@ -34,7 +34,7 @@ from paco_eval.rows.samples import samples_of
 from paco_eval.rows.schema import MOST_FAILED, NOTES, Row, row_key
 from paco_eval.rows.store import ACHIEVED, SAMPLES, write_row
 from paco_fr.contracts import CropContract, Encoder
-from paco_fr.utils.errors import PacoError, reason
+from paco_fr.utils.errors import PacoError, no_exit, reason
 from paco_fr.utils.files import owned_folder
 from paco_fr.utils.types import Say
 from tasks.derived import CLEAN
@@ -160,13 +160,12 @@ def measured_on(
         for crop, places in _by_crop(encoders, task, protocol):
             found: list[Data] | Exception
             try:
-                found = variants(
-                    Data.load(task, data_root, protocol, train_identities, crop, planned=planned)
-                )
+                with no_exit("its reader"):
+                    found = variants(
+                        Data.load(task, data_root, protocol, train_identities, crop, planned=planned)
+                    )
             except Exception as error:
                 found = error
-            except SystemExit as error:
-                found = PacoError(f"its code tried to end the process (exit {error.code!r}).")
             yield task, places, found
 
 

@@ -36,7 +36,7 @@ from paco_fr.contracts import content_hash
 from paco_fr.train.pretrain import pretrain
 from paco_fr.train.signals import Interrupted
 from paco_fr.utils.errors import BusyError, PacoError
-from paco_fr.utils.files import atomic_file
+from paco_fr.utils.files import write_text
 from paco_fr.utils.types import Say
 from tasks.task import Task
 
@@ -271,8 +271,7 @@ def write_ablation(grid: Sequence[Variant], out: Path, metric_of: MetricOf) -> l
             "tex": "\n".join(map(to_latex, shown)),
         }
         for suffix, text in texts.items() if shown else ():
-            with atomic_file(out / f"{name}.{suffix}") as path:
-                path.write_text(text, encoding="utf-8")
+            write_text(out / f"{name}.{suffix}", text)
             files.append(out / f"{name}.{suffix}")
     for position, column in enumerate(table.columns):
         cells = [(line.label, line.cells[position]) for line in table.lines]

@@ -293,9 +293,8 @@ def judge(recorded: Row, measured: Row, seeds: Sequence[Row] = ()) -> Reproducti
         seeds: rows of the same method, one for each pretraining seed, for ``repro: retrain``.
 
     """
-    retrained = recorded.repro == "retrain" and recorded.weight_hash not in (
-        measured.weight_hash, getattr(measured, "stated_hash", "")
-    )  # fmt: skip
+    known = (measured.weight_hash, measured.stated_hash)
+    retrained = recorded.repro == "retrain" and recorded.weight_hash not in known
     names = sorted(recorded.metrics, key=lambda name: name != recorded.main_metric)
     by_seeds = retrained and len({row.pretrain_seed for row in seeds}) > 1
     numbers = []

@@ -20,7 +20,7 @@ from paco_fr.faces import records
 from paco_fr.faces.crop import crop_of
 from paco_fr.faces.listing import as_text
 from paco_fr.utils.errors import PacoError, unknown_name
-from paco_fr.utils.files import atomic_file
+from paco_fr.utils.files import atomic_file, write_text
 from tasks.units import units_of
 
 
@@ -138,7 +138,6 @@ def write_embedding(found: Embedding, path: Path) -> list[Path]:
         with atomic_file(path) as temporary, temporary.open("wb") as file:
             np.save(file, found.features, allow_pickle=False)
         names = path.with_suffix(".ids.txt")
-        with atomic_file(names) as temporary:
-            temporary.write_text("\n".join(found.ids) + "\n", encoding="utf-8")
+        write_text(names, "\n".join(found.ids) + "\n")
         return [path, names]
     raise PacoError(f"{path}: features are written as .parquet or .npy.")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from paco_fr.contracts import Encoder, Tokens
-from paco_fr.utils.errors import PacoError, unknown_name
+from paco_fr.utils.errors import PacoError, no_exit, unknown_name
 from paco_fr.utils.random import generator
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -86,13 +86,8 @@ class Forward:
                 torch.cuda.empty_cache()
 
     def _run(self, images: Tensor, blocks: Sequence[str]) -> Mapping[str, Tokens]:
-        try:
-            with torch.no_grad(), _cast(precision_of(self.encoder)):
-                found = self.encoder.tokens(images, blocks)
-        except SystemExit as error:
-            raise PacoError(
-                f"{self.encoder.name}: its code tried to end the process (exit {error.code!r})."
-            ) from error
+        with no_exit(self.encoder.name), torch.no_grad(), _cast(precision_of(self.encoder)):
+            found = self.encoder.tokens(images, blocks)
         self._check(found, len(images), blocks)
         return found
 

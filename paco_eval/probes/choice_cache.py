@@ -74,8 +74,6 @@ def remembered(path: Path) -> Choice | None:
         return None
     try:
         content = read_json(path)
-        if "checksum" not in content and content.keys() == {"layer", "strength", "score"}:
-            return None
         block, reduction = content["layer"]
         made = Choice((block, reduction), content["strength"], content["score"])
         if content["checksum"] != _checksum(path, made):

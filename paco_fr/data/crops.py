@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -51,7 +50,6 @@ def crop_pool(config: PretrainConfig, *, workers: int = 0, progress: bool = Fals
     except FormatError as error:  # what it says of itself cannot be read
         put_aside(folder, error)
         _fill(folder, source, config, origin, count, workers, progress)
-    _remove_arrays(name, progress)
     try:
         packed = open_packed(folder, config, check_sums=config.run.verify, progress=progress)
     except PacoError as error:  # damaged, and only a cache
@@ -140,13 +138,3 @@ def _fill(
                 raise
             except PacoError as error:  # the user knows the source by another name
                 raise PacoError(str(error).replace(source, config.data.source)) from error
-
-
-def _remove_arrays(name: str, progress: bool) -> None:
-    """Remove the same crops as earlier versions kept them, in one array a source."""
-    kept = cache_folder("packed").parent / "crops"
-    for old in (kept / name, kept / f"{name}-points"):
-        if old.is_dir():
-            shutil.rmtree(old, ignore_errors=True)
-            if progress:
-                say(f"Crops are kept in shards now: removed {old}, made by an earlier version.")

@@ -24,7 +24,7 @@ EXPRESSION_NAMES: tuple[Expression, ...] = (
     "disgust",
     "anger",
 )
-"""Expressions with a prototype, named as in :data:`paco_fr.faces.records.EXPRESSIONS`."""
+"""Expressions with a prototype, named as in :data:`paco_fr.contracts.EXPRESSIONS`."""
 
 Occluder = Literal["none", "box", "hair", "glasses", "sunglasses", "surgical_mask", "scarf", "hand"]
 Light = Literal["soft", "directional", "side", "top", "below", "dim", "overexposed", "coloured"]

@@ -25,6 +25,7 @@ from paco_fr.train.batches import Views, feed, prepared, share
 from paco_fr.train.log import Log, Meter, alarms, check_trackers, postfix, progress_bar, start_trackers
 from paco_fr.train.memory import keep_freed_memory
 from paco_fr.train.resume import (
+    last_kept,
     load_state,
     remove_states,
     remove_torn_files,
@@ -386,10 +387,8 @@ def _not_finite(output: Output, step: int, out: Path) -> str:
     broken = [name for name, term in output.terms.items() if not torch.isfinite(term)]
     if not broken:
         broken = ["its gradient" if torch.isfinite(output.loss) else "the total"]
-    kept = state_files(out)
-    last = f"The last good state, {kept[-1].name}, is kept" if kept else "No state was saved before"
     return (
-        f"The loss is not finite by step {step}: {', '.join(broken)}. {last}. "
+        f"The loss is not finite by step {step}: {', '.join(broken)}. {last_kept(out)}. "
         "Lower optimiser.learning_rate and start again in another --out."
     )
 

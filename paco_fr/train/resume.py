@@ -36,14 +36,18 @@ def save_state(out: Path, state: State, keep: int) -> None:
 
     """
     path = out / f"state-{state['step']:09d}.pt"
-    kept = state_files(out)
-    last = f"The last good state, {kept[-1].name}, is kept" if kept else "No state was saved before"
-    advice = f"{last}. Free some space or mend the permissions, then continue with --resume."
+    advice = f"{last_kept(out)}. Free some space or mend the permissions, then continue with --resume."
     told = writing(path, advice, wrapped=RuntimeError)  # torch wraps what the file system says
     with told, atomic_file(path) as temporary, temporary.open("wb") as file:
         torch.save(state, file)
     for old in state_files(out)[:-keep]:
         old.unlink()
+
+
+def last_kept(out: Path) -> str:
+    """Say which state there is to go back to."""
+    kept = state_files(out)
+    return f"The last good state, {kept[-1].name}, is kept" if kept else "No state was saved before"
 
 
 def load_state(out: Path, config: PretrainConfig, say: Say) -> State | None:

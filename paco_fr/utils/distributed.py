@@ -34,9 +34,14 @@ def _leave_group() -> None:
         dist.destroy_process_group()
 
 
+def _several() -> bool:
+    """Say whether this process has others beside it."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
 def summed(value: Tensor) -> Tensor:
     """Return the sum of ``value`` over all processes (the value itself in a single one)."""
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+    if _several():
         value = value.clone()
         dist.all_reduce(value)
     return value
@@ -44,7 +49,7 @@ def summed(value: Tensor) -> Tensor:
 
 def gathered(value: Tensor) -> Tensor:
     """Return the rows of ``value`` of all processes, in the order of their ranks."""
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+    if _several():
         parts = [torch.empty_like(value) for _ in range(dist.get_world_size())]
         dist.all_gather(parts, value.contiguous())
         return torch.cat(parts)
@@ -53,13 +58,12 @@ def gathered(value: Tensor) -> Tensor:
 
 def averaged(value: Tensor) -> Tensor:
     """Return the mean of ``value`` over all processes."""
-    world = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-    return summed(value) / world
+    return summed(value) / dist.get_world_size() if _several() else value
 
 
 def highest(values: list[float], device: torch.device) -> list[float]:
     """Return the largest of each value over all processes, so that all of them decide alike."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+    if not _several():
         return values
     tensor = torch.tensor(values, dtype=torch.float32, device=device)
     dist.all_reduce(tensor, op=dist.ReduceOp.MAX)

@@ -7,8 +7,8 @@ import reprlib
 import time
 import traceback
 import warnings
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -22,6 +22,15 @@ class MissingDataError(PacoError):
 
 class BusyError(PacoError):
     """Another run holds the folder."""
+
+
+@contextmanager
+def no_exit(name: str) -> Iterator[None]:
+    """Turn what would end the process into an error of its own: only the user's interruption leaves a run."""
+    try:
+        yield
+    except SystemExit as error:
+        raise PacoError(f"{name}: its code tried to end the process (exit {error.code!r}).") from error
 
 
 class PacoWarning(UserWarning):

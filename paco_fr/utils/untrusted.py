@@ -229,9 +229,9 @@ def read_csv(
 
 
 def _npy_header(
-    content: bytes, size: int, where: Path | str, remedy: str, kinds: str
+    content: bytes, where: Path | str, remedy: str, kinds: str
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Return shape, whether Fortran's order, kind and place of the values of an ``.npy`` file of ``size`` bytes."""
+    """Return shape, whether Fortran's order, kind and place of the values of an ``.npy`` file."""
     import numpy as np  # imported late: commands that read JSON alone start without it
 
     file = io.BytesIO(content)
@@ -250,25 +250,12 @@ def _npy_header(
         raise FormatError(where, None, f"holds {kind}, not plain values (kinds {kinds})", remedy)
     if any(isinstance(side, bool) or side < 0 for side in shape) or len(shape) > 8:
         raise FormatError(where, None, f"has the shape {shape}", remedy)
-    left = size - file.tell()
+    left = len(content) - file.tell()
     if math.prod(shape) * kind.itemsize != left:
         raise FormatError(
             where, None, f"holds {left} bytes of values, its header announces {kind} of shape {shape}", remedy
         )
     return shape, fortran, kind, file.tell()
-
-
-def map_npy(path: Path, remedy: str = RESTORE, kinds: str = PLAIN) -> npt.NDArray[Any]:
-    """Return the array of an ``.npy`` file of any size, mapped into memory, see :func:`parse_npy`."""
-    import numpy as np
-
-    try:
-        with path.open("rb") as file:
-            beginning, size = file.read(NPY_HEADER + 16), os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise FormatError(path, None, f"cannot be read ({error.strerror})", remedy) from error
-    shape, fortran, kind, at = _npy_header(beginning, size, path, remedy, kinds)
-    return np.memmap(path, kind, "r", at, shape, "F" if fortran else "C")
 
 
 def parse_npy(
@@ -288,7 +275,7 @@ def parse_npy(
     """
     import numpy as np
 
-    shape, fortran, kind, at = _npy_header(content, len(content), where, remedy, kinds)
+    shape, fortran, kind, at = _npy_header(content, where, remedy, kinds)
     flat = np.frombuffer(content, kind, offset=at)
     return flat.reshape(shape, order="F" if fortran else "C").copy()
 

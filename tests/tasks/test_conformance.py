@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +39,6 @@ def test_tasks_on_the_data_that_is_here(task: Task, data_root: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("PACO_SLOW" not in os.environ, reason="renders faces for minutes; set PACO_SLOW=1")
 @pytest.mark.parametrize("task", MADE, ids=lambda task: task.name)
 def test_synthetic_tasks(task: Task) -> None:
     check_task(replace(task, reader_options={**task.reader_options, **SMALL}))

@@ -18,7 +18,7 @@ class Finding:
     """One thing that explains a number.
 
     Attributes:
-        cause: its name, one of those in :data:`CAUSES` or of a check below.
+        cause: its name.
         sentence: what it is and what to do.
         evidence: in numbers.
         gain: share of the distance to a perfect score that it explains.

@@ -213,7 +213,7 @@ def _cumulative(head: str, items: Mapping[str, pd.DataFrame], xlabel: str, limit
 
 def _failure_threshold(stored: Stored, items: Mapping[str, pd.DataFrame]) -> float:
     """Return t of the row's failure rate at t, named fr7 or fr10; else what nearly all errors are under."""
-    found = [re.fullmatch(r"fr@?(\d+(?:\.\d+)?)", name) for name in stored.row.metrics]
+    found = [re.fullmatch(r"fr(\d+(?:\.\d+)?)", name) for name in stored.row.metrics]
     limits = [float(match.group(1)) for match in found if match]
     return max(limits) if limits else float(np.ceil(np.nanquantile(next(iter(items.values())).error, 0.97)))
 

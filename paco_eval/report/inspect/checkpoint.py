@@ -44,7 +44,6 @@ class Views:
 
     Attributes:
         name: objective, recipe and seed.
-        objective: of the run.
         config: of the run.
         rows: named rows of pictures (n, S, S, 3): the faces, what is hidden of them, what is put there.
         looked: (n, N) where the belief looks for one hidden place; None without a belief.
@@ -56,7 +55,6 @@ class Views:
     """
 
     name: str
-    objective: str
     config: PretrainConfig
     rows: dict[str, Pictures]
     looked: npt.NDArray[np.float32] | None = None
@@ -90,23 +88,18 @@ def views_of(folder: Path, faces: int = 8) -> tuple[Views, Any, torch.Tensor]:
     rows = {"face": shown, "hidden": unprepare(unpatchify(grey, patch), contract)}
     name = f"{trained.objective}/{trained.name}, seed {trained.seed}"
     if trained.objective == "untrained":
-        return Views(name, trained.objective, config, rows), objective, images
+        return Views(name, config, rows), objective, images
     output = objective(batch)
     corrupted = unprepare(unpatchify(completed(patches, batch, output), patch), contract)
     decoded = unprepare(unpatchify(repaired(config, batch, output), patch), contract)
     if trained.objective != "paco":
-        return Views(name, trained.objective, config, rows | {"decoded": decoded}), objective, images
+        return Views(name, config, rows | {"decoded": decoded}), objective, images
     cells = torch.tensor([_hidden_part(config, row.numpy(), at) for at, row in enumerate(batch.hidden)])
     looked = belief_attention(objective, batch)[torch.arange(len(cells)), cells].numpy()
-    filled = fill(
-        objective,
-        config,
-        load_source(FACES).select(range(faces)) if faces < 8 else load_source(FACES),
-        occluder=OCCLUDER,
-    )
+    filled = fill(objective, config, load_source(FACES).select(range(min(faces, 8))), occluder=OCCLUDER)
     rows |= {"believed tokens": corrupted, "decoded": decoded}
     views = Views(
-        name, trained.objective, config, rows, looked, cells.numpy(), corrupted, filled, codebook_pictures(objective, config)
+        name, config, rows, looked, cells.numpy(), corrupted, filled, codebook_pictures(objective, config)
     )  # fmt: skip
     return views, objective, images
 

@@ -90,7 +90,6 @@ class _Kept:
         worst: of each line, the units that it did worst on.
         sides: of each line, the comparisons that it did worst on: by item the units of each side.
         masks: truth and prediction (2, S, S) by line and unit, where the kind of task has class maps.
-        older: files of an earlier version, which are not shown.
 
     """
 
@@ -99,7 +98,6 @@ class _Kept:
     worst: dict[str, list[str]] = field(default_factory=dict)
     sides: dict[str, dict[str, list[list[str]]]] = field(default_factory=dict)
     masks: dict[tuple[str, str], npt.NDArray[np.uint8]] = field(default_factory=dict)
-    older: int = 0
 
     def read(self, label: str, stored: Stored, pictures: Pictures) -> None:
         """Add what lies beside a row.
@@ -109,13 +107,7 @@ class _Kept:
 
         """
         place = stored.beside(SAMPLES)
-        try:
-            arrays = None if place is None else load_arrays(place, "samples")
-        except PacoError as error:
-            if "no array" not in str(error):
-                raise
-            self.older += 1
-            return
+        arrays = None if place is None else load_arrays(place, "samples")
         if arrays is None:
             return
         columns = (arrays[name] for name in ("images", "ids", "roles", "items", "sides", "transforms"))
@@ -156,7 +148,6 @@ def matrices(
         row = stored.row
         tasks[row.task, row.crop_hash, row.data_fingerprint].append((label, stored))
     made = []
-    older = 0
     for (task, _, _), found in tasks.items():
         kept = _Kept()
         for label, stored in found:
@@ -164,7 +155,6 @@ def matrices(
                 kept.read(label, stored, pictures)
             except PacoError as error:
                 problem(str(error))
-        older += kept.older
         if not kept.faces:
             continue
         try:
@@ -174,8 +164,6 @@ def matrices(
             continue
         if matrix is not None:
             made.append(matrix)
-    if older:
-        problem(f"Faces of {older} rows were kept by an earlier version and are not shown; evaluate again.")
     return made
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from paco_eval.analysis.columns import line_order
 from paco_eval.report.charts.panels import Chart, Lines, limits, slug
 from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score
 from paco_eval.report.page.contents import Contents
+from paco_eval.report.page.frame import environment_of, text_of
 from paco_eval.report.page.inside import Inside
 from paco_eval.report.page.record import MOST_SOURCES, licences, origin_key, sources, versions
 from paco_eval.report.page.svg import Ids, panel_svg, strip, strip_axis, swatch
@@ -40,52 +37,43 @@ BREAKS = {
 
 def render(contents: Contents, title: str) -> str:
     """Return the page as HTML that needs nothing from outside; all text from data is escaped."""
-    environment = Environment(
-        loader=PackageLoader("paco_eval.report", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    folder = files("paco_eval.report") / "page"
-    script = (folder / "page.js").read_text(encoding="utf-8")
-    # Only this script may run: one that came in with the data would be refused by the browser as well.
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     labels = list(contents.titles)
     ids = Ids(labels, contents.titles)
     rows = [stored.row for stored in contents.rows]
     boards = [_board(board, ids) for board in contents.boards]
-    return environment.get_template("page.html").render(
-        title=title,
-        version=__version__,
-        css=Markup(_css(folder.joinpath("page.css").read_text(encoding="utf-8"), labels)),
-        script=Markup(script),
-        script_hash=f"sha256-{digest}",
-        lede=_lede(contents.boards[0]) if contents.boards else "",
-        boards=boards,
-        leads=_strips(contents.boards[0], ids, behind=False) if contents.boards else None,
-        sure=_strips(contents.boards[0], ids, behind=True) if contents.boards else None,
-        breaks=[
-            (BREAKS[key][0], chart and _figure(chart, ids), BREAKS[key][1])
-            for key, chart in contents.breaks.items()
-        ],
-        break_legend=_shared_legend(contents, ids),
-        inside=[_inside(one, contents, ids) for one in contents.inside],
-        tables=[_view(table, charts, ids) for table, charts in contents.tables],
-        training=[_figure(chart, ids) for chart in contents.training],
-        matrices=bool(contents.matrices),
-        landmarks=any(row.family.endswith(("landmarks", "pose")) for row in rows),
-        failures=contents.failures,
-        problems=contents.problems,
-        licences=licences(rows),
-        versions=versions(rows),
-        commands=sorted({row.command for row in rows if row.command}),
-        counts=_counts(rows),
-        data={
-            "sources": sources(contents),
-            "faces": _faces(contents, ids),
-            "pictures": contents.pictures.addresses,
-        },
+    return (
+        environment_of("page")
+        .get_template("page.html")
+        .render(
+            title=title,
+            version=__version__,
+            css=Markup(_css(text_of("page", "page.css"), labels)),
+            lede=_lede(contents.boards[0]) if contents.boards else "",
+            boards=boards,
+            leads=_strips(contents.boards[0], ids, behind=False) if contents.boards else None,
+            sure=_strips(contents.boards[0], ids, behind=True) if contents.boards else None,
+            breaks=[
+                (BREAKS[key][0], chart and _figure(chart, ids), BREAKS[key][1])
+                for key, chart in contents.breaks.items()
+            ],
+            break_legend=_shared_legend(contents, ids),
+            inside=[_inside(one, contents, ids) for one in contents.inside],
+            tables=[_view(table, charts, ids) for table, charts in contents.tables],
+            training=[_figure(chart, ids) for chart in contents.training],
+            matrices=bool(contents.matrices),
+            landmarks=any(row.family.endswith(("landmarks", "pose")) for row in rows),
+            failures=contents.failures,
+            problems=contents.problems,
+            licences=licences(rows),
+            versions=versions(rows),
+            commands=sorted({row.command for row in rows if row.command}),
+            counts=_counts(rows),
+            data={
+                "sources": sources(contents),
+                "faces": _faces(contents, ids),
+                "pictures": contents.pictures.addresses,
+            },
+        )
     )
 
 

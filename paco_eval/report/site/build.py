@@ -5,23 +5,21 @@ Every page is a file that needs nothing from outside and runs one script, named 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from paco_eval.analysis.names import metric_title
 from paco_eval.report.charts.panels import slug
 from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score
 from paco_eval.report.leaderboard.writers import to_csv, to_json
+from paco_eval.report.page.frame import environment_of, text_of
 from paco_eval.report.page.record import provenance
 from paco_eval.report.page.theme import variables
 from paco_eval.report.tables.published import EVIDENCE, METRICS, load_published, measured_as
@@ -118,20 +116,10 @@ def build_site(
 
 
 def _environment(title: str) -> Environment:
-    folder = files("paco_eval.report") / "site"
-    script = (folder / "site.js").read_text(encoding="utf-8")
-    style = variables() + "}\n" + (folder / "site.css").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=PackageLoader("paco_eval.report", "site"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+    style = variables() + "}\n" + text_of("site", "site.css")
+    environment = environment_of("site")
     environment.filters["breaks"] = lambda name: Markup("<wbr>").join(map(escape, BREAKS.split(name)))
-    # Only this script may run: one that came in with rows would be refused by the browser as well.
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment.globals.update(
-        site=title, version=__version__, style=Markup(":root {" + style), script=Markup(script),
-        script_hash=f"sha256-{digest}",
-    )  # fmt: skip
+    environment.globals.update(site=title, version=__version__, style=Markup(":root {" + style))
     return environment
 
 

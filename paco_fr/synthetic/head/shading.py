@@ -11,7 +11,7 @@ from paco_fr.utils.jit import compiled
 F32 = npt.NDArray[np.float32]
 Real = np.float32
 
-_EYE_X, _EYE_Y = np.float32(g.EYE[0]), np.float32(g.EYE[1])
+_EYE_X = np.float32(g.EYE[0])
 _EYE_HALF = np.float32(g.EYE_HALF_WIDTH)
 _MOUTH_HALF = np.float32(g.MOUTH_HALF_WIDTH)
 _UPPER_LIP, _LOWER_LIP = g.UPPER_LIP_ROW, g.LOWER_LIP_ROW

@@ -125,12 +125,6 @@ def test_two_thousand_draws_are_finite():
     draws_are_finite_and_in_range(spec, 2000)
 
 
-@pytest.mark.slow
-def test_hundred_thousand_draws_are_finite():
-    spec = FaceSpec(identities=50_000, images_per_identity=2, seed=6, level="hard")
-    draws_are_finite_and_in_range(spec, 100_000)
-
-
 @given(
     shape=st.lists(st.floats(-2.0, 2.0), min_size=len(shape_names()), max_size=len(shape_names())),
     actions=st.lists(st.floats(0, 1.25), min_size=len(ACTIONS), max_size=len(ACTIONS)),
