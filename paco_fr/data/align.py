@@ -35,6 +35,7 @@ from paco_fr.utils.files import (
     file_checksum,
     never_onto,
     owned_folder,
+    remove_torn,
     same_settings,
     write_text,
 )
@@ -146,8 +147,7 @@ def sought(
     with owned_folder(out):
         for folder in (out / "faces", out / "parts", out / "inputs"):
             folder.mkdir(exist_ok=True)
-            for torn in folder.glob(".*.tmp"):
-                torn.unlink()
+        remove_torn(out)
         parts = range(-(-len(records) // PART))
         inputs = dict(enumerate(digests_of_parts(records, PART)))
         todo = [number for number in parts if not _done(out, number, inputs[number])]

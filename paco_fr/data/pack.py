@@ -43,6 +43,7 @@ from paco_fr.utils.files import (
     first_difference,
     never_onto,
     owned_folder,
+    remove_torn,
     same_settings,
     write_text,
     writing,
@@ -217,8 +218,7 @@ def _note(settings: Settings, folder: Path, known: bool) -> None:
             write_text(path, json.dumps(wanted, indent=1))
     advice = "One folder holds one setting: choose another, or pack with the same."
     same_settings(folder, wanted, made="packed", advice=advice, later={"renderer": 0})
-    for torn in folder.glob(".*.tmp"):
-        torn.unlink()
+    remove_torn(folder)
 
 
 def _inputs(origin: Origin, settings: Settings) -> list[str]:

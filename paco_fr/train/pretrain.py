@@ -28,7 +28,6 @@ from paco_fr.train.resume import (
     last_kept,
     load_state,
     remove_states,
-    remove_torn_files,
     same_data,
     same_run,
     save_state,
@@ -39,7 +38,7 @@ from paco_fr.train.sheets import SHEETS_AT, save_pictures, save_sheet
 from paco_fr.train.signals import Interrupted, stop_requests
 from paco_fr.utils.distributed import highest, leave_group_at_exit, on_cpus, summed
 from paco_fr.utils.errors import PacoError
-from paco_fr.utils.files import owned_folder, write_text
+from paco_fr.utils.files import owned_folder, remove_torn, write_text
 from paco_fr.utils.progress import Bar
 from paco_fr.utils.random import generator
 from paco_fr.utils.types import Say
@@ -107,7 +106,7 @@ def pretrain(
             same_run(read_card(out)[1], config, out)
             return out
         if accelerator.is_main_process:
-            remove_torn_files(out)
+            remove_torn(out)
         accelerator.wait_for_everyone()
         return _train(
             config,

@@ -84,12 +84,6 @@ def remove_states(out: Path) -> None:
         path.unlink()
 
 
-def remove_torn_files(out: Path) -> None:
-    """Remove what a killed writer left half-written. Only the owner of the folder may call this."""
-    for path in out.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
-
-
 def same_run(found: PretrainConfig, wanted: PretrainConfig, out: Path) -> None:
     """Refuse to continue a run whose configuration differs, naming the first key that does.
 

@@ -174,6 +174,12 @@ def sweep(folder: Path) -> list[Path]:
     return removed
 
 
+def remove_torn(folder: Path) -> None:
+    """Remove what killed writers left half-written in a folder and below it. Only its owner may call this."""
+    for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def sweep_once(folder: Path) -> None:
     """Sweep a folder the first time that this process comes by."""
     if folder not in _swept:
