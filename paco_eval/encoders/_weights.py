@@ -292,16 +292,7 @@ def build_vit(
     token = "visual.class_embedding" in tensors if clip else "cls_token" in tensors
     flat = positions.reshape(1, -1, positions.shape[-1])
     rows, columns, before = _grid(flat, (patch[0], patch[1]), token, grid, where)
-    if size is None and rows * patch[0] != columns * patch[1]:
-        raise PacoError(
-            f"{where} is for pictures of {rows * patch[0]} x {columns * patch[1]}; pictures here are squares. Add size=."
-        )
-    side = size or rows * patch[0]
-    if side % patch[0] or side % patch[1]:
-        multiple = f"{patch[0]}" if patch[0] == patch[1] else f"{patch[0]} and {patch[1]}"
-        raise PacoError(
-            f"{where} cannot take pictures of {side} pixels: they must be a multiple of {multiple}."
-        )
+    side = _side(size, (rows, columns), (patch[0], patch[1]), where)
     new = side // patch[0], side // patch[1]
     if new != (rows, columns):
         flat = resample_abs_pos_embed(
@@ -309,12 +300,8 @@ def build_vit(
         )
     marker, depth_at = ("resblocks", 3) if clip else ("blocks", 1)
     depth = len({name.split(".")[depth_at] for name in tensors if f"{marker}." in name})
-    wide = _tensor(
-        tensors,
-        "visual.transformer.resblocks.0.mlp.c_fc.weight" if clip else "blocks.0.mlp.fc1.weight",
-        where,
-        2,
-    )
+    first = "visual.transformer.resblocks.0.mlp.c_fc.weight" if clip else "blocks.0.mlp.fc1.weight"
+    wide = _tensor(tensors, first, where, 2)
     heads, assumed = _heads(dim, network.heads, where, clip)
     if clip and network.act is None and dim >= GELU_WIDTH:
         raise PacoError(
@@ -348,6 +335,22 @@ def build_vit(
         "" if network.eps else f"eps {eps:g} (assumed)",
     ]
     return model, ", ".join(filter(None, said))
+
+
+def _side(size: int | None, grid: tuple[int, int], patch: tuple[int, int], where: str) -> int:
+    """Return the side of the pictures that are shown: as asked for, else as the weights have it."""
+    height, width = grid[0] * patch[0], grid[1] * patch[1]
+    if size is None and height != width:
+        raise PacoError(
+            f"{where} is for pictures of {height} x {width}; pictures here are squares. Add size=."
+        )
+    side = size or height
+    if side % patch[0] or side % patch[1]:
+        multiple = f"{patch[0]}" if patch[0] == patch[1] else f"{patch[0]} and {patch[1]}"
+        raise PacoError(
+            f"{where} cannot take pictures of {side} pixels: they must be a multiple of {multiple}."
+        )
+    return side
 
 
 def _tensor(tensors: Mapping[str, Tensor], name: str, where: str, dimensions: int) -> Tensor:

@@ -113,34 +113,35 @@ def evaluate_all(
             for data in found:
                 _share(own, data, out, overwrite)
             for encoder, data in product(own, found):
-                try:
-                    rows = measure(
-                        encoder,
-                        data,
-                        out=out,
-                        overwrite=overwrite,
-                        say=say,
-                        former=former,
-                        allow_random=allow_random,
-                        asked=asked,
-                        fields={**(further or {}).get(encoder.name, {}), "settings": dict(settings or {})},
-                    )
-                except NotApplicableError as error:
-                    say(f"Left out {error}")
-                    continue
-                except Exception as error:
-                    several = state.num_processes > 1
-                    if protocol.trains and several and not isinstance(error, PacoError):
-                        raise  # the others wait in the middle of a step; the launcher ends them
-                    cell = f"{task.name}  {encoder.name}"
-                    failed.append(f"{cell}: {reason(error, cell, out)}")
-                    say(failed[-1])
-                    continue
-                for row in rows:
-                    say(_line(row))
-                for note in {str(row.chosen[name]) for row in rows for name in NOTES if name in row.chosen}:
-                    say(f"{data.task.name}  {encoder.name}: note that its {note}")
+                fields = {**(further or {}).get(encoder.name, {}), "settings": dict(settings or {})}
+                measured = partial(
+                    measure, encoder, data, out=out, overwrite=overwrite, say=say, former=former,
+                    allow_random=allow_random, asked=asked, fields=fields,
+                )  # fmt: skip
+                failed += _of_cell(measured, f"{task.name}  {encoder.name}", protocol, out, say)
     return failed
+
+
+def _of_cell(
+    measured: Callable[[], list[Row]], cell: str, protocol: Protocol, out: Path, say: Say
+) -> list[str]:
+    """Measure a cell, say what came of it, and return a line if it failed."""
+    try:
+        rows = measured()
+    except NotApplicableError as error:
+        say(f"Left out {error}")
+        return []
+    except Exception as error:
+        if protocol.trains and PartialState().num_processes > 1 and not isinstance(error, PacoError):
+            raise  # the others wait in the middle of a step; the launcher ends them
+        failed = f"{cell}: {reason(error, cell, out)}"
+        say(failed)
+        return [failed]
+    for row in rows:
+        say(_line(row))
+    for note in {str(row.chosen[name]) for row in rows for name in NOTES if name in row.chosen}:
+        say(f"{cell}: note that its {note}")
+    return []
 
 
 def measured_on(
