@@ -13,6 +13,8 @@ from paco_eval.analysis.names import names_of
 from paco_eval.analysis.significance import registered_metrics
 from paco_eval.api.evaluate import data_folder, silent
 from paco_eval.encoders import load_encoder
+from paco_eval.experiments.explain.explain import LIMIT, explain_row
+from paco_eval.experiments.explain.explanation import Explanation
 from paco_eval.experiments.repro import Reproduction, reproduce
 from paco_eval.features.embed import Embedding, write_embedding
 from paco_eval.features.embed import embed as embed_pictures
@@ -28,6 +30,7 @@ from paco_fr.utils.files import never_onto
 from paco_fr.utils.types import Say
 from tasks.registry import named_tasks
 from tasks.registry import tasks_from as read_tasks
+from tasks.task import Task
 from tasks.user_tasks import own_task
 
 Place = str | Path
@@ -240,15 +243,51 @@ def repro(
         say: is told how it goes.
 
     """
-    extra = [
-        *(read_tasks(Path(tasks_from)) if tasks_from else ()),
-        *([own_task(folder)] if folder else ()),
-    ]
     use_device("auto")
     return reproduce(
-        row, named_tasks(extra), checkpoint=_path(checkpoint), encoder_from=encoder_from, trust=trust,
+        row, _known(tasks_from, folder), checkpoint=_path(checkpoint), encoder_from=encoder_from, trust=trust,
         data_root=data_folder(data_root), train_identities=_path(train_identities), cached=cached, say=say,
     )  # fmt: skip
+
+
+def explain(
+    row: Place,
+    *,
+    limit: int = LIMIT,
+    out: Place | None = None,
+    data_root: Place | None = None,
+    encoder_from: str | None = None,
+    tasks_from: Place | None = None,
+    folder: str | None = None,
+    trust: bool = False,
+) -> Explanation:
+    """Return why the number of a row may be what it is.
+
+    Args:
+        row: its file, or ``ARCHIVE#KEY``.
+        limit: pictures of each part that are looked at.
+        out: folder of the sheet of worst faces; without it none is written.
+        data_root: folder of data sets; by default what ``PACO_DATA`` names.
+        encoder_from: ``FILE:CLASS`` that gives the encoder of the row, where its name cannot be loaded; needs ``trust``.
+        tasks_from: the Python file that declares the task.
+        folder: the task on own pictures; by default as the row says.
+        trust: whether code that comes with an encoder may run.
+
+    Raises:
+        PacoError: as :func:`paco_eval.experiments.explain.explain.explain_row`.
+
+    """
+    use_device("auto")
+    return explain_row(
+        row, _known(tasks_from, folder), encoder_from=encoder_from, data_root=data_folder(data_root), limit=limit,
+        out=_path(out), trust=trust,
+    )  # fmt: skip
+
+
+def _known(tasks_from: Place | None, folder: str | None) -> dict[str, Task]:
+    """Return every task that a row may be of, by name: those of a file and on own pictures among them."""
+    declared = read_tasks(Path(tasks_from)) if tasks_from else []
+    return named_tasks([*declared, *([own_task(folder)] if folder else [])])
 
 
 def export(checkpoint: Place, *, to: str, out: Place | None = None, scores: Place | None = None) -> Path:
