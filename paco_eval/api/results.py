@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -96,12 +96,17 @@ class Results:
     def compare(self, baseline: str = "pixels") -> Comparison:
         """Return the differences of all encoders to one, see :func:`paco_eval.analysis.compare.compare`."""
         rows = self.rows
-        named = {title: label for label, title in titles_of(rows, {}).items()}
-        return compare(rows, named.get(baseline, baseline), metric_of=registered_metrics())
+        return differences(rows, baseline, titles_of(rows, {}))
 
     def _repr_html_(self) -> str:
         """Return the one table for notebooks."""
         return "".join(_html(board) for board in self.leaderboards())
+
+
+def differences(rows: Sequence[Stored], baseline: str, titles: Mapping[str, str]) -> Comparison:
+    """Return the differences of all encoders to a baseline by the name or the title of its line."""
+    labels = {title: label for label, title in titles.items()}
+    return compare(rows, labels.get(baseline, baseline), metric_of=registered_metrics())
 
 
 def _html(board: Leaderboard) -> str:
