@@ -14,7 +14,7 @@ from paco_eval.analysis.columns import line_order
 from paco_eval.analysis.compare import Comparison, compare
 from paco_eval.analysis.significance import registered_metrics
 from paco_eval.report.leaderboard.board import Leaderboard
-from paco_eval.report.leaderboard.layout import one_table
+from paco_eval.report.leaderboard.layout import leaderboards
 from paco_eval.report.leaderboard.selection import Asked, Columns, titles_of
 from paco_eval.report.leaderboard.writers import written
 from paco_eval.rows.store import Stored, load_results, load_rows
@@ -75,7 +75,7 @@ class Results:
         asked = Asked(
             tasks, "", self.baseline if baseline is None else baseline, names, own, cast(Columns, columns)
         )
-        return one_table(rows, asked, metric_of=registered_metrics(), include_mimic=include_mimic)
+        return leaderboards(rows, asked, metric_of=registered_metrics(), include_mimic=include_mimic)
 
     def table(
         self, style: str = "text", *, baseline: str | None = None, columns: str = "auto", width: int = 100,

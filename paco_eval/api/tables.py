@@ -14,7 +14,7 @@ from paco_eval.analysis.significance import registered_metrics
 from paco_eval.api.evaluate import silent
 from paco_eval.api.results import differences
 from paco_eval.report.charts.leaders import to_svg
-from paco_eval.report.leaderboard.layout import one_table, titled
+from paco_eval.report.leaderboard.layout import leaderboards, titled
 from paco_eval.report.leaderboard.selection import Asked, Columns, titles_of
 from paco_eval.report.leaderboard.writers import ENDINGS, Emphasis, written
 from paco_eval.report.tables.comparison import comparison_lines, comparison_records, comparison_tables
@@ -104,7 +104,7 @@ class Compared:
             return "\n".join(
                 to_markdown(titled(table, self.titles)) for table in comparison_tables(self.comparison)
             )
-        boards = one_table(self.rows, self._asked, metric_of=registered_metrics())
+        boards = leaderboards(self.rows, self._asked, metric_of=registered_metrics())
         table = written(boards, "text", width=width, bold=bold)
         return "\n".join([table, *comparison_lines(self.comparison, self.titles)])
 
@@ -231,7 +231,7 @@ def printed(
     asked = Asked(tasks, encoders, baseline, _names(names), None, cast(Columns, columns), cost)
     loaded = load_rows(places)
     _note(loaded.problems, say)
-    boards = one_table(loaded.rows, asked, metric_of=registered_metrics(), include_mimic=include_mimic)
+    boards = leaderboards(loaded.rows, asked, metric_of=registered_metrics(), include_mimic=include_mimic)
     if not boards:
         raise PacoError(f"No table: no row under {', '.join(map(str, places))} is of a whole task.")
     return [
