@@ -15,8 +15,8 @@ _PUBLIC = {
     "Results": "paco_eval.api.results",
     "load_results": "paco_eval.rows.store",
     "evaluate": "paco_eval.api.evaluate",
-    "explain": "paco_eval.experiments.explain.explain",
-    **dict.fromkeys(("pretrain", "compare", "report", "embed", "export", "repro"), "paco_eval.api.commands"),
+    **dict.fromkeys(("compare", "report"), "paco_eval.api.tables"),
+    **dict.fromkeys(("pretrain", "embed", "export", "repro", "explain"), "paco_eval.api.commands"),
 }
 
 __all__ = [

@@ -25,9 +25,19 @@ from typing import NamedTuple, TypeVar, get_args
 import pandas as pd
 
 from paco_eval.analysis.bootstrap import Interval
-from paco_eval.analysis.columns import Column, column_of, line_label, line_order, methods_with_seeds
+from paco_eval.analysis.columns import Column, line_label, line_order, methods_with_seeds
 from paco_eval.analysis.effect_size import FamilyDifference, mean_over_tasks, standardised
-from paco_eval.analysis.robustness import CONSTANT, Sweep, replicated_drops, sweeps
+from paco_eval.analysis.robustness import (
+    CONSTANT,
+    Run,
+    Sweep,
+    column_of_run,
+    mean_over,
+    replicated_drops,
+    row_of,
+    seeds_of,
+    sweeps,
+)
 from paco_eval.analysis.significance import MetricOf
 from paco_eval.analysis.statistics import (
     ALPHA,
@@ -39,15 +49,12 @@ from paco_eval.analysis.statistics import (
     replicated,
     verdict,
 )
-from paco_eval.rows.schema import Row, ways_of
+from paco_eval.rows.schema import ways_of
 from paco_eval.rows.store import Stored
 from paco_fr.utils.errors import PacoError, unknown_name
 
 Place = tuple[str, Column]
 """Protocol and column of a comparison."""
-
-Run = Stored | Sweep
-"""One pretraining seed's row of a task, or all its rows of a derived task."""
 
 DROP = "drop"
 """Metric of a derived task: how much worse than clean, mean over kinds and levels."""
@@ -135,7 +142,7 @@ def compare(
         problems.append(str(error))
     by_line: dict[str, dict[Place, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
-        by_line[line_label(_row(run), several)][_place(run)].append(run)
+        by_line[line_label(row_of(run), several)][_place(run)].append(run)
     if baseline not in by_line:
         raise unknown_name("baseline", baseline, by_line)
     if replicates is None:
@@ -157,16 +164,8 @@ def compare(
     return Comparison(baseline, found, families, _summary(by_line, baseline, found, problems), problems)
 
 
-def _row(run: Run) -> Row:
-    return run.clean if isinstance(run, Sweep) else run.row
-
-
 def _place(run: Run) -> Place:
-    row = _row(run)
-    column = column_of(row)
-    if isinstance(run, Sweep):
-        column = replace(column, subset="all", level=-1, metric=DROP, higher_is_better=False)
-    return row.protocol, column
+    return row_of(run).protocol, column_of_run(run, DROP)
 
 
 def _rows(runs: Iterable[Run]) -> tuple[Stored, ...]:
@@ -203,7 +202,7 @@ def _differences(
         except KeyError as error:
             problems.append(f"{where}: the items have no column {error}; evaluate again.")
             continue
-        values, seeds = (_mean(column, a), _mean(column, b)), min(_seeds(a), _seeds(b))
+        values, seeds = (mean_over(column, a), mean_over(column, b)), min(seeds_of(a), seeds_of(b))
         difference = Difference(label, protocol, column, *values, *drawn.tested(), seeds, _rows((*a, *b)))
         found.append((difference, drawn))
     return found
@@ -213,7 +212,7 @@ def _replicated(
     ours: Sequence[Run], baseline: Sequence[Run], metric_of: MetricOf, replicates: int
 ) -> Replicates:
     """Return the paired difference of two sides of one place under resampling."""
-    row = _row(ours[0])
+    row = row_of(ours[0])
     mine, others = ([run for run in side if isinstance(run, Sweep)] for side in (ours, baseline))
     if mine and others:
         return replicated_drops(mine, others, replicates=replicates, joint=True)
@@ -250,7 +249,7 @@ def _adjusted(differences: Sequence[Tested]) -> list[Tested]:
 
 
 def _unlike(runs: Sequence[Run]) -> str:
-    rows = [_row(run) for run in runs]
+    rows = [row_of(run) for run in runs]
     if len(set(ways_of(rows).values())) > 1:
         return "another face crop than the baseline"
     if len({row.data_fingerprint for row in rows}) > 1:
@@ -258,19 +257,6 @@ def _unlike(runs: Sequence[Run]) -> str:
     if len({frozenset(run.cells) for run in runs if isinstance(run, Sweep)}) > 1:
         return "other kinds or levels than the baseline, or than another seed"
     return ""
-
-
-def _seeds(runs: Sequence[Run]) -> int:
-    """Return the number of pretraining seeds; what was not pretrained has no luck to rule out."""
-    seeds = {_row(run).pretrain_seed for run in runs}
-    return 2 if seeds == {None} else len(seeds - {None})
-
-
-def _mean(column: Column, runs: Sequence[Run]) -> float:
-    values = [
-        run.mean_drop if isinstance(run, Sweep) else run.row.metrics[column.metric].value for run in runs
-    ]
-    return math.nan if None in values else sum(v for v in values if v is not None) / len(values)
 
 
 def _summary(
@@ -291,7 +277,7 @@ def _summary(
 def _ranks(by_line: dict[str, dict[Place, list[Run]]], problems: list[str]) -> pd.DataFrame:
     scores = pd.DataFrame(
         {
-            label: {f"{p}|{c.task}|{c.place}": _mean(c, rows) for (p, c), rows in places.items()}
+            label: {f"{p}|{c.task}|{c.place}": mean_over(c, rows) for (p, c), rows in places.items()}
             for label, places in by_line.items()
         }
     ).T
@@ -307,7 +293,7 @@ def _ranks(by_line: dict[str, dict[Place, list[Run]]], problems: list[str]) -> p
 
 def _cost(by_line: dict[str, dict[Place, list[Run]]]) -> pd.DataFrame:
     costs = {
-        label: pd.DataFrame([_row(run).cost for runs in places.values() for run in runs]).mean()
+        label: pd.DataFrame([row_of(run).cost for runs in places.values() for run in runs]).mean()
         for label, places in by_line.items()
     }
     return pd.DataFrame(costs).T.reindex(columns=["parameters", "flops", "images_per_s"])

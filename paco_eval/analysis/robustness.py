@@ -10,15 +10,18 @@ number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from paco_eval.analysis.bootstrap import coded, resamples
+from paco_eval.analysis.columns import Column, column_of
 from paco_eval.analysis.significance import defined
 from paco_eval.analysis.statistics import Drawn, Replicates, aligned, joint_seed
 from paco_eval.rows.schema import Row
@@ -81,6 +84,37 @@ class Sweep:
     def mean_drop(self) -> float:
         """The mean drop over kinds."""
         return float(np.mean([self.drop(kind) for kind in self.kinds]))
+
+
+Run = Stored | Sweep
+"""One pretraining seed's row of a task, or all its rows of a derived task."""
+
+
+def row_of(run: Run) -> Row:
+    """Return the row that says what a run is of: of a sweep the clean one."""
+    return run.clean if isinstance(run, Sweep) else run.row
+
+
+def column_of_run(run: Run, drop: str) -> Column:
+    """Return the column of a run's main number: of a sweep its mean drop, which is called ``drop``."""
+    column = column_of(row_of(run))
+    if not isinstance(run, Sweep):
+        return column
+    return replace(column, subset="all", level=-1, metric=drop, higher_is_better=False)
+
+
+def mean_over(column: Column, runs: Sequence[Run]) -> float:
+    """Return the mean of a column's number over runs, of sweeps that of their mean drops; NaN where one is undefined."""
+    values = (
+        run.mean_drop if isinstance(run, Sweep) else run.row.metrics[column.metric].value for run in runs
+    )
+    return fmean(math.nan if value is None else value for value in values)
+
+
+def seeds_of(runs: Iterable[Run]) -> int:
+    """Return the number of pretraining seeds, two where nothing was pretrained: that has no luck to rule out."""
+    seeds = {row_of(run).pretrain_seed for run in runs}
+    return 2 if seeds == {None} else len(seeds - {None})
 
 
 def sweeps(stored: Iterable[Stored]) -> list[Sweep]:

@@ -1,25 +1,21 @@
-"""The other commands as functions."""
+"""The commands as functions, apart from ``evaluate`` and those that show rows, see :mod:`paco_eval.api.tables`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from paco_eval.analysis.compare import Comparison
-from paco_eval.analysis.compare import compare as compare_rows
-from paco_eval.analysis.names import names_of
-from paco_eval.analysis.significance import registered_metrics
 from paco_eval.api.evaluate import data_folder, silent
 from paco_eval.encoders import load_encoder
+from paco_eval.experiments.explain.explain import LIMIT, explain_row
+from paco_eval.experiments.explain.explanation import Explanation
 from paco_eval.experiments.repro import Reproduction, reproduce
 from paco_eval.features.embed import Embedding, write_embedding
 from paco_eval.features.embed import embed as embed_pictures
 from paco_eval.features.forward import set_up
 from paco_eval.features.processes import use_device
-from paco_eval.report.leaderboard.selection import Asked, Columns, titles_of
-from paco_eval.rows.store import load_rows
 from paco_eval.testing import check_encoder
 from paco_fr.config import load_recipe, set_fields
 from paco_fr.export import export_half, export_onnx, export_timm
@@ -28,6 +24,7 @@ from paco_fr.utils.files import never_onto
 from paco_fr.utils.types import Say
 from tasks.registry import named_tasks
 from tasks.registry import tasks_from as read_tasks
+from tasks.task import Task
 from tasks.user_tasks import own_task
 
 Place = str | Path
@@ -135,83 +132,6 @@ def embed(
     return found
 
 
-def compare(
-    runs: Place | Sequence[Place],
-    *,
-    baseline: str = "pixels",
-    names: Mapping[str, str] | Sequence[str] = (),
-    published: bool = False,
-    out: Place | None = None,
-) -> Comparison:
-    """Return the differences of all encoders to a baseline, and write a report of them where ``out`` is a folder.
-
-    Args:
-        runs: folders of rows or archives.
-        baseline: an encoder, or a method with several seeds, by any of its names.
-        names: what to call encoders.
-        published: set numbers from the literature below measured ones of the report.
-        out: folder of the report.
-
-    """
-    places = _places(runs)
-    rows, given = load_rows(places).rows, _names(names)
-    titles = titles_of(rows, given)
-    named = {title: label for label, title in titles.items()}
-    found = compare_rows(rows, named.get(baseline, baseline), metric_of=registered_metrics())
-    if out is not None:
-        from paco_eval.report.build import build_report
-
-        build_report(
-            places, out, metric_of=registered_metrics(), published=published, comparison=found,
-            table=Asked(baseline=baseline, names=given), title=f"Compared with {baseline}",
-        )  # fmt: skip
-    return found
-
-
-def report(
-    runs: Place | Sequence[Place],
-    *,
-    format: Sequence[str] = (),
-    tasks: str = "",
-    encoders: str = "",
-    baseline: str = "",
-    names: Mapping[str, str] | Sequence[str] = (),
-    columns: str = "auto",
-    cost: bool = True,
-    style: str = "families",
-    published: bool = False,
-    include_mimic: bool = False,
-    out: Place | None = None,
-) -> list[Path]:
-    """Write the one table, plots and a page to look at, and return the files.
-
-    Args:
-        runs: folders of rows or archives.
-        format: which files, by default the page, Markdown, CSV and LaTeX.
-        tasks: of the table: names or globs, separated by commas.
-        encoders: likewise.
-        baseline: that differences are shown to.
-        names: what to call encoders.
-        columns: ``tasks``, ``families`` or ``auto``.
-        cost: whether the table shows parameters, operations and rate.
-        style: ``families`` or ``paper``, of the tables with all numbers.
-        published: set numbers from the literature below measured ones.
-        include_mimic: show rows measured on miniatures, apart.
-        out: folder, by default the first run's ``report``.
-
-    """
-    from paco_eval.report.build import DEFAULT_FORMATS, Format, Style, build_report
-
-    places = _places(runs)
-    formats = [format] if isinstance(format, str) else list(format)
-    asked = Asked(tasks, encoders, baseline, _names(names), None, cast(Columns, columns), cost)
-    return build_report(
-        places, out or places[0] / "report", formats=cast("list[Format]", formats) or DEFAULT_FORMATS,
-        include_mimic=include_mimic, metric_of=registered_metrics(), table=asked, published=published,
-        style=cast(Style, style),
-    ).files  # fmt: skip
-
-
 def repro(
     row: Place,
     *,
@@ -240,15 +160,51 @@ def repro(
         say: is told how it goes.
 
     """
-    extra = [
-        *(read_tasks(Path(tasks_from)) if tasks_from else ()),
-        *([own_task(folder)] if folder else ()),
-    ]
     use_device("auto")
     return reproduce(
-        row, named_tasks(extra), checkpoint=_path(checkpoint), encoder_from=encoder_from, trust=trust,
+        row, _known(tasks_from, folder), checkpoint=_path(checkpoint), encoder_from=encoder_from, trust=trust,
         data_root=data_folder(data_root), train_identities=_path(train_identities), cached=cached, say=say,
     )  # fmt: skip
+
+
+def explain(
+    row: Place,
+    *,
+    limit: int = LIMIT,
+    out: Place | None = None,
+    data_root: Place | None = None,
+    encoder_from: str | None = None,
+    tasks_from: Place | None = None,
+    folder: str | None = None,
+    trust: bool = False,
+) -> Explanation:
+    """Return why the number of a row may be what it is.
+
+    Args:
+        row: its file, or ``ARCHIVE#KEY``.
+        limit: pictures of each part that are looked at.
+        out: folder of the sheet of worst faces; without it none is written.
+        data_root: folder of data sets; by default what ``PACO_DATA`` names.
+        encoder_from: ``FILE:CLASS`` that gives the encoder of the row, where its name cannot be loaded; needs ``trust``.
+        tasks_from: the Python file that declares the task.
+        folder: the task on own pictures; by default as the row says.
+        trust: whether code that comes with an encoder may run.
+
+    Raises:
+        PacoError: as :func:`paco_eval.experiments.explain.explain.explain_row`.
+
+    """
+    use_device("auto")
+    return explain_row(
+        row, _known(tasks_from, folder), encoder_from=encoder_from, data_root=data_folder(data_root), limit=limit,
+        out=_path(out), trust=trust,
+    )  # fmt: skip
+
+
+def _known(tasks_from: Place | None, folder: str | None) -> dict[str, Task]:
+    """Return every task that a row may be of, by name: those of a file and on own pictures among them."""
+    declared = read_tasks(Path(tasks_from)) if tasks_from else []
+    return named_tasks([*declared, *([own_task(folder)] if folder else [])])
 
 
 def export(checkpoint: Place, *, to: str, out: Place | None = None, scores: Place | None = None) -> Path:
@@ -273,14 +229,6 @@ def export(checkpoint: Place, *, to: str, out: Place | None = None, scores: Plac
         told = partial(card_scores, Path(scores), encoder=f"paco:{measurable}")
     forms[to](Path(checkpoint), folder, told)
     return folder
-
-
-def _places(runs: Place | Sequence[Place]) -> list[Path]:
-    return [Path(runs)] if isinstance(runs, (str, Path)) else [Path(run) for run in runs]
-
-
-def _names(names: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
-    return dict(names) if isinstance(names, Mapping) else names_of(names)
 
 
 def _path(place: Place | None) -> Path | None:

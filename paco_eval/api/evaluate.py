@@ -201,47 +201,84 @@ class Run(NamedTuple):
     absent: list[str]
 
 
-def measure_call(**call: Any) -> Run:
-    """Carry out a call of :func:`evaluate`, whose settings these are, and say what failed instead of raising."""
+class Prepared(NamedTuple):
+    """What a call of :func:`evaluate` means, before anything is loaded.
+
+    Attributes:
+        asked: its settings, defaults among them.
+        encoders: as they were given.
+        chosen: tasks.
+        protocol: of all of them.
+        data_root: folder of data sets.
+
+    """
+
+    asked: Mapping[str, Any]
+    encoders: list[Evaluated]
+    chosen: Chosen
+    protocol: Protocol
+    data_root: Path | None
+
+    def loaded(self) -> list[Encoder]:
+        """Return the encoders, ready to run where and as the call says."""
+        asked = self.asked
+        use_device(asked["device"])
+        found = (
+            as_encoder(one, asked["pixels"], asked["name"] or "", trust=asked["trust"])
+            for one in self.encoders
+        )
+        return [set_up(one, asked["precision"]) for one in found]
+
+
+def prepared(**call: Any) -> Prepared:
+    """Read a call of :func:`evaluate`, whose settings these are, and say which tasks are skipped.
+
+    Raises:
+        PacoError: a setting that means nothing; nothing was computed yet.
+        MissingDataError: as :func:`chosen_tasks`.
+
+    """
     asked = {name: parameter.default for name, parameter in signature(evaluate).parameters.items()} | call
     if asked["cache_limit"]:
-        size_of(asked["cache_limit"])  # a wrong one stops the call before anything is computed
-    say, out, root = asked["say"], Path(asked["out"]), data_folder(asked["data_root"])
-    given = asked["encoders"]
+        size_of(asked["cache_limit"])
+    given, root = asked["encoders"], data_folder(asked["data_root"])
     several: list[Evaluated] = list(given) if isinstance(given, (list, tuple)) else [given]
     several += [f"file:{one}" for one in asked["encoder_from"]]
     if not several:
         raise PacoError("No encoder was named.")
-    name = asked["name"]
-    if name and sum(isinstance(one, nn.Module) or len(several) == 1 for one in several) != 1:
+    named = sum(isinstance(one, nn.Module) or len(several) == 1 for one in several)
+    if asked["name"] and named != 1:
         raise PacoError("--name is for one encoder; for several give --names ENCODER=NAME.")
     chosen = chosen_tasks(
         asked["tasks"], tasks_from=asked["tasks_from"], folder=asked["folder"], data_root=root
     )
     for task in chosen.skipped:
-        say(f"Skipped {task.name}: no data. {task.obtain}")
+        asked["say"](f"Skipped {task.name}: no data. {task.obtain}")
     shots = asked["shots"]
     protocol = Protocol.asked(
         asked["protocol"], shots=shots.split(",") if isinstance(shots, str) else shots, seeds=asked["seeds"],
         epochs=asked["epochs"], margin=asked["margin"], head=asked["head"], crop=asked["crop"] or "",
         limit=asked["limit"],
     )  # fmt: skip
-    use_device(asked["device"])
-    modules = [(one, one.training, _grads(one)) for one in several if isinstance(one, nn.Module)]
+    return Prepared(asked, several, chosen, protocol, root)
+
+
+def measure_call(**call: Any) -> Run:
+    """Carry out a call of :func:`evaluate`, whose settings these are, and say what failed instead of raising."""
+    ready = prepared(**call)
+    asked, chosen, out = ready.asked, ready.chosen, Path(ready.asked["out"])
+    modules = [(one, one.training, _grads(one)) for one in ready.encoders if isinstance(one, nn.Module)]
     measured: dict[str, dict[str, Any]] = {}
     people = asked["train_identities"]
     try:
-        loaded = [
-            set_up(as_encoder(one, asked["pixels"], name or "", trust=asked["trust"]), asked["precision"])
-            for one in several
-        ]
-        aliases = _aliases([one.name for one in loaded], name, asked["names"])
+        loaded = ready.loaded()
+        aliases = _aliases([one.name for one in loaded], asked["name"], asked["names"])
         with keeping(asked["cache_limit"] or ""):
             failed = evaluate_all(
-                loaded, chosen.usable, protocol, out=out, data_root=root, overwrite=asked["overwrite"],
+                loaded, chosen.usable, ready.protocol, out=out, data_root=ready.data_root, overwrite=asked["overwrite"],
                 train_identities=None if people is None else Path(people), allow_random=asked["allow_random"],
                 asked=measured, further={name: {"alias": alias} for name, alias in aliases.items()},
-                settings=_settings(asked), say=say,
+                settings=_settings(asked), say=asked["say"],
             )  # fmt: skip
     finally:
         for module, training, grads in modules:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -14,7 +14,7 @@ from paco_eval.analysis.columns import line_order
 from paco_eval.analysis.compare import Comparison, compare
 from paco_eval.analysis.significance import registered_metrics
 from paco_eval.report.leaderboard.board import Leaderboard
-from paco_eval.report.leaderboard.layout import one_table
+from paco_eval.report.leaderboard.layout import leaderboards
 from paco_eval.report.leaderboard.selection import Asked, Columns, titles_of
 from paco_eval.report.leaderboard.writers import written
 from paco_eval.rows.store import Stored, load_results, load_rows
@@ -75,7 +75,7 @@ class Results:
         asked = Asked(
             tasks, "", self.baseline if baseline is None else baseline, names, own, cast(Columns, columns)
         )
-        return one_table(rows, asked, metric_of=registered_metrics(), include_mimic=include_mimic)
+        return leaderboards(rows, asked, metric_of=registered_metrics(), include_mimic=include_mimic)
 
     def table(
         self, style: str = "text", *, baseline: str | None = None, columns: str = "auto", width: int = 100,
@@ -96,12 +96,17 @@ class Results:
     def compare(self, baseline: str = "pixels") -> Comparison:
         """Return the differences of all encoders to one, see :func:`paco_eval.analysis.compare.compare`."""
         rows = self.rows
-        named = {title: label for label, title in titles_of(rows, {}).items()}
-        return compare(rows, named.get(baseline, baseline), metric_of=registered_metrics())
+        return differences(rows, baseline, titles_of(rows, {}))
 
     def _repr_html_(self) -> str:
         """Return the one table for notebooks."""
         return "".join(_html(board) for board in self.leaderboards())
+
+
+def differences(rows: Sequence[Stored], baseline: str, titles: Mapping[str, str]) -> Comparison:
+    """Return the differences of all encoders to a baseline by the name or the title of its line."""
+    labels = {title: label for label, title in titles.items()}
+    return compare(rows, labels.get(baseline, baseline), metric_of=registered_metrics())
 
 
 def _html(board: Leaderboard) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -35,54 +34,17 @@ def command(
 
     Exit status: 2 where nothing could be compared.
     """
-    from paco_eval.analysis.compare import compare
-    from paco_eval.analysis.names import names_of
-    from paco_eval.analysis.significance import registered_metrics
-    from paco_eval.report.leaderboard.layout import one_table, titled
-    from paco_eval.report.leaderboard.selection import Asked, titles_of
-    from paco_eval.report.leaderboard.writers import written
-    from paco_eval.report.tables.comparison import comparison_lines, comparison_records, comparison_tables
-    from paco_eval.report.tables.formats import to_markdown
-    from paco_eval.rows.store import load_rows
-    from paco_fr.utils.errors import PacoError
+    from paco_eval.api.tables import compared
 
-    definitions, given = registered_metrics(), names_of(names)
-    loaded = load_rows(runs)
-    titles = titles_of(loaded.rows, given)
-    named = {title: label for label, title in titles.items()}
-    comparison, wrong = None, None
-    try:
-        comparison = compare(loaded.rows, named.get(baseline, baseline), metric_of=definitions)
-    except PacoError as error:  # a baseline that is not there: the tables still come
-        wrong = error
-    asked = Asked(baseline=baseline if comparison else "", names=given)
-    problems = [*loaded.problems, *(comparison.problems if comparison else ())]
-    if comparison is not None:
-        if style == "json":
-            click.echo(json.dumps(comparison_records(comparison, titles), indent=1, ensure_ascii=False))
-        elif style == "md":
-            click.echo(
-                "\n".join(to_markdown(titled(table, titles)) for table in comparison_tables(comparison))
-            )
-        else:
-            boards = one_table(loaded.rows, asked, metric_of=definitions)
-            click.echo(written(boards, "text", width=screen_width(), bold=bold))
-            for line in comparison_lines(comparison, titles):
-                click.echo(line)
-        if not comparison.differences:
-            wrong = PacoError("; ".join(["Nothing could be compared", *problems]))
-    for problem in problems if style and out is None else ():
+    found = compared(runs, baseline=baseline, names=names)
+    if found.comparison is not None:
+        click.echo(found.text(style or "text", width=screen_width(), bold=bold))
+    for problem in found.problems if style and out is None else ():
         progress.say(f"Note: {problem}")
     if style is None or out is not None:
-        from paco_eval.report.build import build_report
-
-        result = build_report(
-            runs, out or runs[0] / "comparison", metric_of=definitions, published=published, table=asked,
-            comparison=comparison, title=f"Compared with {baseline}" if comparison else "Face encoders, measured",
-        )  # fmt: skip
-        for problem in result.problems:
+        report = found.write(out or runs[0] / "comparison", published=published)
+        for problem in report.problems:
             progress.say(f"Note: {problem}")
-        for path in result.files:
+        for path in report.files:
             click.echo(str(path), err=style == "json")
-    if wrong:
-        raise wrong
+    found.whole()  # an error where nothing was compared

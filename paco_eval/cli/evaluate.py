@@ -113,12 +113,9 @@ def command(
         _planned(context)
         return
 
-    from inspect import signature
+    from paco_eval.api.evaluate import measure_call
 
-    from paco_eval.api.evaluate import evaluate, measure_call
-
-    own = {name: value for name, value in call.items() if name in signature(evaluate).parameters}
-    run = measure_call(**own, say=progress.say)
+    run = measure_call(**_own(context), say=progress.say)
     if sensitivity:
         from paco_eval.experiments.sensitivity import spreads
 
@@ -141,46 +138,33 @@ APART = ("dry_run", "sensitivity", "jobs", "job_set")
 """Options that say what is done instead of a measurement, or besides."""
 
 
+def _own(context: click.Context) -> dict[str, Any]:
+    """Return the settings that the function has, too."""
+    from inspect import signature
+
+    from paco_eval.api.evaluate import evaluate
+
+    known = signature(evaluate).parameters
+    return {name: value for name, value in context.params.items() if name in known}
+
+
 def _planned(context: click.Context) -> None:
     """Print the plan, or submit jobs."""
-    from paco_eval.api.evaluate import chosen_tasks
-    from paco_eval.features.cache import size_of
+    from paco_eval.api.evaluate import prepared
     from paco_fr.config import set_fields
 
-    call = context.params
-    if call["cache_limit"]:
-        size_of(call["cache_limit"])  # a wrong one stops the call before anything is computed
-    chosen = chosen_tasks(
-        call["tasks"], tasks_from=call["tasks_from"], folder=call["folder"], data_root=call["data_root"]
-    )
-    for task in chosen.skipped:
-        progress.say(f"Skipped {task.name}: no data. {task.obtain}")
+    call, ready = context.params, prepared(**_own(context), say=progress.say)
     if call["jobs"]:
-        failures = _jobs(context, chosen.usable, call["jobs"], set_fields(call["job_set"], "--job-set"))
-        _end(call["out"], failures, chosen.absent, "jobs")
+        failures = _jobs(context, ready.chosen.usable, call["jobs"], set_fields(call["job_set"], "--job-set"))
+        _end(call["out"], failures, ready.chosen.absent, "jobs")
         return
-    from paco_eval.encoders import load_encoder
     from paco_eval.evaluation.dry_run import lines_of, plan
-    from paco_eval.evaluation.protocols import Protocol
-    from paco_eval.features.forward import set_up
-    from paco_eval.features.processes import use_device
 
-    asked = Protocol.asked(
-        call["protocol"], shots=call["shots"].split(","), seeds=call["seeds"], epochs=call["epochs"],
-        margin=call["margin"], head=call["head"], crop=call["crop"] or "", limit=call["limit"],
+    planned = plan(
+        ready.loaded(), ready.chosen.usable, ready.protocol, data_root=ready.data_root,
+        train_identities=call["train_identities"],
     )  # fmt: skip
-    use_device(call["device"])
-    names = [*call["encoders"], *(f"file:{own}" for own in call["encoder_from"])]
-    loaded = [set_up(load_encoder(name, trust=call["trust"]), call["precision"]) for name in names]
-    for line in lines_of(
-        plan(
-            loaded,
-            chosen.usable,
-            asked,
-            data_root=call["data_root"],
-            train_identities=call["train_identities"],
-        )
-    ):
+    for line in lines_of(planned):
         click.echo(line)
 
 

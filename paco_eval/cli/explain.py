@@ -35,7 +35,7 @@ def command(
     Measured again on a part of the task with one thing changed at a time: order of colours, range of pixels, crop,
     mirrored pictures; mirrored labels, points counted from 1, train and test exchanged.
     """
-    from paco_eval.experiments.explain.explain import explain
+    from paco_eval.api.commands import explain
 
     found = explain(
         row, limit=limit, out=out, data_root=data_root, encoder_from=encoder_from, tasks_from=tasks_from,

@@ -37,6 +37,7 @@ def command(
     from paco_eval.analysis.names import names_of
     from paco_eval.analysis.significance import registered_metrics
     from paco_eval.report.leaderboard.layout import leaderboards
+    from paco_eval.report.leaderboard.selection import Asked
     from paco_eval.report.site.build import build_site
     from paco_eval.report.tables.published import FILE
     from paco_eval.rows.store import load_rows
@@ -46,10 +47,10 @@ def command(
     loaded = load_rows([path for path in rows if not (path / FILE).is_file()])
     for problem in loaded.problems:
         progress.say(f"Note: {problem}")
+    asked = Asked(tasks=tasks, names=names_of(names), columns="tasks")
     boards = leaderboards(
-        loaded.rows, metric_of=registered_metrics(), tasks=tasks, names=names_of(names), columns="tasks",
-        parts=True, replicates=replicates,
-    )  # fmt: skip
+        loaded.rows, asked, metric_of=registered_metrics(), parts=True, replicates=replicates
+    )
     written = build_site(
         boards,
         out,

@@ -12,7 +12,7 @@ from paco_eval.analysis.robustness import CONSTANT
 from paco_eval.analysis.significance import MetricOf, registered_metrics, seed_intervals
 from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.charts.panels import Chart, relabelled, slug
-from paco_eval.report.leaderboard.layout import ahead_of, one_table, titled
+from paco_eval.report.leaderboard.layout import ahead_of, leaderboards, titled
 from paco_eval.report.leaderboard.selection import Asked, is_named, shown_of, titles_of
 from paco_eval.report.leaderboard.writers import ENDINGS, LATEX_NEEDS, written
 from paco_eval.report.page.contents import collect
@@ -104,7 +104,7 @@ def build_report(
     if set(formats) == {"archive"}:
         return Report(archived, problems)
     metric_of = metric_of or registered_metrics()
-    boards = one_table(
+    boards = leaderboards(
         loaded.rows, asked, metric_of=metric_of, include_mimic=include_mimic, replicates=replicates
     )
     # What a line is and is called, and what drops are held against, does not depend on what else is shown.

@@ -18,7 +18,7 @@ from paco_eval.analysis.significance import registered_metrics
 from paco_eval.cli import main
 from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.leaderboard.board import Leaderboard
-from paco_eval.report.leaderboard.layout import one_table
+from paco_eval.report.leaderboard.layout import leaderboards
 from paco_eval.report.leaderboard.selection import Asked
 from paco_eval.report.leaderboard.writers import written
 from tests.claims.reference import reference
@@ -50,7 +50,7 @@ def made(command: str, *, resampled: bool) -> tuple[list[Leaderboard], bool]:
         parsed["columns"], parsed["cost"],
     )  # fmt: skip
     metric_of = registered_metrics() if resampled else None
-    return one_table(reference().rows, asked, metric_of=metric_of), asked.cost
+    return leaderboards(reference().rows, asked, metric_of=metric_of), asked.cost
 
 
 def numbers(text: str) -> list[list[str]]:

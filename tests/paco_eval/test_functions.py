@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 import paco_eval
-from paco_eval.api import commands
+from paco_eval.api import tables
 from paco_eval.cli import COMMANDS, main
 from paco_eval.rows.store import load_rows
 from paco_fr.utils.errors import PacoError
@@ -44,7 +44,7 @@ OTHER_DEFAULTS = {("explain", "out")}
 
 
 def callables(name: str):
-    return getattr(commands, name, None) or getattr(paco_eval, name)
+    return getattr(tables, name, None) or getattr(paco_eval, name)
 
 
 def plain(value):
@@ -177,6 +177,72 @@ def test_results_are_a_table_a_comparison_a_frame_and_a_page_in_a_notebook(measu
     assert difference.encoder == "pixels" and difference.interval.value < 0
     hostile = paco_eval.Results(folder / "nowhere")
     assert hostile._repr_html_() == ""
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_compare_is_the_command(measured, tmp_path):
+    run = str(measured[0] / "out")
+    words = ["compare", run, "--baseline", "raw pixels"]
+    found = paco_eval.compare(run, baseline="raw pixels", out=tmp_path / "function")
+    done = CliRunner().invoke(main, [*words, "--format", "json", "--out", str(tmp_path / "command")])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["baseline"] == found.baseline == "pixels"
+    differences = [(one["encoder"], one["difference"], one["verdict"]) for one in told["differences"]]
+    assert differences == [(one.encoder, one.interval.value, one.verdict) for one in found.differences]
+    assert files_of(tmp_path / "function") == files_of(tmp_path / "command") != {}
+    shown = tables.compared(run, baseline="raw pixels")
+    for style in ("text", "md", "json"):
+        assert CliRunner().invoke(main, [*words, "--format", style]).stdout == shown.text(style) + "\n"
+
+
+def test_where_nothing_is_compared_the_tables_come_all_the_same(measured, tmp_path):
+    run = measured[0] / "out"
+    one = next(stored.path for stored in load_rows(run).rows if stored.row.encoder == "constant")
+    for runs, baseline, said in (
+        (run, "nobody", "Unknown baseline 'nobody'"),
+        (one, "constant", "Nothing could be compared"),
+    ):
+        function, command = tmp_path / baseline / "function", tmp_path / baseline / "command"
+        with pytest.raises(PacoError, match=said):
+            paco_eval.compare(runs, baseline=baseline, out=function)
+        words = ["compare", str(runs), "--baseline", baseline, "--out", str(command)]
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 2 and said in done.stderr
+        assert "table.md" in files_of(command) and files_of(function) == files_of(command)
+
+
+def test_report_is_the_command(measured, tmp_path):
+    run = str(measured[0] / "out")
+    formats = ["md", "json", "svg"]
+    words = [
+        "report",
+        run,
+        *(word for one in formats for word in ("--format", one)),
+        "--baseline",
+        "constant",
+        "--no-cost",
+    ]
+    asked = {"format": formats, "baseline": "constant", "cost": False}
+    assert CliRunner().invoke(main, words).stdout == "".join(tables.printed(run, **asked))
+    written = paco_eval.report(run, **asked, style="paper", out=tmp_path / "function")
+    done = CliRunner().invoke(main, [*words, "--style", "paper", "--out", str(tmp_path / "command")])
+    assert [Path(line).name for line in done.stdout.splitlines()] == [path.name for path in written]
+    assert files_of(tmp_path / "function") == files_of(tmp_path / "command") != {}
+
+
+def test_what_is_left_out_of_a_report_is_told_and_what_cannot_be_printed_refused(measured, tmp_path):
+    run, told = measured[0] / "out", []
+    paco_eval.report([run, tmp_path / "nowhere"], format="md", out=tmp_path / "report", say=told.append)
+    tables.printed([run, tmp_path / "nowhere"], say=told.append)
+    assert len(told) == 2 and told[0] == told[1] and "nowhere: no rows" in told[0]
+    with pytest.raises(PacoError, match="Not printed: html"):
+        tables.printed(run, ["html"])
+    with pytest.raises(PacoError, match="No table: no row"):
+        tables.printed(tmp_path / "nowhere")
 
 
 def test_names_of_people_cannot_break_a_notebook():

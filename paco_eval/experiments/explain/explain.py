@@ -29,7 +29,6 @@ from paco_eval.experiments.explain.checks import CHECKS, ideal
 from paco_eval.experiments.explain.explanation import Explanation, Finding, Layered
 from paco_eval.experiments.explain.look import Look, coarse, look_at
 from paco_eval.experiments.repro import encoder_of, task_of
-from paco_eval.features.processes import use_device
 from paco_eval.probes.probe import Choice, choose
 from paco_eval.rows.schema import Row
 from paco_eval.rows.store import find_row
@@ -37,11 +36,8 @@ from paco_fr.contracts import Encoder
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.progress import tracked
 from tasks.kinds import PEOPLE_KINDS, load_kind
-from tasks.registry import all_tasks
-from tasks.registry import tasks_from as tasks_of
 from tasks.splits import Split
 from tasks.task import Task
-from tasks.user_tasks import own_task
 
 LIMIT = 300
 """Pictures of each part that are looked at by default."""
@@ -49,41 +45,6 @@ FLAT = 0.05
 """Share of that distance within which choices count as alike."""
 WORST = 12
 """Items that are shown."""
-
-
-def explain(
-    row: str | Path,
-    *,
-    limit: int = LIMIT,
-    out: str | Path | None = None,
-    data_root: str | Path | None = None,
-    encoder_from: str | None = None,
-    tasks_from: str | Path | None = None,
-    folder: str | None = None,
-    trust: bool = False,
-) -> Explanation:
-    """Return why the number of a row may be what it is: ``paco-eval explain ROW`` as a function.
-
-    Args:
-        row: its file ``KEY.json``, or ``FOLDER#KEY`` of an archive.
-        limit: pictures of each part that are looked at.
-        out: folder of the sheet of worst faces; without it none is written.
-        data_root: folder of the data sets.
-        encoder_from: ``FILE:CLASS`` that gives the encoder of the row, where its name cannot be loaded; needs ``trust``.
-        tasks_from: the Python file that declares the task.
-        folder: ``FAMILY=PATH``, the task on own pictures.
-        trust: whether code that comes with an encoder may run.
-
-    Raises:
-        PacoError: as :func:`explain_row`.
-
-    """
-    extra = [*(tasks_of(Path(tasks_from)) if tasks_from else ()), *([own_task(folder)] if folder else ())]
-    use_device("auto")
-    return explain_row(
-        row, all_tasks(extra), encoder_from=encoder_from, limit=limit, out=None if out is None else Path(out),
-        trust=trust, data_root=None if data_root is None else Path(data_root),
-    )  # fmt: skip
 
 
 def explain_row(

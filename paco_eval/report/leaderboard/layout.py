@@ -26,7 +26,6 @@ from paco_eval.report.leaderboard.scoring import LOST, TaskScores, marked, task_
 from paco_eval.report.leaderboard.selection import (
     CODEBOOK,
     Asked,
-    Columns,
     baseline_of,
     is_apart,
     lines_of,
@@ -47,31 +46,11 @@ REFERENCES = ("constant", "pixels")
 """Encoders that nobody comes with."""
 
 
-def one_table(
-    rows: Iterable[Stored],
-    asked: Asked,
-    *,
-    metric_of: MetricOf | None = None,
-    include_mimic: bool = False,
-    replicates: int = 1000,
-) -> list[Leaderboard]:
-    """Return :func:`leaderboards` as they were asked for."""
-    return leaderboards(
-        rows, metric_of=metric_of, tasks=asked.tasks, encoders=asked.encoders, baseline=asked.baseline,
-        names=asked.names, own=asked.own, columns=asked.columns, include_mimic=include_mimic, replicates=replicates,
-    )  # fmt: skip
-
-
 def leaderboards(
     rows: Iterable[Stored],
+    asked: Asked | None = None,
     *,
     metric_of: MetricOf | None = None,
-    tasks: str = "",
-    encoders: str = "",
-    baseline: str = "",
-    names: Mapping[str, str] | None = None,
-    own: Iterable[str] | None = None,
-    columns: Columns = "auto",
     include_mimic: bool = False,
     parts: bool = False,
     replicates: int = 1000,
@@ -80,17 +59,9 @@ def leaderboards(
 
     Args:
         rows: as :func:`paco_eval.rows.store.load_rows` returns them.
+        asked: which tasks and encoders are shown, and how; by default all.
         metric_of: definitions, with which differences are resampled from the items; without them, or without items,
             encoders are told apart only where their intervals do not touch.
-        tasks: names or globs, separated by commas; derived tasks only where a pattern begins with their factor or fits
-            nothing else, diagnostics of codebooks likewise. By default all, these only where there is nothing else.
-        encoders: likewise, by encoder, method or alias; by default all. The baseline is always shown, and of a method
-            with several seeds one alone where its encoder is named.
-        baseline: encoder, method, alias or shown name that the others are held against.
-        names: what to call encoders, see :func:`paco_eval.analysis.names.encoder_titles`.
-        own: encoders that one came with; by default the only one that neither ships nor learned nothing.
-        columns: ``tasks``, ``families`` (mean ranks where a family has several tasks), or ``auto``: tasks where
-            they are few.
         include_mimic: whether miniatures are shown, too.
         parts: whether derived tasks and diagnostics that no pattern asks for have tables of their own, behind the others.
         replicates: bootstrap replicates of every interval.
@@ -99,12 +70,12 @@ def leaderboards(
         PacoError: a name or a pattern that nothing answers to.
 
     """
-    rows = list(rows)
-    several, titles = methods_with_seeds(rows), titles_of(rows, names or {})
+    rows, asked = list(rows), asked or Asked()
+    several, titles = methods_with_seeds(rows), titles_of(rows, asked.names)
     found = [stored for stored in rows if include_mimic or stored.row.data_kind != "mimic"]
-    base = baseline_of(baseline, rows_of(found, several), titles) if baseline else ""
-    parts = parts and not tasks
-    found = of_encoders(found if parts else of_tasks(found, tasks), encoders, several, base)
+    base = baseline_of(asked.baseline, rows_of(found, several), titles) if asked.baseline else ""
+    parts = parts and not asked.tasks
+    found = of_encoders(found if parts else of_tasks(found, asked.tasks), asked.encoders, several, base)
     groups: dict[tuple[str, bool, str], list[Stored]] = defaultdict(list)
     for stored in found:
         part = stored.row.task.partition("/")[0] if parts and is_apart(stored.row) else ""
@@ -113,7 +84,7 @@ def leaderboards(
     order = sorted(groups, key=lambda key: (key[1], after.index(key[2]), -len(groups[key]), key[0]))
     made = [
         replace(
-            _leaderboard(key[0], key[1], groups[key], several, metric_of, base, titles, own, columns, replicates),
+            _leaderboard(key[0], key[1], groups[key], several, metric_of, base, titles, asked, replicates),
             part=key[2],
         )
         for key in order
@@ -129,8 +100,7 @@ def _leaderboard(
     metric_of: MetricOf | None,
     baseline: str,
     titles: Mapping[str, str],
-    own: Iterable[str] | None,
-    columns: Columns,
+    asked: Asked,
     replicates: int,
 ) -> Leaderboard:
     lines, plain = lines_of(rows, several), rows_of(rows, several)
@@ -140,10 +110,10 @@ def _leaderboard(
     said = claims([task.scored for task in tasks if task.scored is not None])
     ahead = {(claim.task, claim.label) for claim in said if claim.ahead}
     tasks = [marked(task, ahead) for task in tasks]
-    by_family = columns == "families" or (columns == "auto" and len(tasks) > MOST_TASKS)
+    by_family = asked.columns == "families" or (asked.columns == "auto" and len(tasks) > MOST_TASKS)
     heads, cells = _families(tasks, list(lines)) if by_family else _singly(tasks, list(lines))
     ranks = _mean_ranks(heads, cells, list(lines))
-    mine = _own(plain, own)
+    mine = _own(plain, asked.own)
     entries = [
         Entry(
             label, titles[label], ", ".join(dict.fromkeys(row.encoder for row in plain[label])), plain[label][0].method,

@@ -6,7 +6,6 @@ All encoders of a task are drawn together, so that differences are paired: see :
 from __future__ import annotations
 
 import math
-import statistics as stdlib_statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +14,22 @@ import pandas as pd
 
 from paco_eval.analysis.bootstrap import Interval
 from paco_eval.analysis.columns import Column, column_of
-from paco_eval.analysis.robustness import CONSTANT, Sweep, drawn_drops, sweeps
-from paco_eval.analysis.significance import MetricOf
+from paco_eval.analysis.robustness import (
+    CONSTANT,
+    Run,
+    Sweep,
+    column_of_run,
+    drawn_drops,
+    mean_over,
+    row_of,
+    seeds_of,
+    sweeps,
+)
+from paco_eval.analysis.significance import Ends, MetricOf, widest_ends
 from paco_eval.analysis.standing import Scored, Side, lead
 from paco_eval.analysis.statistics import Drawn, drawn_together
 from paco_eval.report.leaderboard.board import Score
 from paco_eval.report.tables.table import flags_of, place_of, usual_of
-from paco_eval.rows.schema import Row
 from paco_eval.rows.store import Stored
 from paco_fr.utils.errors import PacoError
 
@@ -66,7 +74,7 @@ def task_scores(
         replicates: bootstrap replicates of every interval.
 
     """
-    runs: dict[str, dict[str, list[Stored | Sweep]]] = defaultdict(lambda: defaultdict(list))
+    runs: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for label, found in lines.items():
         whole = [s for s in found if s.row.level is None and s.row.subset == "all" and s.row.split == "test"]
         for stored in whole:
@@ -89,7 +97,7 @@ def task_titles(tasks: Sequence[str]) -> dict[str, str]:
 
 def _task(
     title: str,
-    runs: Mapping[str, list[Stored | Sweep]],
+    runs: Mapping[str, list[Run]],
     titles: Mapping[str, str],
     base: str,
     metric_of: MetricOf | None,
@@ -120,9 +128,9 @@ def _task(
         delta = _delta(scores, label, base, alike, drawn) if base in alike and label != base else None
         scores[label] = replace(scores[label], rank=float(rank), delta=delta)
     sides = [
-        Side(label, titles[label], float(scores[label].value or 0.0), scores[label].low, scores[label].high, _seeds(kept[label]))
-        for label in alike
-    ]  # fmt: skip
+        Side(label, titles[label], float(score.value or 0.0), score.low, score.high, seeds_of(kept[label]))
+        for label, score in ((label, scores[label]) for label in alike)
+    ]
     leader = lead(sides, better, drawn)
     for at, gap in zip(leader.others, leader.gaps, strict=True):
         scores[alike[at]] = replace(scores[alike[at]], behind=_behind(gap, better))
@@ -132,24 +140,24 @@ def _task(
     return TaskScores(column, scores, scored, said, unpaired)
 
 
-def _newest(runs: Mapping[str, list[Stored | Sweep]]) -> dict[str, list[Stored | Sweep]]:
+def _newest(runs: Mapping[str, list[Run]]) -> dict[str, list[Run]]:
     """Return the runs of the newest version of a task by line; lines without any are left out."""
-    newest = max(_row(run).task_version for found in runs.values() for run in found)
+    newest = max(row_of(run).task_version for found in runs.values() for run in found)
     kept = {
-        label: [run for run in found if _row(run).task_version == newest] for label, found in runs.items()
+        label: [run for run in found if row_of(run).task_version == newest] for label, found in runs.items()
     }
     return {label: found for label, found in kept.items() if found}
 
 
-def _noted(column: Column, kept: Mapping[str, Sequence[Stored | Sweep]]) -> tuple[dict[str, Score], set[str]]:
+def _noted(column: Column, kept: Mapping[str, Sequence[Run]]) -> tuple[dict[str, Score], set[str]]:
     """Return the score of every line with its notes, and the notes that all lines share, which are left out of them."""
-    usual = usual_of([_row(run) for found in kept.values() for run in found])
+    usual = usual_of([row_of(run) for found in kept.values() for run in found])
     scores: dict[str, Score] = {}
     for label, found in kept.items():
-        flags = dict.fromkeys(flag for run in found for flag in flags_of(_row(run), usual))
-        flags |= dict.fromkeys(_row(run).main.warning for run in found if _row(run).main.warning)
+        flags = dict.fromkeys(flag for run in found for flag in flags_of(row_of(run), usual))
+        flags |= dict.fromkeys(row_of(run).main.warning for run in found if row_of(run).main.warning)
         scores[label] = Score(
-            _mean(column, found), notes=tuple(flags), struck=any(_row(run).void for run in found),
+            _mean(column, found), notes=tuple(flags), struck=any(row_of(run).void for run in found),
             rows=tuple(_stored(run) for run in found),
         )  # fmt: skip
     shared = set.intersection(*(set() if score.struck else set(score.notes) for score in scores.values()))
@@ -170,44 +178,27 @@ def _behind(gap: Interval, higher_is_better: bool) -> Interval:
     return gap if higher_is_better else gap._replace(value=-gap.value, low=-gap.high, high=-gap.low)
 
 
-def _row(run: Stored | Sweep) -> Row:
-    return run.clean if isinstance(run, Sweep) else run.row
-
-
-def _stored(run: Stored | Sweep) -> Stored:
+def _stored(run: Run) -> Stored:
     return run.cells["clean", 0] if isinstance(run, Sweep) else run
 
 
-def _column(run: Stored | Sweep) -> Column:
-    column = column_of(_row(run))
-    if not isinstance(run, Sweep):
-        return column
-    return replace(
-        column,
-        subset="all",
-        level=-1,
-        metric=f"{LOST[bool(column.higher_is_better)]}{column.metric}",
-        higher_is_better=False,
-    )
+def _column(run: Run) -> Column:
+    own = column_of(row_of(run))
+    return column_of_run(run, f"{LOST[bool(own.higher_is_better)]}{own.metric}")
 
 
-def _mean(column: Column, runs: Sequence[Stored | Sweep]) -> float | None:
-    values = [
-        run.mean_drop if isinstance(run, Sweep) else run.row.metrics[column.metric].value for run in runs
-    ]
-    known = [value for value in values if value is not None and not math.isnan(value)]
-    return stdlib_statistics.fmean(known) if len(known) == len(values) else None
+def _mean(column: Column, runs: Sequence[Run]) -> float | None:
+    mean = mean_over(column, runs)
+    return None if math.isnan(mean) else mean
 
 
-def _drawn(
-    sides: Sequence[Sequence[Stored | Sweep]], metric_of: MetricOf, replicates: int
-) -> tuple[Drawn | None, str]:
+def _drawn(sides: Sequence[Sequence[Run]], metric_of: MetricOf, replicates: int) -> tuple[Drawn | None, str]:
     """Return all encoders of a task under the same draws; None and why where items or definitions do not allow it."""
     whole = [[run for run in side if isinstance(run, Sweep)] for side in sides]
     try:
         if any(whole):
             return drawn_drops(whole, replicates=replicates), ""
-        row = _row(sides[0][0])
+        row = row_of(sides[0][0])
         metric = metric_of(row, row.main_metric)
         if metric is None:
             return None, f"nothing here computes {row.main_metric}"
@@ -219,20 +210,12 @@ def _drawn(
         return None, "items of another layout"
 
 
-def _ends(
-    column: Column, runs: Sequence[Stored | Sweep], interval: Interval | None
-) -> tuple[float | None, float | None]:
+def _ends(column: Column, runs: Sequence[Run], interval: Interval | None) -> Ends:
     """Return the ends of an interval: that of the row where there is one, else over rows, else the widest."""
     stored = [run for run in runs if isinstance(run, Stored)]
-    if len(runs) == 1 and stored:
-        metric = stored[0].row.metrics[column.metric]
-        return metric.low, metric.high
-    if interval is not None:
-        return (None, None) if math.isnan(interval.low) else (interval.low, interval.high)
-    metrics = [one.row.metrics[column.metric] for one in stored]
-    lows = [metric.low for metric in metrics if metric.low is not None]
-    highs = [metric.high for metric in metrics if metric.high is not None]
-    return (min(lows), max(highs)) if stored and len(lows) == len(metrics) else (None, None)
+    if interval is None or (stored and len(runs) == 1):
+        return widest_ends(column.metric, stored) if stored else (None, None)
+    return (None, None) if math.isnan(interval.low) else (interval.low, interval.high)
 
 
 def _delta(
@@ -242,11 +225,6 @@ def _delta(
         return drawn.less(alike.index(label), alike.index(base)).interval()
     ours, theirs = scores[label].value, scores[base].value
     return Interval(float(ours or 0.0) - float(theirs or 0.0), math.nan, math.nan)
-
-
-def _seeds(runs: Sequence[Stored | Sweep]) -> int:
-    seeds = {_row(run).pretrain_seed for run in runs}
-    return 2 if seeds == {None} else len(seeds - {None})
 
 
 def marked(task: TaskScores, ahead: set[tuple[str, str]]) -> TaskScores:

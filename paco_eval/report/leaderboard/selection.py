@@ -23,9 +23,20 @@ CODEBOOK = "codebook"
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user asks of the table, see :func:`paco_eval.report.leaderboard.layout.leaderboards`.
+    """What a user asks of the table.
 
-    ``cost`` says whether what an encoder costs is shown.
+    Attributes:
+        tasks: names or globs, separated by commas; derived tasks only where a pattern begins with their factor or fits
+            nothing else, diagnostics of codebooks likewise. By default all, these only where there is nothing else.
+        encoders: likewise, by encoder, method or alias; by default all. The baseline is always shown, and of a method
+            with several seeds one alone where its encoder is named.
+        baseline: encoder, method, alias or shown name that the others are held against.
+        names: what to call encoders, see :func:`paco_eval.analysis.names.encoder_titles`.
+        own: encoders that one came with; by default the only one that neither ships nor learned nothing.
+        columns: ``tasks``, ``families`` (mean ranks where a family has several tasks), or ``auto``: tasks where
+            they are few.
+        cost: whether what an encoder costs is shown.
+
     """
 
     tasks: str = ""

@@ -162,6 +162,23 @@ def test_dry_runs_write_nothing(recipe, tasks_file, tmp_path):
         (["data", "describe", "no/such/folder"], 3, "does not exist"),
         (["data", "describe", "landmarks/london"], 3, "figshare"),
         (["report", "no/such/run"], 2, "no/such/run"),
+        (["evaluate", "pixels", "constant", "--name", "mine", "--dry-run"], 2, "--name is for one encoder"),
+        (
+            [
+                "evaluate",
+                "pixels",
+                "--tasks",
+                "pose/synthetic",
+                "--protocol",
+                "few-shot",
+                "--shots",
+                "0",
+                "--jobs",
+                "local",
+            ],
+            2,
+            "--shots 0",
+        ),
         (["frobnicate"], 2, "No such command"),
     ],
 )

@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from click.testing import CliRunner
 from datasets import Dataset
 from PIL import Image
 
+import paco_eval
+from paco_eval.cli import main
 from paco_eval.encoders._function import FunctionEncoder
 from paco_eval.evaluation.data import Data
 from paco_eval.evaluation.runner import measure
 from paco_eval.experiments.explain import explain as experiment
 from paco_eval.experiments.explain.checks import zoomed
 from paco_eval.experiments.explain.explain import explain_row
+from paco_eval.rows.store import load_rows
 from paco_fr.contracts import CropContract, PixelContract
 from paco_fr.faces.decode import encode_png
 from paco_fr.faces.records import features
@@ -25,6 +29,7 @@ from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.random import generator
 from tasks.task import Task
+from tests.paco_eval.experiments.test_repro import rewritten
 
 SIDE = 48
 HALF = (0.5, 0.5, 0.5)
@@ -150,3 +155,50 @@ def test_what_cannot_be_explained_is_refused(tmp_path):
     (row,) = measure(encoder, Data.load(task, None), out=tmp_path, say=lambda _: None)
     with pytest.raises(PacoError, match="not known here"):
         explain_row(tmp_path / "rows" / f"{row.key}.json", {}, encoder=encoder)
+
+
+DECLARED = """
+from tests.paco_eval.conftest import blob_task
+TASK = blob_task("pose", files=("BLOBS/list.txt",), variants={"wide": {"reader_options": {"people": 12}}})
+"""
+
+
+@pytest.fixture(scope="module")
+def of_variant(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the row of a floor on a variant whose data lie under ``PACO_DATA``, and the folder of all that it needs."""
+    folder = tmp_path_factory.mktemp("variant")
+    (folder / "mine.py").write_text(DECLARED)
+    (folder / "data" / "BLOBS").mkdir(parents=True)
+    (folder / "data" / "BLOBS" / "list.txt").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PACO_CACHE", str(folder / "cache"))
+        patch.setenv("PACO_DATA", str(folder / "data"))
+        paco_eval.evaluate("constant", "pose/blobs@wide", tasks_from=folder / "mine.py", out=folder / "out")
+    (stored,) = load_rows(folder / "out").rows
+    return stored.path, folder
+
+
+def test_rows_of_variants_are_explained_on_the_data_that_the_environment_names(
+    of_variant: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were of tasks 'not known here', and Python looked for no data but under ``data_root``."""
+    row, folder = of_variant
+    monkeypatch.setenv("PACO_DATA", str(folder / "data"))
+    found = paco_eval.explain(row, tasks_from=folder / "mine.py", limit=30)
+    assert found.row.task == "pose/blobs@wide" and found.value == pytest.approx(found.row.main.value)
+    words = ["explain", str(row), "--tasks-from", str(folder / "mine.py"), "--out", str(folder / "look")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0 and "pose/blobs@wide  constant: mae" in done.output, done.output
+
+
+def test_of_a_derived_task_the_row_to_explain_is_named(of_variant: tuple[Path, Path], tmp_path: Path) -> None:
+    row, folder = of_variant
+    derived = rewritten(
+        row, tmp_path, lambda _: {"task": "quality/pose/blobs@wide", "family": "quality/pose"}
+    )
+    said = "quality/pose/blobs@wide is a derived task. Explain the row of pose/blobs@wide instead"
+    with pytest.raises(PacoError, match=said):
+        paco_eval.explain(derived, tasks_from=folder / "mine.py", data_root=folder / "data")
+    words = ["explain", str(derived), "--tasks-from", str(folder / "mine.py")]
+    done = CliRunner().invoke(main, [*words, "--data-root", str(folder / "data")])
+    assert done.exit_code == 2 and said in done.output

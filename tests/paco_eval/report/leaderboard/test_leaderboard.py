@@ -14,10 +14,11 @@ from scipy.stats import rankdata
 
 from paco_eval.analysis.names import encoder_titles, metric_title, names_of
 from paco_eval.analysis.robustness import sweeps
-from paco_eval.analysis.significance import metrics_of_tasks
+from paco_eval.analysis.significance import MetricOf, metrics_of_tasks
 from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.leaderboard.board import Leaderboard
 from paco_eval.report.leaderboard.layout import leaderboards
+from paco_eval.report.leaderboard.selection import Asked
 from paco_eval.report.leaderboard.writers import to_csv, to_json, to_latex, to_markdown, to_text
 from paco_eval.rows.schema import Definition, Metric
 from paco_eval.rows.store import Stored, items_path, load_rows
@@ -37,8 +38,8 @@ def scored(encoder: str, value: float, half: float = 0.1, made=POSE, **changed) 
     return Stored(row, Path("nowhere.json"))
 
 
-def only(*rows: Stored, **asked) -> Leaderboard:
-    (board,) = leaderboards(rows, **asked)
+def only(*rows: Stored, metric_of: MetricOf | None = None, replicates: int = 1000, **asked) -> Leaderboard:
+    (board,) = leaderboards(rows, Asked(**asked), metric_of=metric_of, replicates=replicates)
     return board
 
 
@@ -182,7 +183,7 @@ def test_tasks_encoders_and_names_are_chosen_and_typos_get_near_names():
     assert [entry.own for entry in only(*rows).entries] == [True, False, False]
     for wrong in ({"encoders": "pixel"}, {"tasks": "pose/synthetik"}, {"baseline": "pixel"}):
         with pytest.raises(PacoError, match=r"pose/synthetic|pixels"):
-            leaderboards(rows, **wrong)
+            leaderboards(rows, Asked(**wrong))
     assert names_of(["a=b,c@x=y=z"]) == {"a": "b", "c@x=y": "z"}
     with pytest.raises(PacoError, match="ENCODER=NAME"):
         names_of(["a"])

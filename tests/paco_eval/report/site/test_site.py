@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from paco_eval.cli import main
 from paco_eval.report.leaderboard.layout import leaderboards
+from paco_eval.report.leaderboard.selection import Asked
 from paco_eval.report.site.build import build_site
 from paco_eval.rows.store import load_rows, write_row
 from paco_fr.utils.errors import PacoError
@@ -41,7 +42,7 @@ def run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def site(run, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("site")
-    boards = leaderboards(load_rows(run).rows, columns="tasks", replicates=50)
+    boards = leaderboards(load_rows(run).rows, Asked(columns="tasks"), replicates=50)
     build_site(boards, out, tasks=all_tasks(), published=False)
     return out
 
@@ -124,7 +125,7 @@ def test_derived_tasks_and_diagnostics_stand_in_tables_of_their_own_without_bein
                 level=level,
             )
             write_row(tmp_path / "rows", row, items)
-    boards = leaderboards(load_rows([run, tmp_path]).rows, columns="tasks", parts=True, replicates=50)
+    boards = leaderboards(load_rows([run, tmp_path]).rows, Asked(columns="tasks"), parts=True, replicates=50)
     assert [(board.protocol, board.part) for board in boards] == [
         ("frozen", ""),
         ("knn", ""),
@@ -149,7 +150,9 @@ def test_what_a_row_says_is_text_and_never_runs(site):
 def test_numbers_of_the_literature_stand_on_the_page_of_their_task_apart(site, run, tmp_path):
     row, items = make_row("pixels", TASKS[3], task="landmarks/wflw")
     write_row(tmp_path / "rows", row, items)
-    build_site(leaderboards(load_rows(tmp_path).rows, columns="tasks"), tmp_path / "s", tasks=all_tasks())
+    build_site(
+        leaderboards(load_rows(tmp_path).rows, Asked(columns="tasks")), tmp_path / "s", tasks=all_tasks()
+    )
     text = (tmp_path / "s" / "tasks" / "landmarks-wflw.html").read_text(encoding="utf-8")
     told = text.split("In the literature")[1]
     assert "FacePerceiver" in told and "wizwand.com" not in told  # whose crop nobody tells
@@ -180,7 +183,7 @@ def test_published_numbers_may_be_named_and_no_page_names_a_folder_of_this_machi
 
 
 def test_a_protocol_of_several_tables_is_one_choice(run, tmp_path):
-    boards = leaderboards(load_rows(run).rows, columns="tasks", replicates=50)
+    boards = leaderboards(load_rows(run).rows, Asked(columns="tasks"), replicates=50)
     build_site([*boards, replace(boards[0], part="occlusion")], tmp_path, tasks=all_tasks(), published=False)
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     (inside,) = re.findall(r'data-filter="protocol">(.*?)</select>', text)
