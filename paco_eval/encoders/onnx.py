@@ -146,22 +146,25 @@ def _by_graph(
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn what is not installed, or cannot be read, into a sentence."""
+def _needing() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
         raise PacoError(f"onnx: encoders need {error.name}: pip install 'paco-eval[onnx]'.") from error
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # protobuf and onnxruntime raise classes of their own
         raise PacoError(f"{path} cannot be read as ONNX: {one_line(error)}") from error
 
 
 def _open(path: Path) -> tuple[Any, Any]:
-    with _reading(path):
+    with _needing():
         import onnx
         import onnxruntime
-
-        model = onnx.load(str(path))
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
     settings.log_severity_level = 4  # what it cannot do it raises, and that is told in a line
@@ -171,7 +174,7 @@ def _open(path: Path) -> tuple[Any, Any]:
     ]
     with _reading(path):
         session = onnxruntime.InferenceSession(str(path), settings, providers=providers, enable_fallback=0)
-    return model, session
+        return onnx.load(str(path)), session
 
 
 def tensor_files(path: Path) -> list[Path]:
@@ -181,9 +184,9 @@ def tensor_files(path: Path) -> list[Path]:
         PacoError: one leads out of the folder, is missing, or is too short for what lies in it.
 
     """
-    with _reading(path):
+    with _needing():
         import onnx
-
+    with _reading(path):
         model = onnx.load(str(path), load_external_data=False)
     found: dict[Path, int] = {}
     for tensor in _tensors([model.graph, *model.functions]):

@@ -161,7 +161,7 @@ def measured_on(
         for crop, places in _by_crop(encoders, task, protocol):
             found: list[Data] | Exception
             try:
-                with no_exit("its reader"):
+                with no_exit(f"the reader of {task.name}"):
                     found = variants(
                         Data.load(task, data_root, protocol, train_identities, crop, planned=planned)
                     )

@@ -3,8 +3,7 @@
 The key of a choice holds everything that it depends on: weights, adapter, contracts and precision of the
 encoder; the declaration of the task without what its derived ones add; the records; who is fitted on and
 who is looked at; and the code that chooses with the versions of its libraries. A choice that cannot be read,
-or does not fit its checksum, is put aside and made again; one without a checksum is of an earlier version and made
-again as well.
+or does not fit its checksum, is put aside and made again.
 """
 
 from __future__ import annotations

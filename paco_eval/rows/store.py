@@ -382,7 +382,13 @@ def load_rows(paths: str | Path | Iterable[str | Path]) -> Loaded:
                 problems.append(
                     f"{stored.path}: disagrees with {first.path} under the same key; the latter is used."
                 )
-    return Loaded(sorted(kept.values(), key=lambda stored: stored.row.pretrain_seed or 0), problems)
+    return Loaded(sorted(kept.values(), key=_seeds), problems)
+
+
+def _seeds(stored: Stored) -> tuple[int, ...]:
+    return tuple(
+        seed or 0 for seed in (stored.row.pretrain_seed, stored.row.probe_seed, stored.row.split_seed)
+    )
 
 
 def results_frame(rows: Iterable[Row]) -> pd.DataFrame:

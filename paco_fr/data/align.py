@@ -147,7 +147,7 @@ def sought(
     with owned_folder(out):
         for folder in (out / "faces", out / "parts", out / "inputs"):
             folder.mkdir(exist_ok=True)
-        remove_torn(out)
+            remove_torn(folder)
         parts = range(-(-len(records) // PART))
         inputs = dict(enumerate(digests_of_parts(records, PART)))
         todo = [number for number in parts if not _done(out, number, inputs[number])]

@@ -52,7 +52,7 @@ COLUMNS = {
 
 SAID = ("drawn", "image_id", "split", "subsets")
 """Columns that stand for a drawn face in fingerprints: the others follow from them up to rounding, which differs between
-processors, as do the bytes of a PNG between versions of its library."""
+processors, as do the bytes of a PNG between versions of its library. Whoever changes such records leaves ``drawn`` out."""
 
 BESIDE = "landmarks.parquet"
 """Name of the file beside a set that holds points found in its pictures, see :mod:`paco_fr.data.points`."""
@@ -169,7 +169,7 @@ def digests_of_parts(records: Dataset, size: int) -> list[str]:
 
 def record_lines(records: Dataset) -> Iterator[tuple[str, bytes]]:
     """Yield the id of each record with what it comes to: picture, mask, and all that it says."""
-    if "drawn" in records.column_names:
+    if "drawn" in records.column_names and all(records["drawn"]):
         for row in records.select_columns([name for name in SAID if name in records.column_names]):
             yield row["image_id"], json.dumps(row, sort_keys=True).encode()
         return

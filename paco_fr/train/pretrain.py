@@ -106,7 +106,7 @@ def pretrain(
             same_run(read_card(out)[1], config, out)
             return out
         if accelerator.is_main_process:
-            remove_torn(out)
+            remove_torn(out, out / "sheets")
         accelerator.wait_for_everyone()
         return _train(
             config,

@@ -174,10 +174,12 @@ def sweep(folder: Path) -> list[Path]:
     return removed
 
 
-def remove_torn(folder: Path) -> None:
-    """Remove what killed writers left half-written in a folder and below it. Only its owner may call this."""
-    for path in folder.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
+def remove_torn(*folders: Path) -> None:
+    """Remove the files that killed writers left half-written in folders. Only their owner may call this."""
+    for folder in folders:
+        for path in folder.glob(".*.tmp"):
+            if path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def sweep_once(folder: Path) -> None:

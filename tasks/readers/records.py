@@ -11,6 +11,9 @@ from datasets import Dataset
 from paco_fr.faces.records import BESIDE
 from tasks.task import Task, resolve
 
+RENDERED = "tasks.readers.synthetic."
+"""Where the readers live whose faces are as the renderer drew them."""
+
 
 def records_of(
     task: Task, data_root: Path | None, limit: int | None = None, *, planned: bool = False
@@ -34,6 +37,8 @@ def records_of(
     takes = inspect.signature(read).parameters.keys() - task.reader_options.keys()
     asked = {name: value for name, value in (("limit", limit), ("planned", planned)) if name in takes}
     records = read(data_root, **task.reader_options, **asked)
+    if "drawn" in records.column_names and not task.reader.startswith(RENDERED):
+        records = records.remove_columns("drawn")  # another reader may have changed what was drawn
     if task.crop.rule != "template" or "landmarks" in records.column_names:
         return records
     folder = folder_of(task, data_root)

@@ -60,11 +60,11 @@ LOSES_LESS = {f"{factor}/landmarks/synthetic" for factor in FACTORS if factor !=
 
 @pytest.mark.parametrize("task", TASKS)
 def test_at_equal_time_the_error_of_paco_under_trouble_is_below_maes_and_its_drop_in_landmarks_smaller(task):
-    """Three seeds each. Pose behind things is at the edge: its intervals end within a hundredth of a degree of zero."""
+    """Three seeds each. Pose behind things is at the edge: its intervals end within 0.02 degrees of zero."""
     assert list(cells(task, "paco/trunk")) == list(cells(task, "mae/tuned")) == SEEDS
     found = error(task, "paco/trunk", "mae/tuned", replicates=1000)
     if "occlusion/pose" in task:
-        assert found.value < -0.15 and abs(found.high) < 0.05
+        assert found.value < -0.15 and abs(found.high) < 0.02
     else:
         assert told(found) == "less"
     less = "less" if task in LOSES_LESS else "not told apart"
@@ -116,12 +116,18 @@ def test_masks_of_parts_help_pose_behind_things_and_cost_elsewhere():
         "occlusion/pose/synthetic", "perturbed-occlusion/pose/synthetic"
     }  # fmt: skip
     assert found["perturbed-illumination/landmarks/synthetic"] == "more"
-    sides = [
-        [s.items() for s in stored("expression/synthetic", method) if s.row.pretrain_seed == SEEDS[0]]
-        for method in ("paco/trunk-region", "paco/trunk")
-    ]
-    lost = over_seeds(main_metric("expression/synthetic"), sides[0], baseline=sides[1], replicates=400)
-    assert lost.high < 0
+    for task, verdict in (("occlusion/pose", "less"), ("perturbed-occlusion/pose", "less"),
+                          ("perturbed-illumination/landmarks", "more")):  # fmt: skip
+        sides = [list(sweeps(side[f"{task}/synthetic"])) for side in (ours, plain)]
+        assert told(replicated_drops(*sides).interval()) == verdict
+    for family in ("pose", "landmarks", "expression", "recognition"):
+        task = f"{family}/synthetic"
+        sides = [
+            [s.items() for s in stored(task, method) if s.row.pretrain_seed == SEEDS[0]]
+            for method in ("paco/trunk-region", "paco/trunk")
+        ]
+        clean = over_seeds(main_metric(task), sides[0], baseline=sides[1], replicates=400)
+        assert told(clean) == ("less" if family == "expression" else "not told apart")
 
 
 def cells_of_seed(method: str) -> dict[str, list]:

@@ -72,16 +72,16 @@ def explain_row(
 
     Raises:
         MissingDataError: the task's data is not under ``data_root``.
-        PacoError: the row cannot be read, its task is not known here, it is of a protocol or kind that is not
-            explained, or the encoder cannot be had.
+        PacoError: the row cannot be read, its task is derived or not known here, it is of a protocol or kind that is
+            not explained, or the encoder cannot be had.
 
     """
     stored = find_row(place)
     row = stored.row
     protocol = Protocol.parse(row.protocol)
+    if row.task in known and (sweep := known[row.task].sweep) is not None:
+        raise PacoError(f"{row.task} is a derived task. Explain the row of {sweep.base} instead.")
     task = task_of(stored.path, row, known, data_root)
-    if task.sweep is not None:
-        raise PacoError(f"{row.task} is a derived task. Explain the row of {task.sweep.base} instead.")
     if protocol.name != "frozen" or load_kind(task.kind).HEAD in ("diagnostics", "token_ridge"):
         raise PacoError(f"{stored.path}: only frozen features with one head a picture are explained.")
     own = encoder or encoder_of(stored.path, row, encoder_from=encoder_from, trust=trust)

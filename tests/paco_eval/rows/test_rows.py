@@ -279,9 +279,11 @@ def test_merging(tmp_path: Path) -> None:
 
 def test_rows_come_in_the_order_of_their_seeds(tmp_path: Path) -> None:
     """They came in that of their keys, so that a draw of seeds, and an interval, depended on what a hash came to."""
-    for seed in (2, 0, 3, 1):
-        write_row(tmp_path / str(9 - seed), *make_row(seed=seed))
-    assert [stored.row.pretrain_seed for stored in load_rows(tmp_path).rows] == [0, 1, 2, 3]
+    for seed in (2, 0, 1):
+        for draw in (1, 2, 0):
+            write_row(tmp_path / str(9 - seed), *make_row(seed=seed, probe_seed=draw))
+    found = [(stored.row.pretrain_seed, stored.row.probe_seed) for stored in load_rows(tmp_path).rows]
+    assert found == [(seed, draw) for seed in range(3) for draw in range(3)]
 
 
 def test_empty_and_absent_folders(tmp_path: Path) -> None:

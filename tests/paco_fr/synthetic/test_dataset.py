@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from datasets import concatenate_datasets
 
 from paco_fr.contracts import EXPRESSIONS
 from paco_fr.data.sources import as_records
@@ -12,6 +14,8 @@ from paco_fr.faces.records import COLUMNS, fingerprint
 from paco_fr.faces.rotation import rotation_from_angles
 from paco_fr.synthetic import FaceSpec, records
 from paco_fr.synthetic.dataset import planned_records, stored_records
+from tasks.readers.records import records_of
+from tasks.registry import all_tasks
 
 SPEC = FaceSpec(
     identities=12, images_per_identity=3, seed=11, photo_size=48, occluders=("box",), occluder_share=0.3
@@ -83,3 +87,17 @@ def test_planned_stored_and_first_faces_are_the_same_faces(faces, tmp_path, monk
 def test_no_other_table_says_that_its_faces_are_drawn(faces):
     told = as_records(faces, "elsewhere")
     assert "drawn" not in told.column_names and fingerprint(told) != fingerprint(faces)
+
+
+def test_beside_others_drawn_faces_count_by_their_contents(faces):
+    others = concatenate_datasets([faces, as_records(faces, "elsewhere").select(range(3))])
+    changed = others.map(lambda row: {"expression": 0}, features=others.features)
+    assert fingerprint(others) != fingerprint(changed)
+
+
+def test_another_reader_of_drawn_faces_may_have_changed_them(monkeypatch):
+    """Its faces kept the fingerprint of those that were drawn, and with it the rows."""
+    monkeypatch.setattr("tasks.readers.records.resolve", lambda name: lambda data_root, **_: records(SPEC))
+    drawn = all_tasks()["pose/synthetic"]
+    assert "drawn" in records_of(drawn, None).column_names
+    assert "drawn" not in records_of(replace(drawn, reader="mine:blurred"), None).column_names

@@ -27,16 +27,22 @@ SIZE, THUMB = 64, 16
 
 
 def drawn() -> list[dict[str, list]]:
-    """Thumbnails, landmarks and a numerical summary of the parameters of the reference faces."""
+    """Thumbnails of the reference faces, and the truth about them."""
     faces = []
     for index in range(len(SPEC)):
-        picture = render(face_parameters(SPEC, index), SIZE)
+        face = face_parameters(SPEC, index)
+        picture = render(face, SIZE)
         block = SIZE // THUMB
         thumb = picture.image.reshape(THUMB, block, THUMB, block, 3).mean(axis=(1, 3))
         faces.append(
             {
                 "thumb": np.rint(thumb).astype(int).ravel().tolist(),
                 "landmarks": np.round(picture.landmarks, 3).ravel().tolist(),
+                "box": np.round(picture.box, 3).tolist(),
+                "rotation": np.round(picture.rotation, 6).ravel().tolist(),
+                "visible": picture.visible.tolist(),
+                "coverage": round(float(picture.coverage), 4),
+                "said": [face.identity_name, face.expression, face.occluder.kind, face.lighting.regime],
             }
         )
     return faces
@@ -51,7 +57,10 @@ def test_pictures_are_those_of_this_version():
         difference = np.abs(np.array(now["thumb"]) - np.array(then["thumb"]))
         assert difference.max() <= 1, f"face {index} looks different: {remedy}"
         assert difference.mean() < 0.1, f"face {index} looks different: {remedy}"
-        np.testing.assert_allclose(now["landmarks"], then["landmarks"], atol=2e-3, err_msg=remedy)
+        for name, atol in (("landmarks", 2e-3), ("box", 2e-3), ("rotation", 1e-5), ("coverage", 2e-3)):
+            np.testing.assert_allclose(now[name], then[name], atol=atol, err_msg=f"{name}: {remedy}")
+        assert now["said"] == then["said"], remedy
+        assert sum(a != b for a, b in zip(now["visible"], then["visible"], strict=True)) <= 1, remedy
 
 
 if __name__ == "__main__":
