@@ -96,7 +96,8 @@ def views_of(folder: Path, faces: int = 8) -> tuple[Views, Any, torch.Tensor]:
         return Views(name, config, rows | {"decoded": decoded}), objective, images
     cells = torch.tensor([_hidden_part(config, row.numpy(), at) for at, row in enumerate(batch.hidden)])
     looked = belief_attention(objective, batch)[torch.arange(len(cells)), cells].numpy()
-    filled = fill(objective, config, load_source(FACES).select(range(min(faces, 8))), occluder=OCCLUDER)
+    source = load_source(FACES)
+    filled = fill(objective, config, source.select(range(min(faces, len(source)))), occluder=OCCLUDER)
     rows |= {"believed tokens": corrupted, "decoded": decoded}
     views = Views(
         name, config, rows, looked, cells.numpy(), corrupted, filled, codebook_pictures(objective, config)
