@@ -169,7 +169,7 @@ def digests_of_parts(records: Dataset, size: int) -> list[str]:
 
 def record_lines(records: Dataset) -> Iterator[tuple[str, bytes]]:
     """Yield the id of each record with what it comes to: picture, mask, and all that it says."""
-    if "drawn" in records.column_names and all(records["drawn"]):
+    if "drawn" in records.column_names and all(records.unique("drawn")):
         for row in records.select_columns([name for name in SAID if name in records.column_names]):
             yield row["image_id"], json.dumps(row, sort_keys=True).encode()
         return

@@ -24,15 +24,6 @@ class BusyError(PacoError):
     """Another run holds the folder."""
 
 
-@contextmanager
-def no_exit(name: str) -> Iterator[None]:
-    """Turn what would end the process into an error of its own: only the user's interruption leaves a run."""
-    try:
-        yield
-    except SystemExit as error:
-        raise PacoError(f"{name}: its code tried to end the process (exit {error.code!r}).") from error
-
-
 class PacoWarning(UserWarning):
     """Something that the caller should know. The message names what was found and the remedy in a line."""
 
@@ -40,6 +31,15 @@ class PacoWarning(UserWarning):
 def advise(text: str) -> None:
     """Say something that the caller should know, once."""
     warnings.warn(text, PacoWarning, stacklevel=2)
+
+
+@contextmanager
+def no_exit(name: str) -> Iterator[None]:
+    """Turn what would end the process into an error of its own: only the user's interruption leaves a run."""
+    try:
+        yield
+    except SystemExit as error:
+        raise PacoError(f"{name}: its code tried to end the process (exit {error.code!r}).") from error
 
 
 SHOWN = 200

