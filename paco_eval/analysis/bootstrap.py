@@ -33,6 +33,11 @@ class Interval(NamedTuple):
     high: float
 
 
+def finite(value: float) -> float | None:
+    """Return a number, and None for one that is undefined, as rows and tables write it."""
+    return float(value) if np.isfinite(value) else None
+
+
 def resamples(groups: int, replicates: int, seed: int) -> Iterator[Array]:
     """Yield multiplicities (R_i, groups) of drawn groups, some replicates at a time, each row summing to G.
 

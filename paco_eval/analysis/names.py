@@ -86,6 +86,11 @@ _MADE: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
 )
 
 
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them: "a, b and c"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def metric_title(metric: str, unit: str) -> str:
     """Return a metric as people write it, with its unit."""
     known = known_title(metric)

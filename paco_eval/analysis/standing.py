@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from paco_eval.analysis.bootstrap import Interval
+from paco_eval.analysis.names import listed
 from paco_eval.analysis.statistics import ALPHA, Drawn, holm
 
 Standing = Literal["ahead", "observed", "leads", "alone"]
@@ -162,14 +163,14 @@ def _claim(scored: Scored, p_value: float) -> Claim:
     gap = _gap(scored)
     second = sides[lead.others[0]].name
     if tied:
-        sentence = f"{scored.title}: {leader.name} leads; {_listed(tied)} cannot be told from it."
+        sentence = f"{scored.title}: {leader.name} leads; {listed(tied)} cannot be told from it."
         return Claim(scored.task, "leads", leader.name, leader.label, sentence)
     whom = second if len(sides) == 2 else f"all {len(sides) - 1} others, {second} next,"
     if min(leader.seeds, *(sides[other].seeds for other in lead.others)) < 2:
         standing, verb = "observed", "leads"
         rest = ", observed in one training each; another seed might turn it round"
     elif scored.aside:
-        standing, verb, rest = "leads", "leads", f"; {_listed(scored.aside)} cannot be compared"
+        standing, verb, rest = "leads", "leads", f"; {listed(scored.aside)} cannot be compared"
     elif not p_value < ALPHA:
         standing, verb, rest = (
             "leads",
@@ -192,7 +193,3 @@ def _gap(scored: Scored) -> str:
     ends = sorted(abs(end) for end in (low, high)) if not math.isnan(low) else []
     shown = f"by {abs(value):.{scored.decimals}f}{scored.unit}"
     return shown + (f" [{', '.join(f'{end:.{scored.decimals}f}' for end in ends)}]" if ends else "")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

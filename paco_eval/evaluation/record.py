@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from accelerate import PartialState
 
-from paco_eval.analysis.bootstrap import Interval, bootstrap_all
+from paco_eval.analysis.bootstrap import Interval, bootstrap_all, finite
 from paco_eval.encoders._identity import network_of, probe_of
 from paco_eval.evaluation.cells import drawn_fingerprint
 from paco_eval.evaluation.data import Data
@@ -161,9 +161,9 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
     intervals |= {m.name: Interval(m.value(items), np.nan, np.nan) for m in known if m.name not in intervals}
     metrics = {
         metric.name: RowMetric(
-            value=_finite(intervals[metric.name].value),
-            low=_finite(intervals[metric.name].low),
-            high=_finite(intervals[metric.name].high),
+            value=finite(intervals[metric.name].value),
+            low=finite(intervals[metric.name].low),
+            high=finite(intervals[metric.name].high),
             higher_is_better=metric.higher_is_better,
             unit=cast(Unit, metric.unit),
             warning=metric.warning(items) if len(items) else "",
@@ -182,7 +182,7 @@ def row_of(encoder: Encoder, data: Data, identity: Mapping[str, Any], measured: 
                 **{f"{name}_hash": value for name, value in option_hashes(task).items()},
                 **{f"encoder {name}": str(facts[name]) for name in ("stated", "assumed", "input") if facts.get(name)},
                 **({"missing": data.missing} if data.missing else {}), **measured.chosen},
-        val_score=_finite(choice.score),
+        val_score=finite(choice.score),
         metrics=metrics,
         main_metric=task.main_metric,
         definition=Definition(kind=task.kind, options=plain_options(task)),
@@ -287,10 +287,6 @@ def _command(encoder: Encoder, data: Data) -> str:
 def _method(encoder: Encoder, facts: dict[str, Any]) -> str:
     """Return the encoder without its seed: what several seeds of one recipe have in common."""
     return str(facts.get("method") or encoder.name.partition("@")[0])
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 @cache

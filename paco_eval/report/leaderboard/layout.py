@@ -16,8 +16,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from paco_eval.analysis.bootstrap import finite
 from paco_eval.analysis.columns import methods_with_seeds
-from paco_eval.analysis.names import meant, metric_title
+from paco_eval.analysis.names import listed, meant, metric_title
 from paco_eval.analysis.significance import MetricOf
 from paco_eval.analysis.standing import claims
 from paco_eval.analysis.statistics import mean_rank
@@ -188,8 +189,7 @@ def _ranked(tasks: Sequence[TaskScores], labels: Sequence[str]) -> dict[str, Sco
     found = {}
     for label in labels:
         value, low, high = map(float, table.loc[label, ["mean_rank", "low", "high"]])
-        known = not math.isnan(low)
-        found[label] = Score(value, low if known else None, high if known else None, float(order[label]))
+        found[label] = Score(value, finite(low), finite(high), float(order[label]))
     return found
 
 
@@ -232,7 +232,7 @@ def _definitions(
     told = [f"Protocol {protocol}; main metrics."]
     if units:
         told.append(
-            f"Intervals: 95 %, bootstrap over {_joined(units)}, pretraining seeds included where there are several."
+            f"Intervals: 95 %, bootstrap over {listed(units)}, pretraining seeds included where there are several."
         )
     told.append(
         f"Rank: mean over {ranked} of {len(heads)} columns, those that every encoder has."
@@ -258,7 +258,3 @@ def _plural(unit: str) -> str:
         "subject with all its templates": "subjects with all their templates",
     }
     return special.get(unit, f"{unit}s")
-
-
-def _joined(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

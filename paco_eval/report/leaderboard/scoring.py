@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from paco_eval.analysis.bootstrap import Interval
+from paco_eval.analysis.bootstrap import Interval, finite
 from paco_eval.analysis.columns import Column, column_of
 from paco_eval.analysis.robustness import (
     CONSTANT,
@@ -188,8 +188,7 @@ def _column(run: Run) -> Column:
 
 
 def _mean(column: Column, runs: Sequence[Run]) -> float | None:
-    mean = mean_over(column, runs)
-    return None if math.isnan(mean) else mean
+    return finite(mean_over(column, runs))
 
 
 def _drawn(sides: Sequence[Sequence[Run]], metric_of: MetricOf, replicates: int) -> tuple[Drawn | None, str]:
@@ -215,7 +214,7 @@ def _ends(column: Column, runs: Sequence[Run], interval: Interval | None) -> End
     stored = [run for run in runs if isinstance(run, Stored)]
     if interval is None or (stored and len(runs) == 1):
         return widest_ends(column.metric, stored) if stored else (None, None)
-    return (None, None) if math.isnan(interval.low) else (interval.low, interval.high)
+    return finite(interval.low), finite(interval.high)
 
 
 def _delta(

@@ -11,8 +11,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from paco_eval.analysis.bootstrap import finite
+from paco_eval.analysis.names import listed
 from paco_eval.report.leaderboard.board import Entry, Head, Leaderboard, Score, shortened
 from paco_eval.report.tables.formats import escape_latex, plain_cells, to_pipe
+from paco_eval.report.tables.table import letters
 
 LONGEST_NAME = 34
 """Characters of an encoder's name in a terminal; of a longer one the middle is left out."""
@@ -185,16 +188,11 @@ def _cost(name: str, value: float | None) -> str:
 
 
 def _notes(board: Leaderboard) -> list[tuple[str, str]]:
-    return [(_letters(at), note) for at, note in enumerate(board.notes)]
+    return [(letters(at), note) for at, note in enumerate(board.notes)]
 
 
 def _marks(board: Leaderboard, score: Score) -> list[str]:
-    return [_letters(board.notes.index(note)) for note in score.notes]
-
-
-def _letters(index: int) -> str:
-    head, last = divmod(index, 26)
-    return (_letters(head - 1) if head else "") + "abcdefghijklmnopqrstuvwxyz"[last]
+    return [letters(board.notes.index(note)) for note in score.notes]
 
 
 # --- Markdown -----------------------------------------------------------------------------------------------------
@@ -278,7 +276,7 @@ def to_latex(board: Leaderboard, *, cost: bool = True) -> str:
             LATEX_NEEDS,
             r"\begin{table}[tb]",
             r"\centering\small",
-            rf"\caption{{Face encoders on {_listed([head.title for head in board.heads])}. {escape_latex(about)}.}}",
+            rf"\caption{{Face encoders on {escape_latex(listed([head.title for head in board.heads]))}. {escape_latex(about)}.}}",
             rf"\label{{tab:{_slug(board)}}}",
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{{' '.join(form)}}}",
@@ -334,11 +332,6 @@ def _latex_gap(head: Head, score: Score) -> str:
     return rf"{{\scriptsize ({shown}{'*' * score.beyond})}}"
 
 
-def _listed(words: Sequence[str]) -> str:
-    escaped = [escape_latex(word) for word in words]
-    return escaped[0] if len(escaped) == 1 else f"{', '.join(escaped[:-1])} and {escaped[-1]}"
-
-
 def _slug(board: Leaderboard) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in board.protocol)
 
@@ -356,7 +349,7 @@ def to_records(board: Leaderboard) -> dict[str, Any]:
         return {
             "value": found.value, "low": found.low, "high": found.high, "rank": found.rank, "ahead": found.ahead,
             "struck": found.struck, "notes": list(found.notes), "keys": [stored.row.key for stored in found.rows],
-            "delta": None if delta is None else {name: _finite(end) for name, end in delta._asdict().items()},
+            "delta": None if delta is None else {name: finite(end) for name, end in delta._asdict().items()},
         }  # fmt: skip
 
     return {
@@ -389,8 +382,8 @@ def to_frame(boards: Iterable[Leaderboard]) -> pd.DataFrame:
             "mean_rank": entry.rank, "task": head.key, "metric": head.metric, "higher_is_better": head.higher_is_better,
             "value": score.value, "low": score.low, "high": score.high, "rank": score.rank, "ahead": score.ahead,
             "delta": score.delta.value if score.delta else None,
-            "delta_low": _finite(score.delta.low) if score.delta else None,
-            "delta_high": _finite(score.delta.high) if score.delta else None, "baseline": board.baseline,
+            "delta_low": finite(score.delta.low) if score.delta else None,
+            "delta_high": finite(score.delta.high) if score.delta else None, "baseline": board.baseline,
             "parameters": entry.parameters, "gflop": entry.gflop, "images_per_s": entry.images_per_s,
             "own": entry.own, "seeds": entry.seeds, "miniatures": board.mimic, "notes": "; ".join(score.notes),
             "keys": " ".join(stored.row.key for stored in score.rows),
@@ -406,10 +399,6 @@ def to_frame(boards: Iterable[Leaderboard]) -> pd.DataFrame:
 def to_csv(boards: Iterable[Leaderboard]) -> str:
     """Return :func:`to_frame` as CSV in which no text begins a formula."""
     return plain_cells(to_frame(boards)).to_csv(index=False, lineterminator="\n")
-
-
-def _finite(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
 
 
 ENDINGS = {"text": "txt", "md": "md", "latex": "tex", "csv": "csv", "json": "json"}

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from paco_eval.analysis.bootstrap import finite
 from paco_eval.analysis.columns import Column
 from paco_eval.analysis.compare import Comparison, Difference
 from paco_eval.analysis.effect_size import FamilyDifference
@@ -21,8 +22,8 @@ def comparison_records(comparison: Comparison, titles: Mapping[str, str]) -> dic
     def claim(found: Difference | FamilyDifference) -> dict[str, Any]:
         return {
             "encoder": found.encoder, "name": titles.get(found.encoder, found.encoder), "protocol": found.protocol,
-            "difference": found.interval.value, "low": _finite(found.interval.low), "high": _finite(found.interval.high),
-            "p_value": _finite(found.p_value), "p_adjusted": _finite(found.p_adjusted), "verdict": found.verdict,
+            "difference": found.interval.value, "low": finite(found.interval.low), "high": finite(found.interval.high),
+            "p_value": finite(found.p_value), "p_adjusted": finite(found.p_adjusted), "verdict": found.verdict,
             "seeds": found.seeds,
         }  # fmt: skip
 
@@ -32,8 +33,8 @@ def comparison_records(comparison: Comparison, titles: Mapping[str, str]) -> dic
             {
                 **claim(found), "task": found.column.task, "task_version": found.column.task_version,
                 "subset": found.column.subset, "metric": found.column.metric, "unit": found.column.unit,
-                "higher_is_better": found.column.higher_is_better, "value": _finite(found.value),
-                "reference": _finite(found.reference), "keys": [stored.row.key for stored in found.rows],
+                "higher_is_better": found.column.higher_is_better, "value": finite(found.value),
+                "reference": finite(found.reference), "keys": [stored.row.key for stored in found.rows],
             }
             for found in comparison.differences
         ],
@@ -57,10 +58,6 @@ def comparison_lines(comparison: Comparison, titles: Mapping[str, str]) -> list[
             f"{found.interval.value:+.{column.decimals}f}{ends}{p}: {found.verdict}"
         )
     return lines
-
-
-def _finite(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
 
 
 Place = TypeVar("Place", Column, str)
@@ -142,23 +139,16 @@ def _tasks_told(comparison: Comparison, protocol: str) -> str:
 
 
 def _family_cell(family: FamilyDifference) -> Cell:
-    known = not math.isnan(family.interval.low)
-    value = f"{family.interval.value:+.2f}".replace("-", "−")
-    low, high = (family.interval.low, family.interval.high) if known else (None, None)
-    return Cell(family.interval.value, low, high, printed=f"{value} {SHORT[family.verdict]}")
+    value, low, high = family.interval
+    shown = f"{value:+.2f}".replace("-", "−")
+    return Cell(value, finite(low), finite(high), printed=f"{shown} {SHORT[family.verdict]}")
 
 
 def _difference_cell(difference: Difference) -> Cell:
-    low, high = difference.interval.low, difference.interval.high
-    value = f"{difference.interval.value:+.{difference.column.decimals}f}".replace("-", "−")
-    known = not math.isnan(low)
-    return Cell(
-        difference.interval.value,
-        low if known else None,
-        high if known else None,
-        difference.rows,
-        printed=f"{value} {SHORT[difference.verdict]}",
-    )
+    value, low, high = difference.interval
+    shown = f"{value:+.{difference.column.decimals}f}".replace("-", "−")
+    verdict = SHORT[difference.verdict]
+    return Cell(value, finite(low), finite(high), difference.rows, printed=f"{shown} {verdict}")
 
 
 def _summary_table(comparison: Comparison) -> Table:
@@ -196,7 +186,5 @@ def _summary_cell(name: str, record: pd.Series) -> Cell | None:
         return None
     value = float(record[name])
     if name == "mean_rank":
-        known = not math.isnan(float(record["low"]))
-        low, high = (float(record["low"]), float(record["high"])) if known else (None, None)
-        return Cell(value, low, high, printed=f"{value:.2f}")
+        return Cell(value, finite(record["low"]), finite(record["high"]), printed=f"{value:.2f}")
     return Cell(value, printed=f"{value:,.0f}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from paco_eval.analysis.bootstrap import finite
 from paco_eval.analysis.columns import Column
 from paco_eval.analysis.robustness import Sweep, summary, sweeps
 from paco_eval.report.tables.table import Cell, Table
@@ -110,7 +111,7 @@ def _line_summary(runs: Sequence[Sweep], facts: Sequence[Mapping[Hashable, Any]]
     drops = {kind: fmean(sweep.drop(kind) for sweep in runs) for kind in runs[0].kinds}
     worst = max(drops, key=lambda kind: (drops[kind], kind))
     values = [fmean(fact[name] for fact in facts) for name in ("mean", "drop", "relative_drop")]
-    mean, drop, relative = (None if np.isnan(value) else value for value in values)
+    mean, drop, relative = map(finite, values)
     why = tuple(dict.fromkeys(f"no relative drop: {fact['note']}" for fact in facts if fact["note"]))
     places = Column("", 0, "", "", -1, 0, "", runs[0].clean.main.unit, False, False)
     lost = f"{worst.replace('_', ' ')} {places.number(drops[worst])}" if drops[worst] > 1e-9 else "none"

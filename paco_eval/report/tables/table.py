@@ -97,7 +97,7 @@ class Table:
 
     def marks(self, cell: Cell) -> list[str]:
         """Return the footnote letters of a cell: a, b, ... z, aa, ..."""
-        return [_letters(self.notes.index(flag)) for flag in cell.flags]
+        return [letters(self.notes.index(flag)) for flag in cell.flags]
 
     def main_only(self) -> Table:
         """Return the table with the main metric of each task only."""
@@ -118,9 +118,10 @@ class Table:
 FAMILIES = ("recognition", "pose", "landmarks", "expression", "parsing", "attributes")
 
 
-def _letters(index: int) -> str:
+def letters(index: int) -> str:
+    """Return what marks a footnote: a, b, ... z, aa, ..."""
     head, last = divmod(index, 26)
-    return (_letters(head - 1) if head else "") + "abcdefghijklmnopqrstuvwxyz"[last]
+    return (letters(head - 1) if head else "") + "abcdefghijklmnopqrstuvwxyz"[last]
 
 
 def family_tables(
