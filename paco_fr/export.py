@@ -176,8 +176,7 @@ def export_half(checkpoint: Path, out: Path, scores: Scores | None = None) -> Pa
     with atomic_file(out / "model.safetensors") as path:
         save_file(halved, path)
         written = file_checksum(path)
-    name = out.name if out.resolve().parent == SHIPPED.resolve() else f"paco:{out.name}"
-    write_text(out / "README.md", model_card(card, config, f"`paco-eval evaluate {name}`", measured))
+    write_text(out / "README.md", model_card(card, config, f"`paco-eval evaluate {_called(out)}`", measured))
     write_text(out / "card.json", signed(card, written))  # last: a folder with a card is complete
     return out
 
@@ -219,9 +218,14 @@ def _scores(
         return scores(weight_hash(encoder), config.pixels.hash)
     return (
         "Not measured for this card. Measure with\n"
-        f"`paco-eval evaluate paco:{measurable.name} pixels constant --out RUN`, which stores every number with its setting, "
+        f"`paco-eval evaluate {_called(measurable)} pixels constant --out RUN`, which stores every number with its setting, "
         "and\nexport again with `--scores RUN`."
     )
+
+
+def _called(folder: Path) -> str:
+    """Return what ``evaluate`` calls the encoder of a folder: shipped ones by the bare name."""
+    return folder.name if folder.resolve().parent == SHIPPED.resolve() else f"paco:{folder.name}"
 
 
 _PLACE = re.compile(

@@ -7,10 +7,9 @@ Photographs in folders of people (``PERSON/PICTURE``) keep who is who: ``identit
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +29,6 @@ from paco_fr.faces.listing import as_text
 from paco_fr.faces.records import COLUMNS, digests_of_parts, features
 from paco_fr.utils.errors import PacoError
 from paco_fr.utils.files import (
-    SETTINGS,
     atomic_file,
     file_checksum,
     never_onto,
@@ -41,7 +39,7 @@ from paco_fr.utils.files import (
 )
 from paco_fr.utils.pool import in_order
 from paco_fr.utils.progress import stage
-from paco_fr.utils.untrusted import parse_parquet, read_bounded, read_json, read_text
+from paco_fr.utils.untrusted import parse_parquet, read_bounded, read_text
 
 Several = Literal["largest", "central", "reject"]
 Keep = Callable[[Pixels, dict[str, Any], Found, str, "Rules"], dict[str, Any]]
@@ -337,14 +335,12 @@ def _note(out: Path, source: str, rules: Rules, *, known: bool) -> None:
 
     Where the source lies does not count as long as some of it is ``known``.
     """
-    path, wanted = out / SETTINGS, {"source": source, **asdict(rules)}
-    advice = "Choose another folder."
-    if path.is_file():
-        before = {**LATER, **read_json(path, f"It does not say how {out} was aligned. {advice}")}
-        here = known or same_place(str(before.get("source")), source)
-        if here and {**before, "source": source} == wanted:
-            write_text(path, json.dumps(wanted, indent=1))
-    same_settings(out, wanted, made="aligned", advice=advice, later=LATER)
+
+    def moved(found: Mapping[str, Any]) -> set[str]:
+        return {"source"} if known or same_place(str(found["source"]), source) else set()
+
+    wanted = {"source": source, **asdict(rules)}
+    same_settings(out, wanted, made="aligned", advice="Choose another folder.", later=LATER, moved=moved)
 
 
 def _forget(out: Path, todo: list[int], parts: int, source: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -40,7 +40,6 @@ from paco_fr.utils.errors import FormatError, PacoError
 from paco_fr.utils.files import (
     SETTINGS,
     atomic_file,
-    first_difference,
     never_onto,
     owned_folder,
     remove_torn,
@@ -206,18 +205,13 @@ def _note(settings: Settings, folder: Path, known: bool) -> None:
     path = folder / SETTINGS
     if not path.is_file() and (is_packed(folder) or any(folder.glob("shard-*"))):
         raise PacoError(f"{folder} holds shards but no {SETTINGS}. Choose another folder.")
-    wanted = asdict(settings)
-    if path.is_file():
-        advice = f"It does not say how {folder} was packed. Choose another."
-        before = str(read_json(path, advice).get("source"))
-        may_change: dict[str, Any] = {"records": settings.records}
-        if known or same_place(before, settings.source):
-            may_change["source"] = settings.source
-        found = {"renderer": 0, **read_json(path, advice), **may_change}
-        if first_difference(found, wanted) is None:
-            write_text(path, json.dumps(wanted, indent=1))
+
+    def moved(found: Mapping[str, Any]) -> set[str]:
+        here = known or same_place(str(found["source"]), settings.source)
+        return {"records", *(["source"] if here else [])}
+
     advice = "One folder holds one setting: choose another, or pack with the same."
-    same_settings(folder, wanted, made="packed", advice=advice, later={"renderer": 0})
+    same_settings(folder, asdict(settings), made="packed", advice=advice, later={"renderer": 0}, moved=moved)
     remove_torn(folder)
 
 

@@ -22,7 +22,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -426,6 +426,7 @@ def same_settings(
     made: str,
     advice: str,
     later: Mapping[str, Any] | None = None,
+    moved: Callable[[Mapping[str, Any]], Collection[str]] = lambda found: (),
 ) -> None:
     """Note in a folder with which settings it is made, or refuse to go on in one that was made with others.
 
@@ -435,20 +436,25 @@ def same_settings(
         made: how, e.g. ``packed``.
         advice: what to do about another setting.
         later: settings that files written before they existed lack, with what they were then.
+        moved: given what is noted, the names of settings that may differ, such as where a source lies; if nothing else
+            does, they are noted anew.
 
     Raises:
         PacoError: another setting is noted, or what is noted cannot be read.
 
     """
-    path = folder / SETTINGS
+    path, noted = folder / SETTINGS, json.dumps(wanted, indent=1)
     if not path.is_file():
-        write_text(path, json.dumps(wanted, indent=1))
+        write_text(path, noted)
         return
     advice_on_damage = f"It does not say how {folder} was {made}. Choose another."
     found = {**(later or {}), **read_json(path, advice_on_damage)}
     if lacking := [name for name in wanted if name not in found]:
         raise PacoError(f"{path} does not say how {folder} was {made}: no {lacking[0]}. Choose another.")
-    if other := first_difference(found, wanted):
+    present = {**found, **{name: wanted[name] for name in moved(found)}}
+    if other := first_difference(present, wanted):
         raise PacoError(
             f"{folder} was {made} with {other[0]} {one_line(other[1])}, not {one_line(other[2])}. {advice}"
         )
+    if present != found:
+        write_text(path, noted)

@@ -93,13 +93,16 @@ def test_without_onnx_the_extra_is_named(checkpoint, tmp_path, monkeypatch):
 def test_half_a_checkpoint_is_a_checkpoint_and_ships_by_its_bare_name(checkpoint, tmp_path, monkeypatch):
     from paco_eval.encoders import load_encoder as load_by_name
 
+    monkeypatch.setattr("paco_fr.export.SHIPPED", tmp_path / "weights")
     out = export_half(checkpoint, tmp_path / "weights" / "mae-micro")
     size = (checkpoint / "model.safetensors").stat().st_size
     assert (out / "model.safetensors").stat().st_size < 0.6 * size
     images = torch.randn(2, 3, 32, 32)
     whole, half = (load_encoder(folder)[0].forward_features(images) for folder in (checkpoint, out))
     torch.testing.assert_close(whole, half, atol=1e-2, rtol=1e-2)
-    assert "Apache-2.0" in (out / "README.md").read_text()
+    shown = (out / "README.md").read_text()
+    assert "Apache-2.0" in shown
+    assert "`paco-eval evaluate mae-micro pixels constant" in shown and "paco:mae-micro" not in shown
     with pytest.raises(PacoError, match="Unknown encoder 'mae-micro'"):
         load_by_name("mae-micro")
     monkeypatch.setattr("paco_fr.checkpoint.SHIPPED", tmp_path / "weights")
