@@ -12,6 +12,7 @@ from paco_eval.analysis.robustness import CONSTANT
 from paco_eval.analysis.significance import MetricOf, registered_metrics, seed_intervals
 from paco_eval.report.charts.leaders import to_svg
 from paco_eval.report.charts.panels import Chart, relabelled, slug
+from paco_eval.report.leaderboard.board import Leaderboard
 from paco_eval.report.leaderboard.layout import ahead_of, leaderboards, titled
 from paco_eval.report.leaderboard.selection import Asked, is_named, shown_of, titles_of
 from paco_eval.report.leaderboard.writers import ENDINGS, LATEX_NEEDS, written
@@ -110,8 +111,7 @@ def build_report(
     # What a line is and is called, and what drops are held against, does not depend on what else is shown.
     several, called = methods_with_seeds(loaded.rows), titles_of(loaded.rows, asked.names)
     references = [s for s in loaded.rows if s.row.encoder == CONSTANT and s.row.level is not None]
-    ahead = ahead_of(boards)
-    intervals = seed_intervals(metric_of)
+    intervals, ahead = seed_intervals(metric_of), ahead_of(boards)
     if style == "paper":
         tables = preset_tables(rows, intervals=intervals, ahead=ahead, several=several, references=references)
     else:
@@ -119,28 +119,13 @@ def build_report(
             rows, intervals=intervals, ahead=ahead, include_mimic=include_mimic, several=several
         )
     if published:
-        literature = load_published()
-        if asked.tasks:
-            literature = literature[[is_named(task, asked.tasks) for task in literature.task]]
-        tables = [*(beside_measured(table, literature) for table in tables), *published_apart(literature)]
+        tables = _with_literature(tables, asked.tasks)
     if comparison is not None:
         tables = [*comparison_tables(comparison), *tables]
         problems += comparison.problems
     shown = [_over_levels(table, references, problems) for table in tables]
     narrow = [titled(part, called) for table in shown for part in table.main_only().parts()]
-    texts = {
-        f"table.{ENDINGS[name]}": written(boards, name, cost=asked.cost)
-        for name in formats
-        if name in ENDINGS
-    }
-    if "svg" in formats and boards:
-        texts["table.svg"] = to_svg(boards[0])
-    if "md" in formats:
-        texts["tables.md"] = "\n".join(map(to_markdown, narrow))
-    if "csv" in formats:
-        texts["results.csv"] = to_csv([titled(table, called) for table in tables])
-    if "latex" in formats:
-        texts["tables.tex"] = "\n".join([LATEX_NEEDS, *map(to_latex, narrow)])
+    texts = _texts(formats, boards, asked.cost, narrow, [titled(table, called) for table in tables])
     charts: list[Chart] = []
     titles: Mapping[str, str] = {}
     if {"html", "figures"} & set(formats):
@@ -153,6 +138,45 @@ def build_report(
             texts["report.html"] = render(contents, title)
     files = _write(Path(out), texts, charts if "figures" in formats else [], titles)
     return Report([*archived, *files], problems)
+
+
+def _with_literature(tables: Sequence[Table], tasks: str) -> list[Table]:
+    """Return tables with published numbers of the tasks below measured ones, and those that nothing stands beside."""
+    literature = load_published()
+    if tasks:
+        literature = literature[[is_named(task, tasks) for task in literature.task]]
+    return [*(beside_measured(table, literature) for table in tables), *published_apart(literature)]
+
+
+def _texts(
+    formats: Sequence[Format],
+    boards: Sequence[Leaderboard],
+    cost: bool,
+    narrow: Sequence[Table],
+    whole: Sequence[Table],
+) -> dict[str, str]:
+    """Return what is written as text, by the name of its file: the one table, and all other numbers.
+
+    Args:
+        formats: as asked.
+        boards: the one table, of every protocol.
+        cost: whether it shows what an encoder costs.
+        narrow: the other tables, main metrics alone and as wide as a page.
+        whole: the other tables with all metrics and cells.
+
+    """
+    texts = {
+        f"table.{ENDINGS[name]}": written(boards, name, cost=cost) for name in formats if name in ENDINGS
+    }
+    if "svg" in formats and boards:
+        texts["table.svg"] = to_svg(boards[0])
+    if "md" in formats:
+        texts["tables.md"] = "\n".join(map(to_markdown, narrow))
+    if "csv" in formats:
+        texts["results.csv"] = to_csv(whole)
+    if "latex" in formats:
+        texts["tables.tex"] = "\n".join([LATEX_NEEDS, *map(to_latex, narrow)])
+    return texts
 
 
 def _over_levels(table: Table, references: Sequence[Stored], problems: list[str]) -> Table:
